@@ -1,0 +1,1 @@
+"""Autoencoders on NumPy arrays: training, scores, p-values and decisions. Touches no file."""

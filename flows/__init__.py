@@ -1,0 +1,1 @@
+"""The job file, the commands, and the train, encode and score flows."""
