@@ -26,7 +26,7 @@ def write_beside(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         sync_file(beside)
-        os.replace(beside, path)
+        beside.replace(path)
         sync_folder(path.parent)
     except OSError as error:
         raise WorkspaceError(
@@ -59,7 +59,7 @@ def publish_folder(work: Path, final: Path) -> None:
             sync_folder(path) if path.is_dir() else sync_file(path)
         sync_folder(work)
         final.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(work, final)
+        work.rename(final)
         sync_folder(final.parent)
     except OSError as error:
         raise WorkspaceError(

@@ -1,0 +1,36 @@
+# make demo | test | lint | bench: each sets up .venv by itself, and does nothing twice.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.nightglass-ready
+
+.PHONY: demo test lint bench lock clean
+.DEFAULT_GOAL := demo
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("nightglass needs Python 3.11 or later, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(READY)  ## the whole job on real digits: train, encode, score, report
+	$(BIN)/nightglass demo $(ARGS)
+
+test: $(READY)  ## quick tests first, then the slow ones
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu"
+	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu" $(ARGS)
+
+lint: $(READY)  ## ruff and mypy, strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## the tables of benchmarks/README.md, measured again
+	$(BIN)/python benchmarks/seed.py
+
+lock: $(READY)  ## write requirements.lock from what is installed in .venv
+	$(BIN)/pip freeze --all --exclude-editable | grep -v "^pip==" | sed 's/+cpu//' > requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
