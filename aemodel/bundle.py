@@ -1,0 +1,162 @@
+"""A model as two files, and back: model.safetensors holds every array, model.json every setting and fact. Nothing is pickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import nn
+
+from aemodel.errors import BundleError, SettingsError
+from aemodel.model import Autoencoder, Decoder, Layout, Measured
+from aemodel.network import DenseAutoencoder, build_decoder
+from aemodel.scaling import Scaler
+from aemodel.settings import ModelSettings, TrainSettings
+
+FORMAT_VERSION = 1
+Files = Mapping[str, bytes]
+
+
+def to_files(model: Autoencoder) -> dict[str, bytes]:
+    """The bundle of a model: {"model.safetensors": …, "model.json": …}."""
+    arrays = {
+        **_weights(model.network, "network."),
+        **_scaler_arrays(model.scaler),
+        "calibration": model.measured.calibration,
+        "residual_scale": model.measured.residual_scale,
+        "latent_low": model.measured.latent_low,
+        "latent_high": model.measured.latent_high,
+    }
+    facts = {
+        "format_version": FORMAT_VERSION,
+        "model": dataclasses.asdict(model.settings),
+        "train": {key: value for key, value in dataclasses.asdict(model.train_settings).items() if key != "device"},
+        "layout": dataclasses.asdict(model.layout),
+        **model.facts,
+    }
+    return {"model.safetensors": _tensor_bytes(arrays), "model.json": _json_bytes(facts)}
+
+
+def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
+    """The model of a bundle. Raises BundleError where it is damaged, incomplete, or of a newer format_version."""
+    facts = _read_facts(files, "model.json")
+    arrays = _read_arrays(files, "model.safetensors")
+    try:
+        settings = ModelSettings(**_listed(facts.pop("model")))
+        train = TrainSettings(**facts.pop("train"))
+        layout = _layout(facts.pop("layout"))
+        measured = Measured(**{name: arrays.pop(name) for name in ("calibration", "residual_scale", "latent_low", "latent_high")})
+        scaler = _scaler(arrays)
+    except (KeyError, TypeError, SettingsError) as error:
+        raise BundleError(f"model.json or model.safetensors: not a whole model ({error}); restore the bundle or train again") from error
+    facts.pop("format_version")
+    network = DenseAutoencoder(layout.n_features, settings, torch.Generator().manual_seed(0))
+    _load(network, arrays, "network.", "model.safetensors")
+    return Autoencoder(network.to(device).eval(), settings, layout, scaler, measured, train, facts, device)
+
+
+def decoder_files(model: Autoencoder) -> dict[str, bytes]:
+    """What `decode` needs and no more: {"decoder.safetensors": …, "decoder.json": …}."""
+    linear = [(name, layer) for name, layer in model.network.get_submodule("decoder").named_children() if hasattr(layer, "bias")]
+    weights = {f"{name}.{part}": _array(getattr(layer, part)) for name, layer in linear for part in ("weight", "bias")}
+    scaler = {f"scaler.{name}": _shortest(getattr(model.scaler, name)) for name in ("center", "scale")}
+    facts = {
+        "format_version": FORMAT_VERSION,
+        "widths": [model.settings.latent, *model.settings.hidden[::-1], model.layout.n_features],
+        "activation": model.settings.activation,
+        "output": model.settings.output,
+        "batch_rows": model.size,
+        "layout": dataclasses.asdict(model.layout),
+    }
+    return {"decoder.safetensors": _tensor_bytes({**weights, **scaler}), "decoder.json": _json_bytes(facts)}
+
+
+def decoder_from_files(files: Files, *, device: str = "cpu") -> Decoder:
+    """The decoder of a latent store. Raises BundleError."""
+    facts = _read_facts(files, "decoder.json")
+    arrays = _read_arrays(files, "decoder.safetensors")
+    try:
+        layout = _layout(facts["layout"])
+        center, scale = (np.broadcast_to(arrays.pop(f"scaler.{name}"), layout.n_features) for name in ("center", "scale"))
+        network = build_decoder(facts["widths"], facts["activation"])
+        output, size = facts["output"], facts["batch_rows"]
+    except (KeyError, TypeError) as error:
+        raise BundleError(
+            f"decoder.json or decoder.safetensors: not a whole decoder ({error}); restore the store or encode again"
+        ) from error
+    _load(network, arrays, "", "decoder.safetensors")
+    return Decoder(network.to(device).eval(), output, Scaler(center, scale, np.zeros(1, np.float32)), layout, size, device)
+
+
+def _weights(network: nn.Module, prefix: str) -> dict[str, NDArray[Any]]:
+    return {prefix + name: _array(value) for name, value in network.state_dict().items()}
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy())
+
+
+def _shortest(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One value where all are the same."""
+    return values[:1] if (values == values[:1]).all() else values
+
+
+def _scaler_arrays(scaler: Scaler) -> dict[str, NDArray[Any]]:
+    return {f"scaler.{name}": getattr(scaler, name) for name in ("center", "scale", "fill")}
+
+
+def _scaler(arrays: dict[str, NDArray[Any]]) -> Scaler:
+    return Scaler(*(arrays.pop(f"scaler.{name}") for name in ("center", "scale", "fill")))
+
+
+def _layout(facts: Mapping[str, Any]) -> Layout:
+    return Layout(row_shape=tuple(facts["row_shape"]), dtype=facts["dtype"], columns=tuple(facts["columns"]))
+
+
+def _listed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON has them, with lists as tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+
+
+def _tensor_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    return safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
+
+
+def _json_bytes(facts: Mapping[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def _read_facts(files: Files, name: str) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(files[name])
+        found = facts["format_version"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{name}: missing or not the JSON of a model ({error}); restore it from a copy") from error
+    if found > FORMAT_VERSION:
+        raise BundleError(
+            f"{name}: format_version {found} is newer than {FORMAT_VERSION}, the newest that this nightglass reads; upgrade nightglass"
+        )
+    return facts
+
+
+def _read_arrays(files: Files, name: str) -> dict[str, NDArray[Any]]:
+    try:
+        return dict(safetensors.numpy.load(files[name]))
+    except (KeyError, SafetensorError) as error:
+        raise BundleError(f"{name}: missing or damaged ({error}); restore it from a copy") from error
+
+
+def _load(network: nn.Module, arrays: Mapping[str, NDArray[Any]], prefix: str, name: str) -> None:
+    """Put weights into a network; every one must be there, with its shape, and no other."""
+    state = {key.removeprefix(prefix): torch.from_numpy(value.copy()) for key, value in arrays.items()}
+    try:
+        network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise BundleError(f"{name}: the weights do not fit the settings ({error}); restore the bundle or train again") from error

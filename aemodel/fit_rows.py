@@ -1,0 +1,157 @@
+"""The clean rows as training sees them: counted, split into sides, checked, and handed out in shuffled batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aemodel.errors import DataError, SettingsError
+from aemodel.model import Layout
+from aemodel.scaling import Scaler, ScalerFit
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.splits import row_hashes, sides_of
+
+FEWEST_FIT_ROWS = 2
+VALIDATION_BATCH = 4_096
+SLACK = 1e-6  # rounding of the scaled range
+
+
+@dataclass(frozen=True)
+class FitRows:
+    """Clean rows after a first look. `fit` holds all fit rows in the source's dtype, or None where they do not fit into memory."""
+
+    read_chunks: Callable[[], Iterable[NDArray[Any]]]
+    train: TrainSettings
+    scaler: Scaler
+    fit: NDArray[Any] | None
+    validation: NDArray[Any]
+    n_fit: int
+    n_validation: int
+    n_calibration: int
+    column_variance: float  # mean over columns of the variance of fit rows, scaled units
+    memory_bytes: int
+
+    def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Scaled fit rows in shuffled batches (size, d), the last one shorter; each row once."""
+        if self.fit is None:
+            yield from self._streamed(size, generator)
+            return
+        order = torch.randperm(len(self.fit), generator=generator).numpy()
+        for start in range(0, len(order), size):
+            yield self.tensor(self.fit[order[start : start + size]])
+
+    def validation_batches(self) -> Iterator[Tensor]:
+        """Scaled validation rows in order."""
+        for start in range(0, len(self.validation), VALIDATION_BATCH):
+            yield self.tensor(self.validation[start : start + VALIDATION_BATCH])
+
+    def tensor(self, rows: NDArray[Any]) -> Tensor:
+        """Rows (n, *row_shape) scaled, with the column's median for NaN."""
+        scaled = self.scaler.transform(rows)
+        return torch.from_numpy(np.where(np.isnan(scaled), self.scaler.fill, scaled))
+
+    def sides(self, side: str) -> Iterator[NDArray[Any]]:
+        """The rows of one side ('fit', 'validation' or 'calibration') in source order, chunk by chunk."""
+        for chunk in self.read_chunks():
+            yield chunk[getattr(sides_of(row_hashes(chunk), self.train), side)]
+
+    def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Batches through a shuffle buffer: filled to `memory_bytes`, half of it handed out in random order, and filled again."""
+        held: list[NDArray[Any]] = []
+        n_held = 0
+        for rows in self.sides("fit"):
+            held.append(rows)
+            n_held += len(rows)
+            if sum(piece.nbytes for piece in held) >= self.memory_bytes // 2:
+                mixed = np.concatenate(held)[torch.randperm(n_held, generator=generator).numpy()]
+                whole = n_held // 2 // size * size
+                yield from (self.tensor(mixed[start : start + size]) for start in range(0, whole, size))
+                held, n_held = [mixed[whole:].copy()], n_held - whole
+        if n_held:
+            mixed = np.concatenate(held)[torch.randperm(n_held, generator=generator).numpy()]
+            yield from (self.tensor(mixed[start : start + size]) for start in range(0, n_held, size))
+
+
+def look_at_rows(
+    read_chunks: Callable[[], Iterable[NDArray[Any]]], *, layout: Layout, model: ModelSettings, train: TrainSettings, memory_bytes: int
+) -> FitRows:
+    """One pass: fit the scaler on fit rows, count the sides, keep validation rows, and fit rows as long as they fit into memory."""
+    scaler_fit = ScalerFit(model.scaling, layout.n_features, layout.dtype)
+    fit, validation = _Kept(memory_bytes), _Kept(memory_bytes // 4)
+    n_calibration = 0
+    for chunk in read_chunks():
+        hashes = row_hashes(chunk)
+        sides = sides_of(hashes, train)
+        scaler_fit.update(chunk[sides.fit], hashes[sides.fit])
+        fit.add(chunk[sides.fit])
+        validation.add(chunk[sides.validation])
+        n_calibration += int(sides.calibration.sum())
+    _require_rows(fit.count, validation.count, n_calibration, train)
+    scaler = scaler_fit.finish()
+    _require_range(scaler_fit, scaler, model)
+    variance = float((scaler_fit.m2 / np.maximum(scaler_fit.count, 1) / scaler.scale**2).mean())
+    empty = np.empty((0, *layout.row_shape), np.dtype(layout.dtype))
+    return FitRows(
+        read_chunks,
+        train,
+        scaler,
+        fit.rows(empty) if fit.whole else None,
+        validation.rows(empty),
+        fit.count,
+        validation.count,
+        n_calibration,
+        variance,
+        memory_bytes,
+    )
+
+
+class _Kept:
+    """Rows kept up to a byte budget; `whole` says whether none had to be left out."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget, self.count, self.whole = budget, 0, True
+        self._pieces: list[NDArray[Any]] = []
+        self._bytes = 0
+
+    def add(self, rows: NDArray[Any]) -> None:
+        self.count += len(rows)
+        if self.whole and self._bytes + rows.nbytes <= self.budget:
+            self._pieces.append(rows)
+            self._bytes += rows.nbytes
+        elif len(rows):
+            self.whole = False
+
+    def rows(self, empty: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([empty, *self._pieces])
+
+
+def _require_rows(n_fit: int, n_validation: int, n_calibration: int, train: TrainSettings) -> None:
+    if n_fit < FEWEST_FIT_ROWS:
+        raise DataError(
+            f"{n_fit} rows to fit on, of {n_fit + n_validation + n_calibration} clean ones; at least {FEWEST_FIT_ROWS} are needed"
+        )
+    for name, count in (("validation", n_validation), ("calibration", n_calibration)):
+        if getattr(train, name) and not count:
+            raise DataError(f"no row fell to the {name} side; raise train.{name}, give more clean rows, or set train.{name} = 0")
+
+
+def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None:
+    """The checks of output and loss against the values that the network must give back."""
+    known = fit.count > 0
+    low = float(((fit.low - scaler.center) / scaler.scale)[known].min(initial=0.0))
+    high = float(((fit.high - scaler.center) / scaler.scale)[known].max(initial=0.0))
+    if model.output == "sigmoid" and not (low >= -SLACK and high <= 1 + SLACK):
+        raise SettingsError(
+            f"model.output = 'sigmoid' needs scaled values in [0, 1]. Got {low:.4g} to {high:.4g} under model.scaling = '{model.scaling}'; "
+            "set model.scaling to 'range' or 'minmax', or model.output to 'identity' and model.loss to 'mse'."
+        )
+    if model.output == "relu" and low < -SLACK:
+        raise SettingsError(
+            f"model.output = 'relu' cannot give back negative values. Got scaled values down to {low:.4g}; set model.output to 'identity'."
+        )

@@ -1,0 +1,81 @@
+"""What is measured once the weights are fixed, on rows that they were not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.fit_rows import FitRows
+from aemodel.model import Autoencoder, Layout, Measured
+from aemodel.network import DenseAutoencoder
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.trained import Epoch, Trained
+
+TAIL = 0.0005  # latents beyond these quantiles are stored as exceptions: a wider range would coarsen every other one
+FEWEST_FOR_TAIL = 2_000
+MOST_ROWS = 50_000  # rows that scales of residuals and latents are measured on
+
+
+def measure(
+    network: DenseAutoencoder,
+    rows: FitRows,
+    *,
+    history: Sequence[Epoch],
+    best_epoch: int,
+    model: ModelSettings,
+    train: TrainSettings,
+    layout: Layout,
+    device: str,
+) -> Trained:
+    """Residual and latent scales on validation rows (fit rows where there are none), then the errors of the calibration rows."""
+    unseen = rows.validation if len(rows.validation) else first_rows(rows)
+    empty = np.empty(0)
+    unmeasured = Measured(
+        calibration=empty, residual_scale=empty, latent_low=empty.astype(np.float32), latent_high=empty.astype(np.float32)
+    )
+    bare = Autoencoder(network, model, layout, rows.scaler, unmeasured, train, {}, device)
+    latents, errors = bare.encode_and_errors(unseen)
+    low, high = latent_range(latents)
+    measured = Measured(calibration=calibrate(bare, rows), residual_scale=residual_scale(bare, unseen), latent_low=low, latent_high=high)
+    return Trained(
+        Autoencoder(network, model, layout, rows.scaler, measured, train, {}, device),
+        tuple(history),
+        best_epoch,
+        rows.n_fit,
+        rows.n_validation,
+        rows.n_calibration,
+        tuple(int(index) for index in np.flatnonzero(latents.std(axis=0) == 0)),
+        float(errors.mean()),
+        rows.column_variance,
+    )
+
+
+def first_rows(rows: FitRows) -> NDArray[Any]:
+    """Some fit rows, at most MOST_ROWS."""
+    return rows.fit[:MOST_ROWS] if rows.fit is not None else next(rows.sides("fit"))
+
+
+def calibrate(model: Autoencoder, rows: FitRows) -> NDArray[np.float64]:
+    """Errors of all calibration rows, ascending; empty where train.calibration is 0."""
+    if not rows.n_calibration:
+        return np.empty(0)
+    return np.sort(np.concatenate([model.errors(piece) for piece in rows.sides("calibration")]))
+
+
+def residual_scale(model: Autoencoder, unseen: NDArray[Any]) -> NDArray[np.float64]:
+    """Root mean square of each feature's residual over rows (n, *row_shape), in scaled units, (d,); 1 where it is 0."""
+    residuals = model.residuals(unseen[:MOST_ROWS])
+    count = np.maximum((~np.isnan(residuals)).sum(axis=0), 1)
+    spread = np.sqrt(np.nansum(residuals**2, axis=0) / count)
+    return np.where(spread > 0, spread, 1.0)
+
+
+def latent_range(latents: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The range (k,), (k,) that latents (n, k) are stored in: the inner 99.9 % where there are rows enough to know it, else all."""
+    if len(latents) < FEWEST_FOR_TAIL:
+        return latents.min(axis=0), latents.max(axis=0)
+    low, high = np.quantile(latents, [TAIL, 1 - TAIL], axis=0)
+    return low.astype(np.float32), high.astype(np.float32)

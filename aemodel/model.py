@@ -1,0 +1,169 @@
+"""A trained autoencoder with everything that belongs to it: scaler, calibration scores, residual and latent scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aemodel.errors import DataError
+from aemodel.inference import batch_rows, map_rows
+from aemodel.network import finish_output
+from aemodel.scaling import Scaler
+from aemodel.settings import ModelSettings, TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What one row is: its shape and dtype in the source, and the columns' names where it has any."""
+
+    row_shape: tuple[int, ...]
+    dtype: str
+    columns: tuple[str, ...] = ()
+
+    @property
+    def n_features(self) -> int:
+        """Values in one row."""
+        return int(np.prod(self.row_shape, dtype=np.int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured on clean rows that the network was not fitted on.
+
+    calibration (n,) float64, the calibration rows' errors, ascending; residual_scale (d,) float64, root mean square of each feature's
+    residual in scaled units; latent_low, latent_high (k,) float32, the range that latents are stored in.
+    """
+
+    calibration: NDArray[np.float64]
+    residual_scale: NDArray[np.float64]
+    latent_low: NDArray[np.float32]
+    latent_high: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Latents to rows, with no more than that needs."""
+
+    network: nn.Module
+    output: str
+    scaler: Scaler
+    layout: Layout
+    size: int
+    device: str = "cpu"
+
+    def decode(self, latents: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """Latents (n, k) to rows (n, *row_shape) in the source's dtype; integers are rounded and clipped."""
+        return to_dtype(self.decode_exactly(latents), self.layout.dtype)
+
+    def decode_exactly(self, latents: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Latents (n, k) to rows (n, *row_shape) in data units, before any rounding."""
+        scaled = np.empty((len(latents), self.layout.n_features), np.float32)
+        map_rows(latents.astype(np.float32, copy=False), self.size, self.device, self._forward, [scaled])
+        return self.scaler.inverse(scaled).reshape(len(latents), *self.layout.row_shape)
+
+    def _forward(self, latents: Tensor) -> tuple[Tensor]:
+        return (finish_output(self.network(latents), self.output),)
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A trained network and its measures. Arrays of rows are (n, *row_shape) in the source's dtype or one like it."""
+
+    network: nn.Module
+    settings: ModelSettings
+    layout: Layout
+    scaler: Scaler
+    measured: Measured
+    train_settings: TrainSettings = field(default_factory=TrainSettings)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+
+    @property
+    def calibration(self) -> NDArray[np.float64]:
+        """Errors of the calibration rows, ascending."""
+        return self.measured.calibration
+
+    @property
+    def size(self) -> int:
+        """Rows of every batch."""
+        return batch_rows(max(self.layout.n_features, self.settings.latent, *self.settings.hidden, 1))
+
+    @property
+    def decoder(self) -> Decoder:
+        """The half that turns latents into rows."""
+        return Decoder(self.network.get_submodule("decoder"), self.settings.output, self.scaler, self.layout, self.size, self.device)
+
+    def encode(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Latents (n, k)."""
+        return self.encode_and_errors(rows)[0]
+
+    def errors(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Reconstruction error of each row, (n,): the mean over observed features of (x - x~)^2 in scaled units.
+
+        A row with nothing observed, or too far out for float32, has the error infinity.
+        """
+        return self.encode_and_errors(rows)[1]
+
+    def encode_and_errors(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Latents (n, k) and errors (n,) in one pass."""
+        scaled = self.scale(rows)
+        latents = np.empty((len(rows), self.settings.latent), np.float32)
+        errors = np.empty(len(rows), np.float64)
+        gaps = np.isnan(scaled)
+        if not gaps.any():
+            map_rows(scaled, self.size, self.device, self._encode_and_errors, [latents, errors])
+        else:
+            rebuilt = np.empty_like(scaled)
+            map_rows(np.where(gaps, self.scaler.fill, scaled), self.size, self.device, self._encode_and_rebuild, [latents, rebuilt])
+            squares = np.where(gaps, 0.0, (rebuilt - scaled).astype(np.float64)) ** 2
+            observed = (~gaps).sum(axis=1)
+            errors = np.divide(squares.sum(axis=1), observed, out=np.full(len(rows), np.inf), where=observed > 0)
+        return latents, np.where(np.isnan(errors), np.inf, errors)
+
+    def residuals(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """X - x~ in scaled units, (n, d); NaN where x is."""
+        scaled = self.scale(rows)
+        return (scaled - self.rebuild_scaled(scaled)).astype(np.float64)
+
+    def reconstruct(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Rows as the network gives them back, (n, *row_shape) in data units, before any rounding."""
+        return self.scaler.inverse(self.rebuild_scaled(self.scale(rows))).reshape(rows.shape)
+
+    def scale(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Rows in scaled units, (n, d). Raises DataError where their shape is not the one the model was trained on."""
+        if rows.shape[1:] != self.layout.row_shape:
+            raise DataError(
+                f"rows must have the shape {self.layout.row_shape}, as the model's training data. Got {rows.shape[1:]} instead."
+            )
+        return self.scaler.transform(rows)
+
+    def rebuild_scaled(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Reconstructions of scaled rows (n, d); the network sees the column's median for NaN."""
+        latents, rebuilt = np.empty((len(scaled), self.settings.latent), np.float32), np.empty_like(scaled)
+        filled = np.where(np.isnan(scaled), self.scaler.fill, scaled)
+        map_rows(filled, self.size, self.device, self._encode_and_rebuild, [latents, rebuilt])
+        return rebuilt
+
+    def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        latents, rebuilt = self._encode_and_rebuild(scaled)
+        return latents, (rebuilt - scaled).double().square().mean(dim=1)
+
+    def _encode_and_rebuild(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        latents, logits = self.network(scaled)
+        return latents, finish_output(logits, self.settings.output)
+
+
+def to_dtype(rows: NDArray[np.float64], dtype: str) -> NDArray[Any]:
+    """Cast rows to the source's dtype; whole-number dtypes are rounded and clipped to their range first."""
+    kind = np.dtype(dtype)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        rows = np.clip(np.rint(rows), limits.min, limits.max)
+        top = rows >= float(limits.max)  # float64 cannot hold the largest 64-bit integers: cast those by hand
+        return np.where(top, limits.max, np.where(top, 0, rows).astype(kind)).astype(kind)
+    return rows.astype(kind)

@@ -1,0 +1,157 @@
+"""Rules: which rows are flagged, and what may honestly be said of how often clean rows are.
+
+A cut (score, row) flags a row whose score is above it, or equal with a row number up to it; (s, -1) flags what is strictly above s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.errors import SettingsError
+from aemodel.ranking import Ranking, Tally
+
+KINDS = ("quantile", "fdr", "absolute", "top")
+EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03 or top"
+CLEAN_LIMIT = 0.99  # REVIEW begins above this quantile of the number that clean rows would give
+
+
+class Cut(NamedTuple):
+    """Where the flagged rows end."""
+
+    score: float
+    row: int
+
+    def flags(self, scores: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of scores (m,) of rows (m,) are flagged, (m,)."""
+        return np.asarray((scores > self.score) | ((scores == self.score) & (rows <= self.row)))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A parsed rule: its kind and its number (0 for 'top'), exactly as written."""
+
+    kind: str
+    value: Decimal
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "top" else f"{self.kind} {self.value}"
+
+    @property
+    def threshold(self) -> float:
+        """The fixed score of 'absolute', infinity for any other rule."""
+        return float(self.value) if self.kind == "absolute" else float("inf")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision for a night.
+
+    expected and limit: how many of as many clean rows would be flagged, on average and at most in 99 of 100 nights; None where the
+    rule fixes the number itself or nothing is known. promise: what the rule promises, or why it can promise nothing, in words.
+    """
+
+    rule: str
+    flagged: int
+    cut: Cut
+    expected: float | None
+    limit: int | None
+    promises: bool
+    promise: str
+
+
+def parse_rule(text: str) -> Rule:
+    """A rule such as 'quantile 0.999'. Raises SettingsError naming the key."""
+    kind, _, number = text.strip().partition(" ")
+    try:
+        value = Decimal(number) if kind != "top" else Decimal(0)
+    except InvalidOperation:
+        value = Decimal(-1)
+    inside = {"quantile": 0 <= value < 1, "fdr": 0 < value < 1, "absolute": value >= 0, "top": not number}.get(kind, False)
+    if not inside or not value.is_finite():
+        raise SettingsError(f"score.rule must look like {EXAMPLE}. Got '{text}' instead.")
+    return Rule(kind, value)
+
+
+def decide(rule: Rule, calibration: NDArray[np.float64], tally: Tally, ranking: Ranking, *, top_n: int) -> Decision:
+    """Apply a rule to a whole night: `tally` and `ranking` are merged over all of its rows; `calibration` is ascending."""
+    if rule.kind == "quantile":
+        return _quantile(rule, calibration, tally)
+    if rule.kind == "fdr":
+        return _fdr(rule, calibration, tally)
+    return _absolute(rule, calibration, tally) if rule.kind == "absolute" else _top(ranking, top_n, len(calibration))
+
+
+def allowed_above(rule: Rule, n: int) -> int:
+    """J of 'quantile q': rows above the j-th largest of n calibration scores are flagged; j = floor((n + 1)(1 - q)), exactly."""
+    return int((n + 1) * (1 - rule.value))
+
+
+def _quantile(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
+    n, share = len(calibration), 1 - rule.value
+    j = allowed_above(rule, n)
+    if j == 0:
+        needed = int(1 / share)
+        return _nothing(rule, f"Ranking only: {n:,} calibration rows are too few for {rule}; at least {needed:,} would do.")
+    flagged = int(tally.by_rank[:j].sum())
+    promise = (
+        f"Of clean rows, at most {_percent(share)} are flagged on average ({j:,} of {n:,} calibration scores lie at or above the cut)."
+    )
+    return Decision(str(rule), flagged, Cut(float(calibration[-j]), -1), *_clean_count(tally.rows, j, n), True, promise)
+
+
+def _fdr(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
+    """Benjamini & Hochberg (1995) on conformal p-values, from their counts alone."""
+    n, m = len(calibration), tally.rows
+    if not n:
+        return _nothing(rule, "Ranking only: there are no calibration rows; set train.calibration above 0 and train again.")
+    at_most = np.cumsum(tally.by_rank)
+    passes = np.flatnonzero((1 + np.arange(n + 1)) * float(m) <= float(rule.value) * (n + 1) * at_most)
+    passes = passes[at_most[passes] > 0]
+    promise = f"Of the flagged rows, at most {_percent(rule.value)} are clean ones on average over calibration sets."
+    fewest = int(np.ceil(m / (float(rule.value) * (n + 1)))) if m else 0
+    if fewest > 1:
+        promise += f" With {n:,} calibration rows and {m:,} rows tonight, no fewer than {fewest:,} rows can be flagged together."
+    last = int(passes[-1]) if len(passes) else -1
+    if last == n:
+        return Decision(str(rule), m, Cut(-np.inf, -1), 0.0, 0, True, promise)
+    score = float(calibration[-last - 1]) if last >= 0 else float("inf")
+    return Decision(str(rule), int(at_most[last]) if last >= 0 else 0, Cut(score, -1), 0.0, 0, True, promise)
+
+
+def _absolute(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
+    n, threshold = len(calibration), rule.threshold
+    above = int((calibration > threshold).sum())
+    seen = f"{above:,} of {n:,} calibration scores lie above {rule.value}." if n else "There are no calibration rows to compare with."
+    expected, limit = _clean_count(tally.rows, min(above + 1, n), n) if n else (None, None)
+    return Decision(str(rule), tally.above, Cut(threshold, -1), expected, limit, False, f"A fixed threshold promises nothing. {seen}")
+
+
+def _top(ranking: Ranking, top_n: int, n: int) -> Decision:
+    flagged = min(top_n, len(ranking.scores))
+    cut = Cut(float(ranking.scores[flagged - 1]), int(ranking.rows[flagged - 1])) if flagged else Cut(float("inf"), -1)
+    compared = f" p-values compare with {n:,} calibration rows." if n else ""
+    return Decision(
+        "top", flagged, cut, None, None, False, f"Ranking only: the highest {flagged:,} rows are shown, and nothing is promised.{compared}"
+    )
+
+
+def _nothing(rule: Rule, why: str) -> Decision:
+    return Decision(str(rule), 0, Cut(float("inf"), -1), 0.0, 0, False, why)
+
+
+def _clean_count(m: int, j: int, n: int) -> tuple[float, int]:
+    """Mean and 99 % limit of how many of m clean rows lie above the j-th largest of n calibration scores: beta-binomial(m, j, n + 1 - j)."""
+    from scipy.stats import betabinom  # late: takes a second to import
+
+    if m == 0 or j == 0:
+        return 0.0, 0
+    return m * j / (n + 1), int(betabinom.ppf(CLEAN_LIMIT, m, j, n + 1 - j))
+
+
+def _percent(share: Decimal) -> str:
+    return f"{(share * 100).normalize():f} %"

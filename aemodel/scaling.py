@@ -1,0 +1,140 @@
+"""Scalers: data units to the scaled units in which the network works and errors are measured.
+
+    scaled = (x - center) / scale
+
+A column that is constant in the fit rows has scale 1, so it becomes 0 and a later move shows in its own units, never as 1e8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.splits import row_hashes
+
+SAMPLE_ROWS = 10_000
+SAMPLE_BYTES = 64_000_000
+_IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
+_NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """An affine map for flat rows (n, d). center, scale: (d,) float64. fill: (d,), what the network sees for NaN, in scaled units."""
+
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    fill: NDArray[np.float32]
+
+    def transform(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale rows (n, *row_shape) to (n, d) float32; NaN stays NaN."""
+        flat = rows.reshape(len(rows), -1)
+        kind = np.float32 if rows.dtype.name in _NARROW else np.float64
+        scaled = (flat.astype(kind) - self.center.astype(kind)) / self.scale.astype(kind)
+        return np.asarray(scaled, np.float32)
+
+    def inverse(self, scaled: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Scaled rows (n, d) back in data units, float64."""
+        return np.asarray(scaled.astype(np.float64) * self.scale + self.center)
+
+
+class ScalerFit:
+    """Gathers what a scaler needs, chunk by chunk. Merging two gives the same as fitting on both their rows."""
+
+    def __init__(self, kind: str, n_features: int, dtype: str) -> None:
+        self.kind, self.dtype = kind, np.dtype(dtype)
+        self.count = np.zeros(n_features)
+        self.mean = np.zeros(n_features)
+        self.m2 = np.zeros(n_features)
+        self.low = np.full(n_features, np.inf)
+        self.high = np.full(n_features, -np.inf)
+        self._hashes = np.empty(0, np.uint64)
+        self._sample = np.empty((0, n_features), self.dtype)
+        self._capacity = max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(1, n_features * self.dtype.itemsize)))
+
+    def update(self, rows: NDArray[Any], hashes: NDArray[np.uint64] | None = None) -> None:
+        """Take in rows (n, *row_shape) and, where they are known, their hashes (n,)."""
+        if not len(rows):
+            return
+        flat = rows.reshape(len(rows), -1)
+        values = flat.astype(np.float64)
+        seen = ~np.isnan(values)
+        count = seen.sum(axis=0).astype(np.float64)
+        known = np.maximum(count, 1)
+        mean = np.where(seen, values, 0.0).sum(axis=0) / known
+        m2 = (np.where(seen, values - mean, 0.0) ** 2).sum(axis=0)
+        low = np.where(seen, values, np.inf).min(axis=0)
+        high = np.where(seen, values, -np.inf).max(axis=0)
+        self._merge(count, mean, m2, low, high)
+        if self.kind == "robust" or not seen.all() or self.dtype.kind == "f":
+            self._keep(row_hashes(rows) if hashes is None else hashes, flat)
+
+    def merge(self, other: ScalerFit) -> None:
+        """Take in everything that `other` has gathered."""
+        self._merge(other.count, other.mean, other.m2, other.low, other.high)
+        self._keep(other._hashes, other._sample)
+
+    def _merge(self, count: Any, mean: Any, m2: Any, low: Any, high: Any) -> None:
+        """Chan, Golub & LeVeque (1979), pairwise update of mean and sum of squared deviations."""
+        total = self.count + count
+        step = mean - self.mean
+        share = np.divide(count, total, out=np.zeros_like(total), where=total > 0)
+        self.m2 = self.m2 + m2 + step**2 * self.count * share
+        self.mean = self.mean + step * share
+        self.count = total
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+
+    def _keep(self, hashes: NDArray[np.uint64], flat: NDArray[Any]) -> None:
+        """Keep the rows with the smallest hashes: a fair sample that does not depend on chunks or their order."""
+        if len(self._hashes) == self._capacity:
+            near = hashes <= self._hashes[-1]
+            hashes, flat = hashes[near], flat[near]
+        hashes, sample = np.concatenate([self._hashes, hashes]), np.concatenate([self._sample, flat])
+        best = np.argsort(hashes, kind="stable")[: self._capacity]
+        self._hashes, self._sample = hashes[best], sample[best]
+
+    def finish(self) -> Scaler:
+        """The scaler for what has been gathered."""
+        center, scale = getattr(self, f"_{self.kind}")()
+        low, high = np.where(self.count > 0, self.low, 0.0), np.where(self.count > 0, self.high, 0.0)
+        varies = (high > low).any() if self.kind == "range" else high > low
+        scale = np.where(varies & (scale > 0) & np.isfinite(scale), scale, 1.0)
+        fill = (self._median() - center) / scale
+        return Scaler(center, scale, np.where(np.isfinite(fill), fill, 0.0).astype(np.float32))
+
+    def _median(self) -> NDArray[np.float64]:
+        if not len(self._sample):
+            return self.mean
+        return _quantile(self._sample, 0.5, self.mean)
+
+    def _none(self) -> tuple[Any, Any]:
+        return np.zeros_like(self.mean), np.ones_like(self.mean)
+
+    def _range(self) -> tuple[Any, Any]:
+        if self.dtype == np.uint8:
+            return np.zeros_like(self.mean), np.full_like(self.mean, 255.0)
+        low = float(self.low.min(initial=np.inf))
+        high = float(self.high.max(initial=-np.inf))
+        return np.full_like(self.mean, low), np.full_like(self.mean, high - low)
+
+    def _minmax(self) -> tuple[Any, Any]:
+        return np.where(self.count > 0, self.low, 0.0), self.high - self.low
+
+    def _standard(self) -> tuple[Any, Any]:
+        return self.mean, np.sqrt(self.m2 / np.maximum(self.count, 1))
+
+    def _robust(self) -> tuple[Any, Any]:
+        """Median and interquartile range, as sd of a normal; where the middle half is constant, the standard deviation."""
+        spread = (_quantile(self._sample, 0.75, self.mean) - _quantile(self._sample, 0.25, self.mean)) / _IQR_OF_NORMAL
+        return self._median(), np.where(spread > 0, spread, self._standard()[1])
+
+
+def _quantile(sample: NDArray[Any], share: float, default: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Column quantiles of (n, d) that pass over NaN; `default` (d,) where a column has nothing else."""
+    values = sample.astype(np.float64)
+    empty = np.isnan(values).all(axis=0)
+    values[:, empty] = default[empty]
+    return np.asarray(np.nanquantile(values, share, axis=0))

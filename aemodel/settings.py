@@ -1,0 +1,92 @@
+"""Settings of the network and of its training, as frozen values that check themselves. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aemodel.errors import SettingsError
+
+ACTIVATIONS = ("relu", "silu", "gelu", "tanh", "elu")
+OUTPUTS = ("sigmoid", "relu", "identity")
+LOSSES = ("mse", "bce")
+SCALINGS = ("none", "range", "minmax", "standard", "robust")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """[model]: the autoencoder. `hidden` are the widths between input and latent, mirrored in the decoder."""
+
+    network: str = "dense"
+    hidden: tuple[int, ...] = ()
+    latent: int = 64
+    activation: str = "relu"
+    output: str = "sigmoid"
+    loss: str = "bce"
+    scaling: str = "range"
+    noise: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    tied: bool = False
+
+    def __post_init__(self) -> None:
+        _choice("model.network", self.network, ("dense",))
+        _choice("model.activation", self.activation, ACTIVATIONS)
+        _choice("model.output", self.output, OUTPUTS)
+        _choice("model.loss", self.loss, LOSSES)
+        _choice("model.scaling", self.scaling, SCALINGS)
+        _at_least("model.latent", self.latent, 1)
+        for index, width in enumerate(self.hidden):
+            _at_least(f"model.hidden[{index}]", width, 1)
+        for name in ("noise", "l1", "l2"):
+            _at_least(f"model.{name}", getattr(self, name), 0.0)
+        if self.loss == "bce" and self.output != "sigmoid":
+            raise SettingsError(
+                f"model.loss = 'bce' needs model.output = 'sigmoid'. Got '{self.output}' instead; set the output to 'sigmoid' or the loss to 'mse'."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """[train]: how the network is fitted. `calibration` and `validation` are shares of the clean rows."""
+
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    patience: int = 0
+    calibration: float = 0.1
+    validation: float = 0.1
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("train.epochs", self.epochs, 1)
+        _at_least("train.batch_size", self.batch_size, 1)
+        _at_least("train.patience", self.patience, 0)
+        _at_least("train.seed", self.seed, 0)
+        _choice("train.device", self.device, DEVICES)
+        if not self.learning_rate > 0:
+            raise SettingsError(f"train.learning_rate must be above 0. Got {self.learning_rate} instead.")
+        for name in ("calibration", "validation"):
+            _share(f"train.{name}", getattr(self, name))
+        if self.calibration + self.validation > 0.9:
+            raise SettingsError(
+                f"train.calibration + train.validation must leave a tenth to fit on. Got {self.calibration} + {self.validation} instead."
+            )
+        if self.patience and not self.validation:
+            raise SettingsError("train.patience stops on validation rows; set train.validation above 0, or train.patience to 0.")
+
+
+def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SettingsError(f"{key} must be one of {', '.join(choices)}. Got '{value}' instead.")
+
+
+def _at_least(key: str, value: float, low: float) -> None:
+    if not value >= low:
+        raise SettingsError(f"{key} must be at least {low}. Got {value} instead.")
+
+
+def _share(key: str, value: float) -> None:
+    if not 0 <= value <= 0.8:
+        raise SettingsError(f"{key} must be a share from 0 to 0.8. Got {value} instead.")

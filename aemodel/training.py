@@ -1,0 +1,133 @@
+"""Training, as a list of steps: look at the clean rows, build the network, fit it, measure it on rows it was not fitted on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from aemodel.errors import DataError
+from aemodel.fit_rows import FitRows, look_at_rows
+from aemodel.measuring import measure
+from aemodel.model import Layout
+from aemodel.network import DenseAutoencoder, finish_output
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.trained import Epoch, Trained
+
+log = logging.getLogger(__name__)
+ReadChunks = Callable[[], Iterable[NDArray[Any]]]
+
+
+def train_autoencoder(
+    read_chunks: ReadChunks,
+    *,
+    layout: Layout,
+    model: ModelSettings,
+    train: TrainSettings,
+    memory_bytes: int,
+    device: str = "cpu",
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> Trained:
+    """Fit an autoencoder to clean rows.
+
+    `read_chunks()` starts a pass over them, as arrays (n, *layout.row_shape) in source order. Rows are kept in memory where they fit
+    into `memory_bytes`, else they stream through a shuffle buffer of that size.
+
+    Raises DataError where there are too few rows, SettingsError where the settings do not fit the values.
+    """
+    rows = look_at_rows(read_chunks, layout=layout, model=model, train=train, memory_bytes=memory_bytes)
+    generator = torch.Generator().manual_seed(train.seed)
+    network = DenseAutoencoder(layout.n_features, model, generator).to(device)
+    history, best = fit_network(network, rows, model=model, train=train, device=device, generator=generator, on_epoch=on_epoch)
+    return measure(network.eval(), rows, history=history, best_epoch=best, model=model, train=train, layout=layout, device=device)
+
+
+def fit_network(
+    network: DenseAutoencoder,
+    rows: FitRows,
+    *,
+    model: ModelSettings,
+    train: TrainSettings,
+    device: str,
+    generator: torch.Generator,
+    on_epoch: Callable[[Epoch], None],
+) -> tuple[tuple[Epoch, ...], int]:
+    """Fit `network` in place; return the history and the number of the epoch whose weights it holds."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=train.learning_rate)
+    history: list[Epoch] = []
+    best, best_loss, best_weights = train.epochs, np.inf, None
+    for number in range(1, train.epochs + 1):
+        train_loss = _fit_once(network, rows.batches(train.batch_size, generator), optimizer, model, device, generator)
+        validation_loss = _validation_loss(network, rows.validation_batches(), model, device)
+        history.append(Epoch(number, train_loss, validation_loss))
+        on_epoch(history[-1])
+        if not np.isfinite(train_loss):
+            raise DataError(f"epoch {number}: the loss is {train_loss}; lower train.learning_rate, or choose another model.scaling")
+        if train.patience and validation_loss < best_loss:
+            best, best_loss, best_weights = number, validation_loss, deepcopy(network.state_dict())
+        if train.patience and number - best >= train.patience and best_weights is not None:
+            break
+    if best_weights is not None:
+        network.load_state_dict(best_weights)
+    return tuple(history), best
+
+
+def _fit_once(
+    network: DenseAutoencoder,
+    batches: Iterator[Tensor],
+    optimizer: torch.optim.Optimizer,
+    model: ModelSettings,
+    device: str,
+    generator: torch.Generator,
+) -> float:
+    network.train()
+    total = torch.zeros((), dtype=torch.float64)
+    n_rows = 0
+    for scaled in batches:
+        clean = scaled.to(device)
+        noisy = clean + model.noise * torch.randn(clean.shape, generator=generator).to(device) if model.noise else clean
+        latents, logits = network(noisy)
+        loss = reconstruction_loss(logits, clean, model)
+        optimizer.zero_grad(set_to_none=True)
+        (loss + penalty(network, latents, model)).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+        optimizer.step()
+        total += loss.detach().cpu() * len(clean)
+        n_rows += len(clean)
+    return float(total / n_rows)
+
+
+@torch.inference_mode()
+def _validation_loss(network: DenseAutoencoder, batches: Iterator[Tensor], model: ModelSettings, device: str) -> float:
+    network.eval()
+    total, n_rows = 0.0, 0
+    for scaled in batches:
+        clean = scaled.to(device)
+        total += float(reconstruction_loss(network(clean)[1], clean, model)) * len(clean)
+        n_rows += len(clean)
+    return total / n_rows if n_rows else float("nan")
+
+
+def reconstruction_loss(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
+    """Mean over rows and features of the squared error, or of the binary cross-entropy, against the clean rows."""
+    if model.loss == "bce":
+        return functional.binary_cross_entropy_with_logits(logits, clean.clamp(0, 1))
+    return functional.mse_loss(finish_output(logits, model.output), clean)
+
+
+def penalty(network: DenseAutoencoder, latents: Tensor, model: ModelSettings) -> Tensor:
+    """l1 times the mean absolute latent, plus l2 times the sum of squared weights."""
+    cost = torch.zeros((), device=latents.device)
+    if model.l1:
+        cost = cost + model.l1 * latents.abs().mean()
+    if model.l2:
+        cost = (
+            cost + model.l2 * torch.stack([weight.square().sum() for name, weight in network.named_parameters() if "weight" in name]).sum()
+        )
+    return cost
