@@ -1,0 +1,10 @@
+"""Latent stores: compressed latents in shards, with all it takes to bring the data back."""
+
+from __future__ import annotations
+
+from storage.latents.decoded import write_decoded
+from storage.latents.quantise import Scale
+from storage.latents.shard import ShardRows
+from storage.latents.store import ShardFacts, Store, StorePlan, open_store
+
+__all__ = ["Scale", "ShardFacts", "ShardRows", "Store", "StorePlan", "open_store", "write_decoded"]

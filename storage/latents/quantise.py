@@ -1,0 +1,60 @@
+"""Latents as small numbers: int8 codes on one scale a store, or floats; what does not fit is kept beside, exactly.
+
+code = round((z - low) / (high - low) * 254) - 127            -127 to 127; -128 (NaN for floats) = kept beside
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+OUTSIDE = -128
+STEPS = 254
+PRECISIONS = ("float32", "float16", "int8")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How latents are stored: the precision, and for int8 the range low, high (k,) float32 that the codes span."""
+
+    precision: str
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """NumPy dtype of the codes."""
+        return np.dtype(self.precision)
+
+    @property
+    def fill(self) -> float:
+        """The code that stands for no value."""
+        return OUTSIDE if self.precision == "int8" else float("nan")
+
+    def encode(self, latents: NDArray[np.float32]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Codes (n, k) of latents (n, k), and which of them do not fit and must be kept beside, (n, k)."""
+        if self.precision == "float32":
+            return latents, np.zeros(latents.shape, bool)
+        if self.precision == "float16":
+            fits = np.abs(latents) <= np.finfo(np.float16).max
+            return np.where(fits, latents, np.nan).astype(np.float16), ~fits
+        fits = (latents >= self.low) & (latents <= self.high)
+        span = (self.high - self.low).astype(np.float64)
+        place = np.where(fits, latents - self.low.astype(np.float64), 0.0) / np.where(span > 0, span, 1.0)
+        codes = np.rint(place * STEPS) - STEPS // 2
+        return np.where(fits, codes, OUTSIDE).astype(np.int8), ~fits
+
+    def decode(self, codes: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Latents (n, k) float32 of codes (n, k); those kept beside are still to be put in."""
+        if self.precision != "int8":
+            return codes.astype(np.float32)
+        place = (codes.astype(np.float64) + STEPS // 2) / STEPS
+        return (self.low + place * (self.high - self.low).astype(np.float64)).astype(np.float32)
+
+    def is_outside(self, codes: NDArray[np.generic]) -> NDArray[np.bool_]:
+        """Which codes (n, k) stand for a value kept beside, in the order in which those are kept."""
+        if self.precision == "float32":
+            return np.zeros(codes.shape, bool)
+        return np.asarray(codes == OUTSIDE if self.precision == "int8" else np.isnan(codes.astype(np.float32)))

@@ -1,0 +1,63 @@
+"""One shard of a latent store, as it is in memory. The two file formats hold exactly this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.latents.quantise import Scale
+
+
+@dataclass(frozen=True)
+class ShardRows:
+    """n consecutive rows of a store.
+
+    codes (n, k): latents as stored. errors (n,) float32: reconstruction errors. ids (n,) int64 or text, or None.
+    outside_rows, outside_values (j,): latents that no code can hold, with their row inside the shard, in reading order.
+    exact_rows (m,) int64, exact_values (m, *row_shape): rows kept as they are in the source, with their row inside the shard.
+    """
+
+    codes: NDArray[np.generic]
+    errors: NDArray[np.float32]
+    ids: NDArray[Any] | None
+    outside_rows: NDArray[np.int64]
+    outside_values: NDArray[np.float32]
+    exact_rows: NDArray[np.int64]
+    exact_values: NDArray[Any]
+
+    @classmethod
+    def of(
+        cls,
+        scale: Scale,
+        latents: NDArray[np.float32],
+        errors: NDArray[np.floating[Any]],
+        ids: NDArray[Any] | None,
+        exact_rows: NDArray[np.int64],
+        exact_values: NDArray[Any],
+    ) -> ShardRows:
+        """A shard of latents (n, k) and what belongs to them."""
+        codes, outside = scale.encode(latents)
+        return cls(codes, errors.astype(np.float32), ids, np.nonzero(outside)[0], latents[outside], exact_rows, exact_values)
+
+    def latents(self, scale: Scale) -> NDArray[np.float32]:
+        """Latents (n, k) float32 as a reader of the store gets them."""
+        latents = scale.decode(self.codes)
+        latents[scale.is_outside(self.codes)] = self.outside_values
+        return latents
+
+    def part(self, start: int, stop: int) -> ShardRows:
+        """The rows from `start` up to `stop`, counted inside the shard."""
+        outside = (self.outside_rows >= start) & (self.outside_rows < stop)
+        exact = (self.exact_rows >= start) & (self.exact_rows < stop)
+        return ShardRows(
+            self.codes[start:stop],
+            self.errors[start:stop],
+            None if self.ids is None else self.ids[start:stop],
+            self.outside_rows[outside] - start,
+            self.outside_values[outside],
+            self.exact_rows[exact] - start,
+            self.exact_values[exact],
+        )

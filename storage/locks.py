@@ -1,0 +1,43 @@
+"""One process at a time on one result: a lock on a file, which the kernel frees when a process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.errors import LockedError
+
+PAUSE = 0.2  # seconds between two looks
+
+
+@contextmanager
+def lock(path: Path, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lock at `path`, waiting up to `wait` seconds for it.
+
+    Raises LockedError that names the process holding it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        until = time.monotonic() + wait
+        while not _taken(file.fileno()):
+            if time.monotonic() >= until:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise LockedError(f"{path.stem}: process {holder} is at work on it; wait for it to end, then run the same command again")
+            time.sleep(PAUSE)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
