@@ -1,0 +1,46 @@
+"""Pages that people read: HTML that needs nothing from outside, with every value escaped."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+
+from storage.sources.sizes import format_bytes
+
+
+def render(template: str, **values: Any) -> bytes:
+    """Fill a template of storage/pages/templates; a value that is not given is an error."""
+    return _environment().get_template(template).render(**values).encode()
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("storage.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=format_bytes, number=number, count=count, percent=percent)
+    return environment
+
+
+def number(value: float | None) -> str:
+    """Four digits, or a dash where there is no number."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.4g}" if math.isfinite(value) else "∞"
+
+
+def count(value: int | None) -> str:
+    """A whole number with thin spaces between thousands."""
+    return "–" if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with three digits."""
+    return "–" if value is None else f"{100 * value:.3g} %"

@@ -1,0 +1,40 @@
+"""The training report: training.html beside a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.pages import render
+from storage.pages.figures import calibration_histogram, loss_curve
+
+
+def training_page(
+    *,
+    job: str,
+    model_id: str,
+    promoted: bool,
+    reasons: Sequence[str],
+    figures: Mapping[str, str],
+    gate: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    train_loss: Sequence[float],
+    validation_loss: Sequence[float],
+    calibration: NDArray[np.float64],
+) -> bytes:
+    """The page as bytes. `calibration` (n,): errors of the calibration rows; `figures` and `gate`: name and value, as shown."""
+    return render(
+        "training.html.j2",
+        job=job,
+        model_id=model_id,
+        promoted=promoted,
+        reasons=reasons,
+        figures=figures,
+        gate=gate,
+        settings=settings,
+        loss_plot=loss_curve(train_loss, validation_loss),
+        calibration_plot=calibration_histogram(calibration) if len(calibration) else "",
+    )

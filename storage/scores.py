@@ -1,0 +1,101 @@
+"""Scores of a night: one Parquet file a shard, with every row's id, place, error and p-value.
+
+scores/<job>/date=2026-11-22/part-00000.parquet …, decision.json, manifest.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from storage.errors import DamagedError
+
+BATCH_ROWS = 65_536
+COLUMNS = ("id", "row", "file", "error", "p_value")
+
+
+def part_name(index: int) -> str:
+    """File name of a shard's scores."""
+    return f"part-{index:05d}.parquet"
+
+
+class ScoreWriter:
+    """Writes the scores of one shard, chunk by chunk; the same rows give the same bytes."""
+
+    def __init__(self, path: Path, *, text_ids: bool) -> None:
+        id_kind = pa.string() if text_ids else pa.int64()
+        fields = [
+            ("id", id_kind),
+            ("row", pa.int64()),
+            ("file", pa.dictionary(pa.int32(), pa.string())),
+            ("error", pa.float64()),
+            ("p_value", pa.float64()),
+        ]
+        self._schema = pa.schema(fields)
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            use_dictionary=["file"],
+            column_encoding={"row": "DELTA_BINARY_PACKED", "error": "BYTE_STREAM_SPLIT", "p_value": "PLAIN"},
+            write_page_checksum=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def append(
+        self,
+        rows: NDArray[np.int64],
+        ids: NDArray[Any] | None,
+        file: str,
+        errors: NDArray[np.float64],
+        p_values: NDArray[np.float64] | None,
+    ) -> None:
+        """Add consecutive rows (n,) of one file; without ids the row number is the id, without calibration there are no p-values."""
+        files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([file]))
+        known = pa.nulls(len(rows), pa.float64()) if p_values is None else pa.array(p_values)
+        arrays = [
+            pa.array(rows if ids is None else ids.tolist(), self._schema.field("id").type),
+            pa.array(rows),
+            files,
+            pa.array(errors),
+            known,
+        ]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+
+def iter_scores(folder: Path) -> Iterator[Any]:
+    """All scores of a night in row order, as Arrow record batches. Raises DamagedError."""
+    for path in sorted(folder.glob("part-*.parquet")):
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DamagedError(f"{path}: cannot be read ({error}); score the date again with --force") from error
+
+
+def pick_scores(folder: Path, score: float, row: int, shown: NDArray[np.int64]) -> Any:
+    """A table of the rows above the cut (score, row) and of those whose row number is in `shown`, best first, with column `flagged`."""
+    kept = [_pick(batch, score, row, pa.array(shown)) for batch in iter_scores(folder)]
+    if not kept:
+        return pa.table({name: pa.array([], pa.float64()) for name in (*COLUMNS, "flagged")})
+    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks()
+    return table.sort_by([("error", "descending"), ("row", "ascending")])
+
+
+def _pick(batch: Any, score: float, row: int, shown: Any) -> Any:
+    error, number = batch.column("error"), batch.column("row")
+    flagged = pc.or_(pc.greater(error, score), pc.and_(pc.equal(error, score), pc.less_equal(number, row)))
+    marked = batch.append_column("flagged", flagged)
+    return marked.filter(pc.or_(flagged, pc.is_in(number, value_set=shown)))
