@@ -35,8 +35,7 @@ def picture_strip(actual: NDArray[Any], expected: NDArray[Any], low: float, high
 def _grey(values: NDArray[Any], low: float, span: float) -> NDArray[np.uint8]:
     scaled = np.clip((values.astype(np.float64) - low) / span, 0, 1)
     colored = scaled[..., None] if scaled.ndim == 2 else scaled[..., :3]
-    grey: NDArray[np.uint8] = np.broadcast_to(np.rint(255 * np.nan_to_num(colored)), (*values.shape[:2], 3)).astype(np.uint8)
-    return grey
+    return np.asarray(np.broadcast_to(np.rint(255 * np.nan_to_num(colored)), (*values.shape[:2], 3)).astype(np.uint8))
 
 
 def _difference(actual: NDArray[Any], expected: NDArray[Any], span: float) -> NDArray[np.uint8]:

@@ -1,0 +1,172 @@
+"""encode: rows into a latent store, shard by shard; every shard is read back, decoded and measured before it counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aemodel.bundle import decoder_files, from_files
+from aemodel.model import Autoencoder
+from flows.encode_shard import ShardEncoder
+from flows.engine import RunAll
+from flows.errors import UsageError, WorkFailed
+from flows.grouping import group_shards, rows_per_chunk
+from flows.job import Job
+from flows.places import open_rows, rows_of
+from flows.run_facts import RunFacts
+from flows.workspace import Workspace, open_workspace
+from storage.atomic import publish_folder, write_json
+from storage.errors import SourceError
+from storage.latents import Scale, ShardFacts, StorePlan
+from storage.latents.size_report import write_size_report
+from storage.latents.store import finish_files, remove_notes, store_manifest, write_decoder, write_store_manifest
+from storage.locks import lock
+from storage.models import load_bundle, read_champion
+from storage.sources import Schema, Shard, Source, check_schema, combine_digests, plan_shards
+
+log = logging.getLogger(__name__)
+SAMPLED_SHARDS = 4  # shards of which a piece is compressed without loss, to compare with
+WAIT = 5.0  # seconds for another encoder of the same store
+
+
+@dataclass(frozen=True)
+class EncodeResult:
+    """Where the store is, its size report, and whether it had to be written."""
+
+    path: Path
+    report: dict[str, Any]
+    written: bool
+    shards: tuple[ShardFacts, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """For --json."""
+        return {"path": str(self.path), "written": self.written, "report": self.report}
+
+    def words(self) -> str:
+        """For a terminal."""
+        size, ratio, loss = self.report["bytes"], self.report["ratio"], self.report["loss"]
+        first = "Latent store written" if self.written else "Nothing new: this store is already there"
+        return (
+            f"{first}: {self.report['rows']:,} rows, {size['store']:,} bytes, all counted\n"
+            f"  {ratio['source']}x smaller than the source, {ratio['float32']}x than float32, {ratio['lossless']}x than its lossless form\n"
+            f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; range {loss['range']:.4g}\n"
+            f"  {self.path / 'size_report.html'}"
+        )
+
+
+def encode_rows(job: Job, *, source: str, date: str, out: str, run_all: RunAll, device: str) -> EncodeResult:
+    """Write the latent store of the rows that `source` or `date` name (the clean rows where neither does).
+
+    A store of the same input, model and settings that was interrupted goes on where it stopped; one that is finished stays as it is.
+    """
+    workspace, facts = open_workspace(job), RunFacts.begin()
+    model_id, model = model_in_force(workspace, device=device)
+    with open_rows(job, rows_of(job, source=source, date=date), model.layout.columns) as opened:
+        check_schema(opened, Schema(model.layout.row_shape, model.layout.dtype, model.layout.columns))
+        name = store_name(opened, job, model_id, date)
+        final = Path(out) if out else workspace.latents / name
+        with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
+            if final.exists():
+                return existing_store(final, name)
+            work = workspace.work(f"encode-{name}")
+            work.mkdir(parents=True, exist_ok=True)
+            shards = encode_shards(job, model, opened, work, run_all)
+            if store_name(opened, job, model_id, date) != name:
+                raise SourceError(f"{opened.path}: changed while it was read; run 'encode' again once it is complete")
+            return publish_store(job, model_id, model, opened, shards, work=work, final=final, facts=facts, name=name)
+
+
+def model_in_force(workspace: Workspace, *, device: str, model_id: str = "") -> tuple[str, Autoencoder]:
+    """The model with this id, or the champion. Raises UsageError where none has been promoted."""
+    champion = read_champion(workspace.models)
+    if not model_id and champion is None:
+        raise UsageError(f"{workspace.models}: no model is in force yet; run 'nightglass train' first, or 'nightglass models promote'")
+    chosen = model_id or (champion.current if champion else "")
+    return chosen, from_files(load_bundle(workspace.models, chosen), device=device)
+
+
+def store_name(source: Source, job: Job, model_id: str, date: str) -> str:
+    """A store's folder: what was encoded, and a hash of input, model and settings."""
+    key = json.dumps([source.fingerprint(), model_id, asdict(job.encode), job.shard_bytes])
+    stem = date or re.sub(r"[^A-Za-z0-9]+", "-", source.path.name.split(".")[0]).strip("-") or "rows"
+    return f"{stem}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def existing_store(folder: Path, name: str) -> EncodeResult:
+    """The result for a store that is already there. Raises UsageError where the folder holds something else."""
+    try:
+        report = json.loads((folder / "size_report.json").read_text(encoding="utf-8"))
+        same = json.loads((folder / "run.json").read_text(encoding="utf-8"))["name"] == name
+    except (OSError, ValueError, KeyError):
+        same = False
+    if not same:
+        raise UsageError(f"{folder}: exists, and is not the store of this input, model and settings; name another folder with --out")
+    return EncodeResult(folder, report, written=False, shards=())
+
+
+def encode_shards(job: Job, model: Autoencoder, source: Source, work: Path, run_all: RunAll) -> list[ShardFacts]:
+    """Encode all shards that are not done yet; return the facts of all, in order. Raises WorkFailed naming those that failed."""
+    shards = plan_shards(source, job.shard_bytes)
+    plan = store_plan(job, model, source.schema)
+    encoder = ShardEncoder(plan, model, source, work, job.encode.keep_exact, rows_per_chunk(source, job.memory_bytes), sampled(shards))
+    facts: list[ShardFacts] = []
+    failed: list[str] = []
+    for outcome in run_all(encoder.encode_group, group_shards(source, shards)):
+        if outcome.error is None and outcome.value is not None:
+            facts += outcome.value
+        else:
+            failed.append(f"shards {outcome.item[0].index} to {outcome.item[-1].index}: {outcome.error}")
+            log.error("%s", failed[-1], exc_info=outcome.error)
+    if failed:
+        raise WorkFailed(f"{len(failed)} of the tasks failed: {'; '.join(failed)}; what is done is kept, run the same command again")
+    return sorted(facts, key=lambda each: each.index)
+
+
+def store_plan(job: Job, model: Autoencoder, schema: Schema) -> StorePlan:
+    """What all shards of the store share."""
+    scale = Scale(job.encode.precision, model.measured.latent_low, model.measured.latent_high)
+    return StorePlan(format=job.encode.format, scale=scale, schema=schema, latent_dim=model.settings.latent)
+
+
+def sampled(shards: Sequence[Shard]) -> set[int]:
+    """Indices of the shards that the lossless form is measured on: a few, evenly spaced."""
+    return {int(index) for index in np.linspace(0, len(shards) - 1, min(SAMPLED_SHARDS, len(shards)))} if shards else set()
+
+
+def publish_store(
+    job: Job,
+    model_id: str,
+    model: Autoencoder,
+    source: Source,
+    shards: Sequence[ShardFacts],
+    *,
+    work: Path,
+    final: Path,
+    facts: RunFacts,
+    name: str,
+) -> EncodeResult:
+    """Write what stands beside the shards, then rename the whole folder into place."""
+    plan = store_plan(job, model, source.schema)
+    finish_files(work, plan, shards)
+    write_decoder(work, decoder_files(model))
+    digest = combine_digests([each.digest for each in shards])
+    manifest = store_manifest(plan, shards, model_id=model_id, digest=digest, settings=asdict(job.encode), files={})
+    report = write_size_report(work, manifest, shards, source.schema)
+    write_store_manifest(work, manifest)
+    read = {"path": str(source.path.resolve()), "field": job.data.field, "columns": list(model.layout.columns), "id": job.data.id}
+    write_json(
+        work / "run.json", facts.finish(command="encode", name=name, source={**read, "missing": job.data.missing}, device=model.device)
+    )
+    remove_notes(work)
+    publish_folder(work, final)
+    shutil.rmtree(work, ignore_errors=True)
+    return EncodeResult(final, report, written=True, shards=tuple(shards))

@@ -1,0 +1,156 @@
+"""init: look at the clean data and propose a job file that it can honour, with the reasons as comments."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storage.sources import Source, open_source
+
+SAMPLE_ROWS = 20_000
+QUANTILES = ("0.999", "0.99", "0.95", "0.9")
+WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, the cut hangs on one or two rows
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a sample of the clean rows shows."""
+
+    rows: int
+    features: int
+    is_picture: bool
+    low: float
+    high: float
+    whole_numbers: bool
+    unequal: bool  # columns whose spreads differ by more than ten times
+    has_gaps: bool  # NaN
+
+
+def propose_job(source: str, *, field: str) -> tuple[dict[str, Any], str]:
+    """The facts and the text of a job file for the rows at `source`."""
+    with open_source(Path(source), field=field, missing="impute") as opened:
+        look = look_at(opened)
+        text = write_job(opened, source, field, look)
+    return {"path": source, "rows": look.rows, "features": look.features, "job": text}, text
+
+
+def look_at(source: Source) -> Look:
+    """Look at the first rows of a source."""
+    rows = next(iter(source.chunks(0, min(SAMPLE_ROWS, source.n_rows), max_rows=SAMPLE_ROWS))).rows
+    flat = rows.reshape(len(rows), -1).astype(np.float64)
+    seen = flat[np.isfinite(flat)]
+    spreads = np.nanstd(flat, axis=0)
+    spreads = spreads[spreads > 0]
+    return Look(
+        rows=source.n_rows,
+        features=flat.shape[1],
+        is_picture=rows.ndim in (3, 4),
+        low=float(seen.min(initial=0.0)) if len(seen) else 0.0,
+        high=float(seen.max()) if len(seen) else 0.0,
+        whole_numbers=bool((seen == np.round(seen)).all()),
+        unequal=bool(len(spreads) > 1 and spreads.max() > 10 * spreads.min()),
+        has_gaps=bool(np.isnan(flat).any()),
+    )
+
+
+def write_job(source: Source, path: str, field: str, look: Look) -> str:
+    """The job file as text."""
+    facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
+    lines = [
+        f"# {path}: {look.rows:,} rows of {look.features:,} features, {source.schema.dtype}; {facts}",
+        f'name = "{job_name(path)}"',
+        "",
+        *_data_section(source, path, field, look),
+        "",
+        *_model_section(look),
+        "",
+        *_train_and_score_sections(look),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def job_name(path: str) -> str:
+    """A job name made of the source's name."""
+    words = re.sub(r"[^a-z0-9]+", "-", Path(path).name.lower().split(".")[0].replace("*", "")).strip("-")
+    return words or "rows"
+
+
+def _data_section(source: Source, path: str, field: str, look: Look) -> list[str]:
+    suffix = "".join(Path(path).suffixes[-2:]) or ".parquet"
+    lines = ["[data]", _key("clean", f'"{path}"', "rows believed to hold no outliers")]
+    lines.append(_key("incoming", f'"nights/{{date}}{suffix}"', "what a night reads; put your own place here"))
+    if field:
+        lines.append(_key("field", f'"{field}"', "the part of the file that is read"))
+    if look.has_gaps:
+        lines.append(_key("missing", '"impute"', "there are NaN: the network sees the median, the error counts observed features only"))
+    if source.ignored:
+        lines.append(f"# not read, since not numeric: {', '.join(source.ignored[:10])}")
+    return lines
+
+
+def _model_section(look: Look) -> list[str]:
+    bounded = look.is_picture or (look.low >= 0 and not look.unequal and look.whole_numbers and look.high <= 255)
+    latent = max(1, min(64, look.features // 8 if bounded else look.features // 2 or 1))
+    lines = ["[model]"]
+    if bounded:
+        lines += [
+            _key("latent", str(latent), f"{look.features} features share one scale; an eighth of them describes most pictures"),
+            _key("scaling", '"range"', f"values lie from {look.low:g} to {look.high:g}: one scale for the whole row"),
+            _key("output", '"sigmoid"', "scaled values lie in [0, 1]"),
+            _key("loss", '"bce"', "fits a sigmoid output on [0, 1]"),
+        ]
+    else:
+        width = max(64, min(512, look.features))
+        lines += [
+            _key("hidden", f"[{width}]", "a table's columns depend on each other in bends, not lines"),
+            _key("latent", str(latent), f"half of {look.features} features"),
+            _key("activation", '"silu"', "smooth, and no unit of it can die"),
+            _key("scaling", '"standard"', "columns have scales of their own"),
+            _key("output", '"identity"', "scaled values can be negative"),
+            _key("loss", '"mse"', "cross-entropy needs values in [0, 1]"),
+            _key("noise", "0.3", "denoising: the network learns how columns depend on each other, not to copy"),
+        ]
+    return lines
+
+
+def _train_and_score_sections(look: Look) -> list[str]:
+    share = "0.1" if look.rows >= 30_000 else "0.2"
+    calibration = int(look.rows * float(share))
+    quantile = honourable_quantile(calibration)
+    steps = {True: "100", False: "30"}[look.rows < 20_000]
+    batch = "256" if look.rows >= 5_000 else "64"
+    lines = [
+        "[train]",
+        _key("epochs", steps, "few rows need more rounds" if steps == "100" else "enough for this many rows"),
+        _key("batch_size", batch, "rows a step"),
+        _key("calibration", share, f"about {calibration:,} rows that only serve p-values"),
+        "",
+        "[score]",
+    ]
+    if quantile:
+        per = Decimal(1) - Decimal(quantile)
+        lines.append(
+            _key(
+                "rule",
+                f'"quantile {quantile}"',
+                f"at most {per * 100:g} % of clean rows are flagged; {calibration:,} rows can promise that",
+            )
+        )
+    else:
+        lines.append(_key("rule", '"top"', f"{calibration:,} calibration rows are too few for a promise: this ranks, and promises nothing"))
+    lines.append(_key("top_n", "100", "rows in the report in any case"))
+    return lines
+
+
+def honourable_quantile(calibration_rows: int) -> str:
+    """The strictest usual quantile that leaves a few calibration scores above the cut; '' where none does."""
+    return next((q for q in QUANTILES if int((calibration_rows + 1) * (1 - Decimal(q))) >= WANTED_ALARMS), "")
+
+
+def _key(name: str, value: str, why: str) -> str:
+    return f"{f'{name:<11} = {value}':<42} # {why}"

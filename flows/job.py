@@ -1,0 +1,133 @@
+"""What a job file says: frozen settings that check themselves. `flows.job_file` reads them from TOML."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from aemodel.settings import ModelSettings, TrainSettings
+from flows.errors import UsageError
+from storage.sources.sizes import parse_bytes
+
+FORMATS = ("hdf5", "parquet")
+PRECISIONS = ("float32", "float16", "int8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """[data]: where the rows are and how to read them. `clean` and `incoming` are paths, or globs of Parquet or CSV files."""
+
+    clean: str
+    incoming: str = ""
+    field: str = ""
+    columns: tuple[str, ...] = ()
+    id: str = ""
+    missing: str = "error"
+    shard_bytes: str = "256 MB"
+
+    def __post_init__(self) -> None:
+        _require_choice("data.missing", self.missing, ("error", "impute"))
+        _require_size("data.shard_bytes", self.shard_bytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeSettings:
+    """[encode]: how a latent store is written."""
+
+    format: str = "hdf5"
+    precision: str = "int8"
+    keep_exact: float = 0.001
+
+    def __post_init__(self) -> None:
+        _require_choice("encode.format", self.format, FORMATS)
+        _require_choice("encode.precision", self.precision, PRECISIONS)
+        _require_range("encode.keep_exact", self.keep_exact, 0.0, 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """[score]: how a night is judged. `memory` is the byte budget of one worker's buffers."""
+
+    top_n: int = 100
+    rule: str = "quantile 0.999"
+    alert_budget: int = 1000
+    memory: str = "512 MB"
+
+    def __post_init__(self) -> None:
+        _require_range("score.top_n", self.top_n, 1, 100_000)
+        _require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
+        _require_size("score.memory", self.memory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSettings:
+    """[schedule]: the time zone in which a data date is a day."""
+
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ValueError, OSError) as error:
+            raise UsageError(f"schedule.timezone must be a zone such as 'Europe/Berlin'. Got '{self.timezone}' instead.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job file. `folder` is the folder it lies in: relative paths start there."""
+
+    name: str
+    data: DataSettings
+    workspace: str = "workspace"
+    model: ModelSettings = field(default_factory=ModelSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
+    score: ScoreSettings = field(default_factory=ScoreSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    folder: Path = Path()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name):
+            raise UsageError(f"name must be lower-case letters, digits and dashes. Got '{self.name}' instead.")
+
+    def path(self, text: str) -> Path:
+        """A path of the job file as seen from here: relative ones start at the job file's folder."""
+        return self.folder / text
+
+    def incoming(self, data_date: date) -> Path:
+        """Where the rows of `data_date` are expected. Raises UsageError where the job names no place."""
+        if "{date}" not in self.data.incoming:
+            raise UsageError("data.incoming must hold {date}, as in 'nights/{date}.npy'; set it, or name the input with --source")
+        return self.path(self.data.incoming.replace("{date}", data_date.isoformat()))
+
+    @property
+    def shard_bytes(self) -> int:
+        """Bytes of input in one shard."""
+        return parse_bytes(self.data.shard_bytes)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that one worker's buffers may take."""
+        return parse_bytes(self.score.memory)
+
+
+def _require_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{key} must be one of {', '.join(choices)}. Got '{value}' instead.")
+
+
+def _require_range(key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"{key} must be from {low} to {high}. Got {value} instead.")
+
+
+def _require_size(key: str, value: str) -> None:
+    try:
+        size = parse_bytes(value)
+    except ValueError as error:
+        raise UsageError(f"{key}: {error}") from error
+    if size < 1_000_000:
+        raise UsageError(f"{key} must be at least 1 MB. Got '{value}' instead.")

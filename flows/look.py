@@ -1,0 +1,130 @@
+"""inspect, verify and the model commands: what is there, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.errors import FAILED
+from flows.job_file import read_job
+from flows.workspace import open_workspace
+from storage.errors import NoDataError
+from storage.manifest import NAME, read_manifest, verify_folder
+from storage.models import BUNDLE, list_models, load_bundle, previous_model, promote, read_champion
+from storage.sources import open_source
+from storage.sources.sizes import format_bytes
+
+Said = tuple[dict[str, Any], str]
+FIRST = {
+    "model": "model_id",
+    "latents": "format, rows, latent_dim, model_id",
+    "scores": "job, date, revision, rows, model_id",
+    "report": "job, date, revision",
+}
+
+
+def inspect_path(path: Path, *, field: str = "") -> Said:
+    """What a folder with a manifest, or a source, holds."""
+    return inspect_folder(path) if (path / NAME).is_file() else inspect_source(path, field)
+
+
+def inspect_folder(path: Path) -> Said:
+    """A model, store, scores or report."""
+    manifest = read_manifest(path)
+    names = FIRST.get(manifest["kind"], "").split(", ")
+    facts = {
+        "kind": manifest["kind"],
+        "format_version": manifest["format_version"],
+        **{name: manifest[name] for name in names if name in manifest},
+    }
+    size = sum((path / name).stat().st_size for name in manifest["files"] if (path / name).exists())
+    facts |= {"files": len(manifest["files"]), "size": format_bytes(size)}
+    for name in ("size_report.json", "summary.json", "model.json"):
+        if (path / name).exists():
+            facts |= headline(json.loads((path / name).read_text(encoding="utf-8")))
+    return {"path": str(path), **facts}, table(str(path), facts)
+
+
+def headline(found: dict[str, Any]) -> dict[str, Any]:
+    """The few facts of a size report, summary or model.json that a person asks for first."""
+    wanted = ("verdict", "flagged", "rule", "complete", "training_data", "metrics")
+    facts = {name: found[name] for name in wanted if name in found}
+    return {
+        **facts,
+        **{f"{name} ratio": value for name, value in found.get("ratio", {}).items() if name in ("source", "float32", "lossless")},
+    }
+
+
+def inspect_source(path: Path, field: str) -> Said:
+    """Rows that could be trained on, encoded or scored."""
+    with open_source(path, field=field, missing="impute") as source:
+        facts = {
+            "kind": "source",
+            **source.facts,
+            "rows": source.n_rows,
+            "row shape": list(source.schema.row_shape),
+            "dtype": source.schema.dtype,
+            "size": format_bytes(source.n_bytes),
+            "columns": list(source.schema.columns),
+            "not read": list(source.ignored),
+        }
+    return {"path": str(path), **facts}, table(str(path), facts)
+
+
+def table(title: str, facts: dict[str, Any]) -> str:
+    """Facts as aligned lines; what is empty is left out."""
+    shown = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in facts.items() if value not in ([], "")
+    }
+    width = max(map(len, shown))
+    return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in shown.items())])
+
+
+def verify_path(path: Path) -> Said:
+    """Check every checksum; the exit code is 1 where something does not match."""
+    if not (path / NAME).is_file():
+        raise NoDataError(f"{path}: no {NAME} there; expected the folder of a model, latent store, scores or report")
+    problems = verify_folder(path)
+    facts = {"path": str(path), "ok": not problems, "problems": [vars(problem) for problem in problems], "code": FAILED if problems else 0}
+    if problems:
+        return facts, "\n".join([f"{path}: DAMAGED", *(f"  {problem.file}: {problem.what}" for problem in problems)])
+    return facts, f"{path}: all {len(read_manifest(path)['files'])} files and the manifest are as they were written"
+
+
+def list_versions(job: Path) -> Said:
+    """All versions of a job's model, newest first, with the one in force marked."""
+    models = open_workspace(read_job(job)).models
+    champion = read_champion(models)
+    ids = list_models(models)[::-1]
+    current = champion.current if champion else None
+    since = {entry.model_id: entry for entry in champion.history} if champion else {}
+    lines = [f"{'*' if each == current else ' '} {each}  {describe(since.get(each))}" for each in ids]
+    facts = {"path": str(models), "current": current, "models": [{"model_id": each, "in_force": each == current} for each in ids]}
+    return facts, "\n".join(lines) or "no models yet; run 'nightglass train'"
+
+
+def describe(entry: Any) -> str:
+    """Since when a model is or was in force, and why."""
+    return f"in force since {entry.since} by {entry.by}: {entry.why}" if entry else "never in force"
+
+
+def show_version(job: Path, model_id: str) -> Said:
+    """Settings, training data and metrics of one model."""
+    models = open_workspace(read_job(job)).models
+    facts = json.loads(load_bundle(models, model_id)[BUNDLE[1]])
+    return {"path": str(models / model_id), **facts}, json.dumps(facts, indent=2)
+
+
+def promote_version(job: Path, model_id: str, why: str) -> Said:
+    """Put a model in force by hand."""
+    models = open_workspace(read_job(job)).models
+    promote(models, model_id, by="hand", why=why, since=datetime.now(UTC).isoformat(timespec="seconds"))
+    return {"path": str(models / model_id), "current": model_id}, f"model {model_id} is in force"
+
+
+def roll_back(job: Path, why: str) -> Said:
+    """Put the model before the current one in force again; its calibration is part of it."""
+    models = open_workspace(read_job(job)).models
+    return promote_version(job, previous_model(models), f"rollback: {why}")

@@ -1,0 +1,169 @@
+"""From a judged night to its two folders, scores and report, ready to be published."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from aemodel.attribution import explain
+from aemodel.ranking import Tally, picture_edges
+from aemodel.rules import Decision
+from flows.candidates import Candidates
+from storage.atomic import write_json
+from storage.changes import Changes, compare_scores
+from storage.manifest import read_manifest, write_manifest
+from storage.nights import mark_ready
+from storage.report import Evidence, Night, write_report
+from storage.scores import pick_scores
+from storage.sources import Source
+from storage.sources.sizes import format_bytes
+
+if TYPE_CHECKING:
+    from flows.score import NightRun
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A night after its decision. Without data there is no decision, and `why` says what is missing."""
+
+    verdict: str
+    decision: Decision | None
+    tally: Tally | None
+    best: Candidates | None
+    notes: Sequence[str]
+    failed: Sequence[tuple[str, str]]
+    shards: int
+    digest: str
+    why: str
+
+
+def build_night(run: NightRun, judged: Judged, source: Source | None, parts: Path | None, *, fingerprint: str) -> None:
+    """Build `scores` and `report` in the night's work folder and mark them as ready.
+
+    What an earlier run left half built is built anew; finished shards are linked, not copied, so that a PARTIAL night keeps them.
+    """
+    night = run.work / "night"
+    shutil.rmtree(night, ignore_errors=True)
+    scores, report = night / "scores", night / "report"
+    report.mkdir(parents=True)
+    revision = run.place.newest() + 1
+    picked = empty_pick()
+    if parts is not None and judged.decision is not None and judged.best is not None:
+        scores.mkdir()
+        for part in sorted(parts.glob("part-*.parquet")):
+            os.link(part, scores / part.name)
+        shown = judged.best.rows[: run.job.score.top_n]
+        picked = pick_scores(scores, judged.decision.cut.score, judged.decision.cut.row, shown)
+        write_scores_folder(scores, run, judged, revision)
+    page = describe(run, judged, source, revision, changes=changes_since(run, scores, picked) if scores.exists() else None)
+    write_report(report, page, picked)
+    write_manifest(report, "report", {"job": run.job.name, "date": run.place.date, "revision": revision})
+    facts = run.facts.finish(command="score", fingerprint=fingerprint, source=str(run.path), device=run.model.device)
+    write_json(report / "run.json", facts)
+    mark_ready(night, revision)
+
+
+def write_scores_folder(folder: Path, run: NightRun, judged: Judged, revision: int) -> None:
+    """decision.json and the manifest beside the parts."""
+    assert judged.decision is not None
+    decision = judged.decision
+    cut = {"score": decision.cut.score if np.isfinite(decision.cut.score) else None, "row": decision.cut.row}
+    facts = {**asdict(decision), "cut": cut, "verdict": judged.verdict, "model_id": run.model_id, "settings_digest": run.settings_digest}
+    write_json(folder / "decision.json", {"format_version": FORMAT_VERSION, **facts})
+    key = {"model_id": run.model_id, "input_digest": judged.digest, "rows": judged.tally.rows if judged.tally else 0}
+    write_manifest(folder, "scores", {"job": run.job.name, "date": run.place.date, "revision": revision, **key})
+
+
+def describe(run: NightRun, judged: Judged, source: Source | None, revision: int, *, changes: Changes | None) -> Night:
+    """Everything that the report says."""
+    decision, tally, calibration = judged.decision, judged.tally, run.model.calibration
+    return Night(
+        job=run.job.name,
+        date=run.place.date,
+        revision=revision,
+        verdict=judged.verdict,
+        notes=judged.notes,
+        rows=tally.rows if tally else 0,
+        flagged=decision.flagged if decision else 0,
+        expected=decision.expected if decision else None,
+        limit=decision.limit if decision else None,
+        rule=decision.rule if decision else run.job.score.rule,
+        promise=decision.promise if decision else judged.why,
+        promises=bool(decision and decision.promises and not judged.failed),
+        cut_score=decision.cut.score if decision else None,
+        calibration_rows=len(calibration),
+        model_id=run.model_id,
+        input_digest=judged.digest,
+        settings_digest=run.settings_digest,
+        alert_budget=run.job.score.alert_budget,
+        shards_done=judged.shards - len(judged.failed),
+        shards_total=judged.shards,
+        failed=judged.failed,
+        edges=picture_edges(calibration),
+        counts=tally.picture if tally else np.empty(0, np.int64),
+        calibration_counts=Tally.of(calibration, calibration).picture,
+        evidence=evidence_of(run, judged),
+        shown=run.job.score.top_n,
+        checks=checks_of(run, source),
+        changes=changes,
+        command=f"nightglass score {run.job.name}.toml --date {run.place.date} --model {run.model_id}",
+    )
+
+
+def evidence_of(run: NightRun, judged: Judged) -> Mapping[int, Evidence]:
+    """Cause, features, input and reconstruction of the rows kept in detail that are flagged or among the top N, by row number."""
+    if judged.best is None or judged.decision is None or not len(judged.best.rows):
+        return {}
+    best = judged.best
+    count = max(min(run.job.score.top_n, len(best.rows)), int(judged.decision.cut.flags(best.scores, best.rows).sum()))
+    values: NDArray[np.generic] = best.values[:count]
+    expected = run.model.reconstruct(values)
+    causes = explain(run.model, values)
+    return {
+        int(row): Evidence(cause.words, [asdict(feature) for feature in cause.features], actual, given)
+        for row, cause, actual, given in zip(best.rows[:count], causes, values, expected, strict=True)
+    }
+
+
+def checks_of(run: NightRun, source: Source | None) -> dict[str, str]:
+    """What there is to say of the input."""
+    if source is None:
+        return {"input": run.path.name, "rows": "none"}
+    shape = " × ".join(map(str, source.schema.row_shape))
+    size = format_bytes(source.n_bytes)
+    facts = {name: str(value) for name, value in source.facts.items()}
+    ignored = {"columns not read": ", ".join(source.ignored)} if source.ignored else {}
+    return {"input": run.path.name, **facts, "rows": f"{source.n_rows:,} of {shape} {source.schema.dtype}, {size}", **ignored}
+
+
+def changes_since(run: NightRun, scores: Path, picked: pa.Table) -> Changes | None:
+    """What changed against the newest published revision that has scores; None where there is none."""
+    if not run.place.scores.exists():
+        return None
+    older = read_manifest(run.place.scores, "scores")["revision"]
+    before = set(run.place.summary(older)["flagged_ids"])
+    flagged = picked.filter(picked.column("flagged")).column("id").slice(0, run.job.score.alert_budget).to_pylist()
+    return compare_scores(run.place.scores, scores, since=older, old_flagged=before, new_flagged={str(each) for each in flagged})
+
+
+def empty_pick() -> pa.Table:
+    """No rows, with the columns of `pick_scores`."""
+    kinds = {
+        "id": pa.string(),
+        "row": pa.int64(),
+        "file": pa.string(),
+        "error": pa.float64(),
+        "p_value": pa.float64(),
+        "flagged": pa.bool_(),
+    }
+    return pa.table({name: pa.array([], kind) for name, kind in kinds.items()})

@@ -1,0 +1,111 @@
+"""train, encode and score as Prefect flows. Deployments name them: `flows.prefect_runs:score`.
+
+Each flow is the plain body handed a `run_all` of Prefect tasks, and then the artifacts that an operator reads. A night's verdict is
+the name of the flow run's final state, so that the list of runs already says what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from aemodel.trained import Epoch
+from flows import artifacts
+from flows.encode import EncodeResult, encode_rows
+from flows.errors import IN_PART
+from flows.places import pick_device
+from flows.plain_runs import WORKERS, begin
+from flows.prefect_engine import progress_artifact, run_as_tasks
+from flows.score import NightResult, score_night
+from flows.train import TrainResult, train_model
+
+
+def run_name() -> str:
+    """Name of a flow run: what it does, for which job, and for which data date."""
+    given = flow_run.parameters
+    return "-".join(word for word in (flow_run.flow_name, Path(given["job"]).stem, given.get("date", "")) if word)
+
+
+@flow(name="train", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=1))
+def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) -> TrainResult:
+    """Fit a model on the clean rows, calibrate it, and promote it if the gate lets it pass."""
+    settings = begin(job, overrides, "train")
+    device = pick_device(settings.train.device, require_gpu=require_gpu)
+    progress = progress_artifact(f"{settings.name}-train-progress", f"Training {settings.name}, {settings.train.epochs} epochs")
+
+    def on_epoch(epoch: Epoch) -> None:
+        progress(epoch.number, settings.train.epochs)
+
+    result = train_model(settings, run_all=run_as_tasks("fit"), on_epoch=on_epoch, device=device)
+    artifacts.publish_training(settings.name, result)
+    return result
+
+
+@flow(name="encode", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=WORKERS))
+def encode(
+    job: str, source: str = "", date: str = "", out: str = "", overrides: Sequence[str] = (), require_gpu: bool = False
+) -> EncodeResult:
+    """Compress rows into a latent store, and say what it costs and saves."""
+    settings = begin(job, overrides, "encode")
+    device = pick_device(settings.train.device, require_gpu=require_gpu)
+    progress = progress_artifact(f"{settings.name}-encode-progress", f"Encoding {source or date or 'the clean rows'} of {settings.name}")
+    result = encode_rows(settings, source=source, date=date, out=out, run_all=run_as_tasks("encode", progress), device=device)
+    artifacts.publish_store(settings.name, result)
+    return result
+
+
+@flow(name="score", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=WORKERS))
+def score(
+    job: str,
+    date: str,
+    source: str = "",
+    model: str = "",
+    force: bool = False,
+    overrides: Sequence[str] = (),
+    require_gpu: bool = False,
+) -> State[NightResult]:
+    """Score a night, rank its rows, and write the report."""
+    settings = begin(job, overrides, "score")
+    device = pick_device(settings.train.device, require_gpu=require_gpu)
+    progress = progress_artifact(f"{settings.name}-score-progress", f"Scoring {date} of {settings.name}")
+    result = score_night(
+        settings, date=date, source=source, model=model, force=force, run_all=run_as_tasks("score", progress), device=device
+    )
+    artifacts.publish_night(settings.name, result)
+    if result.code == IN_PART:
+        return Failed(name=result.verdict, message=result.words(), data=PartialNight(result))
+    return Completed(name=result.verdict, message=result.words(), data=result)
+
+
+class PartialNight(Exception):  # noqa: N818 (a result in part, not an error of its own)
+    """Carries the result of a night of which some shards could not be scored, so that its flow run stands as failed."""
+
+    def __init__(self, result: NightResult) -> None:
+        super().__init__(result.words())
+        self.result = result
+
+
+class PrefectRuns:
+    """The flows, called from the command line."""
+
+    def train(self, **parameters: Any) -> TrainResult:
+        """Fit, calibrate, gate, promote."""
+        return train(**parameters)
+
+    def encode(self, **parameters: Any) -> EncodeResult:
+        """Write a latent store."""
+        return encode(**parameters)
+
+    def score(self, **parameters: Any) -> NightResult:
+        """Judge one night."""
+        try:
+            result: NightResult = score(**parameters)
+        except PartialNight as partial:
+            return partial.result
+        return result

@@ -1,0 +1,261 @@
+"""score: judge one night. Shards are scored, one decision is made over all of them, and scores and report are published together."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date as day_type
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aemodel.model import Autoencoder
+from aemodel.ranking import Tally
+from aemodel.rules import Decision, decide, parse_rule
+from aemodel.verdict import judge_night
+from flows.candidates import Candidates
+from flows.encode import model_in_force
+from flows.engine import RunAll
+from flows.errors import DONE, FAILED, IN_PART, NO_DATA
+from flows.grouping import group_shards, rows_per_chunk
+from flows.job import Job
+from flows.night_report import Judged, build_night
+from flows.places import open_rows, parse_date
+from flows.run_facts import RunFacts
+from flows.score_shard import ShardNote, ShardScorer, facts_path
+from flows.workspace import open_workspace
+from storage.errors import NoDataError, SourceError
+from storage.locks import lock
+from storage.models import read_champion
+from storage.nights import NightPlace, publish_night
+from storage.sources import Schema, Shard, Source, check_schema, combine_digests, plan_shards
+
+log = logging.getLogger(__name__)
+WAIT = 10.0  # seconds for another run of the same night
+
+
+@dataclass(frozen=True)
+class NightResult:
+    """What a night came to."""
+
+    date: str
+    verdict: str
+    revision: int
+    rows: int
+    flagged: int
+    path: Path
+    written: bool
+    top_rows: tuple[int, ...]
+    promise: str
+
+    @property
+    def code(self) -> int:
+        """The exit code: 0 done, 1 failed, 3 no data, 4 done in part."""
+        first = self.verdict.split()[0]
+        return {"FAILED": FAILED, "NO": NO_DATA, "PARTIAL": IN_PART}.get(first, DONE)
+
+    def facts(self) -> dict[str, Any]:
+        """For --json."""
+        plain = {name: getattr(self, name) for name in ("date", "verdict", "revision", "rows", "flagged", "written", "code")}
+        return {"path": str(self.path), **plain}
+
+    def words(self) -> str:
+        """For a terminal."""
+        known = "" if self.written else " (nothing new: this revision was already there)"
+        return f"{self.date}: {self.verdict}, {self.flagged:,} of {self.rows:,} rows flagged{known}\n  {self.promise}\n  {self.path / 'report.html'}"
+
+
+def score_night(job: Job, *, date: str, source: str, model: str, force: bool, run_all: RunAll, device: str) -> NightResult:
+    """Score the rows of a data date and publish a revision; where nothing has changed since the last complete one, write nothing.
+
+    Raises SourceError, SchemaError and UsageError before any work where the input or the options are wrong.
+    """
+    workspace, facts, day = open_workspace(job), RunFacts.begin(), parse_date(date)
+    parse_rule(job.score.rule)
+    path = Path(source) if source else job.incoming(day)
+    place = NightPlace(workspace.root, job.name, day.isoformat())
+    model_id, network = model_in_force(workspace, device=device, model_id=chosen_model(workspace.models, model, day))
+    run = NightRun(job, place, workspace.work(f"score-{day}"), path, model_id, network, facts, force)
+    with lock(workspace.lock(f"score-{day}"), wait=WAIT):
+        publish_night(place, run.work / "night")
+        try:
+            opened = open_rows(job, path, network.layout.columns)
+        except NoDataError as error:
+            return run.no_data(str(error))
+        with opened:
+            if not opened.n_rows:
+                return run.no_data(f"{path}: holds no rows")
+            check_schema(opened, Schema(network.layout.row_shape, network.layout.dtype, network.layout.columns))
+            return run.known(opened) or run.score(opened, run_all)
+
+
+def chosen_model(models: Path, model: str, day: day_type) -> str:
+    """The id that --model stands for: '' for the champion, 'as-of' for the one in force on the data date."""
+    champion = read_champion(models) if model == "as-of" else None
+    return champion.as_of(day) if champion else "" if model == "as-of" else model
+
+
+@dataclass(frozen=True)
+class NightRun:
+    """One run of `score` for one data date, under its lock."""
+
+    job: Job
+    place: NightPlace
+    work: Path
+    path: Path
+    model_id: str
+    model: Autoencoder
+    facts: RunFacts
+    force: bool
+
+    @functools.cached_property
+    def settings_digest(self) -> str:
+        """Digest of the settings that a report depends on."""
+        score = {key: value for key, value in asdict(self.job.score).items() if key != "memory"}
+        return hashlib.sha256(json.dumps(score, sort_keys=True).encode()).hexdigest()
+
+    def known(self, source: Source) -> NightResult | None:
+        """The newest revision, if it is complete and of this very input (by fingerprint), model and settings."""
+        newest = self.place.newest()
+        if not newest or self.force or self.place.run(newest).get("fingerprint") != self.fingerprint(source):
+            return None
+        summary = self.place.summary(newest)
+        same = summary["complete"] and (summary["model_id"], summary["settings_digest"]) == (self.model_id, self.settings_digest)
+        return result_of(self.place, newest, written=False) if same else None
+
+    def fingerprint(self, source: Source) -> str:
+        """Fingerprint of the input and of how it is cut."""
+        return f"{source.fingerprint()} {self.job.shard_bytes}"
+
+    def score(self, source: Source, run_all: RunAll) -> NightResult:
+        """Score what is missing, decide, publish."""
+        fingerprint = self.fingerprint(source)
+        shards = plan_shards(source, self.job.shard_bytes)
+        parts = self._parts_folder(fingerprint)
+        notes, failed = self._score_shards(source, shards, parts, run_all)
+        if self.fingerprint(source) != fingerprint:
+            raise SourceError(f"{source.path}: changed while it was read; run 'score' again once it is complete")
+        if not failed and (same := self._same_content(notes)):
+            shutil.rmtree(self.work, ignore_errors=True)
+            return same
+        judged = self._judge(source, shards, notes, failed, parts)
+        build_night(self, judged, source, parts, fingerprint=fingerprint)
+        revision = publish_night(self.place, self.work / "night")
+        assert revision is not None
+        if not failed:
+            shutil.rmtree(self.work, ignore_errors=True)
+        return result_of(self.place, revision, written=True)
+
+    def no_data(self, why: str) -> NightResult:
+        """Publish a NO DATA revision, unless the newest one says so already or rows were scored before."""
+        newest = self.place.newest()
+        if newest and self.place.summary(newest)["verdict"] == "NO DATA":
+            return result_of(self.place, newest, written=False)
+        if newest:
+            raise NoDataError(f"{why}; revision {newest} of {self.place.date} was scored before and stays as it is")
+        judged = Judged(verdict="NO DATA", decision=None, tally=None, best=None, notes=(), failed=(), shards=0, digest="", why=why)
+        build_night(self, judged, None, None, fingerprint="")
+        revision = publish_night(self.place, self.work / "night")
+        assert revision is not None
+        shutil.rmtree(self.work, ignore_errors=True)
+        return result_of(self.place, revision, written=True)
+
+    def _parts_folder(self, fingerprint: str) -> Path:
+        """The folder that finished shards of this input, model and settings are kept in; those of another one are dropped."""
+        key = hashlib.sha256(f"{fingerprint} {self.model_id} {self.settings_digest}".encode()).hexdigest()[:12]
+        parts = self.work / f"parts-{key}"
+        for other in self.work.glob("*"):
+            if other != parts:
+                shutil.rmtree(other, ignore_errors=True)
+        parts.mkdir(parents=True, exist_ok=True)
+        return parts
+
+    def _score_shards(
+        self, source: Source, shards: Sequence[Shard], parts: Path, run_all: RunAll
+    ) -> tuple[list[ShardNote], list[tuple[str, str]]]:
+        scorer = ShardScorer(
+            self.model, source, parts, self.keep, parse_rule(self.job.score.rule).threshold, rows_per_chunk(source, self.job.memory_bytes)
+        )
+        notes: list[ShardNote] = []
+        failed: list[tuple[str, str]] = []
+        for outcome in run_all(scorer.score_group, group_shards(source, shards)):
+            if outcome.error is None and outcome.value is not None:
+                notes += outcome.value
+            else:
+                log.error("shards %s: %s", outcome.item, outcome.error, exc_info=outcome.error)
+                failed += [(f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}", str(outcome.error)) for shard in outcome.item]
+        return sorted(notes, key=lambda note: note.index), sorted(failed)
+
+    @property
+    def keep(self) -> int:
+        """Rows kept in detail."""
+        return max(self.job.score.top_n, self.job.score.alert_budget)
+
+    def _same_content(self, notes: Sequence[ShardNote]) -> NightResult | None:
+        """The newest revision, if it is complete and of the same content, model and settings, though the files' times differ."""
+        newest = self.place.newest()
+        if not newest or self.force:
+            return None
+        summary = self.place.summary(newest)
+        mine = (combine_digests([note.digest for note in notes]), self.model_id, self.settings_digest)
+        theirs = (summary["input_digest"], summary["model_id"], summary["settings_digest"])
+        return result_of(self.place, newest, written=False) if summary["complete"] and mine == theirs else None
+
+    def _judge(
+        self, source: Source, shards: Sequence[Shard], notes: Sequence[ShardNote], failed: Sequence[tuple[str, str]], parts: Path
+    ) -> Judged:
+        """One decision over all finished shards; summaries merge exactly, so neither shards nor their order matter."""
+        calibration = self.model.calibration
+        tally, best = Tally.of(calibration, np.empty(0)), None
+        for note in notes:
+            found, counts = Candidates.load(facts_path(parts, note.index), self.keep)
+            tally, best = tally.merge(counts), best.merge(found) if best else found
+        decision = self._decide(tally, best)
+        verdict, others = judge_night(
+            decision, rows=tally.rows, alert_budget=self.job.score.alert_budget, shards_done=len(notes), shards_total=len(shards)
+        )
+        digest = combine_digests([note.digest for note in notes])
+        return Judged(
+            verdict=verdict,
+            decision=decision,
+            tally=tally,
+            best=best,
+            notes=(*others, *self._remarks(source)),
+            failed=tuple(failed),
+            shards=len(shards),
+            digest=digest,
+            why="",
+        )
+
+    def _decide(self, tally: Tally, best: Candidates | None) -> Decision:
+        ranking = best.ranking if best else Candidates.none(self.keep).ranking
+        return decide(parse_rule(self.job.score.rule), self.model.calibration, tally, ranking, top_n=self.job.score.top_n)
+
+    def _remarks(self, source: Source) -> tuple[str, ...]:
+        return (f"{len(source.ignored)} extra columns ignored",) if self.model.layout.columns and source.ignored else ()
+
+
+def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult:
+    """The result of a published revision, read from its summary."""
+    import pyarrow.parquet as pq
+
+    summary = place.summary(revision)
+    outliers = place.report(revision) / "outliers.parquet"
+    top_rows = pq.read_table(outliers, columns=["row"]).column("row").to_pylist() if summary["rows"] else []
+    return NightResult(
+        date=place.date,
+        verdict=summary["verdict"],
+        revision=revision,
+        rows=summary["rows"],
+        flagged=summary["flagged"],
+        path=place.report(revision),
+        written=written,
+        top_rows=tuple(top_rows),
+        promise=summary["promise"],
+    )

@@ -1,0 +1,193 @@
+"""train: fit a model on the clean rows, calibrate it, let the gate judge it, promote it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from aemodel.bundle import from_files, to_files
+from aemodel.gate import GateVerdict, judge
+from aemodel.model import Autoencoder, Layout
+from aemodel.trained import Epoch, Trained
+from aemodel.training import train_autoencoder
+from flows.engine import RunAll, only_value
+from flows.grouping import rows_per_chunk
+from flows.job import Job
+from flows.run_facts import RunFacts
+from flows.workspace import Workspace, open_workspace
+from storage.errors import SourceError
+from storage.locks import lock
+from storage.models import bundle_id, load_bundle, promote, read_champion, save_bundle
+from storage.pages.training import training_page
+from storage.sources import RowsDigest, Source, open_source
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training came to: the model, and whether it is now the one in force."""
+
+    model_id: str
+    path: Path
+    promoted: bool
+    why: str
+    epochs: int
+    validation_loss: float
+    rows: int
+    train_losses: tuple[float, ...]
+    validation_losses: tuple[float, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """For --json."""
+        loss = None if math.isnan(self.validation_loss) else self.validation_loss
+        plain = {"model_id": self.model_id, "promoted": self.promoted, "why": self.why, "epochs": self.epochs, "rows": self.rows}
+        return {"path": str(self.path), **plain, "validation_loss": loss}
+
+    def words(self) -> str:
+        """For a terminal."""
+        return (
+            f"Model {self.model_id} {'promoted' if self.promoted else 'NOT promoted'}: {self.why}\n"
+            f"  {self.rows:,} clean rows, {self.epochs} epochs, validation loss {self.validation_loss:.6g}\n"
+            f"  {self.path / 'training.html'}"
+        )
+
+
+def train_model(job: Job, *, run_all: RunAll, on_epoch: Callable[[Epoch], None], device: str, by: str = "train") -> TrainResult:
+    """Train on the rows of `data.clean`; write the bundle and promote it where the gate lets it pass.
+
+    Raises SourceError where the clean rows cannot be used, SettingsError where the model does not fit them.
+    """
+    workspace = open_workspace(job)
+    facts = RunFacts.begin()
+    with lock(workspace.lock("train")), open_clean(job) as source:
+        before = source.fingerprint()
+        champion = load_champion(workspace, device=device)
+        trained, verdict, digest = only_value(run_all(lambda opened: fit_and_judge(job, opened, champion, on_epoch, device), [source]))
+        if source.fingerprint() != before:
+            raise SourceError(f"{source.path}: changed while it was read; run 'train' again once it is complete")
+        return keep_model(job, workspace, source, trained, verdict, digest=digest, facts=facts, by=by)
+
+
+def open_clean(job: Job) -> Source:
+    """The clean rows that the job file names."""
+    data = job.data
+    return open_source(job.path(data.clean), field=data.field, columns=data.columns, id=data.id, missing=data.missing)
+
+
+def load_champion(workspace: Workspace, *, device: str) -> Autoencoder | None:
+    """The model in force, or None where no model has been promoted yet."""
+    champion = read_champion(workspace.models)
+    return from_files(load_bundle(workspace.models, champion.current), device=device) if champion else None
+
+
+def fit_and_judge(
+    job: Job, source: Source, champion: Autoencoder | None, on_epoch: Callable[[Epoch], None], device: str
+) -> tuple[Trained, GateVerdict, str]:
+    """Fit on the source's rows, then judge beside the champion on rows that neither was fitted on; with the rows' digest."""
+    passes = DigestedPasses(source, rows_per_chunk(source, job.memory_bytes))
+    trained = train_autoencoder(
+        passes,
+        layout=Layout(row_shape=source.schema.row_shape, dtype=source.schema.dtype, columns=source.schema.columns),
+        model=job.model,
+        train=job.train,
+        memory_bytes=job.memory_bytes,
+        on_epoch=on_epoch,
+        device=device,
+    )
+    return trained, judge(trained, champion, passes), passes.digest
+
+
+class DigestedPasses:
+    """Callable that starts a pass over the source's rows; the first whole pass also takes their digest."""
+
+    def __init__(self, source: Source, max_rows: int) -> None:
+        self.source, self.max_rows, self.digest = source, max_rows, ""
+
+    def __call__(self) -> Iterator[NDArray[Any]]:
+        """Yield arrays (n, *row_shape) in source order."""
+        digest = RowsDigest()
+        for chunk in self.source.chunks(max_rows=self.max_rows):
+            if not self.digest:
+                digest.update(chunk.rows, chunk.ids)
+            yield chunk.rows
+        self.digest = self.digest or digest.hexdigest()
+
+
+def keep_model(
+    job: Job, workspace: Workspace, source: Source, trained: Trained, verdict: GateVerdict, *, digest: str, facts: RunFacts, by: str
+) -> TrainResult:
+    """Write the bundle with its report, and promote it where the verdict says so and it is not in force already."""
+    files = to_files(replace(trained.model, facts=training_facts(trained, digest)))
+    model_id = bundle_id(files)
+    run = facts.finish(command="train", job=job.name, source=str(source.path), device=trained.model.device)
+    extra = {"training.html": report_page(job, model_id, trained, verdict)}
+    save_bundle(workspace.models, files, work=workspace.work(f"model-{model_id}"), extra=extra, run=run)
+    champion = read_champion(workspace.models)
+    why = "; ".join(verdict.reasons)
+    if verdict.promote and not (champion and champion.current == model_id):
+        promote(workspace.models, model_id, by=by, why=why, since=run["ended"])
+    log.info("model %s: %s", model_id, why)
+    return TrainResult(
+        model_id,
+        workspace.models / model_id,
+        verdict.promote,
+        why,
+        len(trained.history),
+        trained.history[trained.best_epoch - 1].validation_loss,
+        trained.n_fit + trained.n_validation + trained.n_calibration,
+        tuple(epoch.train_loss for epoch in trained.history),
+        tuple(epoch.validation_loss for epoch in trained.history),
+    )
+
+
+def training_facts(trained: Trained, digest: str) -> dict[str, Any]:
+    """What model.json says of the training: the data's digest, the sides, and the metrics."""
+    best = trained.history[trained.best_epoch - 1]
+    return {
+        "training_data": {
+            "digest": digest,
+            "fit_rows": trained.n_fit,
+            "validation_rows": trained.n_validation,
+            "calibration_rows": trained.n_calibration,
+        },
+        "metrics": {
+            "epochs": len(trained.history),
+            "best_epoch": trained.best_epoch,
+            "train_loss": best.train_loss,
+            "validation_loss": None if math.isnan(best.validation_loss) else best.validation_loss,
+            "validation_error": trained.validation_error,
+            "column_mean_error": trained.column_mean_error,
+            "dead_latents": list(trained.dead_latents),
+        },
+    }
+
+
+def report_page(job: Job, model_id: str, trained: Trained, verdict: GateVerdict) -> bytes:
+    """training.html."""
+    dead = len(trained.dead_latents)
+    return training_page(
+        job=job.name,
+        model_id=model_id,
+        promoted=verdict.promote,
+        reasons=verdict.reasons,
+        figures={
+            "fit rows": f"{trained.n_fit:,}",
+            "validation rows": f"{trained.n_validation:,}",
+            "calibration rows": f"{trained.n_calibration:,}",
+            "best epoch": f"{trained.best_epoch} of {len(trained.history)}",
+            "validation error": f"{trained.validation_error:.4g}",
+            "dead latents": f"{dead} of {job.model.latent}",
+        },
+        gate=verdict.figures,
+        settings={**asdict(job.model), **{key: value for key, value in asdict(job.train).items() if key != "device"}},
+        train_loss=[epoch.train_loss for epoch in trained.history],
+        validation_loss=[epoch.validation_loss for epoch in trained.history],
+        calibration=trained.model.calibration,
+    )
