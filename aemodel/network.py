@@ -55,7 +55,7 @@ class DenseAutoencoder(nn.Module):
 
 def build_decoder(widths: Sequence[int], activation: str) -> nn.Sequential:
     """An empty decoder with these widths, latent first, to load weights into."""
-    return _stack([nn.Linear(into, out) for into, out in pairwise(widths)], activation, last=False)
+    return _stack([_empty(into, out) for into, out in pairwise(widths)], activation, last=False)
 
 
 def finish_output(logits: Tensor, output: str) -> Tensor:
@@ -76,7 +76,12 @@ def _stack(layers: Sequence[nn.Module], activation: str, *, last: bool) -> nn.Se
 
 def _glorot(into: int, out: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with Glorot uniform weights and zero biases (Glorot & Bengio 2010)."""
-    layer = nn.Linear(into, out, device="meta").to_empty(device="cpu")  # its own initialisation would move the global generator
+    layer = _empty(into, out)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _empty(into: int, out: int) -> nn.Linear:
+    """A linear layer with no values yet: its own initialisation would move the global generator."""
+    return nn.Linear(into, out, device="meta").to_empty(device="cpu")

@@ -17,8 +17,11 @@ from aemodel.splits import row_hashes
 
 SAMPLE_ROWS = 10_000
 SAMPLE_BYTES = 64_000_000
+BLOCK_VALUES = 1_048_576  # values that are looked at together: 8 MiB of float64
+CONSTANT = 8  # a column whose range is this many rounding steps of its dtype, or fewer, counts as constant
 _IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
 _NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
+_GRID = 2.0**-20  # of the scale: means are rounded to it, so that they do not depend on how rows were chunked
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,12 @@ class Scaler:
     fill: NDArray[np.float32]
 
     def transform(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Scale rows (n, *row_shape) to (n, d) float32; NaN stays NaN."""
-        flat = rows.reshape(len(rows), -1)
-        kind = np.float32 if rows.dtype.name in _NARROW else np.float64
-        scaled = (flat.astype(kind) - self.center.astype(kind)) / self.scale.astype(kind)
-        return np.asarray(scaled, np.float32)
+        """Scale rows (n, *row_shape) to a new array (n, d) float32; NaN stays NaN, what float32 cannot hold becomes infinite."""
+        flat = rows.reshape(len(rows), int(np.prod(rows.shape[1:], dtype=np.int64)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if rows.dtype.name in _NARROW and not self.center.any():
+                return np.asarray(flat.astype(np.float32) / self.scale.astype(np.float32))
+            return ((flat.astype(np.float64) - self.center) / self.scale).astype(np.float32)
 
     def inverse(self, scaled: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Scaled rows (n, d) back in data units, float64."""
@@ -42,7 +46,7 @@ class Scaler:
 
 
 class ScalerFit:
-    """Gathers what a scaler needs, chunk by chunk. Merging two gives the same as fitting on both their rows."""
+    """Gathers what a scaler needs, chunk by chunk. Merging two gives the same scaler as fitting on both their rows."""
 
     def __init__(self, kind: str, n_features: int, dtype: str) -> None:
         self.kind, self.dtype = kind, np.dtype(dtype)
@@ -57,25 +61,27 @@ class ScalerFit:
 
     def update(self, rows: NDArray[Any], hashes: NDArray[np.uint64] | None = None) -> None:
         """Take in rows (n, *row_shape) and, where they are known, their hashes (n,)."""
-        if not len(rows):
-            return
-        flat = rows.reshape(len(rows), -1)
-        values = flat.astype(np.float64)
-        seen = ~np.isnan(values)
-        count = seen.sum(axis=0).astype(np.float64)
-        known = np.maximum(count, 1)
-        mean = np.where(seen, values, 0.0).sum(axis=0) / known
-        m2 = (np.where(seen, values - mean, 0.0) ** 2).sum(axis=0)
-        low = np.where(seen, values, np.inf).min(axis=0)
-        high = np.where(seen, values, -np.inf).max(axis=0)
-        self._merge(count, mean, m2, low, high)
-        if self.kind == "robust" or not seen.all() or self.dtype.kind == "f":
+        flat = rows.reshape(len(rows), len(self.mean))
+        step = max(1, BLOCK_VALUES // len(self.mean))
+        for start in range(0, len(flat), step):
+            self._count_in(flat[start : start + step].astype(np.float64))
+        if len(flat) and (self.kind == "robust" or self.dtype.kind == "f"):  # the medians: for scaling, or to fill NaN
             self._keep(row_hashes(rows) if hashes is None else hashes, flat)
 
     def merge(self, other: ScalerFit) -> None:
         """Take in everything that `other` has gathered."""
         self._merge(other.count, other.mean, other.m2, other.low, other.high)
         self._keep(other._hashes, other._sample)
+
+    def _count_in(self, values: NDArray[np.float64]) -> None:
+        gaps = np.isnan(values)
+        count = np.maximum(len(values) - gaps.sum(axis=0), 0).astype(np.float64)
+        low = np.where(gaps, np.inf, values).min(axis=0)
+        high = np.where(gaps, -np.inf, values).max(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.where(gaps, 0.0, values).sum(axis=0) / np.maximum(count, 1)
+            m2 = (np.where(gaps, 0.0, values - mean) ** 2).sum(axis=0)
+            self._merge(count, mean, m2, low, high)
 
     def _merge(self, count: Any, mean: Any, m2: Any, low: Any, high: Any) -> None:
         """Chan, Golub & LeVeque (1979), pairwise update of mean and sum of squared deviations."""
@@ -99,11 +105,24 @@ class ScalerFit:
     def finish(self) -> Scaler:
         """The scaler for what has been gathered."""
         center, scale = getattr(self, f"_{self.kind}")()
-        low, high = np.where(self.count > 0, self.low, 0.0), np.where(self.count > 0, self.high, 0.0)
-        varies = (high > low).any() if self.kind == "range" else high > low
-        scale = np.where(varies & (scale > 0) & np.isfinite(scale), scale, 1.0)
+        scale = np.where(self._varies() & (scale > 0) & np.isfinite(scale), scale, 1.0)
         fill = (self._median() - center) / scale
         return Scaler(center, scale, np.where(np.isfinite(fill), fill, 0.0).astype(np.float32))
+
+    def _varies(self) -> NDArray[np.bool_]:
+        """Which columns (d,) are not constant; all or none where one range serves all."""
+        if self.kind == "none" or (self.kind == "range" and self.dtype == np.uint8):
+            return np.ones(len(self.mean), np.bool_)
+        low, high = self._low_high()
+        if self.kind == "range":
+            low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+        rounding = np.finfo(self.dtype).eps if self.dtype.kind == "f" else 0.0
+        return np.asarray(high - low > CONSTANT * rounding * np.maximum(np.abs(low), np.abs(high)))
+
+    def _low_high(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest value of each column, 0 where it has none."""
+        known = self.count > 0
+        return np.where(known, self.low, 0.0), np.where(known, self.high, 0.0)
 
     def _median(self) -> NDArray[np.float64]:
         if not len(self._sample):
@@ -116,15 +135,18 @@ class ScalerFit:
     def _range(self) -> tuple[Any, Any]:
         if self.dtype == np.uint8:
             return np.zeros_like(self.mean), np.full_like(self.mean, 255.0)
-        low = float(self.low.min(initial=np.inf))
-        high = float(self.high.max(initial=-np.inf))
+        known = self.count > 0
+        low, high = (float(self.low[known].min()), float(self.high[known].max())) if known.any() else (0.0, 0.0)
         return np.full_like(self.mean, low), np.full_like(self.mean, high - low)
 
     def _minmax(self) -> tuple[Any, Any]:
-        return np.where(self.count > 0, self.low, 0.0), self.high - self.low
+        low, high = self._low_high()
+        return low, high - low
 
     def _standard(self) -> tuple[Any, Any]:
-        return self.mean, np.sqrt(self.m2 / np.maximum(self.count, 1))
+        spread = np.sqrt(self.m2 / np.maximum(self.count, 1)).astype(np.float32).astype(np.float64)
+        grid = np.where((spread > 0) & np.isfinite(spread), spread, 1.0) * _GRID
+        return np.where(self._varies(), np.rint(self.mean / grid) * grid, self._low_high()[0]), spread
 
     def _robust(self) -> tuple[Any, Any]:
         """Median and interquartile range, as sd of a normal; where the middle half is constant, the standard deviation."""

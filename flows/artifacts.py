@@ -48,9 +48,15 @@ def publish_store(job: str, result: EncodeResult) -> None:
     worst = sorted(result.shards, key=lambda shard: -shard.largest_error)[:MOST_SHARDS]
     if worst:
         shown = [
-            {"shard": s.index, "rows": f"{s.start:,} to {s.stop:,}", "in": format_bytes(s.bytes_in), "out": format_bytes(s.bytes_out), "largest error": short(s.largest_error)}
-            for s in worst
-        ]  # fmt: skip
+            {
+                "shard": each.index,
+                "rows": f"{each.start:,} to {each.stop:,}",
+                "in": format_bytes(each.bytes_in),
+                "out": format_bytes(each.bytes_out),
+                "largest error": short(each.largest_error),
+            }
+            for each in worst
+        ]
         create_table_artifact(shown, key=f"{job}-shards", description=f"{len(result.shards)} shards, the largest error first")
 
 

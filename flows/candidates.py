@@ -62,7 +62,7 @@ class Candidates:
 
     def save(self, path: Path, tally: Tally) -> None:
         """Write to an .npz file, with the counts of all rows beside (nothing in it is pickled)."""
-        counts = {"by_rank": tally.by_rank, "picture": tally.picture, "above": np.array(tally.above), "n": np.array(tally.rows)}
+        counts: Any = {"by_rank": tally.by_rank, "picture": tally.picture, "above": np.array(tally.above), "n": np.array(tally.rows)}
         with path.open("wb") as file:
             np.savez(file, scores=self.scores, rows=self.rows, ids=self.ids, files=self.files, values=self.values, **counts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from flows.commands import look, start, work
@@ -17,14 +19,26 @@ app = typer.Typer(
 )
 models = typer.Typer(help="Versions of a job's model.", no_args_is_help=True, rich_markup_mode=None)
 
-for command in (start.demo, start.init, look.inspect, look.verify, work.train, work.encode, work.decode, work.score, work.probe):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    start.demo,
+    start.init,
+    look.inspect,
+    look.verify,
+    work.train,
+    work.encode,
+    work.decode,
+    work.score,
+    work.probe,
+)
+MODELS: dict[str, Callable[..., None]] = {
+    "list": look.models_list,
+    "show": look.models_show,
+    "promote": look.models_promote,
+    "rollback": look.models_rollback,
+}
+for command in COMMANDS:
     app.command()(command)
-for name, command in (
-    ("list", look.models_list),
-    ("show", look.models_show),
-    ("promote", look.models_promote),
-    ("rollback", look.models_rollback),
-):
+for name, command in MODELS.items():
     models.command(name)(command)
 app.add_typer(models, name="models")
 

@@ -57,7 +57,7 @@ class EncodeResult:
         first = "Latent store written" if self.written else "Nothing new: this store is already there"
         return (
             f"{first}: {self.report['rows']:,} rows, {size['store']:,} bytes, all counted\n"
-            f"  {ratio['source']}x smaller than the source, {ratio['float32']}x than float32, {ratio['lossless']}x than its lossless form\n"
+            f"  source / store {ratio['source']}, as float32 {ratio['float32']}, losslessly compressed {ratio['lossless']}\n"
             f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; range {loss['range']:.4g}\n"
             f"  {self.path / 'size_report.html'}"
         )

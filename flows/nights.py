@@ -51,7 +51,8 @@ def score_nights(job: str, *, date: str, since: str, to: str, prefect: bool | No
     if not since:
         day = date or yesterday(settings).isoformat()
         return NightsResult({day: runs(prefect).score(job=job, date=day, **options)})
-    own, results = runs(prefect), {}
+    own = runs(prefect)
+    results: dict[str, NightResult | Exception] = {}
     for each in dates_between(parse_date(since), parse_date(to)):
         try:
             results[each.isoformat()] = own.score(job=job, date=each.isoformat(), **options)

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from aemodel.trained import Epoch
 from flows import artifacts
 from flows.encode import EncodeResult, encode_rows
-from flows.errors import IN_PART
+from flows.errors import DONE
 from flows.places import pick_device
 from flows.plain_runs import WORKERS, begin
 from flows.prefect_engine import progress_artifact, run_as_tasks
 from flows.score import NightResult, score_night
 from flows.train import TrainResult, train_model
+
+ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
+SEVERAL: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
 
 
 def run_name() -> str:
@@ -32,7 +36,7 @@ def run_name() -> str:
     return "-".join(word for word in (flow_run.flow_name, Path(given["job"]).stem, given.get("date", "")) if word)
 
 
-@flow(name="train", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=1))
+@flow(name="train", flow_run_name=run_name, task_runner=ONE_AT_A_TIME)
 def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) -> TrainResult:
     """Fit a model on the clean rows, calibrate it, and promote it if the gate lets it pass."""
     settings = begin(job, overrides, "train")
@@ -47,7 +51,7 @@ def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) ->
     return result
 
 
-@flow(name="encode", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=WORKERS))
+@flow(name="encode", flow_run_name=run_name, task_runner=SEVERAL)
 def encode(
     job: str, source: str = "", date: str = "", out: str = "", overrides: Sequence[str] = (), require_gpu: bool = False
 ) -> EncodeResult:
@@ -60,7 +64,7 @@ def encode(
     return result
 
 
-@flow(name="score", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=WORKERS))
+@flow(name="score", flow_run_name=run_name, task_runner=SEVERAL)
 def score(
     job: str,
     date: str,
@@ -78,13 +82,13 @@ def score(
         settings, date=date, source=source, model=model, force=force, run_all=run_as_tasks("score", progress), device=device
     )
     artifacts.publish_night(settings.name, result)
-    if result.code == IN_PART:
-        return Failed(name=result.verdict, message=result.words(), data=PartialNight(result))
-    return Completed(name=result.verdict, message=result.words(), data=result)
+    if result.code == DONE:
+        return Completed(name=result.verdict, message=result.words(), data=result)
+    return Failed(name=result.verdict, message=result.words(), data=UnfinishedNight(result))
 
 
-class PartialNight(Exception):  # noqa: N818 (a result in part, not an error of its own)
-    """Carries the result of a night of which some shards could not be scored, so that its flow run stands as failed."""
+class UnfinishedNight(Exception):  # noqa: N818 (a result in part, not an error of its own)
+    """Carries the result of a night that is PARTIAL, FAILED or NO DATA, so that its flow run stands as failed under that name."""
 
     def __init__(self, result: NightResult) -> None:
         super().__init__(result.words())
@@ -96,16 +100,18 @@ class PrefectRuns:
 
     def train(self, **parameters: Any) -> TrainResult:
         """Fit, calibrate, gate, promote."""
-        return train(**parameters)
+        result: TrainResult = train(**parameters)
+        return result
 
     def encode(self, **parameters: Any) -> EncodeResult:
         """Write a latent store."""
-        return encode(**parameters)
+        result: EncodeResult = encode(**parameters)
+        return result
 
     def score(self, **parameters: Any) -> NightResult:
         """Judge one night."""
         try:
-            result: NightResult = score(**parameters)
-        except PartialNight as partial:
-            return partial.result
-        return result
+            result: Any = score(**parameters)
+        except UnfinishedNight as unfinished:
+            return unfinished.result
+        return cast("NightResult", result)

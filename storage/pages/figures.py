@@ -24,7 +24,6 @@ SETTINGS: Any = {
     "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "legend.frameon": False,
 }
 
 
@@ -46,7 +45,7 @@ def score_histogram(edges: NDArray[np.float64], night: NDArray[np.int64], calibr
         axes.annotate(
             "flagged →", (threshold, 1), xycoords=("data", "axes fraction"), xytext=(4, -10), textcoords="offset points", color=CUT
         )
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", frameon=False, labelcolor=INK)
     return _data_uri(figure)
 
 
@@ -58,7 +57,7 @@ def loss_curve(train: Sequence[float], validation: Sequence[float]) -> str:
     if np.isfinite(validation).any():
         axes.plot(epochs, validation, color=NIGHT, label="validation rows", linewidth=1.8)
     axes.set(xlabel="epoch", ylabel="loss")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", frameon=False, labelcolor=INK)
     return _data_uri(figure)
 
 

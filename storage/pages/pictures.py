@@ -35,7 +35,8 @@ def picture_strip(actual: NDArray[Any], expected: NDArray[Any], low: float, high
 def _grey(values: NDArray[Any], low: float, span: float) -> NDArray[np.uint8]:
     scaled = np.clip((values.astype(np.float64) - low) / span, 0, 1)
     colored = scaled[..., None] if scaled.ndim == 2 else scaled[..., :3]
-    return np.asarray(np.broadcast_to(np.rint(255 * np.nan_to_num(colored)), (*values.shape[:2], 3)).astype(np.uint8))
+    grey: NDArray[np.uint8] = np.rint(255 * np.nan_to_num(colored)).astype(np.uint8)
+    return np.repeat(grey, 3, axis=2) if grey.shape[2] == 1 else grey
 
 
 def _difference(actual: NDArray[Any], expected: NDArray[Any], span: float) -> NDArray[np.uint8]:
@@ -43,4 +44,5 @@ def _difference(actual: NDArray[Any], expected: NDArray[Any], span: float) -> ND
     change = np.clip(change if change.ndim == 2 else change[..., :3].mean(axis=2), -1, 1)
     fade = 1 - np.abs(change)
     red, blue = np.where(change > 0, 1.0, fade), np.where(change < 0, 1.0, fade)
-    return np.rint(255 * np.stack([red, fade, blue], axis=-1)).astype(np.uint8)
+    colors: NDArray[np.uint8] = np.rint(255 * np.stack([red, fade, blue], axis=-1)).astype(np.uint8)
+    return colors
