@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.errors import DataError, SettingsError
+from aemodel.kept import AllRows, SampledRows
 from aemodel.model import Layout
 from aemodel.scaling import Scaler, ScalerFit
 from aemodel.settings import ModelSettings, TrainSettings
@@ -24,7 +25,11 @@ SLACK = 1e-6  # rounding of the scaled range
 
 @dataclass(frozen=True)
 class FitRows:
-    """Clean rows after a first look. `fit` holds all fit rows in the source's dtype, or None where they do not fit into memory."""
+    """Clean rows after a first look.
+
+    `fit` holds all fit rows in the source's dtype, or None where they do not fit into memory; `validation` all validation rows, or a fair
+    sample of them.
+    """
 
     read_chunks: Callable[[], Iterable[NDArray[Any]]]
     train: TrainSettings
@@ -34,7 +39,7 @@ class FitRows:
     n_fit: int
     n_validation: int
     n_calibration: int
-    column_variance: float  # mean over columns of the variance of fit rows, scaled units
+    column_means: NDArray[np.float64]  # (d,), of fit rows, in data units
     memory_bytes: int
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -54,7 +59,9 @@ class FitRows:
     def tensor(self, rows: NDArray[Any]) -> Tensor:
         """Rows (n, *row_shape) scaled, with the column's median for NaN."""
         scaled = self.scaler.transform(rows)
-        return torch.from_numpy(np.where(np.isnan(scaled), self.scaler.fill, scaled))
+        if rows.dtype.kind == "f":
+            np.copyto(scaled, self.scaler.fill, where=np.isnan(scaled))
+        return torch.from_numpy(scaled)
 
     def sides(self, side: str) -> Iterator[NDArray[Any]]:
         """The rows of one side ('fit', 'validation' or 'calibration') in source order, chunk by chunk."""
@@ -62,20 +69,26 @@ class FitRows:
             yield chunk[getattr(sides_of(row_hashes(chunk), self.train), side)]
 
     def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Batches through a shuffle buffer: filled to `memory_bytes`, half of it handed out in random order, and filled again."""
+        """Batches through a shuffle buffer: filled up, half of it handed out in random order, and filled again."""
         held: list[NDArray[Any]] = []
-        n_held = 0
         for rows in self.sides("fit"):
             held.append(rows)
-            n_held += len(rows)
-            if sum(piece.nbytes for piece in held) >= self.memory_bytes // 2:
-                mixed = np.concatenate(held)[torch.randperm(n_held, generator=generator).numpy()]
-                whole = n_held // 2 // size * size
-                yield from (self.tensor(mixed[start : start + size]) for start in range(0, whole, size))
-                held, n_held = [mixed[whole:].copy()], n_held - whole
-        if n_held:
-            mixed = np.concatenate(held)[torch.randperm(n_held, generator=generator).numpy()]
-            yield from (self.tensor(mixed[start : start + size]) for start in range(0, n_held, size))
+            if sum(piece.nbytes for piece in held) >= self.memory_bytes // 4:  # the mixed copy takes as much twice more
+                mixed = _mix(held, generator)
+                whole = max(1, len(mixed) // 2 // size) * size
+                yield from self._cut(mixed[:whole], size)
+                held = [mixed[whole:].copy()]
+        if sum(map(len, held)):
+            yield from self._cut(_mix(held, generator), size)
+
+    def _cut(self, rows: NDArray[Any], size: int) -> Iterator[Tensor]:
+        for start in range(0, len(rows), size):
+            yield self.tensor(rows[start : start + size])
+
+
+def _mix(pieces: list[NDArray[Any]], generator: torch.Generator) -> NDArray[Any]:
+    rows = np.concatenate(pieces)
+    return np.asarray(rows[torch.randperm(len(rows), generator=generator).numpy()])
 
 
 def look_at_rows(
@@ -83,52 +96,31 @@ def look_at_rows(
 ) -> FitRows:
     """One pass: fit the scaler on fit rows, count the sides, keep validation rows, and fit rows as long as they fit into memory."""
     scaler_fit = ScalerFit(model.scaling, layout.n_features, layout.dtype)
-    fit, validation = _Kept(memory_bytes), _Kept(memory_bytes // 4)
+    fit = AllRows(layout, memory_bytes // 2)
+    validation = SampledRows(layout, memory_bytes // 8, low=train.calibration, high=train.calibration + train.validation)
     n_calibration = 0
     for chunk in read_chunks():
         hashes = row_hashes(chunk)
         sides = sides_of(hashes, train)
         scaler_fit.update(chunk[sides.fit], hashes[sides.fit])
         fit.add(chunk[sides.fit])
-        validation.add(chunk[sides.validation])
+        validation.add(chunk[sides.validation], hashes[sides.validation])
         n_calibration += int(sides.calibration.sum())
     _require_rows(fit.count, validation.count, n_calibration, train)
     scaler = scaler_fit.finish()
     _require_range(scaler_fit, scaler, model)
-    variance = float((scaler_fit.m2 / np.maximum(scaler_fit.count, 1) / scaler.scale**2).mean())
-    empty = np.empty((0, *layout.row_shape), np.dtype(layout.dtype))
     return FitRows(
-        read_chunks,
-        train,
-        scaler,
-        fit.rows(empty) if fit.whole else None,
-        validation.rows(empty),
-        fit.count,
-        validation.count,
-        n_calibration,
-        variance,
-        memory_bytes,
+        read_chunks=read_chunks,
+        train=train,
+        scaler=scaler,
+        fit=fit.rows,
+        validation=validation.rows,
+        n_fit=fit.count,
+        n_validation=validation.count,
+        n_calibration=n_calibration,
+        column_means=scaler_fit.mean,
+        memory_bytes=memory_bytes,
     )
-
-
-class _Kept:
-    """Rows kept up to a byte budget; `whole` says whether none had to be left out."""
-
-    def __init__(self, budget: int) -> None:
-        self.budget, self.count, self.whole = budget, 0, True
-        self._pieces: list[NDArray[Any]] = []
-        self._bytes = 0
-
-    def add(self, rows: NDArray[Any]) -> None:
-        self.count += len(rows)
-        if self.whole and self._bytes + rows.nbytes <= self.budget:
-            self._pieces.append(rows)
-            self._bytes += rows.nbytes
-        elif len(rows):
-            self.whole = False
-
-    def rows(self, empty: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate([empty, *self._pieces])
 
 
 def _require_rows(n_fit: int, n_validation: int, n_calibration: int, train: TrainSettings) -> None:

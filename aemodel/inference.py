@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,20 +21,26 @@ def batch_rows(widest: int) -> int:
     return int(min(MOST_ROWS, max(FEWEST_ROWS, 2 ** (fitting.bit_length() - 1))))
 
 
-def padded_batches(rows: NDArray[np.float32], size: int, device: str) -> Iterator[tuple[slice, Tensor]]:
-    """Cut rows (n, d) into tensors (size, d), the last one filled up with zeros; with the slice that each stands for."""
-    for start in range(0, len(rows), size):
-        piece = rows[start : start + size]
-        if len(piece) < size:
-            piece = np.concatenate([piece, np.zeros((size - len(piece), rows.shape[1]), np.float32)])
-        yield slice(start, min(start + size, len(rows))), torch.from_numpy(np.ascontiguousarray(piece)).to(device)
-
-
 @torch.inference_mode()
 def map_rows(
-    rows: NDArray[np.float32], size: int, device: str, work: Callable[[Tensor], Sequence[Tensor]], outputs: Sequence[NDArray[Any]]
+    rows: NDArray[Any],
+    size: int,
+    device: str,
+    to_inputs: Callable[[NDArray[Any]], NDArray[np.float32]],
+    work: Callable[[Tensor], Sequence[Tensor]],
+    outputs: Sequence[NDArray[Any]],
 ) -> None:
-    """Write what `work` makes of each batch of `rows` (n, d) into `outputs`, arrays of n rows each."""
-    for place, batch in padded_batches(rows, size, device):
-        for output, result in zip(outputs, work(batch), strict=True):
-            output[place] = result[: place.stop - place.start].cpu().numpy()
+    """Write what `work` makes of each batch of `rows` (n, …) into `outputs`, arrays of n rows each.
+
+    `to_inputs` turns rows (m, …) into the network's (m, d). Every batch has `size` rows, the last one filled up with zeros, and lies in
+    memory that torch has aligned: products of matrices may round differently for another shape or alignment.
+    """
+    batch = torch.zeros(0)
+    for start in range(0, len(rows), size):
+        inputs = torch.from_numpy(to_inputs(rows[start : start + size]))
+        if not len(batch):
+            batch = torch.zeros(size, inputs.shape[1])
+        batch[: len(inputs)] = inputs
+        batch[len(inputs) :] = 0
+        for output, result in zip(outputs, work(batch.to(device)), strict=True):
+            output[start : start + size] = result[: len(inputs)].cpu().numpy()

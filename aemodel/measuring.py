@@ -31,7 +31,7 @@ def measure(
     device: str,
 ) -> Trained:
     """Residual and latent scales on validation rows (fit rows where there are none), then the errors of the calibration rows."""
-    unseen = rows.validation if len(rows.validation) else first_rows(rows)
+    unseen = rows.validation if len(rows.validation) else some_fit_rows(rows)
     empty = np.empty(0)
     unmeasured = Measured(
         calibration=empty, residual_scale=empty, latent_low=empty.astype(np.float32), latent_high=empty.astype(np.float32)
@@ -47,15 +47,36 @@ def measure(
         rows.n_fit,
         rows.n_validation,
         rows.n_calibration,
-        tuple(int(index) for index in np.flatnonzero(latents.std(axis=0) == 0)),
+        dead_latents(latents),
         float(errors.mean()),
-        rows.column_variance,
+        column_mean_error(bare, rows.column_means, unseen),
     )
 
 
-def first_rows(rows: FitRows) -> NDArray[Any]:
-    """Some fit rows, at most MOST_ROWS."""
-    return rows.fit[:MOST_ROWS] if rows.fit is not None else next(rows.sides("fit"))
+def some_fit_rows(rows: FitRows) -> NDArray[Any]:
+    """Fit rows, at most MOST_ROWS, taken evenly over the source."""
+    step = -(-rows.n_fit // MOST_ROWS)
+    pieces = [rows.fit] if rows.fit is not None else rows.sides("fit")
+    return np.concatenate([piece[::step] for piece in pieces])
+
+
+def dead_latents(latents: NDArray[np.float32]) -> tuple[int, ...]:
+    """Indices of latents (n, k) that are the same for every row; none can be told from a single row."""
+    if len(latents) < 2:
+        return ()
+    return tuple(int(index) for index in np.flatnonzero(latents.max(axis=0) == latents.min(axis=0)))
+
+
+def column_mean_error(model: Autoencoder, means: NDArray[np.float64], rows: NDArray[Any]) -> float:
+    """Mean error of rows (n, *row_shape) for a model that gives back the column means (d,), in scaled units."""
+    total, observed = np.zeros(len(rows)), np.zeros(len(rows))
+    expected = ((means - model.scaler.center) / model.scaler.scale).astype(np.float32)
+    for start in range(0, len(rows), model.size):
+        scaled = model.scale(rows[start : start + model.size])
+        total[start : start + model.size] = np.nansum((scaled - expected).astype(np.float64) ** 2, axis=1)
+        observed[start : start + model.size] = (~np.isnan(scaled)).sum(axis=1)
+    seen = observed > 0
+    return float((total[seen] / observed[seen]).mean()) if seen.any() else float("inf")
 
 
 def calibrate(model: Autoencoder, rows: FitRows) -> NDArray[np.float64]:
@@ -67,7 +88,7 @@ def calibrate(model: Autoencoder, rows: FitRows) -> NDArray[np.float64]:
 
 def residual_scale(model: Autoencoder, unseen: NDArray[Any]) -> NDArray[np.float64]:
     """Root mean square of each feature's residual over rows (n, *row_shape), in scaled units, (d,); 1 where it is 0."""
-    residuals = model.residuals(unseen[:MOST_ROWS])
+    residuals = model.residuals(unseen[:: -(-len(unseen) // MOST_ROWS)])
     count = np.maximum((~np.isnan(residuals)).sum(axis=0), 1)
     spread = np.sqrt(np.nansum(residuals**2, axis=0) / count)
     return np.where(spread > 0, spread, 1.0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -63,7 +64,7 @@ class Decoder:
     def decode_exactly(self, latents: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Latents (n, k) to rows (n, *row_shape) in data units, before any rounding."""
         scaled = np.empty((len(latents), self.layout.n_features), np.float32)
-        map_rows(latents.astype(np.float32, copy=False), self.size, self.device, self._forward, [scaled])
+        map_rows(latents, self.size, self.device, lambda some: some.astype(np.float32), self._forward, [scaled])
         return self.scaler.inverse(scaled).reshape(len(latents), *self.layout.row_shape)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
@@ -111,28 +112,17 @@ class Autoencoder:
 
     def encode_and_errors(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Latents (n, k) and errors (n,) in one pass."""
-        scaled = self.scale(rows)
-        latents = np.empty((len(rows), self.settings.latent), np.float32)
-        errors = np.empty(len(rows), np.float64)
-        gaps = np.isnan(scaled)
-        if not gaps.any():
-            map_rows(scaled, self.size, self.device, self._encode_and_errors, [latents, errors])
-        else:
-            rebuilt = np.empty_like(scaled)
-            map_rows(np.where(gaps, self.scaler.fill, scaled), self.size, self.device, self._encode_and_rebuild, [latents, rebuilt])
-            squares = np.where(gaps, 0.0, (rebuilt - scaled).astype(np.float64)) ** 2
-            observed = (~gaps).sum(axis=1)
-            errors = np.divide(squares.sum(axis=1), observed, out=np.full(len(rows), np.inf), where=observed > 0)
+        latents, errors = np.empty((len(rows), self.settings.latent), np.float32), np.empty(len(rows), np.float64)
+        self._map(rows, self._encode_and_errors, [latents, errors])
         return latents, np.where(np.isnan(errors), np.inf, errors)
 
     def residuals(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """X - x~ in scaled units, (n, d); NaN where x is."""
-        scaled = self.scale(rows)
-        return (scaled - self.rebuild_scaled(scaled)).astype(np.float64)
+        return (self.scale(rows) - self.rebuild_scaled(rows)).astype(np.float64)
 
     def reconstruct(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Rows as the network gives them back, (n, *row_shape) in data units, before any rounding."""
-        return self.scaler.inverse(self.rebuild_scaled(self.scale(rows))).reshape(rows.shape)
+        return self.scaler.inverse(self.rebuild_scaled(rows)).reshape(rows.shape)
 
     def scale(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Rows in scaled units, (n, d). Raises DataError where their shape is not the one the model was trained on."""
@@ -142,28 +132,44 @@ class Autoencoder:
             )
         return self.scaler.transform(rows)
 
-    def rebuild_scaled(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Reconstructions of scaled rows (n, d); the network sees the column's median for NaN."""
-        latents, rebuilt = np.empty((len(scaled), self.settings.latent), np.float32), np.empty_like(scaled)
-        filled = np.where(np.isnan(scaled), self.scaler.fill, scaled)
-        map_rows(filled, self.size, self.device, self._encode_and_rebuild, [latents, rebuilt])
+    def rebuild_scaled(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Reconstructions in scaled units, (n, d); the network sees the column's median for NaN."""
+        rebuilt = np.empty((len(rows), self.layout.n_features), np.float32)
+        self._map(rows, lambda scaled: (self._rebuild(self._filled(scaled))[1],), [rebuilt])
         return rebuilt
 
-    def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
-        latents, rebuilt = self._encode_and_rebuild(scaled)
-        return latents, (rebuilt - scaled).double().square().mean(dim=1)
+    def _map(self, rows: NDArray[Any], work: Callable[[Tensor], Sequence[Tensor]], outputs: Sequence[NDArray[Any]]) -> None:
+        self.scale(rows[:0])  # the shape is wrong for no rows too
+        map_rows(rows, self.size, self.device, self.scale, work, outputs)
 
-    def _encode_and_rebuild(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
-        latents, logits = self.network(scaled)
+    def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents and errors; gaps are told by the numbers of each row alone, so that a gap in one row leaves the others as they were."""
+        latents, rebuilt = self._rebuild(self._filled(scaled))
+        squares = (rebuilt - scaled).double().square()
+        if np.dtype(self.layout.dtype).kind != "f":
+            return latents, squares.mean(dim=1)
+        gaps = scaled.isnan()
+        return latents, squares.masked_fill(gaps, 0).sum(dim=1) / (~gaps).sum(dim=1)
+
+    def _rebuild(self, filled: Tensor) -> tuple[Tensor, Tensor]:
+        latents, logits = self.network(filled)
         return latents, finish_output(logits, self.settings.output)
+
+    def _filled(self, scaled: Tensor) -> Tensor:
+        if np.dtype(self.layout.dtype).kind != "f":
+            return scaled
+        return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
 
 
 def to_dtype(rows: NDArray[np.float64], dtype: str) -> NDArray[Any]:
     """Cast rows to the source's dtype; whole-number dtypes are rounded and clipped to their range first."""
     kind = np.dtype(dtype)
-    if kind.kind in "iu":
-        limits = np.iinfo(kind)
-        rows = np.clip(np.rint(rows), limits.min, limits.max)
-        top = rows >= float(limits.max)  # float64 cannot hold the largest 64-bit integers: cast those by hand
-        return np.where(top, limits.max, np.where(top, 0, rows).astype(kind)).astype(kind)
-    return rows.astype(kind)
+    if kind.kind not in "iu":
+        with np.errstate(over="ignore"):
+            return rows.astype(kind)
+    limits = np.iinfo(kind)
+    rounded = np.clip(np.rint(rows), limits.min, limits.max)
+    if kind.itemsize < 8:
+        return rounded.astype(kind)
+    top = rounded >= float(limits.max)  # float64 cannot hold the largest 64-bit integers
+    return np.where(top, limits.max, np.where(top, 0, rounded).astype(kind)).astype(kind)

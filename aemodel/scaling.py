@@ -64,7 +64,7 @@ class ScalerFit:
         flat = rows.reshape(len(rows), len(self.mean))
         step = max(1, BLOCK_VALUES // len(self.mean))
         for start in range(0, len(flat), step):
-            self._count_in(flat[start : start + step].astype(np.float64))
+            self._count_in(flat[start : start + step])
         if len(flat) and (self.kind == "robust" or self.dtype.kind == "f"):  # the medians: for scaling, or to fill NaN
             self._keep(row_hashes(rows) if hashes is None else hashes, flat)
 
@@ -73,11 +73,17 @@ class ScalerFit:
         self._merge(other.count, other.mean, other.m2, other.low, other.high)
         self._keep(other._hashes, other._sample)
 
-    def _count_in(self, values: NDArray[np.float64]) -> None:
+    def _count_in(self, rows: NDArray[Any]) -> None:
+        values = rows.astype(np.float64)
+        if self.dtype.kind != "f":  # no gaps: several times faster
+            mean = values.mean(axis=0)
+            self._merge(
+                np.full(len(mean), float(len(values))), mean, ((values - mean) ** 2).sum(axis=0), rows.min(axis=0), rows.max(axis=0)
+            )
+            return
         gaps = np.isnan(values)
-        count = np.maximum(len(values) - gaps.sum(axis=0), 0).astype(np.float64)
-        low = np.where(gaps, np.inf, values).min(axis=0)
-        high = np.where(gaps, -np.inf, values).max(axis=0)
+        count = (len(values) - gaps.sum(axis=0)).astype(np.float64)
+        low, high = np.where(gaps, np.inf, values).min(axis=0), np.where(gaps, -np.inf, values).max(axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.where(gaps, 0.0, values).sum(axis=0) / np.maximum(count, 1)
             m2 = (np.where(gaps, 0.0, values - mean) ** 2).sum(axis=0)

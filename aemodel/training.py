@@ -88,7 +88,7 @@ def _fit_once(
     generator: torch.Generator,
 ) -> float:
     network.train()
-    total = torch.zeros((), dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64, device="cpu" if device == "mps" else device)  # mps knows no float64
     n_rows = 0
     for scaled in batches:
         clean = scaled.to(device)
@@ -98,7 +98,7 @@ def _fit_once(
         optimizer.zero_grad(set_to_none=True)
         (loss + penalty(network, latents, model)).backward()  # type: ignore[no-untyped-call] # torch leaves it open
         optimizer.step()
-        total += loss.detach().cpu() * len(clean)
+        total += loss.detach().to(total) * len(clean)
         n_rows += len(clean)
     return float(total / n_rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -136,7 +137,13 @@ class CsvSource(TableSource):
             with pa_csv.open_csv(file, self._reading(), self._parsing(), converting) as reader:
                 yield from reader
         except pa.ArrowInvalid as error:
-            raise SourceError(f"{file}: {error}; mend the row, or choose other columns with data.columns") from error
+            raise SourceError(f"{file}: {self._in_words(error, file)}; mend the row, or choose other columns with data.columns") from error
+
+    def _in_words(self, error: pa.ArrowInvalid, file: Path) -> str:
+        """What pyarrow says, with the column's name for its number and the line of the file for its row."""
+        names = list(self._kinds(file))
+        text = re.sub(r"In CSV column #(\d+)", lambda found: f"column '{names[int(found[1])]}'", str(error))
+        return re.sub(r"Row #(\d+)", r"line \1", text)
 
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[tuple[int, Any]]:
         at = 0

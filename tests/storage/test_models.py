@@ -1,0 +1,81 @@
+"""Versions of a model: named by content, one in force, history kept; and the lock that keeps two runs apart."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+
+from storage.errors import DamagedError, LockedError, NoDataError, WorkspaceError
+from storage.locks import lock
+from storage.models import list_models, load_bundle, previous_model, promote, read_champion, save_bundle
+
+FILES = {"model.safetensors": b"weights", "model.json": b"{}"}
+
+
+def save(models, text=b"{}"):
+    return save_bundle(models, {**FILES, "model.json": text}, work=models.parent / "work", extra={"training.html": b"<p>"}, run={})
+
+
+def test_the_same_bundle_has_the_same_id_and_is_written_once(tmp_path):
+    first = save(tmp_path / "models")
+
+    assert save(tmp_path / "models") == first
+    assert list_models(tmp_path / "models") == [first]
+    assert load_bundle(tmp_path / "models", first) == FILES
+
+
+def test_promotion_and_rollback_keep_the_history(tmp_path):
+    models = tmp_path / "models"
+    one, two = save(models), save(models, b'{"a": 1}')
+    assert read_champion(models) is None
+    promote(models, one, by="train", why="first", since="2026-01-01T00:00:00+00:00")
+    promote(models, two, by="train", why="better", since="2026-02-01T00:00:00+00:00")
+
+    assert read_champion(models).current == two
+    assert previous_model(models) == one
+    assert [read_champion(models).as_of(date(2026, month, 15)) for month in (1, 2)] == [one, two]
+
+
+def test_there_is_nothing_to_go_back_to_at_first(tmp_path):
+    with pytest.raises(WorkspaceError, match="no earlier model"):
+        previous_model(tmp_path)
+
+
+def test_an_unknown_model_lists_those_there_are(tmp_path):
+    known = save(tmp_path / "models")
+
+    with pytest.raises(NoDataError, match=f"no such model; there are: {known}"):
+        load_bundle(tmp_path / "models", "123")
+
+
+def test_a_changed_model_is_refused_by_file(tmp_path):
+    model_id = save(tmp_path / "models")
+    (tmp_path / "models" / model_id / "model.safetensors").write_bytes(b"Weights")
+
+    with pytest.raises(DamagedError, match=r"model.safetensors: does not match its checksum"):
+        load_bundle(tmp_path / "models", model_id)
+
+
+def test_a_damaged_champion_is_named(tmp_path):
+    (tmp_path / "champion.json").write_text("{")
+
+    with pytest.raises(DamagedError, match=r"champion.json: not readable"):
+        read_champion(tmp_path)
+
+
+def test_a_held_lock_names_its_holder_and_is_freed_when_that_dies(tmp_path):
+    path = tmp_path / "a.lock"
+    code = (
+        f"from pathlib import Path\nfrom storage.locks import lock\nwith lock(Path({str(path)!r})):\n print('held', flush=True)\n input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LockedError, match=f"process {holder.pid} is at work"), lock(path):
+            pass
+        holder.kill()
+        holder.wait()
+    with lock(path):
+        pass
