@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from aemodel.model import Autoencoder
 
 MOST_FEATURES = 3
+WORTH_NAMING = 0.01  # of the error
+HUGE = 1e100  # stands for residuals beyond any number
 CELLS = 3  # a picture is looked at in a grid of 3 x 3
 PLACES = (("upper left", "upper middle", "upper right"), ("left", "middle", "right"), ("lower left", "lower middle", "lower right"))
 
@@ -38,12 +40,13 @@ def explain(model: Autoencoder, rows: NDArray[Any]) -> list[Cause]:
     """One cause for each of rows (n, *row_shape)."""
     if not len(rows):
         return []
-    residuals = model.residuals(rows) / model.measured.residual_scale
+    residuals = model.residuals(rows)
     expected = model.reconstruct(rows).reshape(len(rows), -1)
     actual = rows.reshape(len(rows), -1).astype(np.float64)
-    weights = np.nan_to_num(model.residuals(rows) ** 2, nan=0.0, posinf=0.0)
+    weights = np.minimum(np.abs(np.nan_to_num(residuals, nan=0.0, posinf=HUGE, neginf=-HUGE)), HUGE) ** 2
     shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    return [_cause(model, *each) for each in zip(actual, expected, residuals, shares, strict=True)]
+    usual = residuals / model.measured.residual_scale
+    return [_cause(model, *each) for each in zip(actual, expected, usual, shares, strict=True)]
 
 
 def _cause(
@@ -60,15 +63,18 @@ def _cause(
     )
     if len(model.layout.row_shape) >= 2:
         return Cause(_place_in_words(model.layout.row_shape, actual, expected, shares), features)
-    return Cause("; ".join(_feature_in_words(feature) for feature in features if feature.share > 0.01), features)
+    named = [feature for feature in features if feature.share > WORTH_NAMING] or features[:1]
+    return Cause("; ".join(_feature_in_words(feature) for feature in named), features)
 
 
 def feature_name(model: Autoencoder, index: int) -> str:
     """A column's name, or the feature's place in the row."""
     if model.layout.columns:
         return model.layout.columns[index]
-    place = np.unravel_index(index, model.layout.row_shape)
-    return ", ".join(str(each) for each in place)
+    place = tuple(int(each) for each in np.unravel_index(index, model.layout.row_shape))
+    if len(place) < 2:
+        return f"feature {index}"
+    return f"row {place[0]}, column {place[1]}" + "".join(f", channel {each}" for each in place[2:])
 
 
 def _feature_in_words(feature: Feature) -> str:

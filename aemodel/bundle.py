@@ -54,7 +54,8 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
         layout = _layout(facts.pop("layout"))
         measured = Measured(**{name: arrays.pop(name) for name in ("calibration", "residual_scale", "latent_low", "latent_high")})
         scaler = _scaler(arrays)
-    except (KeyError, TypeError, SettingsError) as error:
+        _require_shapes(layout, settings, scaler, measured)
+    except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise BundleError(f"model.json or model.safetensors: not a whole model ({error}); restore the bundle or train again") from error
     facts.pop("format_version")
     network = DenseAutoencoder(layout.n_features, settings, torch.Generator().manual_seed(0))
@@ -87,7 +88,7 @@ def decoder_from_files(files: Files, *, device: str = "cpu") -> Decoder:
         center, scale = (np.broadcast_to(arrays.pop(f"scaler.{name}"), layout.n_features) for name in ("center", "scale"))
         network = build_decoder(facts["widths"], facts["activation"])
         output, size = facts["output"], facts["batch_rows"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"decoder.json or decoder.safetensors: not a whole decoder ({error}); restore the store or encode again"
         ) from error
@@ -117,7 +118,19 @@ def _scaler(arrays: dict[str, NDArray[Any]]) -> Scaler:
 
 
 def _layout(facts: Mapping[str, Any]) -> Layout:
-    return Layout(row_shape=tuple(facts["row_shape"]), dtype=facts["dtype"], columns=tuple(facts["columns"]))
+    return Layout(row_shape=tuple(facts["row_shape"]), dtype=np.dtype(facts["dtype"]).name, columns=tuple(facts["columns"]))
+
+
+def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, measured: Measured) -> None:
+    """Raises ValueError where an array is not what the model's layout and settings ask for, or calibration scores are out of order."""
+    d, k = (layout.n_features,), (settings.latent,)
+    found = {"scaler.center": scaler.center, "scaler.scale": scaler.scale, "scaler.fill": scaler.fill, **vars(measured)}
+    expected = dict.fromkeys(found, d) | {"latent_low": k, "latent_high": k, "calibration": measured.calibration.shape[:1]}
+    for name, shape in expected.items():
+        if found[name].shape != shape:
+            raise ValueError(f"{name} has the shape {found[name].shape}, {shape} is expected")
+    if not (measured.calibration[1:] >= measured.calibration[:-1]).all():
+        raise ValueError("the calibration scores are not in order")
 
 
 def _listed(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +149,7 @@ def _json_bytes(facts: Mapping[str, Any]) -> bytes:
 def _read_facts(files: Files, name: str) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = json.loads(files[name])
-        found = facts["format_version"]
+        found = int(facts["format_version"])
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{name}: missing or not the JSON of a model ({error}); restore it from a copy") from error
     if found > FORMAT_VERSION:

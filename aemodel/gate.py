@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.kept import SampledRows
+from aemodel.measuring import dead_latents
 from aemodel.model import Autoencoder
-from aemodel.splits import split_rows
+from aemodel.splits import row_hashes, sides_of
 from aemodel.trained import Trained
 
 WORSE_BY = 0.05  # share of the champion's mean error
 AUROC_LOSS = 0.01
 DEAD_SHARE = 0.25
 BOOTSTRAPS = 1_000
-MOST_ROWS = 20_000
+MOST_BYTES = 16_000_000  # of validation rows that are compared
+FEWEST_ROWS = 10
 PLANTED_SHARE = 0.2  # of a row's features
 
 
@@ -33,31 +36,32 @@ class GateVerdict:
 def judge(trained: Trained, champion: Autoencoder | None, read_chunks: Callable[[], Iterable[NDArray[Any]]]) -> GateVerdict:
     """Judge a trained model against the column means, and against the champion where there is one for the same layout of rows."""
     if champion is None or champion.layout != trained.model.layout:
-        return against_column_means(trained)
-    rows = validation_rows(trained.model, read_chunks)
-    if not len(rows):
-        return GateVerdict(False, ("there are no validation rows to compare with the champion; set train.validation above 0",), {})
+        return against_column_means(trained, "the first model" if champion is None else "the first model for rows of this layout")
+    rows = unseen_rows(trained.model, champion, read_chunks)
+    if len(rows) < FEWEST_ROWS:
+        why = f"only {len(rows)} rows that neither model was fitted on, {FEWEST_ROWS} are needed; raise train.validation, or promote it by hand"
+        return GateVerdict(False, (why,), {})
     return against_champion(trained, champion, rows)
 
 
-def against_column_means(trained: Trained) -> GateVerdict:
+def against_column_means(trained: Trained, called: str = "the first model") -> GateVerdict:
     """A first model must be better than one that only knows the column means."""
     figures = {"validation_error": trained.validation_error, "column_mean_error": trained.column_mean_error}
     said = f"validation error {trained.validation_error:.4g}, that of the column means {trained.column_mean_error:.4g}"
     if trained.validation_error < trained.column_mean_error:
-        return GateVerdict(True, (f"the first model, better than the column means ({said})",), figures)
+        return GateVerdict(True, (f"{called}, better than the column means ({said})",), figures)
     return GateVerdict(False, (f"no better than the column means ({said}); train longer, or with more latents",), figures)
 
 
 def against_champion(trained: Trained, champion: Autoencoder, rows: NDArray[Any]) -> GateVerdict:
     """Refuse a challenger that is worse beyond doubt: in error, in finding planted anomalies, or by its dead latents."""
     challenger = trained.model
-    own, theirs = errors_in_units_of(champion, challenger, rows), champion.errors(rows)
+    own, theirs = errors_in_units_of(champion, challenger, rows), errors_in_units_of(champion, champion, rows)
     low, high = bootstrap_interval(own - theirs)
     planted = plant(rows)
     auroc_own, auroc_theirs = (separation(model, rows, planted) for model in (challenger, champion))
     dead_own = len(trained.dead_latents) / challenger.settings.latent
-    dead_theirs = float((champion.encode(rows).std(axis=0) == 0).mean())
+    dead_theirs = len(dead_latents(champion.encode(rows))) / champion.settings.latent
     figures = {
         "error": float(own.mean()),
         "champion_error": float(theirs.mean()),
@@ -79,19 +83,32 @@ def against_champion(trained: Trained, champion: Autoencoder, rows: NDArray[Any]
     return GateVerdict(not against, tuple(against) or (f"not worse than the champion: {kept}",), figures)
 
 
-def validation_rows(model: Autoencoder, read_chunks: Callable[[], Iterable[NDArray[Any]]]) -> NDArray[Any]:
-    """Validation rows (n, *row_shape), at most MOST_ROWS of them."""
-    kept: list[NDArray[Any]] = [np.empty((0, *model.layout.row_shape), model.layout.dtype)]
+def unseen_rows(challenger: Autoencoder, champion: Autoencoder, read_chunks: Callable[[], Iterable[NDArray[Any]]]) -> NDArray[Any]:
+    """The challenger's validation rows (n, *row_shape) that the champion was not fitted on; a fair sample of MOST_BYTES of them."""
+    sample = SampledRows(challenger.layout, MOST_BYTES, low=challenger.train_settings.calibration)
     for chunk in read_chunks():
-        if sum(map(len, kept)) < MOST_ROWS:
-            kept.append(chunk[split_rows(chunk, model.train_settings).validation])
-    return np.concatenate(kept)[:MOST_ROWS]
+        hashes = row_hashes(chunk)
+        unseen = sides_of(hashes, challenger.train_settings).validation & ~sides_of(hashes, champion.train_settings).fit
+        unseen &= observed(chunk)
+        sample.add(chunk[unseen], hashes[unseen])
+    return sample.rows
+
+
+def observed(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows (n, *row_shape) hold any value at all, (n,)."""
+    if rows.dtype.kind != "f":
+        return np.ones(len(rows), np.bool_)
+    return np.asarray(~np.isnan(rows.reshape(len(rows), -1)).all(axis=1))
 
 
 def errors_in_units_of(ruler: Autoencoder, model: Autoencoder, rows: NDArray[Any]) -> NDArray[np.float64]:
     """Errors (n,) of `model`, measured in the scaled units of `ruler`, so that two models can be compared."""
-    differences = (model.reconstruct(rows) - rows.astype(np.float64)).reshape(len(rows), -1) / ruler.scaler.scale
-    return np.asarray(np.nanmean(differences**2, axis=1))
+    errors = np.empty(len(rows))
+    for start in range(0, len(rows), model.size):
+        piece = rows[start : start + model.size]
+        differences = (model.reconstruct(piece) - piece.astype(np.float64)).reshape(len(piece), -1) / ruler.scaler.scale
+        errors[start : start + model.size] = np.nanmean(differences**2, axis=1)
+    return errors
 
 
 def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:

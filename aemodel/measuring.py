@@ -54,10 +54,14 @@ def measure(
 
 
 def some_fit_rows(rows: FitRows) -> NDArray[Any]:
-    """Fit rows, at most MOST_ROWS, taken evenly over the source."""
-    step = -(-rows.n_fit // MOST_ROWS)
+    """Fit rows, taken evenly over the source: at most MOST_ROWS, and an eighth of the memory."""
     pieces = [rows.fit] if rows.fit is not None else rows.sides("fit")
-    return np.concatenate([piece[::step] for piece in pieces])
+    kept: list[NDArray[Any]] = []
+    step = 0
+    for piece in pieces:
+        step = step or -(-rows.n_fit // max(1, min(MOST_ROWS, rows.memory_bytes // 8 // max(1, piece[:1].nbytes))))
+        kept.append(piece[::step])
+    return np.concatenate(kept)
 
 
 def dead_latents(latents: NDArray[np.float32]) -> tuple[int, ...]:
@@ -88,10 +92,14 @@ def calibrate(model: Autoencoder, rows: FitRows) -> NDArray[np.float64]:
 
 def residual_scale(model: Autoencoder, unseen: NDArray[Any]) -> NDArray[np.float64]:
     """Root mean square of each feature's residual over rows (n, *row_shape), in scaled units, (d,); 1 where it is 0."""
-    residuals = model.residuals(unseen[:: -(-len(unseen) // MOST_ROWS)])
-    count = np.maximum((~np.isnan(residuals)).sum(axis=0), 1)
-    spread = np.sqrt(np.nansum(residuals**2, axis=0) / count)
-    return np.where(spread > 0, spread, 1.0)
+    total, count = np.zeros(model.layout.n_features), np.zeros(model.layout.n_features)
+    for start in range(0, min(len(unseen), MOST_ROWS), model.size):
+        residuals = model.residuals(unseen[start : start + model.size])
+        with np.errstate(over="ignore"):
+            total += np.nansum(residuals**2, axis=0)
+        count += (~np.isnan(residuals)).sum(axis=0)
+    spread = np.sqrt(total / np.maximum(count, 1))
+    return np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
 
 
 def latent_range(latents: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -35,8 +35,8 @@ class Ranking:
 
 def best_first(scores: NDArray[np.float64], rows: NDArray[np.int64], keep: int) -> NDArray[np.intp]:
     """Indices of the `keep` highest of scores (m,) in order of rank: score descending, row ascending."""
-    if len(scores) <= 4 * keep:
-        return np.lexsort((rows, -scores))[:keep]
+    if keep < 1 or len(scores) <= 4 * keep:
+        return np.lexsort((rows, -scores))[: max(keep, 0)]
     cut = np.partition(scores, len(scores) - keep)[len(scores) - keep]
     high = np.flatnonzero(scores >= cut)
     return high[np.lexsort((rows[high], -scores[high]))[:keep]]
@@ -70,6 +70,6 @@ class Tally:
 
 def picture_edges(calibration: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ascending edges (BINS + 1,) of a histogram, even on a log scale, from the lowest calibration score to REACH times the highest."""
-    positive = calibration[calibration > 0]
+    positive = calibration[(calibration > 0) & np.isfinite(calibration)]
     low, high = (float(positive[0]), float(positive[-1])) if len(positive) else (1e-6, 1.0)
     return np.geomspace(low, high * REACH, BINS + 1)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,9 @@ from aemodel.ranking import Ranking, Tally
 
 KINDS = ("quantile", "fdr", "absolute", "top")
 EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03 or top"
+MORE_ROWS = "Raise train.calibration, or give more clean rows, and train again."
+MOST_DIGITS = 30
+MOST_FALSE_FINDS = 10_000
 CLEAN_LIMIT = 0.99  # REVIEW begins above this quantile of the number that clean rows would give
 
 
@@ -70,9 +75,10 @@ def parse_rule(text: str) -> Rule:
     try:
         value = Decimal(number) if kind != "top" else Decimal(0)
     except InvalidOperation:
-        value = Decimal(-1)
-    inside = {"quantile": 0 <= value < 1, "fdr": 0 < value < 1, "absolute": value >= 0, "top": not number}.get(kind, False)
-    if not inside or not value.is_finite():
+        value = Decimal("NaN")
+    known = value.is_finite() and abs(value.adjusted()) < MOST_DIGITS  # beyond that nothing but a slip of the keyboard
+    inside = {"quantile": 0 < value < 1, "fdr": 0 < value < 1, "absolute": value >= 0, "top": not number} if known else {}
+    if not inside.get(kind, False):
         raise SettingsError(f"score.rule must look like {EXAMPLE}. Got '{text}' instead.")
     return Rule(kind, value)
 
@@ -88,15 +94,14 @@ def decide(rule: Rule, calibration: NDArray[np.float64], tally: Tally, ranking: 
 
 def allowed_above(rule: Rule, n: int) -> int:
     """J of 'quantile q': rows above the j-th largest of n calibration scores are flagged; j = floor((n + 1)(1 - q)), exactly."""
-    return int((n + 1) * (1 - rule.value))
+    return int((n + 1) * (1 - Fraction(rule.value)))
 
 
 def _quantile(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
-    n, share = len(calibration), 1 - rule.value
+    n, share = len(calibration), 1 - Fraction(rule.value)
     j = allowed_above(rule, n)
     if j == 0:
-        needed = int(1 / share)
-        return _nothing(rule, f"Ranking only: {n:,} calibration rows are too few for {rule}; at least {needed:,} would do.")
+        return _nothing(rule, f"Ranking only: {n:,} calibration rows are too few for {rule}; {ceil(1 / share) - 1:,} would do. {MORE_ROWS}")
     flagged = int(tally.by_rank[:j].sum())
     promise = (
         f"Of clean rows, at most {_percent(share)} are flagged on average ({j:,} of {n:,} calibration scores lie at or above the cut)."
@@ -108,19 +113,42 @@ def _fdr(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision
     """Benjamini & Hochberg (1995) on conformal p-values, from their counts alone."""
     n, m = len(calibration), tally.rows
     if not n:
-        return _nothing(rule, "Ranking only: there are no calibration rows; set train.calibration above 0 and train again.")
-    at_most = np.cumsum(tally.by_rank)
-    passes = np.flatnonzero((1 + np.arange(n + 1)) * float(m) <= float(rule.value) * (n + 1) * at_most)
-    passes = passes[at_most[passes] > 0]
-    promise = f"Of the flagged rows, at most {_percent(rule.value)} are clean ones on average over calibration sets."
-    fewest = int(np.ceil(m / (float(rule.value) * (n + 1)))) if m else 0
+        return _nothing(rule, f"Ranking only: there are no calibration rows. {MORE_ROWS}")
+    share = Fraction(rule.value)
+    last = _last_rank(tally, share)
+    promise = f"Of the flagged rows, at most {_percent(share)} are clean ones on average over calibration sets."
+    fewest = ceil(m / (share * (n + 1)))
     if fewest > 1:
         promise += f" With {n:,} calibration rows and {m:,} rows tonight, no fewer than {fewest:,} rows can be flagged together."
-    last = int(passes[-1]) if len(passes) else -1
-    if last == n:
-        return Decision(str(rule), m, Cut(-np.inf, -1), 0.0, 0, True, promise)
-    score = float(calibration[-last - 1]) if last >= 0 else float("inf")
-    return Decision(str(rule), int(at_most[last]) if last >= 0 else 0, Cut(score, -1), 0.0, 0, True, promise)
+    if last < 0:
+        return Decision(str(rule), 0, Cut(float("inf"), -1), *_false_finds(share, m), True, promise)
+    score = float(calibration[-last - 1]) if last < n else float("-inf")
+    return Decision(str(rule), int(tally.by_rank[: last + 1].sum()), Cut(score, -1), *_false_finds(share, m), True, promise)
+
+
+def _last_rank(tally: Tally, share: Fraction) -> int:
+    """The largest rank r whose rows pass, (1 + r) m <= share (n + 1) #{rows of rank <= r}; -1 where none does. Exact."""
+    at_most = np.cumsum(tally.by_rank)
+    bins, m = len(at_most), tally.rows
+    near = (1.0 + np.arange(bins)) * m <= float(share) * bins * at_most * (1 + 1e-9)
+    for rank in np.flatnonzero(near & (at_most > 0))[::-1].tolist():
+        if (1 + rank) * m <= share * bins * int(at_most[rank]):
+            return int(rank)
+    return -1
+
+
+def _false_finds(share: Fraction, m: int) -> tuple[float, int]:
+    """Mean and 99 % limit of how many of m clean rows Benjamini-Hochberg flags: mostly none, now and then a few.
+
+    P(V = v) = (1 - a) (v a)^v exp(-v a) / v! for many independent rows (Finner & Roters, Annals of Statistics 2002).
+    """
+    a = float(share)
+    v = np.arange(1, min(m, MOST_FALSE_FINDS) + 1)
+    from scipy.special import gammaln  # late: takes long to import
+
+    chances = (1 - a) * np.exp(v * np.log(v * a) - v * a - gammaln(v + 1))
+    at_most = 1 - a + np.cumsum(np.concatenate([[0.0], chances]))
+    return float((v * chances).sum()), min(m, int(np.searchsorted(at_most, CLEAN_LIMIT)))
 
 
 def _absolute(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
@@ -145,13 +173,25 @@ def _nothing(rule: Rule, why: str) -> Decision:
 
 
 def _clean_count(m: int, j: int, n: int) -> tuple[float, int]:
-    """Mean and 99 % limit of how many of m clean rows lie above the j-th largest of n calibration scores: beta-binomial(m, j, n + 1 - j)."""
-    from scipy.stats import betabinom  # late: takes a second to import
+    """Mean and 99 % limit of how many of m clean rows lie above the j-th largest of n calibration scores (beta-binomial)."""
+    low, high = 0, m if j else 0
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _chance_of_more(middle, m, j, n) <= 1 - CLEAN_LIMIT else (middle + 1, high)
+    return m * j / (n + 1), low
 
-    if m == 0 or j == 0:
-        return 0.0, 0
-    return m * j / (n + 1), int(betabinom.ppf(CLEAN_LIMIT, m, j, n + 1 - j))
+
+def _chance_of_more(k: int, m: int, j: int, n: int) -> float:
+    """P(more than k of m clean rows above the j-th largest of n others): of the k + j largest of all, fewer than j are among the n."""
+    from scipy.special import gammaln  # late: takes long to import
+
+    def log_choose(total: int, part: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(gammaln(total + 1) - gammaln(part + 1) - gammaln(total - part + 1))
+
+    drawn = np.asarray(k + j)
+    few = np.arange(max(0, k + j - m), j)
+    return float(np.exp(log_choose(n, few) + log_choose(m, drawn - few) - log_choose(n + m, drawn)).sum())
 
 
-def _percent(share: Decimal) -> str:
-    return f"{(share * 100).normalize():f} %"
+def _percent(share: Fraction) -> str:
+    return f"{float(share * 100):.10g} %"
