@@ -73,7 +73,6 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
         "widths": [model.settings.latent, *model.settings.hidden[::-1], model.layout.n_features],
         "activation": model.settings.activation,
         "output": model.settings.output,
-        "batch_rows": model.size,
         "layout": dataclasses.asdict(model.layout),
     }
     return {"decoder.safetensors": _tensor_bytes({**weights, **scaler}), "decoder.json": _json_bytes(facts)}
@@ -87,13 +86,13 @@ def decoder_from_files(files: Files, *, device: str = "cpu") -> Decoder:
         layout = _layout(facts["layout"])
         center, scale = (np.broadcast_to(arrays.pop(f"scaler.{name}"), layout.n_features) for name in ("center", "scale"))
         network = build_decoder(facts["widths"], facts["activation"])
-        output, size = facts["output"], facts["batch_rows"]
+        output = facts["output"]
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"decoder.json or decoder.safetensors: not a whole decoder ({error}); restore the store or encode again"
         ) from error
     _load(network, arrays, "", "decoder.safetensors")
-    return Decoder(network.to(device).eval(), output, Scaler(center, scale, np.zeros(1, np.float32)), layout, size, device)
+    return Decoder(network.to(device).eval(), output, Scaler(center, scale, np.zeros(1, np.float32)), layout, device)
 
 
 def _weights(network: nn.Module, prefix: str) -> dict[str, NDArray[Any]]:

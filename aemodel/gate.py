@@ -15,6 +15,7 @@ from aemodel.model import Autoencoder
 from aemodel.splits import row_hashes, sides_of
 from aemodel.trained import Trained
 
+BETTER_BY = 0.02  # share of the column means' error that chance alone may give or take
 WORSE_BY = 0.05  # share of the champion's mean error
 AUROC_LOSS = 0.01
 DEAD_SHARE = 0.25
@@ -48,7 +49,7 @@ def against_column_means(trained: Trained, called: str = "the first model") -> G
     """A first model must be better than one that only knows the column means."""
     figures = {"validation_error": trained.validation_error, "column_mean_error": trained.column_mean_error}
     said = f"validation error {trained.validation_error:.4g}, that of the column means {trained.column_mean_error:.4g}"
-    if trained.validation_error < trained.column_mean_error:
+    if trained.validation_error < (1 - BETTER_BY) * trained.column_mean_error:
         return GateVerdict(True, (f"{called}, better than the column means ({said})",), figures)
     return GateVerdict(False, (f"no better than the column means ({said}); train longer, or with more latents",), figures)
 

@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+
+from aemodel.network import Transposed
 
 BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of float32
 MOST_ROWS = 4_096
-FEWEST_ROWS = 64
+STEP_ROWS = 64
+_GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
+_VECTORS = 32  # values that its vectorised loops take at once; what is left over at the end of a thread's part may round differently
 
 
-def batch_rows(widest: int) -> int:
-    """Rows of every batch for a network whose widest layer has `widest` units: a power of two that depends on nothing else."""
-    fitting = max(1, BATCH_VALUES // widest)
-    return int(min(MOST_ROWS, max(FEWEST_ROWS, 2 ** (fitting.bit_length() - 1))))
+def batch_rows(widths: Sequence[int], device: str) -> int:
+    """Rows of every batch for a network with layers of these widths; depends on nothing else but the number of torch's threads."""
+    return _batch_rows(tuple(widths), 1 if device != "cpu" else torch.get_num_threads())
+
+
+@lru_cache
+def _batch_rows(widths: tuple[int, ...], threads: int) -> int:
+    most = max(STEP_ROWS, min(MOST_ROWS, BATCH_VALUES // max(widths)) // STEP_ROWS * STEP_ROWS)
+    fewer, more = range(most, STEP_ROWS - 1, -STEP_ROWS), count(most + STEP_ROWS, STEP_ROWS)
+    return next(rows for rows in chain(fewer, more) if all(_splits_evenly(rows * width, threads) for width in widths))
+
+
+def _splits_evenly(values: int, threads: int) -> bool:
+    """Whether every thread's part of so many values is made up of whole vectors."""
+    return values % (_VECTORS * min(threads, -(-values // _GRAIN))) == 0
+
+
+def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
+    """What a stack of linear layers and activations makes of inputs (n, in): (n, out).
+
+    Rows stand as columns of the matrix products. With rows as rows, a BLAS may add up a product in another order from one row to
+    the next where both widths are small, so that a row's last bit would depend on its place in the batch.
+    """
+    columns = inputs.t()
+    for layer in layers.children():
+        columns = torch.addmm(layer.bias[:, None], layer.weight, columns) if isinstance(layer, nn.Linear | Transposed) else layer(columns)
+    return columns.t().contiguous()
 
 
 @torch.inference_mode()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.errors import DataError
-from aemodel.inference import batch_rows, map_rows
-from aemodel.network import finish_output
+from aemodel.inference import batch_rows, map_rows, run_layers
+from aemodel.network import Transposed, finish_output
 from aemodel.scaling import Scaler
 from aemodel.settings import ModelSettings, TrainSettings
 
@@ -54,8 +54,13 @@ class Decoder:
     output: str
     scaler: Scaler
     layout: Layout
-    size: int
     device: str = "cpu"
+
+    @property
+    def size(self) -> int:
+        """Rows of every batch."""
+        weights = [layer.weight for layer in self.network.children() if isinstance(layer, (nn.Linear, Transposed))]
+        return batch_rows((weights[0].shape[1], *(weight.shape[0] for weight in weights)), self.device)
 
     def decode(self, latents: NDArray[np.floating[Any]]) -> NDArray[Any]:
         """Latents (n, k) to rows (n, *row_shape) in the source's dtype; integers are rounded and clipped."""
@@ -68,7 +73,7 @@ class Decoder:
         return self.scaler.inverse(scaled).reshape(len(latents), *self.layout.row_shape)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
-        return (finish_output(self.network(latents), self.output),)
+        return (finish_output(run_layers(self.network, latents), self.output),)
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,12 @@ class Autoencoder:
     @property
     def size(self) -> int:
         """Rows of every batch."""
-        return batch_rows(max(self.layout.n_features, self.settings.latent, *self.settings.hidden, 1))
+        return batch_rows((self.layout.n_features, *self.settings.hidden, self.settings.latent), self.device)
 
     @property
     def decoder(self) -> Decoder:
         """The half that turns latents into rows."""
-        return Decoder(self.network.get_submodule("decoder"), self.settings.output, self.scaler, self.layout, self.size, self.device)
+        return Decoder(self.network.get_submodule("decoder"), self.settings.output, self.scaler, self.layout, self.device)
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Latents (n, k)."""
@@ -152,8 +157,8 @@ class Autoencoder:
         return latents, squares.masked_fill(gaps, 0).sum(dim=1) / (~gaps).sum(dim=1)
 
     def _rebuild(self, filled: Tensor) -> tuple[Tensor, Tensor]:
-        latents, logits = self.network(filled)
-        return latents, finish_output(logits, self.settings.output)
+        latents = run_layers(self.network.get_submodule("encoder"), filled)
+        return latents, finish_output(run_layers(self.network.get_submodule("decoder"), latents), self.settings.output)
 
     def _filled(self, scaled: Tensor) -> Tensor:
         if np.dtype(self.layout.dtype).kind != "f":

@@ -65,8 +65,8 @@ class TrainSettings:
         _at_least("train.patience", self.patience, 0)
         _at_least("train.seed", self.seed, 0)
         _choice("train.device", self.device, DEVICES)
-        if not self.learning_rate > 0:
-            raise SettingsError(f"train.learning_rate must be above 0. Got {self.learning_rate} instead.")
+        if not 0 < self.learning_rate < float("inf"):
+            raise SettingsError(f"train.learning_rate must be above 0 and finite. Got {self.learning_rate} instead.")
         for name in ("calibration", "validation"):
             _share(f"train.{name}", getattr(self, name))
         if self.calibration + self.validation > 0.9:
@@ -83,7 +83,7 @@ def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _at_least(key: str, value: float, low: float) -> None:
-    if not value >= low:
+    if not low <= value < float("inf"):
         raise SettingsError(f"{key} must be at least {low}. Got {value} instead.")
 
 
