@@ -55,7 +55,7 @@ def test_changed_missing_and_strange_files_are_named(folder):
 
 
 def test_a_folder_without_a_manifest_is_no_data(tmp_path):
-    with pytest.raises(NoDataError, match="expected a folder with a manifest.json"):
+    with pytest.raises(NoDataError, match=r"expected a folder with a manifest\.json"):
         read_manifest(tmp_path)
 
 
@@ -70,9 +70,13 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
 
-    with pytest.raises(RuntimeError, match="stop"), write_beside(path) as beside:
-        beside.write_text("half")
-        raise RuntimeError("stop")
+    def write_half():
+        with write_beside(path) as beside:
+            beside.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_half()
     assert json.loads(path.read_text()) == {"a": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
 
