@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aemodel.network import Transposed
 
 BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of float32
+MOST_VALUES = 8 * BATCH_VALUES
 MOST_ROWS = 4_096
 STEP_ROWS = 64
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
@@ -28,9 +29,10 @@ def batch_rows(widths: Sequence[int], device: str) -> int:
 
 @lru_cache
 def _batch_rows(widths: tuple[int, ...], threads: int) -> int:
+    """As many rows as BATCH_VALUES allow, or else the fewest that split evenly; for rows too wide for that, STEP_ROWS."""
     most = max(STEP_ROWS, min(MOST_ROWS, BATCH_VALUES // max(widths)) // STEP_ROWS * STEP_ROWS)
-    fewer, more = range(most, STEP_ROWS - 1, -STEP_ROWS), count(most + STEP_ROWS, STEP_ROWS)
-    return next(rows for rows in chain(fewer, more) if all(_splits_evenly(rows * width, threads) for width in widths))
+    fewer, more = range(most, 0, -STEP_ROWS), range(most, MOST_VALUES // max(widths), STEP_ROWS)
+    return next((rows for rows in chain(fewer, more) if all(_splits_evenly(rows * width, threads) for width in widths)), most)
 
 
 def _splits_evenly(values: int, threads: int) -> bool:

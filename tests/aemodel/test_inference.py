@@ -1,0 +1,74 @@
+"""A row's numbers depend on nothing but the row: not on its place in a batch, nor on how threads share the work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aemodel.inference import batch_rows
+from aemodel.model import Autoencoder, Layout, Measured
+from aemodel.network import DenseAutoencoder
+from aemodel.scaling import Scaler
+from aemodel.settings import ACTIVATIONS, ModelSettings
+
+
+@pytest.fixture(params=[1, 2, 3, 5])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def untrained(d: int, **settings) -> Autoencoder:
+    model = ModelSettings(loss="mse", scaling="none", **settings)
+    network = DenseAutoencoder(d, model, torch.Generator().manual_seed(0)).eval()
+    scaler = Scaler(np.zeros(d), np.ones(d), np.zeros(d, np.float32))
+    none = np.empty(0)
+    measured = Measured(calibration=none, residual_scale=none, latent_low=none, latent_high=none)
+    return Autoencoder(network, model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
+
+
+@pytest.mark.parametrize(("d", "hidden", "latent"), [(1, (), 1), (49, (), 8), (33, (17, 5), 3), (784, (65,), 8)])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_same_row_has_the_same_bits_at_every_place(threads, d, hidden, latent, activation):
+    model = untrained(d, hidden=hidden, latent=latent, activation=activation)
+    rows = np.repeat(np.random.default_rng(d).random((1, d), np.float32), model.size + 3, axis=0)
+    latents, errors = model.encode_and_errors(rows)
+    assert (latents.view(np.uint32) == latents[:1].view(np.uint32)).all()
+    assert (errors == errors[0]).all()
+    rebuilt = model.decoder.decode_exactly(latents)
+    assert (rebuilt == rebuilt[:1]).all()
+
+
+def test_a_gap_in_one_row_leaves_the_others_as_they_were():
+    model = untrained(5, latent=2)
+    rows = np.random.default_rng(0).random((20, 5), np.float32)
+    gappy = rows.copy()
+    gappy[3, 1] = np.nan
+    np.testing.assert_array_equal(np.delete(model.errors(gappy), 3), np.delete(model.errors(rows), 3))
+
+
+def test_scores_agree_with_float64():
+    model = untrained(49, hidden=(20,), latent=8, activation="gelu")
+    rows = np.random.default_rng(0).random((500, 49), np.float32)
+    with torch.inference_mode():
+        exact = torch.sigmoid(model.network.double()(torch.from_numpy(rows).double())[1]).numpy()
+    model.network.float()
+    expected = ((exact - rows) ** 2).mean(axis=1)
+    np.testing.assert_allclose(model.errors(rows), expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 6, 7, 12, 16, 31, 48])
+@pytest.mark.parametrize("widths", [(1, 1), (784, 8), (784, 256, 64, 8), (1_000_000, 64)])
+def test_a_batch_holds_a_sensible_number_of_rows(monkeypatch, threads, widths):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    rows = batch_rows(widths, "cpu")
+    assert rows % 64 == 0
+    assert rows == 64 or rows * max(widths) <= 8 * 4_194_304
+
+
+def test_no_rows_give_no_numbers():
+    latents, errors = untrained(5, latent=2).encode_and_errors(np.empty((0, 5), np.float32))
+    assert (latents.shape, errors.shape) == ((0, 2), (0,))
