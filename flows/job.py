@@ -71,7 +71,7 @@ class ScheduleSettings:
     def __post_init__(self) -> None:
         try:
             ZoneInfo(self.timezone)
-        except (ValueError, OSError) as error:
+        except (ValueError, KeyError, OSError) as error:
             raise UsageError(f"schedule.timezone must be a zone such as 'Europe/Berlin'. Got '{self.timezone}' instead.") from error
 
 

@@ -15,6 +15,7 @@ from flows.places import pick_device
 from flows.score import NightResult, score_night
 from flows.terminal import log_to, progress_bar
 from flows.train import TrainResult, train_model
+from flows.workspace import open_workspace
 
 WORKERS = min(4, os.cpu_count() or 1)
 
@@ -55,5 +56,5 @@ class PlainRuns:
 def begin(job: str, overrides: Sequence[str], command: str) -> Job:
     """Read the job file and start the command's log."""
     settings = read_job(Path(job), overrides)
-    log_to(settings.path(settings.workspace) / "logs", command)
+    log_to(open_workspace(settings).root / "logs", command)
     return settings

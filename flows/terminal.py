@@ -61,6 +61,8 @@ def log_to(folder: Path, command: str) -> None:
     terminal.setFormatter(_utc_formatter("%(levelname)s: %(message)s"))
     for name in ("aemodel", "storage", "flows"):
         logger = logging.getLogger(name)
+        for old in logger.handlers:
+            old.close()
         logger.setLevel(logging.INFO)
         logger.handlers = [file, terminal]
         logger.propagate = False
