@@ -73,6 +73,8 @@ def write_virtual(folder: Path, shards: Sequence[tuple[str, int, int]], scale: S
         if stop > start:
             latents[start:stop] = h5py.VirtualSource(name, "latents", (stop - start, latent_dim), scale.dtype)
             errors[start:stop] = h5py.VirtualSource(name, "error", (stop - start,), np.float32)
+    for layout in (latents, errors):
+        layout.dcpl.set_obj_track_times(False)  # the time of writing has no place in a digested file
     with h5py.File(folder / "latents.h5", "w", libver=LIBVER) as file:
         dataset = file.create_virtual_dataset("latents", latents, fillvalue=scale.fill)
         dataset.attrs["precision"] = scale.precision
