@@ -102,8 +102,10 @@ def compression() -> None:
             print(
                 f"| {precision} | {report['bytes']['store']:,} | {ratio['float32']} | {ratio['source']} | {ratio['lossless']} | {loss['rmse'] / 255:.6f} |"
             )
-        default = command("encode", job, "--source", source)["report"]
-        print(f"| int8 and exact rows (the default) | {default['bytes']['store']:,} | {default['ratio']['float32']} | {default['ratio']['source']} | {default['ratio']['lossless']} | {default['loss']['rmse'] / 255:.6f} |")  # fmt: skip
+        report = command("encode", job, "--source", source)["report"]
+        ratio, rmse = report["ratio"], report["loss"]["rmse"] / 255
+        size = report["bytes"]["store"]
+        print(f"| int8 and exact rows (default) | {size:,} | {ratio['float32']} | {ratio['source']} | {ratio['lossless']} | {rmse:.6f} |")
 
 
 def command(*words: object) -> dict[str, Any]:

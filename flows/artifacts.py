@@ -6,13 +6,14 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.encode import EncodeResult
 from flows.score import NightResult
 from flows.train import TrainResult
-from storage.pages.figures import loss_curve
+from storage.pages.figures import loss_curve, score_histogram
 from storage.sources.sizes import format_bytes
 
 MOST_ROWS = 100
@@ -72,7 +73,14 @@ def publish_night(job: str, result: NightResult) -> None:
     ]
     rows += [("model", f"`{summary['model_id']}`"), ("revision", result.revision)]
     failed = [f"- {each['shard']}: {each['why']}" for each in summary["failed_shards"][:20]]
-    text = [f"# {result.verdict}", f"> {result.promise}", markdown_table(rows), *failed, f"Full report: `{result.path / 'report.html'}`"]
+    text = [
+        f"# {result.verdict}",
+        f"> {result.promise}",
+        *histogram(summary),
+        markdown_table(rows),
+        *failed,
+        f"Full report: `{result.path / 'report.html'}`",
+    ]
     if not result.written:
         text.insert(1, "Nothing new: this revision was already there.")
     create_markdown_artifact("\n\n".join(text), key=f"{job}-score", description=headline)
@@ -82,9 +90,18 @@ def publish_night(job: str, result: NightResult) -> None:
         create_table_artifact(shown, key=f"{job}-outliers", description=f"{headline}; the highest {len(shown)}")
 
 
+def histogram(summary: dict[str, Any]) -> list[str]:
+    """Tonight's scores over those of clean rows, as markdown; nothing where there are none."""
+    picture = summary["histogram"]
+    if not summary["rows"] or not sum(picture["calibration"]):
+        return []
+    edges, tonight, clean = (np.array(picture[name]) for name in ("edges", "tonight", "calibration"))
+    return [f"![tonight's scores over those of clean rows]({score_histogram(edges, tonight, clean, summary['threshold'])})"]
+
+
 def markdown_table(rows: list[tuple[str, Any]]) -> str:
     """Two columns, the second to the right."""
-    return "\n".join(["| | |", "|:--|--:|", *(f"| {name} | {value} |" for name, value in rows)])
+    return "\n".join(["| what | value |", "|:--|--:|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
 def short(value: float | None) -> str:

@@ -9,7 +9,7 @@ from storage.sources import Chunk, Shard, Source
 
 MAX_TASKS = 200  # a task run costs Prefect's server some 40 ms of CPU
 TASK_BYTES = 2_000_000_000  # half a minute of work at the pace of one core
-MAX_CHUNK_ROWS = 65_536
+CHUNK_BYTES = 4_000_000  # larger ones are no faster, and leave holes in the heap
 BUFFERS = 8  # arrays of a chunk's size alive at once: as read, scaled, reconstructed, and the float64 copies between
 
 
@@ -24,7 +24,7 @@ def group_shards(source: Source, shards: Sequence[Shard], *, at_most: int = MAX_
 
 def rows_per_chunk(source: Source, memory_bytes: int) -> int:
     """Rows read at once so that all buffers of one worker stay within `memory_bytes`."""
-    return max(1, min(MAX_CHUNK_ROWS, memory_bytes // (BUFFERS * max(1, source.n_bytes // max(1, source.n_rows)))))
+    return max(1, min(CHUNK_BYTES, memory_bytes // BUFFERS) // source.schema.row_bytes)
 
 
 def read_shards(source: Source, shards: Sequence[Shard], max_rows: int) -> Iterator[tuple[Shard, Iterator[Chunk]]]:

@@ -82,9 +82,10 @@ def score(
         settings, date=date, source=source, model=model, force=force, run_all=run_as_tasks("score", progress), device=device
     )
     artifacts.publish_night(settings.name, result)
+    message = f"{result.flagged:,} of {result.rows:,} rows flagged. {result.promise} Report: {result.path / 'report.html'}"
     if result.code == DONE:
-        return Completed(name=result.verdict, message=result.words(), data=result)
-    return Failed(name=result.verdict, message=result.words(), data=UnfinishedNight(result))
+        return Completed(name=result.verdict, message=message, data=result)
+    return Failed(name=result.verdict, message=message, data=UnfinishedNight(result))
 
 
 class UnfinishedNight(Exception):  # noqa: N818 (a result in part, not an error of its own)

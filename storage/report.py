@@ -152,6 +152,7 @@ def night_summary(night: Night, table: Any) -> dict[str, Any]:
         "threshold": night.cut_score if night.cut_score is not None and np.isfinite(night.cut_score) else None,
         "failed_shards": [{"shard": shard, "why": why} for shard, why in night.failed],
         "checks": dict(night.checks),
+        "histogram": {"edges": night.edges.tolist(), "tonight": night.counts.tolist(), "calibration": night.calibration_counts.tolist()},
         "flagged_ids": ids,
         "changes": asdict(night.changes) if night.changes else None,
     }

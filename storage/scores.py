@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from storage.errors import DamagedError
 
 BATCH_ROWS = 65_536
+GROUP_ROWS = 65_536
 COLUMNS = ("id", "row", "file", "error", "p_value")
 
 
@@ -27,7 +28,7 @@ def part_name(index: int) -> str:
 
 
 class ScoreWriter:
-    """Writes the scores of one shard, chunk by chunk; the same rows give the same bytes."""
+    """Writes the scores of one shard; the same rows give the same bytes, whatever chunks they come in."""
 
     def __init__(self, path: Path, *, text_ids: bool) -> None:
         id_kind = pa.string() if text_ids else pa.int64()
@@ -39,6 +40,7 @@ class ScoreWriter:
             ("p_value", pa.float64()),
         ]
         self._schema = pa.schema(fields)
+        self._held = self._schema.empty_table()
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
@@ -52,7 +54,15 @@ class ScoreWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._write(self._held, all_of_it=True)
         self._writer.close()
+
+    def _write(self, table: Any, *, all_of_it: bool) -> None:
+        """Write whole row groups; what is left over is held until more comes."""
+        whole = table.num_rows if all_of_it else table.num_rows // GROUP_ROWS * GROUP_ROWS
+        if whole:
+            self._writer.write_table(table.slice(0, whole).unify_dictionaries().combine_chunks(), row_group_size=GROUP_ROWS)
+        self._held = table.slice(whole)
 
     def append(
         self,
@@ -72,7 +82,7 @@ class ScoreWriter:
             pa.array(errors),
             known,
         ]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._write(pa.concat_tables([self._held, pa.Table.from_arrays(arrays, schema=self._schema)]), all_of_it=False)
 
 
 def iter_scores(folder: Path) -> Iterator[Any]:

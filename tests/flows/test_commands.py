@@ -360,7 +360,10 @@ def test_probe_measures_latents_beside_the_original_features(bench, tmp_path):
 
 
 def test_help_is_quick_and_imports_nothing_heavy():
-    code = "import sys; from flows.cli import app; heavy = {'torch', 'prefect', 'numpy', 'pyarrow', 'h5py'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    code = (
+        "import sys; from flows.cli import app; heavy = {'torch', 'prefect', 'numpy', 'pyarrow', 'h5py'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert (found.returncode, found.stderr) == (0, "")

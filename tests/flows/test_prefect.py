@@ -1,0 +1,98 @@
+"""The flows on a real Prefect server of their own: states, names, artifacts, and the same bytes as without Prefect."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from bench import DAY, Bench, tree
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+CODE = """
+import asyncio, json, os, sys
+from flows.demo import OFFLINE
+os.environ.update(OFFLINE, PREFECT_HOME=sys.argv[2], PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true")
+from flows.prefect_runs import PrefectRuns
+from prefect import get_client
+from prefect.testing.utilities import prefect_test_harness
+
+async def seen():
+    async with get_client() as client:
+        runs = await client.read_flow_runs()
+        artifacts = await client.read_artifacts()
+        tasks = await client.read_task_runs()
+        return {
+            "runs": {run.name: [run.state_type.value, run.state_name] for run in runs},
+            "artifacts": {a.key: [a.type, a.description, str(a.data)[:200000]] for a in artifacts},
+            "tasks": sorted(task.name for task in tasks),
+        }
+
+with prefect_test_harness(server_startup_timeout=120):
+    runs, common = PrefectRuns(), {"job": sys.argv[1], "overrides": ["data.shard_bytes=1 MB"], "require_gpu": False}
+    runs.train(**common)
+    runs.encode(**common, source="", date="", out="")
+    codes = {day: runs.score(**common, date=day, source="", model="", force=False).code for day in ("2026-11-22", "2026-11-23", "2026-11-24")}
+    print(json.dumps({"codes": codes, **asyncio.run(seen())}))
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(trained_folder, tmp_path_factory):
+    """What a server holds after a training, a store, a night with outliers, one of garbage and one without data."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("prefect")
+    shutil.copytree(trained_folder, folder / "job", copy_function=shutil.copy2)
+    bench = Bench(folder / "job")
+    bench.night(DAY, n=60_000, outliers=150)
+    bench.night("2026-11-23", n=500, outliers=400)
+    found = subprocess.run([sys.executable, "-c", CODE, bench.job, folder / "home"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return bench, json.loads(found.stdout.splitlines()[-1])
+
+
+def test_a_run_is_named_by_job_and_date_and_ends_in_its_verdict(recorded):
+    _, seen = recorded
+
+    assert seen["runs"]["train-small"] == ["COMPLETED", "Completed"]
+    assert seen["runs"]["encode-small"] == ["COMPLETED", "Completed"]
+    assert seen["runs"][f"score-small-{DAY}"][0] == "COMPLETED"
+    assert seen["runs"][f"score-small-{DAY}"][1].startswith(("REVIEW", "FLOOD"))
+    assert seen["runs"]["score-small-2026-11-23"] == ["COMPLETED", "FLOOD"]
+    assert seen["runs"]["score-small-2026-11-24"] == ["FAILED", "NO DATA"]
+    assert seen["codes"] == {DAY: 0, "2026-11-23": 0, "2026-11-24": 3}
+
+
+def test_tasks_are_named_by_their_shards(recorded):
+    _, seen = recorded
+
+    assert {"fit", "encode shard 0", "score shard 0", "score shard 3"} <= set(seen["tasks"])
+
+
+def test_artifacts_say_in_their_description_what_happened(recorded):
+    _, seen = recorded
+    artifacts = seen["artifacts"]
+
+    assert {"small-train", "small-encode", "small-shards", "small-score", "small-outliers", "small-score-progress"} <= set(artifacts)
+    assert "promoted" in artifacts["small-train"][1]
+    assert "smaller than the source" in artifacts["small-encode"][1]
+    assert "data:image/svg+xml" in artifacts["small-train"][2]
+    assert artifacts["small-outliers"][0] == "table"
+    assert "NaN" not in artifacts["small-outliers"][2]
+
+
+def test_prefect_changes_no_byte_of_the_results(recorded, tmp_path, trained_folder):
+    import shutil
+
+    bench, _ = recorded
+    shutil.copytree(trained_folder, tmp_path / "job", copy_function=shutil.copy2)
+    plain = Bench(tmp_path / "job")
+    np.save(plain.night(DAY), np.load(bench.folder / f"nights/{DAY}.npy"))
+    assert plain.score("--set", "data.shard_bytes=1 MB").code == 0
+
+    assert tree(plain.workspace / f"scores/small/date={DAY}") == tree(bench.workspace / f"scores/small/date={DAY}")
+    assert tree(plain.workspace / f"reports/small/{DAY}") == tree(bench.workspace / f"reports/small/{DAY}")
