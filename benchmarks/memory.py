@@ -56,9 +56,10 @@ def columns(rows: NDArray[np.float32]) -> pa.Table:
 def write(path: Path, rows: int) -> None:
     """Write a file of `rows` rows, in the format of its suffix."""
     if path.suffix == ".npy":
-        target = np.lib.format.open_memmap(path, "w+", np.float32, (rows, FEATURES))
-        for index, piece in enumerate(pieces(rows)):
-            target[index * PIECE : (index + 1) * PIECE] = piece
+        with path.open("wb") as stream:  # no memory map: its pages would be counted as the child's
+            np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, FEATURES)})
+            for piece in pieces(rows):
+                stream.write(piece.data)
     elif path.suffix == ".h5":
         with h5py.File(path, "w") as file:
             dataset = file.create_dataset("rows", (rows, FEATURES), np.float32, chunks=(4096, FEATURES))

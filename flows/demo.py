@@ -25,8 +25,7 @@ clean    = "clean.npy"               # {CLEAN_DIGITS:,} handwritten digits and n
 incoming = "nights/{{date}}.npy"       # a night: digits never seen before, and a few images that are none
 
 [model]
-hidden = [64]
-latent = 16
+latent = 16                          # 64 grey levels through 16 numbers and back
 
 [train]
 epochs        = 150

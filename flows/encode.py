@@ -23,7 +23,7 @@ from flows.grouping import group_shards, rows_per_chunk
 from flows.job import Job
 from flows.places import open_rows, rows_of
 from flows.run_facts import RunFacts
-from flows.workspace import Workspace, open_workspace
+from flows.workspace import Workspace, near, open_workspace
 from storage.atomic import publish_folder, write_json
 from storage.errors import SourceError
 from storage.latents import Scale, ShardFacts, StorePlan
@@ -57,9 +57,9 @@ class EncodeResult:
         first = "Latent store written" if self.written else "Nothing new: this store is already there"
         return (
             f"{first}: {self.report['rows']:,} rows, {size['store']:,} bytes, all counted\n"
-            f"  source / store {ratio['source']}, as float32 {ratio['float32']}, losslessly compressed {ratio['lossless']}\n"
+            f"  ratio {ratio['source']:.3g} against the source, {ratio['float32']:.3g} against float32, {ratio['lossless']:.3g} against its lossless form\n"
             f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; range {loss['range']:.4g}\n"
-            f"  {self.path / 'size_report.html'}"
+            f"  {near(self.path / 'size_report.html')}"
         )
 
 

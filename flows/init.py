@@ -138,7 +138,7 @@ def _train_and_score_sections(look: Look) -> list[str]:
             _key(
                 "rule",
                 f'"quantile {quantile}"',
-                f"at most {per * 100:g} % of clean rows are flagged; {calibration:,} rows can promise that",
+                f"at most {float(per * 100):g} % of clean rows are flagged; {calibration:,} rows can promise that",
             )
         )
     else:

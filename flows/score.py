@@ -29,7 +29,7 @@ from flows.night_report import Judged, build_night
 from flows.places import open_rows, parse_date
 from flows.run_facts import RunFacts
 from flows.score_shard import ShardNote, ShardScorer, facts_path
-from flows.workspace import open_workspace
+from flows.workspace import near, open_workspace
 from storage.errors import NoDataError, SourceError
 from storage.locks import lock
 from storage.models import read_champion
@@ -68,7 +68,7 @@ class NightResult:
     def words(self) -> str:
         """For a terminal."""
         known = "" if self.written else " (nothing new: this revision was already there)"
-        return f"{self.date}: {self.verdict}, {self.flagged:,} of {self.rows:,} rows flagged{known}\n  {self.promise}\n  {self.path / 'report.html'}"
+        return f"{self.date}: {self.verdict}, {self.flagged:,} of {self.rows:,} rows flagged{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
 
 
 def score_night(job: Job, *, date: str, source: str, model: str, force: bool, run_all: RunAll, device: str) -> NightResult:

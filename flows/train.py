@@ -20,7 +20,7 @@ from flows.engine import RunAll, only_value
 from flows.grouping import rows_per_chunk
 from flows.job import Job
 from flows.run_facts import RunFacts
-from flows.workspace import Workspace, open_workspace
+from flows.workspace import Workspace, near, open_workspace
 from storage.errors import SourceError
 from storage.locks import lock
 from storage.models import bundle_id, load_bundle, promote, read_champion, save_bundle
@@ -55,7 +55,7 @@ class TrainResult:
         return (
             f"Model {self.model_id} {'promoted' if self.promoted else 'NOT promoted'}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, validation loss {self.validation_loss:.6g}\n"
-            f"  {self.path / 'training.html'}"
+            f"  {near(self.path / 'training.html')}"
         )
 
 

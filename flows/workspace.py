@@ -53,3 +53,9 @@ def open_workspace(job: Job) -> Workspace:
             f"{root}: the workspace cannot be written ({error}); set 'workspace' in the job file to a folder of your own"
         ) from error
     return Workspace(root, job.name)
+
+
+def near(path: Path) -> Path:
+    """A path as a person at the terminal would write it: relative where it lies below the current folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
