@@ -26,8 +26,9 @@ lint: $(READY)  ## ruff and mypy, strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the tables of benchmarks/README.md, measured again
+bench: $(READY)  ## the README's figures, measured again (20 minutes)
 	$(BIN)/python benchmarks/seed.py
+	$(BIN)/python benchmarks/memory.py
 
 lock: $(READY)  ## write requirements.lock from what is installed in .venv
 	$(BIN)/pip freeze --all --exclude-editable | grep -v "^pip==" | sed 's/+cpu//' > requirements.lock
