@@ -37,7 +37,7 @@ def run_name() -> str:
 
 
 @flow(name="train", flow_run_name=run_name, task_runner=ONE_AT_A_TIME)
-def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) -> TrainResult:
+def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) -> State[TrainResult]:
     """Fit a model on the clean rows, calibrate it, and promote it if the gate lets it pass."""
     settings = begin(job, overrides, "train")
     device = pick_device(settings.train.device, require_gpu=require_gpu)
@@ -48,7 +48,7 @@ def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) ->
 
     result = train_model(settings, run_all=run_as_tasks("fit"), on_epoch=on_epoch, device=device)
     artifacts.publish_training(settings.name, result)
-    return result
+    return Completed(name="PROMOTED" if result.promoted else "REFUSED", message=result.why, data=result)
 
 
 @flow(name="encode", flow_run_name=run_name, task_runner=SEVERAL)
@@ -101,8 +101,7 @@ class PrefectRuns:
 
     def train(self, **parameters: Any) -> TrainResult:
         """Fit, calibrate, gate, promote."""
-        result: TrainResult = train(**parameters)
-        return result
+        return cast("TrainResult", train(**parameters))
 
     def encode(self, **parameters: Any) -> EncodeResult:
         """Write a latent store."""

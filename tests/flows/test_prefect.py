@@ -58,7 +58,7 @@ def recorded(trained_folder, tmp_path_factory):
 def test_a_run_is_named_by_job_and_date_and_ends_in_its_verdict(recorded):
     _, seen = recorded
 
-    assert seen["runs"]["train-small"] == ["COMPLETED", "Completed"]
+    assert seen["runs"]["train-small"] == ["COMPLETED", "PROMOTED"]
     assert seen["runs"]["encode-small"] == ["COMPLETED", "Completed"]
     assert seen["runs"][f"score-small-{DAY}"][0] == "COMPLETED"
     assert seen["runs"][f"score-small-{DAY}"][1].startswith(("REVIEW", "FLOOD"))
