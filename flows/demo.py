@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,16 @@ def run_demo(folder: Path, *, prefect: bool) -> tuple[dict[str, Any], str]:
     from flows.runs import runs  # late: Prefect reads its settings when it is imported
 
     own = runs(prefect)
+    say(
+        "Training on digits …"
+        if not prefect
+        else "Training on digits, as a Prefect flow; its temporary server takes some ten seconds to start …"
+    )
     common: dict[str, Any] = {"job": str(job), "overrides": (), "require_gpu": False}
     trained = own.train(**common)
+    say("Encoding them …")
     encoded = own.encode(**common, source="", date="", out="")
+    say("Scoring a night …")
     scored = own.score(**common, date=DATE, source="", model="", force=False)
     missed = ranked_below_a_digit(scored.top_rows, np.load(folder / "foreign-rows.npy"))
     foreign = 2 * FOREIGN_A_PHOTOGRAPH
@@ -68,6 +76,11 @@ def run_demo(folder: Path, *, prefect: bool) -> tuple[dict[str, Any], str]:
         f"{foreign - missed} of {foreign} foreign images rank above every digit.",
     ]
     return facts, "\n".join(words)
+
+
+def say(words: str) -> None:
+    """What is going on, on stderr, for a person who waits."""
+    sys.stderr.write(words + "\n")
 
 
 def write_demo(folder: Path) -> Path:

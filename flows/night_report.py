@@ -61,7 +61,7 @@ def build_night(run: NightRun, judged: Judged, source: Source | None, parts: Pat
     if parts is not None and judged.decision is not None and judged.best is not None:
         scores.mkdir()
         for part in sorted(parts.glob("part-*.parquet")):
-            os.link(part, scores / part.name)
+            link_or_copy(part, scores / part.name)
         shown = judged.best.rows[: run.job.score.top_n]
         picked = pick_scores(scores, judged.decision.cut.score, judged.decision.cut.row, shown)
         write_scores_folder(scores, run, judged, revision)
@@ -71,6 +71,14 @@ def build_night(run: NightRun, judged: Judged, source: Source | None, parts: Pat
     facts = run.facts.finish(command="score", fingerprint=fingerprint, source=str(run.path), device=run.model.device)
     write_json(report / "run.json", facts)
     mark_ready(night, revision)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def write_scores_folder(folder: Path, run: NightRun, judged: Judged, revision: int) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 from flows.errors import EXPECTED, FAILED, exit_code
 
 Report = Callable[[Mapping[str, Any], str], None]
-_log_format = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+OWN = "nightglass"  # the handlers put on by this file, to be told from those of others
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @contextmanager
@@ -55,16 +56,20 @@ def log_to(folder: Path, command: str) -> None:
     """Send warnings to stderr, and everything from INFO on to `folder`/<command>.log as well."""
     folder.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(folder / f"{command}.log", encoding="utf-8")
-    file.setFormatter(_utc_formatter(_log_format))
+    file.setFormatter(_utc_formatter(LOG_FORMAT))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(_utc_formatter("%(levelname)s: %(message)s"))
+    for handler in (file, terminal):
+        handler.set_name(OWN)
     for name in ("aemodel", "storage", "flows"):
         logger = logging.getLogger(name)
-        for old in logger.handlers:
+        for old in [handler for handler in logger.handlers if handler.get_name() == OWN]:
+            logger.removeHandler(old)
             old.close()
         logger.setLevel(logging.INFO)
-        logger.handlers = [file, terminal]
+        logger.addHandler(file)
+        logger.addHandler(terminal)
         logger.propagate = False
 
 

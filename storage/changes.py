@@ -45,8 +45,10 @@ class Changes:
 
 
 def compare_scores(old: Path, new: Path, *, since: int, old_flagged: set[str], new_flagged: set[str]) -> Changes:
-    """Compare the scores in two folders row by row, by id; `old_flagged` and `new_flagged` are ids."""
-    before, after = _errors(old), _errors(new)
+    """Compare the scores in two folders, by id, or by row where ids repeat; `old_flagged` and `new_flagged` are ids."""
+    before, after = _errors(old, "id"), _errors(new, "id")
+    if any(pc.count_distinct(each.column("id")).as_py() < each.num_rows for each in (before, after)):
+        before, after = _errors(old, "row"), _errors(new, "row")
     joined = before.join(after, keys="id", join_type="full outer", left_suffix="", right_suffix="_after")
     was, now = (pc.is_valid(joined.column(name)) for name in ("error", "error_after"))
     moved = pc.and_(pc.and_(was, now), pc.fill_null(pc.not_equal(joined.column("error"), joined.column("error_after")), fill_value=False))
@@ -56,10 +58,11 @@ def compare_scores(old: Path, new: Path, *, since: int, old_flagged: set[str], n
     return Changes(since, counts[0], counts[1], counts[2], names[0], names[1], names[2], *named)
 
 
-def _errors(folder: Path) -> Any:
-    batches = [batch.select(["id", "error"]) for batch in iter_scores(folder)]
-    table = pa.Table.from_batches(batches) if batches else pa.table({"id": pa.array([], pa.int64()), "error": pa.array([], pa.float64())})
-    return table.set_column(0, "id", table.column("id").cast(pa.string()))
+def _errors(folder: Path, key: str) -> Any:
+    """Errors by `key`, 'id' or 'row', in a column that is called id either way."""
+    batches = [batch.select([key, "error"]) for batch in iter_scores(folder)]
+    table = pa.Table.from_batches(batches) if batches else pa.table({key: pa.array([], pa.int64()), "error": pa.array([], pa.float64())})
+    return table.set_column(0, "id", table.column(key).cast(pa.string()))
 
 
 def _first(ids: Any) -> tuple[str, ...]:

@@ -375,3 +375,19 @@ def test_an_unreachable_server_is_an_error_that_names_it(bench, monkeypatch):
 
     assert (result.code, "http://127.0.0.1:9/api: no Prefect server answers there" in result.err) == (1, True)
     assert bench.run("train", bench.job, "--no-prefect").code == 0
+
+
+def test_revisions_with_repeated_ids_are_compared_by_row(bench):
+    import pyarrow as pa
+
+    night = bench.folder / "night.parquet"
+    columns = {f"c{index}": values for index, values in enumerate(np.random.default_rng(2).normal(size=(3, 400)))}
+    pq.write_table(pa.table({"name": ["same"] * 400, **columns}), night)
+    wider = [f"--set=data.clean={night}", "--set=data.id=name", "--set=name=repeated", "--source", night]
+    assert bench.run("train", bench.job, *wider[:-2]).code == 0
+    assert bench.score(*wider).code == 0
+    columns["c0"][17] += 9
+    pq.write_table(pa.table({"name": ["same"] * 400, **columns}), night)
+
+    changes = json.loads((report_of(bench.score(*wider)) / "summary.json").read_text())["changes"]
+    assert (changes["changed"], changes["changed_ids"]) == (1, ["17"])
