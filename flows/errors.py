@@ -7,7 +7,7 @@ FlowError
 
 from __future__ import annotations
 
-from aemodel.errors import ModelError, SettingsError
+from aemodel.errors import DataError, ModelError, SettingsError
 from storage.errors import NoDataError, SourceError, StorageError, WorkspaceError
 
 DONE, FAILED, WRONG_USE, NO_DATA, IN_PART = 0, 1, 2, 3, 4
@@ -28,7 +28,7 @@ class WorkFailed(FlowError):  # noqa: N818 (it names what happened, as the repor
 EXPECTED = (FlowError, ModelError, StorageError)
 _CODES = (
     (NoDataError, NO_DATA),
-    ((UsageError, SourceError, SettingsError, WorkspaceError), WRONG_USE),
+    ((UsageError, SourceError, SettingsError, DataError, WorkspaceError), WRONG_USE),
 )
 
 

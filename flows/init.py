@@ -14,6 +14,7 @@ from storage.sources import Source, open_source
 
 SAMPLE_ROWS = 20_000
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
+FEW_LEVELS = 64  # bytes that use less than a quarter of their range are no grey levels
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, the cut hangs on one or two rows
 
 
@@ -29,6 +30,7 @@ class Look:
     whole_numbers: bool
     unequal: bool  # columns whose spreads differ by more than ten times
     has_gaps: bool  # NaN
+    is_bytes: bool  # uint8
 
 
 def propose_job(source: str, *, field: str) -> tuple[dict[str, Any], str]:
@@ -55,6 +57,7 @@ def look_at(source: Source) -> Look:
         whole_numbers=bool((seen == np.round(seen)).all()),
         unequal=bool(len(spreads) > 1 and spreads.max() > 10 * spreads.min()),
         has_gaps=bool(np.isnan(flat).any()),
+        is_bytes=rows.dtype == np.uint8,
     )
 
 
@@ -100,7 +103,7 @@ def _model_section(look: Look) -> list[str]:
     if bounded:
         lines += [
             _key("latent", str(latent), f"{look.features} features share one scale; an eighth of them describes most pictures"),
-            _key("scaling", '"range"', f"values lie from {look.low:g} to {look.high:g}: one scale for the whole row"),
+            _scaling(look),
             _key("output", '"sigmoid"', "scaled values lie in [0, 1]"),
             _key("loss", '"bce"', "fits a sigmoid output on [0, 1]"),
         ]
@@ -116,6 +119,12 @@ def _model_section(look: Look) -> list[str]:
             _key("noise", "0.3", "denoising: the network learns how columns depend on each other, not to copy"),
         ]
     return lines
+
+
+def _scaling(look: Look) -> str:
+    if look.is_bytes and look.high < FEW_LEVELS:
+        return _key("scaling", '"minmax"', f"values lie from {look.low:g} to {look.high:g}; 'range' would divide bytes by 255")
+    return _key("scaling", '"range"', f"values lie from {look.low:g} to {look.high:g}: one scale for the whole row")
 
 
 def _train_and_score_sections(look: Look) -> list[str]:

@@ -391,3 +391,16 @@ def test_revisions_with_repeated_ids_are_compared_by_row(bench):
 
     changes = json.loads((report_of(bench.score(*wider)) / "summary.json").read_text())["changes"]
     assert (changes["changed"], changes["changed_ids"]) == (1, ["17"])
+
+
+def test_init_does_not_take_truth_values_for_grey_levels(bench):
+    np.save(bench.folder / "flags.npy", np.random.default_rng(0).random((300, 4)) > 0.5)
+
+    assert 'scaling     = "minmax"' in bench.run("init", bench.folder / "flags.npy").facts["job"]
+
+
+def test_too_few_clean_rows_are_wrong_input(bench):
+    np.save(bench.folder / "clean.npy", np.ones((1, 8)))
+    result = bench.run("train", bench.job)
+
+    assert (result.code, "at least 2 are needed" in result.err) == (2, True)
