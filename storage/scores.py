@@ -19,6 +19,7 @@ from storage.errors import DamagedError
 
 BATCH_ROWS = 65_536
 GROUP_ROWS = 65_536
+READ_BYTES = 1 << 16  # a column is read piece by piece, not whole row groups ahead
 COLUMNS = ("id", "row", "file", "error", "p_value")
 
 
@@ -60,8 +61,9 @@ class ScoreWriter:
     def _write(self, table: Any, *, all_of_it: bool) -> None:
         """Write whole row groups; what is left over is held until more comes."""
         whole = table.num_rows if all_of_it else table.num_rows // GROUP_ROWS * GROUP_ROWS
-        if whole:
-            self._writer.write_table(table.slice(0, whole).unify_dictionaries().combine_chunks(), row_group_size=GROUP_ROWS)
+        for start in range(0, whole, GROUP_ROWS):  # one by one: a group's dictionary of files then holds its own files alone
+            group = table.slice(start, min(GROUP_ROWS, whole - start))
+            self._writer.write_table(group.unify_dictionaries().combine_chunks(), row_group_size=GROUP_ROWS)
         self._held = table.slice(whole)
 
     def append(
@@ -89,7 +91,7 @@ def iter_scores(folder: Path) -> Iterator[Any]:
     """All scores of a night in row order, as Arrow record batches. Raises DamagedError."""
     for path in sorted(folder.glob("part-*.parquet")):
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=READ_BYTES) as file:
                 yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
         except (OSError, pa.ArrowInvalid) as error:
             raise DamagedError(f"{path}: cannot be read ({error}); score the date again with --force") from error

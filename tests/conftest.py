@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: threads that wait by spinning crawl where cores are busy
+
 import numpy as np
 import pytest
 

@@ -66,7 +66,7 @@ def test_other_programs_read_the_parts_as_one_table(tmp_path, random):
     errors = random.random(20)
     write_part(tmp_path / part_name(0), errors, chunk=7)
     best = f"select row from '{tmp_path}/part-*.parquet' order by error desc limit 1"
-    assert duckdb.sql(best).fetchone() == (int(errors.argmax()),)
+    assert duckdb.sql(best).fetchall() == [(int(errors.argmax()),)]
     assert polars.read_parquet(tmp_path / "part-*.parquet")["error"].to_list() == errors.tolist()
 
 
