@@ -27,7 +27,7 @@ Files = Mapping[str, bytes]
 def to_files(model: Autoencoder) -> dict[str, bytes]:
     """The bundle of a model: {"model.safetensors": …, "model.json": …}."""
     arrays = {
-        **_weights(model.network, "network."),
+        **{name: value for index, member in enumerate(model.members) for name, value in _weights(member, f"member.{index}.").items()},
         **_scaler_arrays(model.scaler),
         "calibration": model.measured.calibration,
         "residual_scale": model.measured.residual_scale,
@@ -58,14 +58,14 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
     except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise BundleError(f"model.json or model.safetensors: not a whole model ({error}); restore the bundle or train again") from error
     facts.pop("format_version")
-    network = DenseAutoencoder(layout.n_features, settings, torch.Generator().manual_seed(0))
-    _load(network, arrays, "network.", "model.safetensors")
-    return Autoencoder(network.to(device).eval(), settings, layout, scaler, measured, train, facts, device)
+    members = tuple(DenseAutoencoder(layout.n_features, settings, torch.Generator().manual_seed(0)) for _ in range(settings.members))
+    _load(nn.ModuleList(members), arrays, "member.", "model.safetensors")
+    return Autoencoder(tuple(each.to(device).eval() for each in members), settings, layout, scaler, measured, train, facts, device)
 
 
 def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     """What `decode` needs and no more: {"decoder.safetensors": …, "decoder.json": …}."""
-    linear = [(name, layer) for name, layer in model.network.get_submodule("decoder").named_children() if hasattr(layer, "bias")]
+    linear = [(name, layer) for name, layer in model.members[0].get_submodule("decoder").named_children() if hasattr(layer, "bias")]
     weights = {f"{name}.{part}": _array(getattr(layer, part)) for name, layer in linear for part in ("weight", "bias")}
     scaler = {f"scaler.{name}": _shortest(getattr(model.scaler, name)) for name in ("center", "scale")}
     facts = {

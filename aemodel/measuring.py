@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from aemodel.fit_rows import FitRows
 from aemodel.model import Autoencoder, Layout, Measured
-from aemodel.network import DenseAutoencoder
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.trained import Epoch, Trained
 
@@ -20,7 +20,7 @@ MOST_ROWS = 50_000  # rows that scales of residuals and latents are measured on
 
 
 def measure(
-    network: DenseAutoencoder,
+    members: tuple[nn.Module, ...],
     rows: FitRows,
     *,
     history: Sequence[Epoch],
@@ -36,12 +36,12 @@ def measure(
     unmeasured = Measured(
         calibration=empty, residual_scale=empty, latent_low=empty.astype(np.float32), latent_high=empty.astype(np.float32)
     )
-    bare = Autoencoder(network, model, layout, rows.scaler, unmeasured, train, {}, device)
+    bare = Autoencoder(members, model, layout, rows.scaler, unmeasured, train, {}, device)
     latents, errors = bare.encode_and_errors(unseen)
     low, high = latent_range(latents)
     measured = Measured(calibration=calibrate(bare, rows), residual_scale=residual_scale(bare, unseen), latent_low=low, latent_high=high)
     return Trained(
-        Autoencoder(network, model, layout, rows.scaler, measured, train, {}, device),
+        Autoencoder(members, model, layout, rows.scaler, measured, train, {}, device),
         tuple(history),
         best_epoch,
         rows.n_fit,

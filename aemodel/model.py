@@ -78,9 +78,12 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A trained network and its measures. Arrays of rows are (n, *row_shape) in the source's dtype or one like it."""
+    """Trained networks and their measures. Arrays of rows are (n, *row_shape) in the source's dtype or one like it.
 
-    network: nn.Module
+    Of several members, latents and the decoder are the first one's; reconstructions and residuals are means over all.
+    """
+
+    members: tuple[nn.Module, ...]
     settings: ModelSettings
     layout: Layout
     scaler: Scaler
@@ -102,7 +105,7 @@ class Autoencoder:
     @property
     def decoder(self) -> Decoder:
         """The half that turns latents into rows."""
-        return Decoder(self.network.get_submodule("decoder"), self.settings.output, self.scaler, self.layout, self.device)
+        return Decoder(self.members[0].get_submodule("decoder"), self.settings.output, self.scaler, self.layout, self.device)
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Latents (n, k)."""
@@ -111,7 +114,7 @@ class Autoencoder:
     def errors(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Reconstruction error of each row, (n,): the mean over observed features of (x - x~)^2 in scaled units.
 
-        A row with nothing observed, or too far out for float32, has the error infinity.
+        Of several members, their mean or maximum (model.combine). A row with nothing observed, or too far out for float32, has the error infinity.
         """
         return self.encode_and_errors(rows)[1]
 
@@ -140,7 +143,7 @@ class Autoencoder:
     def rebuild_scaled(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Reconstructions in scaled units, (n, d); the network sees the column's median for NaN."""
         rebuilt = np.empty((len(rows), self.layout.n_features), np.float32)
-        self._map(rows, lambda scaled: (self._rebuild(self._filled(scaled))[1],), [rebuilt])
+        self._map(rows, lambda scaled: (self._mean_rebuilt(self._filled(scaled)),), [rebuilt])
         return rebuilt
 
     def _map(self, rows: NDArray[Any], work: Callable[[Tensor], Sequence[Tensor]], outputs: Sequence[NDArray[Any]]) -> None:
@@ -149,21 +152,35 @@ class Autoencoder:
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         """Latents and errors; gaps are told by the numbers of each row alone, so that a gap in one row leaves the others as they were."""
-        latents, rebuilt = self._rebuild(self._filled(scaled))
+        filled = self._filled(scaled)
+        outcomes = [_rebuild(member, filled, self.settings.output) for member in self.members]
+        errors = torch.stack([self._error(scaled, rebuilt) for _, rebuilt in outcomes])
+        return outcomes[0][0], errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
+
+    def _error(self, scaled: Tensor, rebuilt: Tensor) -> Tensor:
+        """One member's error of each row."""
         squares = (rebuilt - scaled).double().square()
         if np.dtype(self.layout.dtype).kind != "f":
-            return latents, squares.mean(dim=1)
+            return squares.mean(dim=1)
         gaps = scaled.isnan()
-        return latents, squares.masked_fill(gaps, 0).sum(dim=1) / (~gaps).sum(dim=1)
+        return squares.masked_fill(gaps, 0).sum(dim=1) / (~gaps).sum(dim=1)
 
-    def _rebuild(self, filled: Tensor) -> tuple[Tensor, Tensor]:
-        latents = run_layers(self.network.get_submodule("encoder"), filled)
-        return latents, finish_output(run_layers(self.network.get_submodule("decoder"), latents), self.settings.output)
+    def _mean_rebuilt(self, filled: Tensor) -> Tensor:
+        total = _rebuild(self.members[0], filled, self.settings.output)[1]
+        for member in self.members[1:]:
+            total = total + _rebuild(member, filled, self.settings.output)[1]
+        return total / len(self.members)
 
     def _filled(self, scaled: Tensor) -> Tensor:
         if np.dtype(self.layout.dtype).kind != "f":
             return scaled
         return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
+
+
+def _rebuild(member: nn.Module, filled: Tensor, output: str) -> tuple[Tensor, Tensor]:
+    """Latents and reconstructions of one member."""
+    latents = run_layers(member.get_submodule("encoder"), filled)
+    return latents, finish_output(run_layers(member.get_submodule("decoder"), latents), output)
 
 
 def to_dtype(rows: NDArray[np.float64], dtype: str) -> NDArray[Any]:

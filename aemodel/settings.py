@@ -10,12 +10,13 @@ ACTIVATIONS = ("relu", "silu", "gelu", "tanh", "elu")
 OUTPUTS = ("sigmoid", "relu", "identity")
 LOSSES = ("mse", "bce")
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
+COMBINATIONS = ("mean", "max")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """[model]: the autoencoder. `hidden` are the widths between input and latent, mirrored in the decoder."""
+    """[model]: the autoencoder, or `members` of them. `hidden` are the widths between input and latent, mirrored in the decoder."""
 
     network: str = "dense"
     hidden: tuple[int, ...] = ()
@@ -28,6 +29,8 @@ class ModelSettings:
     l1: float = 0.0
     l2: float = 0.0
     tied: bool = False
+    members: int = 1
+    combine: str = "mean"
 
     def __post_init__(self) -> None:
         _choice("model.network", self.network, ("dense",))
@@ -35,7 +38,9 @@ class ModelSettings:
         _choice("model.output", self.output, OUTPUTS)
         _choice("model.loss", self.loss, LOSSES)
         _choice("model.scaling", self.scaling, SCALINGS)
+        _choice("model.combine", self.combine, COMBINATIONS)
         _at_least("model.latent", self.latent, 1)
+        _at_least("model.members", self.members, 1)
         for index, width in enumerate(self.hidden):
             _at_least(f"model.hidden[{index}]", width, 1)
         for name in ("noise", "l1", "l2"):
@@ -48,7 +53,7 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """[train]: how the network is fitted. `calibration` and `validation` are shares of the clean rows."""
+    """[train]: how the network is fitted. `calibration` and `validation` are shares of the clean rows, `trim` one of the fit rows."""
 
     epochs: int = 30
     batch_size: int = 256
@@ -56,6 +61,7 @@ class TrainSettings:
     patience: int = 0
     calibration: float = 0.1
     validation: float = 0.1
+    trim: float = 0.0
     device: str = "auto"
     seed: int = 0
 
@@ -69,6 +75,8 @@ class TrainSettings:
             raise SettingsError(f"train.learning_rate must be above 0 and finite. Got {self.learning_rate} instead.")
         for name in ("calibration", "validation"):
             _share(f"train.{name}", getattr(self, name))
+        if not 0 <= self.trim <= 0.5:
+            raise SettingsError(f"train.trim must be a share from 0 to 0.5. Got {self.trim} instead.")
         if self.calibration + self.validation > 0.9:
             raise SettingsError(
                 f"train.calibration + train.validation must leave a tenth to fit on. Got {self.calibration} + {self.validation} instead."

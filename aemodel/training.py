@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from aemodel.ensemble import Ensemble
 from aemodel.errors import DataError
 from aemodel.fit_rows import FitRows, look_at_rows
 from aemodel.measuring import measure
@@ -44,13 +44,13 @@ def train_autoencoder(
     """
     rows = look_at_rows(read_chunks, layout=layout, model=model, train=train, memory_bytes=memory_bytes)
     generator = torch.Generator().manual_seed(train.seed)
-    network = DenseAutoencoder(layout.n_features, model, generator).to(device)
-    history, best = fit_network(network, rows, model=model, train=train, device=device, generator=generator, on_epoch=on_epoch)
-    return measure(network.eval(), rows, history=history, best_epoch=best, model=model, train=train, layout=layout, device=device)
+    ensemble = Ensemble([DenseAutoencoder(layout.n_features, model, generator).to(device) for _ in range(model.members)])
+    history, best = fit_ensemble(ensemble, rows, model=model, train=train, device=device, generator=generator, on_epoch=on_epoch)
+    return measure(ensemble.unstacked(), rows, history=history, best_epoch=best, model=model, train=train, layout=layout, device=device)
 
 
-def fit_network(
-    network: DenseAutoencoder,
+def fit_ensemble(
+    ensemble: Ensemble,
     rows: FitRows,
     *,
     model: ModelSettings,
@@ -59,75 +59,84 @@ def fit_network(
     generator: torch.Generator,
     on_epoch: Callable[[Epoch], None],
 ) -> tuple[tuple[Epoch, ...], int]:
-    """Fit `network` in place; return the history and the number of the epoch whose weights it holds."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=train.learning_rate)
+    """Fit `ensemble` in place; return the history and the number of the epoch whose weights it holds."""
+    optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate)
     history: list[Epoch] = []
     best, best_loss, best_weights = train.epochs, np.inf, None
     for number in range(1, train.epochs + 1):
-        train_loss = _fit_once(network, rows.batches(train.batch_size, generator), optimizer, model, device, generator)
-        validation_loss = _validation_loss(network, rows.validation_batches(), model, device)
+        trim = train.trim if number > 1 else 0.0  # a network that has seen nothing yet cannot tell the worst rows
+        train_loss = _fit_once(ensemble, rows.batches(train.batch_size, generator), optimizer, model, device, generator, trim)
+        validation_loss = _validation_loss(ensemble, rows.validation_batches(), model, device)
         history.append(Epoch(number, train_loss, validation_loss))
         on_epoch(history[-1])
         if not np.isfinite(train_loss):
             raise DataError(f"epoch {number}: the loss is {train_loss}; lower train.learning_rate, or choose another model.scaling")
         if train.patience and validation_loss < best_loss:
-            best, best_loss, best_weights = number, validation_loss, deepcopy(network.state_dict())
+            best, best_loss, best_weights = number, validation_loss, ensemble.snapshot()
         if train.patience and number - best >= train.patience and best_weights is not None:
             break
     if best_weights is not None:
-        network.load_state_dict(best_weights)
+        ensemble.restore(best_weights)
     return tuple(history), best
 
 
 def _fit_once(
-    network: DenseAutoencoder,
+    ensemble: Ensemble,
     batches: Iterator[Tensor],
     optimizer: torch.optim.Optimizer,
     model: ModelSettings,
     device: str,
     generator: torch.Generator,
+    trim: float,
 ) -> float:
-    network.train()
     total = torch.zeros((), dtype=torch.float64, device="cpu" if device == "mps" else device)  # mps knows no float64
     n_rows = 0
     for scaled in batches:
-        clean = scaled.to(device)
+        clean = scaled.to(device).expand(model.members, *scaled.shape)
         noisy = clean + model.noise * torch.randn(clean.shape, generator=generator).to(device) if model.noise else clean
-        latents, logits = network(noisy)
-        loss = reconstruction_loss(logits, clean, model)
+        latents, logits = ensemble(noisy)
+        losses = without_worst(row_losses(logits, clean, model), trim)
         optimizer.zero_grad(set_to_none=True)
-        (loss + penalty(network, latents, model)).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+        (model.members * losses.mean() + penalty(ensemble.weights, latents, model)).backward()  # type: ignore[no-untyped-call] # torch leaves it open
         optimizer.step()
-        total += loss.detach().to(total) * len(clean)
-        n_rows += len(clean)
+        total += losses.detach().to(total).sum()
+        n_rows += len(losses)
     return float(total / n_rows)
 
 
 @torch.inference_mode()
-def _validation_loss(network: DenseAutoencoder, batches: Iterator[Tensor], model: ModelSettings, device: str) -> float:
-    network.eval()
+def _validation_loss(ensemble: Ensemble, batches: Iterator[Tensor], model: ModelSettings, device: str) -> float:
     total, n_rows = 0.0, 0
     for scaled in batches:
-        clean = scaled.to(device)
-        total += float(reconstruction_loss(network(clean)[1], clean, model)) * len(clean)
-        n_rows += len(clean)
+        clean = scaled.to(device).expand(model.members, *scaled.shape)
+        total += float(row_losses(ensemble(clean)[1], clean, model).sum())
+        n_rows += len(scaled)
     return total / n_rows if n_rows else float("nan")
 
 
-def reconstruction_loss(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
-    """Mean over rows and features of the squared error, or of the binary cross-entropy, against the clean rows."""
+def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
+    """Loss of each row, (n,): the mean over members and features of the squared error, or of the binary cross-entropy.
+
+    logits, clean: (members, n, d).
+    """
     if model.loss == "bce":
-        return functional.binary_cross_entropy_with_logits(logits, clean.clamp(0, 1))
-    return functional.mse_loss(finish_output(logits, model.output), clean)
+        losses = functional.binary_cross_entropy_with_logits(logits, clean.clamp(0, 1), reduction="none")
+    else:
+        losses = functional.mse_loss(finish_output(logits, model.output), clean, reduction="none")
+    return losses.mean(dim=(0, 2))
 
 
-def penalty(network: DenseAutoencoder, latents: Tensor, model: ModelSettings) -> Tensor:
-    """l1 times the mean absolute latent, plus l2 times the sum of squared weights."""
+def without_worst(losses: Tensor, share: float) -> Tensor:
+    """The losses (n,) without the `share` of them that are highest: iteratively trimmed loss (Shen & Sanghavi, ICML 2019)."""
+    kept = len(losses) - int(share * len(losses))
+    return losses if kept == len(losses) else losses.topk(kept, largest=False).values
+
+
+def penalty(weights: Mapping[str, Tensor], latents: Tensor, model: ModelSettings) -> Tensor:
+    """l1 times the mean absolute latent, plus l2 times the sum of squared weights; of several members, their sum."""
     cost = torch.zeros((), device=latents.device)
     if model.l1:
-        cost = cost + model.l1 * latents.abs().mean()
+        cost = cost + model.l1 * model.members * latents.abs().mean()
     if model.l2:
-        cost = (
-            cost + model.l2 * torch.stack([weight.square().sum() for name, weight in network.named_parameters() if "weight" in name]).sum()
-        )
+        cost = cost + model.l2 * torch.stack([weight.square().sum() for name, weight in weights.items() if "weight" in name]).sum()
     return cost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,11 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file that a reader may see below a folder, but for run.json, which holds times."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and ".work" not in path.parts and "logs" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.name not in {"run.json", "champion.json"}}
+
+
+def run_command(words: list[str]) -> None:
+    """A nightglass command as a process of its own runs it; what it prints is thrown away."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+        app(words)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: threads that wait by spinning crawl where cores are busy
 
+import hypothesis
 import numpy as np
 import pytest
 
+hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("unhurried")  # a busy machine is no failed test
 ROOT = Path(__file__).parent.parent
 
 

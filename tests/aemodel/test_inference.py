@@ -27,7 +27,7 @@ def untrained(d: int, **settings) -> Autoencoder:
     scaler = Scaler(np.zeros(d), np.ones(d), np.zeros(d, np.float32))
     none = np.empty(0)
     measured = Measured(calibration=none, residual_scale=none, latent_low=none, latent_high=none)
-    return Autoencoder(network, model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
+    return Autoencoder((network,), model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
 
 
 @pytest.mark.parametrize(("d", "hidden", "latent"), [(1, (), 1), (49, (), 8), (33, (17, 5), 3), (784, (65,), 8)])
@@ -54,8 +54,8 @@ def test_scores_agree_with_float64():
     model = untrained(49, hidden=(20,), latent=8, activation="gelu")
     rows = np.random.default_rng(0).random((500, 49), np.float32)
     with torch.inference_mode():
-        exact = torch.sigmoid(model.network.double()(torch.from_numpy(rows).double())[1]).numpy()
-    model.network.float()
+        exact = torch.sigmoid(model.members[0].double()(torch.from_numpy(rows).double())[1]).numpy()
+    model.members[0].float()
     expected = ((exact - rows) ** 2).mean(axis=1)
     np.testing.assert_allclose(model.errors(rows), expected, rtol=1e-5, atol=1e-9)
 

@@ -77,7 +77,7 @@ latent_arrays = st.lists(st.lists(st.floats(width=32), min_size=3, max_size=3), 
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     latents=latent_arrays,
     start=st.integers(0, 12),

@@ -147,7 +147,7 @@ def test_shards_are_cut_at_row_groups_and_chunks(tmp_path):
             assert {shard.stop % borders for shard in plan_shards(source, 45 * 32)[:-1]} == {0}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=2, max_size=2), max_size=20), st.integers(1, 9)
 )
