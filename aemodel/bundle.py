@@ -16,11 +16,13 @@ from torch import nn
 
 from aemodel.errors import BundleError, SettingsError
 from aemodel.model import Autoencoder, Decoder, Layout, Measured
-from aemodel.network import DenseAutoencoder, build_decoder
+from aemodel.network import DenseAutoencoder, build_decoder, decoder_activation, decoder_widths
+from aemodel.novelty import Reference
 from aemodel.scaling import Scaler
 from aemodel.settings import ModelSettings, TrainSettings
 
 FORMAT_VERSION = 1
+MEASURED = ("calibration", "novelty_calibration", "residual_scale", "latent_low", "latent_high")
 Files = Mapping[str, bytes]
 
 
@@ -29,10 +31,8 @@ def to_files(model: Autoencoder) -> dict[str, bytes]:
     arrays = {
         **{name: value for index, member in enumerate(model.members) for name, value in _weights(member, f"member.{index}.").items()},
         **_scaler_arrays(model.scaler),
-        "calibration": model.measured.calibration,
-        "residual_scale": model.measured.residual_scale,
-        "latent_low": model.measured.latent_low,
-        "latent_high": model.measured.latent_high,
+        **{name: getattr(model.measured, name) for name in MEASURED},
+        **{f"reference.{name}": value for name, value in vars(model.measured.reference).items()},
     }
     facts = {
         "format_version": FORMAT_VERSION,
@@ -52,7 +52,8 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
         settings = ModelSettings(**_listed(facts.pop("model")))
         train = TrainSettings(**facts.pop("train"))
         layout = _layout(facts.pop("layout"))
-        measured = Measured(**{name: arrays.pop(name) for name in ("calibration", "residual_scale", "latent_low", "latent_high")})
+        reference = Reference(**{name: arrays.pop(f"reference.{name}") for name in ("rows", "span", "floor", "typical")})
+        measured = Measured(**{name: arrays.pop(name) for name in MEASURED}, reference=reference)
         scaler = _scaler(arrays)
         _require_shapes(layout, settings, scaler, measured)
     except (KeyError, TypeError, ValueError, SettingsError) as error:
@@ -70,8 +71,8 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     scaler = {f"scaler.{name}": _shortest(getattr(model.scaler, name)) for name in ("center", "scale")}
     facts = {
         "format_version": FORMAT_VERSION,
-        "widths": [model.settings.latent, *model.settings.hidden[::-1], model.layout.n_features],
-        "activation": model.settings.activation,
+        "widths": decoder_widths(model.layout.n_features, model.settings),
+        "activation": decoder_activation(model.settings),
         "output": model.settings.output,
         "layout": dataclasses.asdict(model.layout),
     }
@@ -123,12 +124,23 @@ def _layout(facts: Mapping[str, Any]) -> Layout:
 def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, measured: Measured) -> None:
     """Raises ValueError where an array is not what the model's layout and settings ask for, or calibration scores are out of order."""
     d, k = (layout.n_features,), (settings.latent,)
-    found = {"scaler.center": scaler.center, "scaler.scale": scaler.scale, "scaler.fill": scaler.fill, **vars(measured)}
-    expected = dict.fromkeys(found, d) | {"latent_low": k, "latent_high": k, "calibration": measured.calibration.shape[:1]}
-    for name, shape in expected.items():
-        if found[name].shape != shape:
-            raise ValueError(f"{name} has the shape {found[name].shape}, {shape} is expected")
-    if not (measured.calibration[1:] >= measured.calibration[:-1]).all():
+    n, reference = measured.calibration.shape[:1], measured.reference
+    expected = {
+        **{f"scaler.{name}": (value, d) for name, value in vars(scaler).items()},
+        **{name: (getattr(measured, name), shape) for name, shape in zip(MEASURED, (n, n, d, k, k), strict=True)},
+        "reference.rows": (reference.rows, (len(reference.rows), *layout.row_shape)),
+        "reference.span": (reference.span, d),
+        "reference.floor": (reference.floor, (2,)),
+        "reference.typical": (reference.typical, (2,)),
+    }
+    for name, (found, shape) in expected.items():
+        if found.shape != shape:
+            raise ValueError(f"{name} has the shape {found.shape}, {shape} is expected")
+    if len(reference.rows) < 2 or reference.rows.dtype != layout.dtype:
+        raise ValueError(
+            f"reference.rows holds {len(reference.rows)} rows of {reference.rows.dtype}, at least 2 of {layout.dtype} are expected"
+        )
+    if not all((scores[1:] >= scores[:-1]).all() for scores in (measured.calibration, measured.novelty_calibration)):
         raise ValueError("the calibration scores are not in order")
 
 

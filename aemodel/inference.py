@@ -48,7 +48,10 @@ def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
     """
     columns = inputs.t()
     for layer in layers.children():
-        columns = torch.addmm(layer.bias[:, None], layer.weight, columns) if isinstance(layer, nn.Linear | Transposed) else layer(columns)
+        if isinstance(layer, nn.Linear | Transposed):
+            columns = torch.addmm(layer.bias[:, None], layer.weight, columns)
+        else:
+            columns = columns.softmax(dim=0) if isinstance(layer, nn.Softmax) else layer(columns)
     return columns.t().contiguous()
 
 

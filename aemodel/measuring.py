@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from aemodel.fit_rows import FitRows
 from aemodel.model import Autoencoder, Layout, Measured
+from aemodel.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.trained import Epoch, Trained
 
 TAIL = 0.0005  # latents beyond these quantiles are stored as exceptions: a wider range would coarsen every other one
 FEWEST_FOR_TAIL = 2_000
+REFERENCE_ROWS = 2_000
+REFERENCE_BYTES = 16_000_000
+MOST_CANDIDATES = 20_000  # that the reference is chosen from
+CANDIDATE_VALUES = 8_000_000
+MOST_COMPARED = 4_000  # unseen rows that tell what is usual
 MOST_ROWS = 50_000  # rows that scales of residuals and latents are measured on
 
 
@@ -32,16 +40,15 @@ def measure(
 ) -> Trained:
     """Residual and latent scales on validation rows (fit rows where there are none), then the errors of the calibration rows."""
     unseen = rows.validation if len(rows.validation) else some_fit_rows(rows)
-    empty = np.empty(0)
-    unmeasured = Measured(
-        calibration=empty, residual_scale=empty, latent_low=empty.astype(np.float32), latent_high=empty.astype(np.float32)
-    )
-    bare = Autoencoder(members, model, layout, rows.scaler, unmeasured, train, {}, device)
+    bare = Autoencoder(members, model, layout, rows.scaler, _nothing_measured(), train, {}, device)
     latents, errors = bare.encode_and_errors(unseen)
     low, high = latent_range(latents)
-    measured = Measured(calibration=calibrate(bare, rows), residual_scale=residual_scale(bare, unseen), latent_low=low, latent_high=high)
+    reference = build_reference(bare, rows, unseen[:MOST_COMPARED], errors[:MOST_COMPARED])
+    scales = replace(bare.measured, residual_scale=residual_scale(bare, unseen), latent_low=low, latent_high=high, reference=reference)
+    uncalibrated = replace(bare, measured=scales)
+    calibration, novelty_calibration = calibrate(uncalibrated, rows)
     return Trained(
-        Autoencoder(members, model, layout, rows.scaler, measured, train, {}, device),
+        replace(bare, measured=replace(scales, calibration=calibration, novelty_calibration=novelty_calibration)),
         tuple(history),
         best_epoch,
         rows.n_fit,
@@ -53,13 +60,41 @@ def measure(
     )
 
 
-def some_fit_rows(rows: FitRows) -> NDArray[Any]:
-    """Fit rows, taken evenly over the source: at most MOST_ROWS, and an eighth of the memory."""
+def _nothing_measured() -> Measured:
+    none, zeros = np.empty(0), np.zeros(2)
+    return Measured(
+        calibration=none,
+        novelty_calibration=none,
+        residual_scale=none,
+        latent_low=none.astype(np.float32),
+        latent_high=none.astype(np.float32),
+        reference=Reference(rows=none, span=none, floor=zeros, typical=zeros),
+    )
+
+
+def build_reference(model: Autoencoder, rows: FitRows, unseen: NDArray[Any], errors: NDArray[np.float64]) -> Reference:
+    """Fit rows that cover all of them, and what is usual of `unseen` rows (n, *row_shape) with their errors (n,) against those."""
+    sample = some_fit_rows(rows, max(REFERENCE_ROWS, min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)))
+    if rows.train.trim:
+        sample = sample[np.argsort(model.errors(sample), kind="stable")[: len(sample) - int(rows.train.trim * len(sample))]]
+    count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // max(1, sample[:1].nbytes)))
+    places = coreset((rows.tensor(sample) / torch.from_numpy(rows.span)).float().numpy(), count)
+    usual_error = max(float(np.median(errors)), LEAST)
+    bare = Reference(rows=sample[places], span=rows.span, floor=np.array([LEAST, FLOOR**2 * usual_error]), typical=np.zeros(2))
+    scaled, found = rows.tensor(unseen), torch.from_numpy(errors)
+    distance = float(Novelty(bare, rows.tensor(bare.rows)).nearest(scaled, 1)[0].mean())
+    floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), bare.floor[1]]))
+    far, badly = Novelty(floored, rows.tensor(bare.rows)).parts(scaled, found)
+    return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
+
+
+def some_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> NDArray[Any]:
+    """Fit rows, taken evenly over the source: at most `most`, and an eighth of the memory."""
     pieces = [rows.fit] if rows.fit is not None else rows.sides("fit")
     kept: list[NDArray[Any]] = []
     step = 0
     for piece in pieces:
-        step = step or -(-rows.n_fit // max(1, min(MOST_ROWS, rows.memory_bytes // 8 // max(1, piece[:1].nbytes))))
+        step = step or -(-rows.n_fit // max(1, min(most, rows.memory_bytes // 8 // max(1, piece[:1].nbytes))))
         kept.append(piece[::step])
     return np.concatenate(kept)
 
@@ -83,11 +118,13 @@ def column_mean_error(model: Autoencoder, means: NDArray[np.float64], rows: NDAr
     return float((total[seen] / observed[seen]).mean()) if seen.any() else float("inf")
 
 
-def calibrate(model: Autoencoder, rows: FitRows) -> NDArray[np.float64]:
-    """Errors of all calibration rows, ascending; empty where train.calibration is 0."""
+def calibrate(model: Autoencoder, rows: FitRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Errors and novelties of all calibration rows, each ascending; empty where train.calibration is 0."""
     if not rows.n_calibration:
-        return np.empty(0)
-    return np.sort(np.concatenate([model.errors(piece) for piece in rows.sides("calibration")]))
+        return np.empty(0), np.empty(0)
+    found = [model.scores(piece) for piece in rows.sides("calibration")]
+    errors, novelties = (np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True))
+    return errors, novelties
 
 
 def residual_scale(model: Autoencoder, unseen: NDArray[Any]) -> NDArray[np.float64]:

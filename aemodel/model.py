@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from aemodel.errors import DataError
 from aemodel.inference import batch_rows, map_rows, run_layers
 from aemodel.network import Transposed, finish_output
+from aemodel.novelty import Novelty, Reference
 from aemodel.scaling import Scaler
 from aemodel.settings import ModelSettings, TrainSettings
 
@@ -36,14 +38,17 @@ class Layout:
 class Measured:
     """What was measured on clean rows that the network was not fitted on.
 
-    calibration (n,) float64, the calibration rows' errors, ascending; residual_scale (d,) float64, root mean square of each feature's
-    residual in scaled units; latent_low, latent_high (k,) float32, the range that latents are stored in.
+    calibration, novelty_calibration (n,) float64, the calibration rows' errors and novelties, each ascending; residual_scale (d,) float64,
+    root mean square of each feature's residual in scaled units; latent_low, latent_high (k,) float32, the range that latents are stored
+    in; reference, what novelty is measured against.
     """
 
     calibration: NDArray[np.float64]
+    novelty_calibration: NDArray[np.float64]
     residual_scale: NDArray[np.float64]
     latent_low: NDArray[np.float32]
     latent_high: NDArray[np.float32]
+    reference: Reference
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,16 @@ class Autoencoder:
         """Errors of the calibration rows, ascending."""
         return self.measured.calibration
 
+    def calibration_by(self, score: str) -> NDArray[np.float64]:
+        """Scores of the calibration rows by 'error' or 'novelty', ascending."""
+        return self.measured.novelty_calibration if score == "novelty" else self.measured.calibration
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """The reference, ready to be compared with."""
+        reference = self.measured.reference
+        return Novelty(reference, self._filled(torch.from_numpy(self.scale(reference.rows)).to(self.device)))
+
     @property
     def size(self) -> int:
         """Rows of every batch."""
@@ -123,6 +138,12 @@ class Autoencoder:
         latents, errors = np.empty((len(rows), self.settings.latent), np.float32), np.empty(len(rows), np.float64)
         self._map(rows, self._encode_and_errors, [latents, errors])
         return latents, np.where(np.isnan(errors), np.inf, errors)
+
+    def scores(self, rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Errors (n,) and novelties (n,) in one pass; see `errors` and `aemodel.novelty`."""
+        errors, novelties = np.empty(len(rows)), np.empty(len(rows))
+        self._map(rows, self._scores, [errors, novelties])
+        return np.where(np.isnan(errors), np.inf, errors), novelties
 
     def residuals(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """X - x~ in scaled units, (n, d); NaN where x is."""
@@ -156,6 +177,10 @@ class Autoencoder:
         outcomes = [_rebuild(member, filled, self.settings.output) for member in self.members]
         errors = torch.stack([self._error(scaled, rebuilt) for _, rebuilt in outcomes])
         return outcomes[0][0], errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
+
+    def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        errors = self._encode_and_errors(scaled)[1]
+        return errors, self.novelty(self._filled(scaled), errors)
 
     def _error(self, scaled: Tensor, rebuilt: Tensor) -> Tensor:
         """One member's error of each row."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -11,7 +12,15 @@ from torch.nn import functional
 
 from aemodel.settings import ModelSettings
 
-ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh, "elu": nn.ELU}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "softmax": partial(nn.Softmax, dim=-1),  # of a decoder with prototypes
+}
+LEAST_WIDTH = 1e-3  # of the softmax around a prototype's latent
 
 
 class Transposed(nn.Module):
@@ -33,24 +42,57 @@ class Transposed(nn.Module):
 
 
 class DenseAutoencoder(nn.Module):
-    """d - hidden - latent - hidden reversed - d. The latent layer has the activation, the last layer none (its output are logits)."""
+    """d - hidden - latent - hidden reversed - d. The latent layer has the activation, the last layer none (its output are logits).
+
+    With prototypes, the decoder is latent - softmax over prototypes - d, and latents have no activation: a reconstruction is a weighted
+    mean of learned rows, so that what lies far from all clean rows cannot be rebuilt.
+    """
 
     def __init__(self, n_features: int, settings: ModelSettings, generator: torch.Generator) -> None:
         super().__init__()
         widths = [n_features, *settings.hidden, settings.latent]
         linear = [_glorot(into, out, generator) for into, out in pairwise(widths)]
-        self.encoder = _stack(linear, settings.activation, last=True)
+        self.encoder = _stack(linear, settings.activation, last=not settings.prototypes)
         back: list[nn.Module] = (
             [Transposed(layer) for layer in reversed(linear)]
             if settings.tied
-            else [_glorot(into, out, generator) for into, out in pairwise(reversed(widths))]
+            else [_glorot(into, out, generator) for into, out in pairwise(decoder_widths(n_features, settings))]
         )
-        self.decoder = _stack(back, settings.activation, last=False)
+        self.decoder = _stack(back, decoder_activation(settings), last=False)
 
     def forward(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled rows (n, d) to latents (n, k) and logits (n, d)."""
         latents = self.encoder(scaled)
         return latents, self.decoder(latents)
+
+
+def decoder_widths(n_features: int, settings: ModelSettings) -> list[int]:
+    """Widths of the decoder's layers, latent first."""
+    between = (settings.prototypes,) if settings.prototypes else settings.hidden[::-1]
+    return [settings.latent, *between, n_features]
+
+
+def decoder_activation(settings: ModelSettings) -> str:
+    """Activation between the decoder's layers."""
+    return "softmax" if settings.prototypes else settings.activation
+
+
+@torch.no_grad()
+def start_from_rows(network: DenseAutoencoder, rows: Tensor, generator: torch.Generator) -> None:
+    """Let the prototypes start as some of the scaled rows (n, d): a latent then answers with the prototypes whose latents are nearest."""
+    into, _, out = network.decoder
+    assert isinstance(into, nn.Linear)
+    assert isinstance(out, nn.Linear)
+    count = into.out_features
+    places = torch.randperm(len(rows), generator=generator)[:count]
+    if len(places) < count:
+        places = torch.randint(len(rows), (count,), generator=generator)
+    latents: Tensor = network.encoder(rows[places])
+    apart = torch.cdist(latents, latents).square().fill_diagonal_(torch.inf).amin(dim=1)
+    width = apart[apart.isfinite()].mean().nan_to_num(nan=1.0).clamp_min(LEAST_WIDTH)
+    into.weight.copy_(latents / width)
+    into.bias.copy_(-latents.square().sum(dim=1) / (2 * width))
+    out.weight.copy_(rows[places].t())
 
 
 def build_decoder(widths: Sequence[int], activation: str) -> nn.Sequential:

@@ -21,6 +21,7 @@ class ModelSettings:
     network: str = "dense"
     hidden: tuple[int, ...] = ()
     latent: int = 64
+    prototypes: int = 0
     activation: str = "relu"
     output: str = "sigmoid"
     loss: str = "bce"
@@ -41,6 +42,7 @@ class ModelSettings:
         _choice("model.combine", self.combine, COMBINATIONS)
         _at_least("model.latent", self.latent, 1)
         _at_least("model.members", self.members, 1)
+        _at_least("model.prototypes", self.prototypes, 0)
         for index, width in enumerate(self.hidden):
             _at_least(f"model.hidden[{index}]", width, 1)
         for name in ("noise", "l1", "l2"):
@@ -49,6 +51,11 @@ class ModelSettings:
             raise SettingsError(
                 f"model.loss = 'bce' needs model.output = 'sigmoid'. Got '{self.output}' instead; set the output to 'sigmoid' or the loss to 'mse'."
             )
+        for key, wanted in {"output": "identity", "loss": "mse", "tied": False}.items() if self.prototypes else ():
+            if getattr(self, key) != wanted:
+                raise SettingsError(
+                    f"model.prototypes needs model.{key} = {wanted!r}, since a reconstruction is a mean of rows. Got {getattr(self, key)!r} instead."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

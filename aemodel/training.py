@@ -15,12 +15,13 @@ from torch.nn import functional
 from aemodel.ensemble import Ensemble
 from aemodel.errors import DataError
 from aemodel.fit_rows import FitRows, look_at_rows
-from aemodel.measuring import measure
+from aemodel.measuring import measure, some_fit_rows
 from aemodel.model import Layout
-from aemodel.network import DenseAutoencoder, finish_output
+from aemodel.network import DenseAutoencoder, finish_output, start_from_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.trained import Epoch, Trained
 
+MOST_START_ROWS = 10_000  # that prototypes are drawn from
 log = logging.getLogger(__name__)
 ReadChunks = Callable[[], Iterable[NDArray[Any]]]
 
@@ -44,7 +45,10 @@ def train_autoencoder(
     """
     rows = look_at_rows(read_chunks, layout=layout, model=model, train=train, memory_bytes=memory_bytes)
     generator = torch.Generator().manual_seed(train.seed)
-    ensemble = Ensemble([DenseAutoencoder(layout.n_features, model, generator).to(device) for _ in range(model.members)])
+    members = [DenseAutoencoder(layout.n_features, model, generator) for _ in range(model.members)]
+    for member in members if model.prototypes else ():
+        start_from_rows(member, rows.tensor(some_fit_rows(rows, MOST_START_ROWS)), generator)
+    ensemble = Ensemble([member.to(device) for member in members])
     history, best = fit_ensemble(ensemble, rows, model=model, train=train, device=device, generator=generator, on_epoch=on_epoch)
     return measure(ensemble.unstacked(), rows, history=history, best_epoch=best, model=model, train=train, layout=layout, device=device)
 

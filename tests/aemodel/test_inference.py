@@ -9,6 +9,7 @@ import torch
 from aemodel.inference import batch_rows
 from aemodel.model import Autoencoder, Layout, Measured
 from aemodel.network import DenseAutoencoder
+from aemodel.novelty import Reference
 from aemodel.scaling import Scaler
 from aemodel.settings import ACTIVATIONS, ModelSettings
 
@@ -26,7 +27,12 @@ def untrained(d: int, **settings) -> Autoencoder:
     network = DenseAutoencoder(d, model, torch.Generator().manual_seed(0)).eval()
     scaler = Scaler(np.zeros(d), np.ones(d), np.zeros(d, np.float32))
     none = np.empty(0)
-    measured = Measured(calibration=none, residual_scale=none, latent_low=none, latent_high=none)
+    reference = Reference(
+        rows=np.random.default_rng(1).random((40, d), np.float32), span=np.ones(d), floor=np.full(2, 1e-9), typical=np.zeros(2)
+    )
+    measured = Measured(
+        calibration=none, novelty_calibration=none, residual_scale=none, latent_low=none, latent_high=none, reference=reference
+    )
     return Autoencoder((network,), model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
 
 
@@ -38,6 +44,7 @@ def test_the_same_row_has_the_same_bits_at_every_place(threads, d, hidden, laten
     latents, errors = model.encode_and_errors(rows)
     assert (latents.view(np.uint32) == latents[:1].view(np.uint32)).all()
     assert (errors == errors[0]).all()
+    assert (model.scores(rows)[1] == model.scores(rows[:1])[1]).all()
     rebuilt = model.decoder.decode_exactly(latents)
     assert (rebuilt == rebuilt[:1]).all()
 
