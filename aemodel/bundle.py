@@ -22,7 +22,16 @@ from aemodel.scaling import Scaler
 from aemodel.settings import ModelSettings, TrainSettings
 
 FORMAT_VERSION = 1
-MEASURED = ("calibration", "novelty_calibration", "residual_scale", "latent_low", "latent_high")
+MEASURED = (
+    "calibration",
+    "novelty_calibration",
+    "evidence",
+    "residual_scale",
+    "feature_mean",
+    "feature_deviation",
+    "latent_low",
+    "latent_high",
+)
 Files = Mapping[str, bytes]
 
 
@@ -127,7 +136,7 @@ def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, mea
     n, reference = measured.calibration.shape[:1], measured.reference
     expected = {
         **{f"scaler.{name}": (value, d) for name, value in vars(scaler).items()},
-        **{name: (getattr(measured, name), shape) for name, shape in zip(MEASURED, (n, n, d, k, k), strict=True)},
+        **{name: (getattr(measured, name), shape) for name, shape in zip(MEASURED, (n, n, (3, *n), d, d, d, k, k), strict=True)},
         "reference.rows": (reference.rows, (len(reference.rows), *layout.row_shape)),
         "reference.span": (reference.span, d),
         "reference.floor": (reference.floor, (2,)),

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from aemodel.evidence import evidence
 from aemodel.fit_rows import FitRows
 from aemodel.model import Autoencoder, Layout, Measured
 from aemodel.novelty import FLOOR, LEAST, Novelty, Reference, coreset
@@ -44,11 +45,18 @@ def measure(
     latents, errors = bare.encode_and_errors(unseen)
     low, high = latent_range(latents)
     reference = build_reference(bare, rows, unseen[:MOST_COMPARED], errors[:MOST_COMPARED])
-    scales = replace(bare.measured, residual_scale=residual_scale(bare, unseen), latent_low=low, latent_high=high, reference=reference)
-    uncalibrated = replace(bare, measured=scales)
-    calibration, novelty_calibration = calibrate(uncalibrated, rows)
+    mean, deviation = feature_scales(bare, unseen)
+    scales = replace(
+        bare.measured,
+        residual_scale=residual_scale(bare, unseen),
+        feature_mean=mean,
+        feature_deviation=deviation,
+        latent_low=low,
+        latent_high=high,
+        reference=reference,
+    )
     return Trained(
-        replace(bare, measured=replace(scales, calibration=calibration, novelty_calibration=novelty_calibration)),
+        replace(bare, measured=calibrate(replace(bare, measured=scales), rows)),
         tuple(history),
         best_epoch,
         rows.n_fit,
@@ -65,7 +73,10 @@ def _nothing_measured() -> Measured:
     return Measured(
         calibration=none,
         novelty_calibration=none,
+        evidence=np.empty((3, 0)),
         residual_scale=none,
+        feature_mean=none,
+        feature_deviation=none,
         latent_low=none.astype(np.float32),
         latent_high=none.astype(np.float32),
         reference=Reference(rows=none, span=none, floor=zeros, typical=zeros),
@@ -118,13 +129,23 @@ def column_mean_error(model: Autoencoder, means: NDArray[np.float64], rows: NDAr
     return float((total[seen] / observed[seen]).mean()) if seen.any() else float("inf")
 
 
-def calibrate(model: Autoencoder, rows: FitRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Errors and novelties of all calibration rows, each ascending; empty where train.calibration is 0."""
+def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
+    """The measures with errors, novelties and evidence of all calibration rows, each ascending; empty where train.calibration is 0."""
     if not rows.n_calibration:
-        return np.empty(0), np.empty(0)
-    found = [model.scores(piece) for piece in rows.sides("calibration")]
-    errors, novelties = (np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True))
-    return errors, novelties
+        return model.measured
+    found = [(*model.scores(piece), *evidence(model, piece)) for piece in rows.sides("calibration")]
+    errors, novelties, *sides = (np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True))
+    return replace(model.measured, calibration=errors, novelty_calibration=novelties, evidence=np.stack(sides))
+
+
+def feature_scales(model: Autoencoder, unseen: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation (d,), (d,) of the scaled features of rows (n, *row_shape); 0 and 1 where there is nothing to measure."""
+    scaled = model.scale(unseen[:MOST_COMPARED]).astype(np.float64)
+    seen = np.maximum((~np.isnan(scaled)).sum(axis=0), 1)
+    mean = np.nansum(scaled, axis=0) / seen
+    deviation = np.sqrt(np.nansum((scaled - mean) ** 2, axis=0) / seen)
+    usable = (deviation > 0) & np.isfinite(deviation)
+    return np.where(np.isfinite(mean), mean, 0.0), np.where(usable, deviation, 1.0)
 
 
 def residual_scale(model: Autoencoder, unseen: NDArray[Any]) -> NDArray[np.float64]:

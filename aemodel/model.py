@@ -38,14 +38,18 @@ class Layout:
 class Measured:
     """What was measured on clean rows that the network was not fitted on.
 
-    calibration, novelty_calibration (n,) float64, the calibration rows' errors and novelties, each ascending; residual_scale (d,) float64,
-    root mean square of each feature's residual in scaled units; latent_low, latent_high (k,) float32, the range that latents are stored
-    in; reference, what novelty is measured against.
+    calibration, novelty_calibration (n,) float64: the calibration rows' errors and novelties, each ascending; evidence (3, n): the same of
+    `aemodel.evidence`. residual_scale (d,) float64: root mean square of each feature's residual in scaled units; feature_mean,
+    feature_deviation (d,): of scaled clean rows. latent_low, latent_high (k,) float32: the range that latents are stored in. reference:
+    what novelty is measured against.
     """
 
     calibration: NDArray[np.float64]
     novelty_calibration: NDArray[np.float64]
     residual_scale: NDArray[np.float64]
+    feature_mean: NDArray[np.float64]
+    feature_deviation: NDArray[np.float64]
+    evidence: NDArray[np.float64]
     latent_low: NDArray[np.float32]
     latent_high: NDArray[np.float32]
     reference: Reference

@@ -5,7 +5,7 @@ A cut (score, row) flags a row whose score is above it, or equal with a row numb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import ceil
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from aemodel.errors import SettingsError
 from aemodel.ranking import Ranking, Tally
 
-KINDS = ("quantile", "fdr", "absolute", "top")
-EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03 or top"
+KINDS = ("quantile", "fdr", "absolute", "mad", "top")
+EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03, mad 6 or top"
+MAD_OF_NORMAL = 0.6744897501960817  # median absolute deviation of a normal distribution with sd 1
+SURE = 0.95  # of a bound that holds for the one calibration set at hand
 MORE_ROWS = "Raise train.calibration, or give more clean rows, and train again."
 MOST_DIGITS = 30
 MOST_FALSE_FINDS = 10_000
@@ -46,10 +48,17 @@ class Rule:
     def __str__(self) -> str:
         return self.kind if self.kind == "top" else f"{self.kind} {self.value}"
 
-    @property
-    def threshold(self) -> float:
-        """The fixed score of 'absolute', infinity for any other rule."""
-        return float(self.value) if self.kind == "absolute" else float("inf")
+    def threshold(self, calibration: NDArray[np.float64]) -> float:
+        """The score that 'absolute' and 'mad' flag above, whatever the night; infinity for any other rule.
+
+        'mad k': k robust standard deviations above the median of the calibration scores (Iglewicz & Hoaglin 1993).
+        """
+        if self.kind == "absolute":
+            return float(self.value)
+        if self.kind != "mad" or not len(calibration):
+            return float("inf")
+        middle = np.median(calibration)
+        return float(middle + float(self.value) * np.median(np.abs(calibration - middle)) / MAD_OF_NORMAL)
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ def parse_rule(text: str) -> Rule:
     except InvalidOperation:
         value = Decimal("NaN")
     known = value.is_finite() and abs(value.adjusted()) < MOST_DIGITS  # beyond that nothing but a slip of the keyboard
-    inside = {"quantile": 0 < value < 1, "fdr": 0 < value < 1, "absolute": value >= 0, "top": not number} if known else {}
+    inside = {"quantile": 0 < value < 1, "fdr": 0 < value < 1, "absolute": value >= 0, "mad": value > 0, "top": not number} if known else {}
     if not inside.get(kind, False):
         raise SettingsError(f"score.rule must look like {EXAMPLE}. Got '{text}' instead.")
     return Rule(kind, value)
@@ -89,7 +98,12 @@ def decide(rule: Rule, calibration: NDArray[np.float64], tally: Tally, ranking: 
         return _quantile(rule, calibration, tally)
     if rule.kind == "fdr":
         return _fdr(rule, calibration, tally)
-    return _absolute(rule, calibration, tally) if rule.kind == "absolute" else _top(ranking, top_n, len(calibration))
+    return _top(ranking, top_n, len(calibration)) if rule.kind == "top" else _fixed(rule, calibration, tally)
+
+
+def withheld(decision: Decision, why: str) -> Decision:
+    """The same decision without its promise."""
+    return replace(decision, promises=False, promise=f"No promise tonight: {why}. The ranking stays. Otherwise: {decision.promise}")
 
 
 def allowed_above(rule: Rule, n: int) -> int:
@@ -104,7 +118,8 @@ def _quantile(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Dec
         return _nothing(rule, f"Ranking only: {n:,} calibration rows are too few for {rule}; {ceil(1 / share) - 1:,} would do. {MORE_ROWS}")
     flagged = int(tally.by_rank[:j].sum())
     promise = (
-        f"Of clean rows, at most {_percent(share)} are flagged on average ({j:,} of {n:,} calibration scores lie at or above the cut)."
+        f"Of clean rows, at most {_percent(share)} are flagged on average ({j:,} of {n:,} calibration scores lie at or above the cut; "
+        f"for this one calibration set, at most {100 * upper_share(j, n):.2g} % with {SURE:.0%} confidence)."
     )
     return Decision(str(rule), flagged, Cut(float(calibration[-j]), -1), *_clean_count(tally.rows, j, n), True, promise)
 
@@ -151,12 +166,27 @@ def _false_finds(share: Fraction, m: int) -> tuple[float, int]:
     return float((v * chances).sum()), min(m, int(np.searchsorted(at_most, CLEAN_LIMIT)))
 
 
-def _absolute(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
-    n, threshold = len(calibration), rule.threshold
+def _fixed(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
+    """'absolute' and 'mad'."""
+    n, threshold = len(calibration), rule.threshold(calibration)
+    if rule.kind == "mad" and not n:
+        return _nothing(rule, f"Ranking only: there are no calibration rows. {MORE_ROWS}")
     above = int((calibration > threshold).sum())
-    seen = f"{above:,} of {n:,} calibration scores lie above {rule.value}." if n else "There are no calibration rows to compare with."
+    called = rule.value if rule.kind == "absolute" else f"{threshold:.4g}, {rule.value} robust deviations above their median"
+    seen = f"{above:,} of {n:,} calibration scores lie above {called}." if n else "There are no calibration rows to compare with."
     expected, limit = _clean_count(tally.rows, min(above + 1, n), n) if n else (None, None)
-    return Decision(str(rule), tally.above, Cut(threshold, -1), expected, limit, False, f"A fixed threshold promises nothing. {seen}")
+    what = "A fixed threshold" if rule.kind == "absolute" else "A threshold by robust deviations"
+    return Decision(str(rule), tally.above, Cut(threshold, -1), expected, limit, False, f"{what} promises nothing. {seen}")
+
+
+def upper_share(j: int, n: int) -> float:
+    """The share of clean rows above the j-th largest of n calibration scores, at most, for all but 5 % of calibration sets.
+
+    Given the set, that share is Beta(j, n + 1 - j) (Vovk 2012).
+    """
+    from scipy.special import betaincinv  # late: takes long to import
+
+    return float(betaincinv(j, n + 1 - j, SURE))
 
 
 def _top(ranking: Ranking, top_n: int, n: int) -> Decision:

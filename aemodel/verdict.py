@@ -5,7 +5,9 @@ from __future__ import annotations
 from aemodel.rules import Decision
 
 
-def judge_night(decision: Decision, *, rows: int, alert_budget: int, shards_done: int, shards_total: int) -> tuple[str, tuple[str, ...]]:
+def judge_night(
+    decision: Decision, *, rows: int, alert_budget: int, shards_done: int, shards_total: int, drifted: bool = False
+) -> tuple[str, tuple[str, ...]]:
     """The first verdict that holds, and the others as notes."""
     held = []
     if shards_total and not shards_done:
@@ -14,6 +16,8 @@ def judge_night(decision: Decision, *, rows: int, alert_budget: int, shards_done
         held.append("NO DATA")
     if shards_done < shards_total:
         held.append(f"PARTIAL {shards_done} of {shards_total}")
+    if drifted:
+        held.append("DRIFT")
     if decision.flagged > alert_budget:
         held.append("FLOOD")
     if decision.limit is not None and decision.flagged > decision.limit:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.ranking import Ranking, Tally, best_first
+from aemodel.ranking import Ranking, best_first
 from storage.sources import Chunk
+
+ARRAYS = ("scores", "rows", "ids", "files", "values")
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,11 @@ class Candidates:
         """The scores and rows alone."""
         return Ranking(self.keep, self.scores, self.rows)
 
-    def save(self, path: Path, tally: Tally) -> None:
-        """Write to an .npz file, with the counts of all rows beside (nothing in it is pickled)."""
-        counts: Any = {"by_rank": tally.by_rank, "picture": tally.picture, "above": np.array(tally.above), "n": np.array(tally.rows)}
-        with path.open("wb") as file:
-            np.savez(file, scores=self.scores, rows=self.rows, ids=self.ids, files=self.files, values=self.values, **counts)
+    def arrays(self, prefix: str) -> dict[str, Any]:
+        """Everything but `keep`, by name, for an .npz file."""
+        return {f"{prefix}.{name}": getattr(self, name) for name in ARRAYS}
 
     @classmethod
-    def load(cls, path: Path, keep: int) -> tuple[Candidates, Tally]:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            tally = Tally(file["by_rank"], file["picture"], int(file["above"]), int(file["n"]))
-            return cls(keep, file["scores"], file["rows"], file["ids"], file["files"], file["values"]), tally
+    def of_arrays(cls, keep: int, prefix: str, arrays: Mapping[str, Any]) -> Candidates:
+        """What `arrays` gave out."""
+        return cls(keep, *(arrays[f"{prefix}.{name}"] for name in ARRAYS))

@@ -13,6 +13,7 @@ from flows.errors import UsageError
 from storage.sources.sizes import parse_bytes
 
 FORMATS = ("hdf5", "parquet")
+SCORES = ("error", "novelty")
 PRECISIONS = ("float32", "float16", "int8")
 
 
@@ -49,14 +50,16 @@ class EncodeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
-    """[score]: how a night is judged. `memory` is the byte budget of one worker's buffers."""
+    """[score]: how a night is judged. `by` is what rows are ranked by, `memory` the byte budget of one worker's buffers."""
 
+    by: str = "error"
     top_n: int = 100
     rule: str = "quantile 0.999"
     alert_budget: int = 1000
     memory: str = "512 MB"
 
     def __post_init__(self) -> None:
+        _require_choice("score.by", self.by, SCORES)
         _require_range("score.top_n", self.top_n, 1, 100_000)
         _require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
         _require_size("score.memory", self.memory)

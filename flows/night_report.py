@@ -7,21 +7,23 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from aemodel.attribution import explain
+from aemodel.attribution import explain, feature_name
+from aemodel.drift import Drift
+from aemodel.evidence import SIDES, evidence_p_values
 from aemodel.ranking import Tally, picture_edges
 from aemodel.rules import Decision
-from flows.candidates import Candidates
+from flows.shard_facts import ShardFacts
 from storage.atomic import write_json
 from storage.changes import Changes, compare_scores
 from storage.manifest import read_manifest, write_manifest
 from storage.nights import mark_ready
-from storage.report import Evidence, Night, write_report
+from storage.report import Evidence, Night, Strange, write_report
 from storage.scores import pick_scores
 from storage.sources import Source
 from storage.sources.sizes import format_bytes
@@ -38,8 +40,8 @@ class Judged:
 
     verdict: str
     decision: Decision | None
-    tally: Tally | None
-    best: Candidates | None
+    facts: ShardFacts | None
+    drift: Drift | None
     notes: Sequence[str]
     failed: Sequence[tuple[str, str]]
     shards: int
@@ -58,12 +60,12 @@ def build_night(run: NightRun, judged: Judged, source: Source | None, parts: Pat
     report.mkdir(parents=True)
     revision = run.place.newest() + 1
     picked = empty_pick()
-    if parts is not None and judged.decision is not None and judged.best is not None:
+    if parts is not None and judged.decision is not None and judged.facts is not None:
         scores.mkdir()
         for part in sorted(parts.glob("part-*.parquet")):
             link_or_copy(part, scores / part.name)
-        shown = judged.best.rows[: run.job.score.top_n]
-        picked = pick_scores(scores, judged.decision.cut.score, judged.decision.cut.row, shown)
+        shown = judged.facts.best.rows[: run.job.score.top_n]
+        picked = pick_scores(scores, run.job.score.by, judged.decision.cut.score, judged.decision.cut.row, shown)
         write_scores_folder(scores, run, judged, revision)
     page = describe(run, judged, source, revision, changes=changes_since(run, scores, picked) if scores.exists() else None)
     write_report(report, page, picked)
@@ -88,13 +90,13 @@ def write_scores_folder(folder: Path, run: NightRun, judged: Judged, revision: i
     cut = {"score": decision.cut.score if np.isfinite(decision.cut.score) else None, "row": decision.cut.row}
     facts = {**asdict(decision), "cut": cut, "verdict": judged.verdict, "model_id": run.model_id, "settings_digest": run.settings_digest}
     write_json(folder / "decision.json", {"format_version": FORMAT_VERSION, **facts})
-    key = {"model_id": run.model_id, "input_digest": judged.digest, "rows": judged.tally.rows if judged.tally else 0}
+    key = {"model_id": run.model_id, "input_digest": judged.digest, "rows": judged.facts.tally.rows if judged.facts else 0}
     write_manifest(folder, "scores", {"job": run.job.name, "date": run.place.date, "revision": revision, **key})
 
 
 def describe(run: NightRun, judged: Judged, source: Source | None, revision: int, *, changes: Changes | None) -> Night:
     """Everything that the report says."""
-    decision, tally, calibration = judged.decision, judged.tally, run.model.calibration
+    decision, tally, calibration = judged.decision, judged.facts.tally if judged.facts else None, run.calibration
     return Night(
         job=run.job.name,
         date=run.place.date,
@@ -120,7 +122,10 @@ def describe(run: NightRun, judged: Judged, source: Source | None, revision: int
         edges=picture_edges(calibration),
         counts=tally.picture if tally else np.empty(0, np.int64),
         calibration_counts=Tally.of(calibration, calibration).picture,
+        score_name=run.job.score.by,
         evidence=evidence_of(run, judged),
+        strange=strange_rows(run, judged),
+        drift=drift_of(run, judged),
         shown=run.job.score.top_n,
         checks=checks_of(run, source),
         changes=changes,
@@ -129,18 +134,53 @@ def describe(run: NightRun, judged: Judged, source: Source | None, revision: int
 
 
 def evidence_of(run: NightRun, judged: Judged) -> Mapping[int, Evidence]:
-    """Cause, features, input and reconstruction of the rows kept in detail that are flagged or among the top N, by row number."""
-    if judged.best is None or judged.decision is None or not len(judged.best.rows):
+    """Cause, features, p-values of three sides, input and reconstruction of the rows kept in detail that are flagged or among the top N."""
+    if judged.facts is None or judged.decision is None or not len(judged.facts.best.rows):
         return {}
-    best = judged.best
+    best = judged.facts.best
     count = max(min(run.job.score.top_n, len(best.rows)), int(judged.decision.cut.flags(best.scores, best.rows).sum()))
-    values: NDArray[np.generic] = best.values[:count]
-    expected = run.model.reconstruct(values)
-    causes = explain(run.model, values)
+    return explained(run, best.rows[:count], best.values[:count])
+
+
+def explained(run: NightRun, rows: NDArray[np.int64], values: NDArray[np.generic]) -> dict[int, Evidence]:
+    """What there is to say of each of `values` (n, *row_shape), by row number."""
+    expected, causes = run.model.reconstruct(values), explain(run.model, values)
+    sides = evidence_p_values(run.model, values)
     return {
-        int(row): Evidence(cause.words, [asdict(feature) for feature in cause.features], actual, given)
-        for row, cause, actual, given in zip(best.rows[:count], causes, values, expected, strict=True)
+        int(row): Evidence(
+            causes[place].words,
+            [asdict(feature) for feature in causes[place].features],
+            values[place],
+            expected[place],
+            {} if sides is None else dict(zip(SIDES, sides[:, place].tolist(), strict=True)),
+        )
+        for place, row in enumerate(rows)
     }
+
+
+def strange_rows(run: NightRun, judged: Judged) -> Sequence[Strange]:
+    """Rows that lie farther from all clean rows than any calibration row does, though the ranking by error does not flag them."""
+    clean = run.model.calibration_by("novelty")
+    if judged.facts is None or judged.decision is None or run.job.score.by == "novelty" or not len(clean):
+        return ()
+    found, errors = judged.facts.strange, run.model.errors(judged.facts.strange.values)
+    blind = (found.scores > clean[-1]) & ~judged.decision.cut.flags(errors, found.rows)
+    known = explained(run, found.rows[blind], found.values[blind])
+    return tuple(
+        Strange(str(name), str(file), int(row), float(novelty), float(error), known[int(row)])
+        for name, file, row, novelty, error in zip(
+            *(each[blind] for each in (found.ids, found.files, found.rows, found.scores, errors)), strict=True
+        )
+    )
+
+
+def drift_of(run: NightRun, judged: Judged) -> Mapping[str, Any]:
+    """The figures of the comparison with clean rows and, on alarm, the features that moved; empty where too few rows tell."""
+    if judged.drift is None or judged.facts is None:
+        return {}
+    moved = judged.facts.features.moved() if judged.drift.alarm else []
+    features = [{"name": feature_name(run.model, index), "mean": mean, "deviation": deviation} for index, mean, deviation in moved]
+    return {**asdict(judged.drift), "alarm": judged.drift.alarm, "features": features}
 
 
 def checks_of(run: NightRun, source: Source | None) -> dict[str, str]:
@@ -171,6 +211,7 @@ def empty_pick() -> pa.Table:
         "row": pa.int64(),
         "file": pa.string(),
         "error": pa.float64(),
+        "novelty": pa.float64(),
         "p_value": pa.float64(),
         "flagged": pa.bool_(),
     }

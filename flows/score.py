@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aemodel.contamination import warning
+from aemodel.drift import find_drift
 from aemodel.model import Autoencoder
 from aemodel.ranking import Tally
-from aemodel.rules import Decision, decide, parse_rule
+from aemodel.rules import Decision, decide, parse_rule, withheld
 from aemodel.verdict import judge_night
 from flows.candidates import Candidates
 from flows.encode import model_in_force
@@ -29,6 +32,7 @@ from flows.night_report import Judged, build_night
 from flows.places import open_rows, parse_date
 from flows.run_facts import RunFacts
 from flows.score_shard import ShardNote, ShardScorer, facts_path
+from flows.shard_facts import ShardFacts
 from flows.workspace import near, open_workspace
 from storage.errors import NoDataError, SourceError
 from storage.locks import lock
@@ -159,7 +163,7 @@ class NightRun:
             return result_of(self.place, newest, written=False)
         if newest:
             raise NoDataError(f"{why}; revision {newest} of {self.place.date} was scored before and stays as it is")
-        judged = Judged(verdict="NO DATA", decision=None, tally=None, best=None, notes=(), failed=(), shards=0, digest="", why=why)
+        judged = Judged(verdict="NO DATA", decision=None, facts=None, drift=None, notes=(), failed=(), shards=0, digest="", why=why)
         build_night(self, judged, None, None, fingerprint="")
         revision = publish_night(self.place, self.work / "night")
         assert revision is not None
@@ -179,9 +183,8 @@ class NightRun:
     def _score_shards(
         self, source: Source, shards: Sequence[Shard], parts: Path, run_all: RunAll
     ) -> tuple[list[ShardNote], list[tuple[str, str]]]:
-        scorer = ShardScorer(
-            self.model, source, parts, self.keep, parse_rule(self.job.score.rule).threshold, rows_per_chunk(source, self.job.memory_bytes)
-        )
+        rule, chunk = parse_rule(self.job.score.rule), rows_per_chunk(source, self.job.memory_bytes)
+        scorer = ShardScorer(self.model, source, parts, self.job.score.by, self.keep, rule, chunk)
         notes: list[ShardNote] = []
         failed: list[tuple[str, str]] = []
         for outcome in run_all(scorer.score_group, group_shards(source, shards)):
@@ -211,34 +214,48 @@ class NightRun:
         self, source: Source, shards: Sequence[Shard], notes: Sequence[ShardNote], failed: Sequence[tuple[str, str]], parts: Path
     ) -> Judged:
         """One decision over all finished shards; summaries merge exactly, so neither shards nor their order matter."""
-        calibration = self.model.calibration
-        tally, best = Tally.of(calibration, np.empty(0)), None
+        facts: ShardFacts | None = None
         for note in notes:
-            found, counts = Candidates.load(facts_path(parts, note.index), self.keep)
-            tally, best = tally.merge(counts), best.merge(found) if best else found
-        decision = self._decide(tally, best)
+            found = ShardFacts.load(facts_path(parts, note.index), self.keep)
+            facts = facts.merge(found) if facts else found
+        tally = facts.tally if facts else Tally.of(self.calibration, np.empty(0))
+        drift = find_drift(self.calibration, tally)
+        drifted = bool(drift and drift.alarm)
+        decision = self._decide(tally, facts)
+        if drift and drifted:
+            decision = withheld(decision, drift.words())
         verdict, others = judge_night(
-            decision, rows=tally.rows, alert_budget=self.job.score.alert_budget, shards_done=len(notes), shards_total=len(shards)
+            decision,
+            rows=tally.rows,
+            alert_budget=self.job.score.alert_budget,
+            shards_done=len(notes),
+            shards_total=len(shards),
+            drifted=drifted,
         )
-        digest = combine_digests([note.digest for note in notes])
         return Judged(
             verdict=verdict,
             decision=decision,
-            tally=tally,
-            best=best,
+            facts=facts,
+            drift=drift,
             notes=(*others, *self._remarks(source)),
             failed=tuple(failed),
             shards=len(shards),
-            digest=digest,
+            digest=combine_digests([note.digest for note in notes]),
             why="",
         )
 
-    def _decide(self, tally: Tally, best: Candidates | None) -> Decision:
-        ranking = best.ranking if best else Candidates.none(self.keep).ranking
-        return decide(parse_rule(self.job.score.rule), self.model.calibration, tally, ranking, top_n=self.job.score.top_n)
+    @property
+    def calibration(self) -> NDArray[np.float64]:
+        """The calibration rows' scores, of the kind that rows are ranked by, ascending."""
+        return self.model.calibration_by(self.job.score.by)
+
+    def _decide(self, tally: Tally, facts: ShardFacts | None) -> Decision:
+        ranking = facts.best.ranking if facts else Candidates.none(self.keep).ranking
+        return decide(parse_rule(self.job.score.rule), self.calibration, tally, ranking, top_n=self.job.score.top_n)
 
     def _remarks(self, source: Source) -> tuple[str, ...]:
-        return (f"{len(source.ignored)} extra columns ignored",) if self.model.layout.columns and source.ignored else ()
+        extra = f"{len(source.ignored)} extra columns ignored" if self.model.layout.columns and source.ignored else ""
+        return tuple(remark for remark in (extra, warning(self.calibration)) if remark)
 
 
 def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult:

@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from aemodel.calibration import p_values
 from aemodel.model import Autoencoder
-from aemodel.ranking import Tally
-from flows.candidates import Candidates
+from aemodel.rules import Rule
 from flows.grouping import read_shards
+from flows.shard_facts import ShardFacts
 from storage.atomic import sha256_file, write_beside, write_json
 from storage.scores import ScoreWriter, part_name
 from storage.sources import Chunk, RowsDigest, Shard, Source
@@ -33,13 +34,14 @@ class ShardNote:
 
 @dataclass(frozen=True)
 class ShardScorer:
-    """Scores runs of shards into the work folder. keep: rows kept in detail; threshold: the fixed one of the rule, or infinity."""
+    """Scores runs of shards into the work folder. by: the score, 'error' or 'novelty'; keep: rows kept in detail; rule: of the night."""
 
     model: Autoencoder
     source: Source
     work: Path
+    by: str
     keep: int
-    threshold: float
+    rule: Rule
     max_rows: int
 
     def score_group(self, shards: Sequence[Shard]) -> list[ShardNote]:
@@ -52,22 +54,23 @@ class ShardScorer:
 
     def score_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> ShardNote:
         """Score one shard: write its scores and facts, and only then note it as done."""
-        calibration = self.model.calibration
-        digest, tally, best = RowsDigest(), Tally.of(calibration, np.empty(0)), None
-        part, facts = self.work / part_name(shard.index), facts_path(self.work, shard.index)
+        calibration = self.model.calibration_by(self.by)
+        settings: dict[str, Any] = {"calibration": calibration, "threshold": self.rule.threshold(calibration), "keep": self.keep}
+        digest, facts = RowsDigest(), None
+        part, facts_file = self.work / part_name(shard.index), facts_path(self.work, shard.index)
         with write_beside(part) as beside, ScoreWriter(beside, text_ids=self.text_ids) as writer:
             for chunk in chunks:
-                errors = self.model.errors(chunk.rows)
+                errors, novelties = self.model.scores(chunk.rows)
+                scores = novelties if self.by == "novelty" else errors
                 rows = np.arange(chunk.start, chunk.start + len(errors))
-                writer.append(rows, chunk.ids, chunk.file, errors, p_values(calibration, errors) if len(calibration) else None)
+                writer.append(rows, chunk.ids, chunk.file, errors, novelties, p_values(calibration, scores) if len(calibration) else None)
                 digest.update(chunk.rows, chunk.ids)
-                tally = tally.merge(Tally.of(calibration, errors, threshold=self.threshold))
-                found = Candidates.of_chunk(self.keep, chunk, errors)
-                best = best.merge(found) if best else found
-        assert best is not None, "a planned shard holds at least one row"
-        with write_beside(facts) as beside:
-            best.save(beside, tally)
-        note = ShardNote(shard.index, shard.start, shard.stop, digest.hexdigest(), sha256_file(part), sha256_file(facts))
+                found = ShardFacts.of_chunk(self.model, chunk, scores, novelties, **settings)
+                facts = facts.merge(found) if facts else found
+        assert facts is not None, "a planned shard holds at least one row"
+        with write_beside(facts_file) as beside:
+            facts.save(beside)
+        note = ShardNote(shard.index, shard.start, shard.stop, digest.hexdigest(), sha256_file(part), sha256_file(facts_file))
         write_json(note_path(self.work, shard.index), asdict(note))
         return note
 

@@ -25,19 +25,48 @@ from storage.pages.pictures import is_picture, picture_strip
 
 FORMAT_VERSION = 1
 MOST_SHOWN = 200
-COLUMNS = ("rank", "id", "file", "row", "score", "error", "p_value", "flagged", "cause")
+COLUMNS = ("rank", "id", "file", "row", "score", "error", "novelty", "p_value", "flagged", "cause", "p_range", "p_latent", "p_residual")
+SIDES = ("range", "latent", "residual")
 FORMULA = r"^[=+\-@\t\r]"  # how a cell begins that a spreadsheet would run
 PLAIN_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why one row stands out: its cause in words, the heaviest features, and the row as it is and as the network gives it back."""
+    """Why one row stands out: its cause in words, the heaviest features, the row as it is and as the network gives it back.
+
+    sides: p-values by range, latent and residual; empty without calibration rows.
+    """
 
     cause: str
     features: Sequence[Mapping[str, Any]]
     actual: NDArray[Any]
     expected: NDArray[Any]
+    sides: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Strange:
+    """A row that the ranking by error passes over, though it lies farther from all clean rows than any calibration row."""
+
+    id: str
+    file: str
+    row: int
+    novelty: float
+    error: float
+    evidence: Evidence
+
+    def facts(self) -> dict[str, Any]:
+        """For summary.json."""
+        plain = {name: getattr(self, name) for name in ("id", "file", "row", "novelty", "error")}
+        return {**plain, **{f"p_{side}": value for side, value in self.evidence.sides.items()}}
+
+    @property
+    def words(self) -> str:
+        """Which side speaks against it most."""
+        says = {"range": "outside the clean range", "latent": "its latents are unlike any clean row's", "residual": "badly rebuilt"}
+        least = min(self.evidence.sides, key=lambda side: self.evidence.sides[side], default="")
+        return says.get(least, "far from all clean rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +86,7 @@ class Night:
     promise: str
     promises: bool
     cut_score: float | None
+    score_name: str = "error"
     calibration_rows: int
     model_id: str
     input_digest: str
@@ -69,6 +99,8 @@ class Night:
     counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     calibration_counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
+    strange: Sequence[Strange] = ()
+    drift: Mapping[str, Any] = field(default_factory=dict)
     shown: int = 100
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
@@ -101,17 +133,19 @@ def write_report(folder: Path, night: Night, picked: Any) -> None:
 def outlier_table(night: Night, picked: Any) -> Any:
     """The columns of outliers.*: rank, what the scores say, and the cause."""
     n = picked.num_rows
-    causes = [night.evidence[row].cause if row in night.evidence else "" for row in picked.column("row").to_pylist()]
+    known = [night.evidence.get(row) for row in picked.column("row").to_pylist()]
     columns = {
         "rank": pa.array(np.arange(1, n + 1)),
         "id": picked.column("id").cast(pa.string()),
         "file": picked.column("file").cast(pa.string()),
         "row": picked.column("row").cast(pa.int64()),
-        "score": picked.column("error"),
+        "score": picked.column(night.score_name),
         "error": picked.column("error"),
+        "novelty": picked.column("novelty"),
         "p_value": picked.column("p_value"),
         "flagged": picked.column("flagged").cast(pa.bool_()),
-        "cause": pa.array(causes, pa.string()),
+        "cause": pa.array([each.cause if each else "" for each in known], pa.string()),
+        **{f"p_{side}": pa.array([each.sides.get(side) if each else None for each in known], pa.float64()) for side in SIDES},
     }
     return pa.table({name: columns[name] for name in COLUMNS})
 
@@ -153,6 +187,9 @@ def night_summary(night: Night, table: Any) -> dict[str, Any]:
         "failed_shards": [{"shard": shard, "why": why} for shard, why in night.failed],
         "checks": dict(night.checks),
         "histogram": {"edges": night.edges.tolist(), "tonight": night.counts.tolist(), "calibration": night.calibration_counts.tolist()},
+        "score": night.score_name,
+        "drift": dict(night.drift) or None,
+        "strange": [each.facts() for each in night.strange],
         "flagged_ids": ids,
         "changes": asdict(night.changes) if night.changes else None,
     }

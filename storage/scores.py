@@ -20,7 +20,7 @@ from storage.errors import DamagedError
 BATCH_ROWS = 65_536
 GROUP_ROWS = 65_536
 READ_BYTES = 1 << 16  # a column is read piece by piece, not whole row groups ahead
-COLUMNS = ("id", "row", "file", "error", "p_value")
+COLUMNS = ("id", "row", "file", "error", "novelty", "p_value")
 
 
 def part_name(index: int) -> str:
@@ -38,6 +38,7 @@ class ScoreWriter:
             ("row", pa.int64()),
             ("file", pa.dictionary(pa.int32(), pa.string())),
             ("error", pa.float64()),
+            ("novelty", pa.float64()),
             ("p_value", pa.float64()),
         ]
         self._schema = pa.schema(fields)
@@ -47,7 +48,12 @@ class ScoreWriter:
             self._schema,
             compression="zstd",
             use_dictionary=["file"],
-            column_encoding={"row": "DELTA_BINARY_PACKED", "error": "BYTE_STREAM_SPLIT", "p_value": "PLAIN"},
+            column_encoding={
+                "row": "DELTA_BINARY_PACKED",
+                "error": "BYTE_STREAM_SPLIT",
+                "novelty": "BYTE_STREAM_SPLIT",
+                "p_value": "PLAIN",
+            },
             write_page_checksum=True,
         )
 
@@ -72,6 +78,7 @@ class ScoreWriter:
         ids: NDArray[Any] | None,
         file: str,
         errors: NDArray[np.float64],
+        novelties: NDArray[np.float64],
         p_values: NDArray[np.float64] | None,
     ) -> None:
         """Add consecutive rows (n,) of one file; without ids the row number is the id, without calibration there are no p-values."""
@@ -82,6 +89,7 @@ class ScoreWriter:
             pa.array(rows),
             files,
             pa.array(errors),
+            pa.array(novelties),
             known,
         ]
         self._write(pa.concat_tables([self._held, pa.Table.from_arrays(arrays, schema=self._schema)]), all_of_it=False)
@@ -97,17 +105,20 @@ def iter_scores(folder: Path) -> Iterator[Any]:
             raise DamagedError(f"{path}: cannot be read ({error}); score the date again with --force") from error
 
 
-def pick_scores(folder: Path, score: float, row: int, shown: NDArray[np.int64]) -> Any:
-    """A table of the rows above the cut (score, row) and of those whose row number is in `shown`, best first, with column `flagged`."""
-    kept = [_pick(batch, score, row, pa.array(shown)) for batch in iter_scores(folder)]
+def pick_scores(folder: Path, by: str, score: float, row: int, shown: NDArray[np.int64]) -> Any:
+    """A table of the rows above the cut (score, row) and of those whose row number is in `shown`, best first, with column `flagged`.
+
+    by: the column that is the score, 'error' or 'novelty'.
+    """
+    kept = [_pick(batch, by, score, row, pa.array(shown)) for batch in iter_scores(folder)]
     if not kept:
         return pa.table({name: pa.array([], pa.float64()) for name in (*COLUMNS, "flagged")})
     table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks()
-    return table.sort_by([("error", "descending"), ("row", "ascending")])
+    return table.sort_by([(by, "descending"), ("row", "ascending")])
 
 
-def _pick(batch: Any, score: float, row: int, shown: Any) -> Any:
-    error, number = batch.column("error"), batch.column("row")
-    flagged = pc.or_(pc.greater(error, score), pc.and_(pc.equal(error, score), pc.less_equal(number, row)))
+def _pick(batch: Any, by: str, score: float, row: int, shown: Any) -> Any:
+    found, number = batch.column(by), batch.column("row")
+    flagged = pc.or_(pc.greater(found, score), pc.and_(pc.equal(found, score), pc.less_equal(number, row)))
     marked = batch.append_column("flagged", flagged)
     return marked.filter(pc.or_(flagged, pc.is_in(number, value_set=shown)))

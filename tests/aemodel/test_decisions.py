@@ -23,7 +23,7 @@ def decide_on(text, calibration, scores, *, top_n=5):
     rows = np.arange(len(scores))
     calibration = np.sort(calibration)
     rule = parse_rule(text)
-    tally = Tally.of(calibration, scores, threshold=rule.threshold)
+    tally = Tally.of(calibration, scores, threshold=rule.threshold(calibration))
     return decide(rule, calibration, tally, Ranking.of(100, scores, rows), top_n=top_n)
 
 

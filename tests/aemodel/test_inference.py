@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from aemodel.bundle import MEASURED
 from aemodel.inference import batch_rows
 from aemodel.model import Autoencoder, Layout, Measured
 from aemodel.network import DenseAutoencoder
@@ -24,16 +25,14 @@ def threads(request):
 
 def untrained(d: int, **settings) -> Autoencoder:
     model = ModelSettings(loss="mse", scaling="none", **settings)
-    network = DenseAutoencoder(d, model, torch.Generator().manual_seed(0)).eval()
+    networks = tuple(DenseAutoencoder(d, model, torch.Generator().manual_seed(seed)).eval() for seed in range(model.members))
     scaler = Scaler(np.zeros(d), np.ones(d), np.zeros(d, np.float32))
     none = np.empty(0)
     reference = Reference(
         rows=np.random.default_rng(1).random((40, d), np.float32), span=np.ones(d), floor=np.full(2, 1e-9), typical=np.zeros(2)
     )
-    measured = Measured(
-        calibration=none, novelty_calibration=none, residual_scale=none, latent_low=none, latent_high=none, reference=reference
-    )
-    return Autoencoder((network,), model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
+    measured = Measured(**dict.fromkeys(MEASURED, none), reference=reference)
+    return Autoencoder(networks, model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
 
 
 @pytest.mark.parametrize(("d", "hidden", "latent"), [(1, (), 1), (49, (), 8), (33, (17, 5), 3), (784, (65,), 8)])
@@ -44,9 +43,17 @@ def test_the_same_row_has_the_same_bits_at_every_place(threads, d, hidden, laten
     latents, errors = model.encode_and_errors(rows)
     assert (latents.view(np.uint32) == latents[:1].view(np.uint32)).all()
     assert (errors == errors[0]).all()
-    assert (model.scores(rows)[1] == model.scores(rows[:1])[1]).all()
     rebuilt = model.decoder.decode_exactly(latents)
     assert (rebuilt == rebuilt[:1]).all()
+
+
+@pytest.mark.parametrize(("d", "hidden", "latent"), [(33, (17, 5), 3), (784, (65,), 8)])
+def test_the_same_row_has_the_same_novelty_at_every_place(threads, d, hidden, latent):
+    model = untrained(d, hidden=hidden, latent=latent, prototypes=70, output="identity", members=2)
+    rows = np.repeat(np.random.default_rng(d).random((1, d), np.float32), model.size + 3, axis=0)
+    errors, novelties = model.scores(rows)
+    assert (errors == model.errors(rows[:7])[0]).all()
+    assert (novelties == model.scores(rows[:1])[1]).all()
 
 
 def test_a_gap_in_one_row_leaves_the_others_as_they_were():

@@ -109,7 +109,7 @@ def test_a_night_is_judged_and_reported(bench):
     assert all(outlier["flagged"] and outlier["cause"] for outlier in outliers[:4])
     assert sum(outlier["flagged"] for outlier in outliers) == summary["flagged"] == result.facts["flagged"]
     assert [outlier["rank"] for outlier in outliers] == list(range(1, len(outliers) + 1))
-    assert list(outliers[0]) == ["rank", "id", "file", "row", "score", "error", "p_value", "flagged", "cause"]
+    assert list(outliers[0]) == ["rank", "id", "file", "row", "score", "error", "novelty", "p_value", "flagged", "cause", *SIDES]
     assert bench.run("verify", folder).facts["ok"]
     assert bench.run("verify", bench.workspace / f"scores/small/date={DAY}").facts["ok"]
     assert DAY in (bench.workspace / "reports/small/index.html").read_text()
@@ -120,7 +120,7 @@ def test_scores_hold_every_row_once_with_its_p_value(bench):
     bench.score("--set", "data.shard_bytes=1 MB")
     table = pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
 
-    assert table.column_names == ["id", "row", "file", "error", "p_value"]
+    assert table.column_names == ["id", "row", "file", "error", "novelty", "p_value"]
     assert table.column("row").to_pylist() == list(range(900))
     assert 0 < min(table.column("p_value").to_pylist()) <= max(table.column("p_value").to_pylist()) <= 1
 

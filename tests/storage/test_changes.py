@@ -21,7 +21,7 @@ def scores(folder: Path, errors: dict[int, float] | np.ndarray, *, ids: list[str
     for index, here in enumerate(np.array_split(np.arange(len(rows)), parts)):
         with ScoreWriter(folder / part_name(index), text_ids=ids is not None) as writer:
             given = None if ids is None else np.array(ids, object)[here]
-            writer.append(rows[here], given, "a", values[here], values[here])
+            writer.append(rows[here], given, "a", values[here], values[here], values[here])
     return folder
 
 

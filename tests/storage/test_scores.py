@@ -24,7 +24,9 @@ def write_part(path: Path, errors: np.ndarray, *, chunk: int, files=None, ids=No
             for first in range(start, start + n, chunk):
                 here = slice(first, min(first + chunk, start + n))
                 given = None if ids is None else ids[here]
-                writer.append(np.arange(here.start, here.stop), given, name, errors[here], np.full(here.stop - here.start, 0.5))
+                writer.append(
+                    np.arange(here.start, here.stop), given, name, errors[here], 2 * errors[here], np.full(here.stop - here.start, 0.5)
+                )
             start += n
     return path
 
@@ -58,7 +60,7 @@ def test_rows_without_an_id_have_their_number_and_text_ids_stay_text(tmp_path, r
 
 def test_without_calibration_there_are_no_p_values(tmp_path):
     with ScoreWriter(tmp_path / part_name(0), text_ids=False) as writer:
-        writer.append(np.arange(2), None, "a.npy", np.ones(2), None)
+        writer.append(np.arange(2), None, "a.npy", np.ones(2), np.ones(2), None)
     assert pq.read_table(tmp_path / part_name(0)).column("p_value").to_pylist() == [None, None]
 
 
@@ -72,19 +74,19 @@ def test_other_programs_read_the_parts_as_one_table(tmp_path, random):
 
 def test_the_cut_takes_ties_up_to_its_row_and_ranks_them_by_row(tmp_path):
     write_part(tmp_path / part_name(0), np.array([1.0, 3.0, 2.0, 2.0, 2.0, 0.5]), chunk=4)
-    picked = pick_scores(tmp_path, 2.0, 3, np.array([], np.int64))
+    picked = pick_scores(tmp_path, "error", 2.0, 3, np.array([], np.int64))
     assert picked.column("row").to_pylist() == [1, 2, 3]
 
 
 def test_rows_that_are_shown_but_not_flagged_follow_the_flagged_ones(tmp_path):
     write_part(tmp_path / part_name(0), np.array([1.0, 3.0, 2.0]), chunk=4)
-    picked = pick_scores(tmp_path, 2.5, -1, np.array([1, 2]))
+    picked = pick_scores(tmp_path, "error", 2.5, -1, np.array([1, 2]))
     assert picked.select(["row", "flagged"]).to_pylist() == [{"row": 1, "flagged": True}, {"row": 2, "flagged": False}]
 
 
 def test_an_infinite_cut_flags_nothing(tmp_path, random):
     write_part(tmp_path / part_name(0), random.random(9), chunk=4)
-    assert pick_scores(tmp_path, np.inf, -1, np.array([], np.int64)).num_rows == 0
+    assert pick_scores(tmp_path, "error", np.inf, -1, np.array([], np.int64)).num_rows == 0
 
 
 def test_a_part_that_is_cut_short_is_named(tmp_path, random):

@@ -1,0 +1,79 @@
+"""What a scored shard tells of its rows: small facts whose merge is exact, whatever the shards or their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.drift import FeatureTally
+from aemodel.model import Autoencoder
+from aemodel.ranking import Tally
+from flows.candidates import Candidates
+from storage.sources import Chunk
+
+MOST_STRANGE = 50  # rows kept for their novelty where rows are ranked by their error
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """Counts against the calibration scores, the highest rows, the most novel ones, and how the features lie."""
+
+    tally: Tally
+    best: Candidates
+    strange: Candidates
+    features: FeatureTally
+
+    @classmethod
+    def of_chunk(
+        cls,
+        model: Autoencoder,
+        chunk: Chunk,
+        scores: NDArray[np.float64],
+        novelties: NDArray[np.float64],
+        *,
+        calibration: NDArray[np.float64],
+        threshold: float,
+        keep: int,
+    ) -> ShardFacts:
+        """Of one chunk with its scores and novelties (n,); `calibration` ascending, of the same kind as `scores`."""
+        return cls(
+            Tally.of(calibration, scores, threshold=threshold),
+            Candidates.of_chunk(keep, chunk, scores),
+            Candidates.of_chunk(MOST_STRANGE, chunk, novelties),
+            FeatureTally.of(model.scale(chunk.rows), model.measured.feature_mean, model.measured.feature_deviation),
+        )
+
+    def merge(self, other: ShardFacts) -> ShardFacts:
+        """Of both."""
+        return ShardFacts(
+            self.tally.merge(other.tally),
+            self.best.merge(other.best),
+            self.strange.merge(other.strange),
+            self.features.merge(other.features),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write to an .npz file; nothing in it is pickled."""
+        counts = {
+            "by_rank": self.tally.by_rank,
+            "picture": self.tally.picture,
+            "above": np.array(self.tally.above),
+            "n": np.array(self.tally.rows),
+        }
+        features = {f"features.{name}": value for name, value in vars(self.features).items()}
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **counts, **self.best.arrays("best"), **self.strange.arrays("strange"), **features)
+
+    @classmethod
+    def load(cls, path: Path, keep: int) -> ShardFacts:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(
+                Tally(file["by_rank"], file["picture"], int(file["above"]), int(file["n"])),
+                Candidates.of_arrays(keep, "best", file),
+                Candidates.of_arrays(MOST_STRANGE, "strange", file),
+                FeatureTally(*(file[f"features.{name}"] for name in ("count", "total", "squares"))),
+            )
