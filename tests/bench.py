@@ -37,7 +37,6 @@ top_n = 5
 alert_budget = 200
 """
 DAY = "2026-11-22"
-SIDES = ("p_range", "p_latent", "p_residual")
 
 
 def rows_of(n: int, seed: int, d: int = 8) -> np.ndarray:

@@ -109,7 +109,21 @@ def test_a_night_is_judged_and_reported(bench):
     assert all(outlier["flagged"] and outlier["cause"] for outlier in outliers[:4])
     assert sum(outlier["flagged"] for outlier in outliers) == summary["flagged"] == result.facts["flagged"]
     assert [outlier["rank"] for outlier in outliers] == list(range(1, len(outliers) + 1))
-    assert list(outliers[0]) == ["rank", "id", "file", "row", "score", "error", "novelty", "p_value", "flagged", "cause", *SIDES]
+    assert list(outliers[0]) == [
+        "rank",
+        "id",
+        "file",
+        "row",
+        "score",
+        "error",
+        "novelty",
+        "p_value",
+        "flagged",
+        "cause",
+        "p_range",
+        "p_latent",
+        "p_residual",
+    ]
     assert bench.run("verify", folder).facts["ok"]
     assert bench.run("verify", bench.workspace / f"scores/small/date={DAY}").facts["ok"]
     assert DAY in (bench.workspace / "reports/small/index.html").read_text()
