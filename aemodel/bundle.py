@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
+from aemodel.build import build_network, decoder_facts, decoder_of_facts
 from aemodel.errors import BundleError, SettingsError
 from aemodel.model import Autoencoder, Decoder, Layout, Measured
-from aemodel.network import DenseAutoencoder, build_decoder, decoder_activation, decoder_widths
 from aemodel.novelty import Reference
 from aemodel.scaling import Scaler
 from aemodel.settings import ModelSettings, TrainSettings
@@ -65,23 +65,22 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
         measured = Measured(**{name: arrays.pop(name) for name in MEASURED}, reference=reference)
         scaler = _scaler(arrays)
         _require_shapes(layout, settings, scaler, measured)
+        members = tuple(build_network(layout.row_shape, settings, torch.Generator().manual_seed(0)) for _ in range(settings.members))
     except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise BundleError(f"model.json or model.safetensors: not a whole model ({error}); restore the bundle or train again") from error
     facts.pop("format_version")
-    members = tuple(DenseAutoencoder(layout.n_features, settings, torch.Generator().manual_seed(0)) for _ in range(settings.members))
     _load(nn.ModuleList(members), arrays, "member.", "model.safetensors")
     return Autoencoder(tuple(each.to(device).eval() for each in members), settings, layout, scaler, measured, train, facts, device)
 
 
 def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     """What `decode` needs and no more: {"decoder.safetensors": …, "decoder.json": …}."""
-    linear = [(name, layer) for name, layer in model.members[0].get_submodule("decoder").named_children() if hasattr(layer, "bias")]
-    weights = {f"{name}.{part}": _array(getattr(layer, part)) for name, layer in linear for part in ("weight", "bias")}
+    layers = [(name, layer) for name, layer in model.members[0].get_submodule("decoder").named_modules() if hasattr(layer, "bias")]
+    weights = {f"{name}.{part}": _array(getattr(layer, part)) for name, layer in layers for part in ("weight", "bias")}
     scaler = {f"scaler.{name}": _shortest(getattr(model.scaler, name)) for name in ("center", "scale")}
     facts = {
         "format_version": FORMAT_VERSION,
-        "widths": decoder_widths(model.layout.n_features, model.settings),
-        "activation": decoder_activation(model.settings),
+        **decoder_facts(model.layout.row_shape, model.settings),
         "output": model.settings.output,
         "layout": dataclasses.asdict(model.layout),
     }
@@ -95,9 +94,9 @@ def decoder_from_files(files: Files, *, device: str = "cpu") -> Decoder:
     try:
         layout = _layout(facts["layout"])
         center, scale = (np.broadcast_to(arrays.pop(f"scaler.{name}"), layout.n_features) for name in ("center", "scale"))
-        network = build_decoder(facts["widths"], facts["activation"])
+        network = decoder_of_facts(facts, layout.row_shape)
         output = facts["output"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise BundleError(
             f"decoder.json or decoder.safetensors: not a whole decoder ({error}); restore the store or encode again"
         ) from error

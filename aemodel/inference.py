@@ -12,11 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aemodel.conv import Convolutions
 from aemodel.network import Transposed
 
 BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of float32
 MOST_VALUES = 8 * BATCH_VALUES
 MOST_ROWS = 4_096
+GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
+GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # each a divisor of STEP_ROWS
 STEP_ROWS = 64
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 _VECTORS = 32  # values that its vectorised loops take at once; what is left over at the end of a thread's part may round differently
@@ -40,8 +43,19 @@ def _splits_evenly(values: int, threads: int) -> bool:
     return values % (_VECTORS * min(threads, -(-values // _GRAIN))) == 0
 
 
+def layer_widths(layers: nn.Module) -> list[int]:
+    """Values a row before and after each layer that changes their number."""
+    widths: list[int] = []
+    for layer in layers.children():
+        if isinstance(layer, Convolutions):
+            widths += layer.widths
+        elif isinstance(layer, nn.Linear | Transposed):
+            widths += reversed(layer.weight.shape)
+    return widths
+
+
 def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
-    """What a stack of linear layers and activations makes of inputs (n, in): (n, out).
+    """What a stack of linear layers, convolutions and activations makes of inputs (n, in): (n, out).
 
     Rows stand as columns of the matrix products. With rows as rows, a BLAS may add up a product in another order from one row to
     the next where both widths are small, so that a row's last bit would depend on its place in the batch.
@@ -50,9 +64,29 @@ def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
     for layer in layers.children():
         if isinstance(layer, nn.Linear | Transposed):
             columns = torch.addmm(layer.bias[:, None], layer.weight, columns)
+        elif isinstance(layer, Convolutions):
+            columns = _convolve(layer, columns.t().contiguous()).t()
         else:
             columns = columns.softmax(dim=0) if isinstance(layer, nn.Softmax) else layer(columns)
     return columns.t().contiguous()
+
+
+def _convolve(layers: Convolutions, rows: Tensor) -> Tensor:
+    """Convolutions over rows (n, in), on a CPU in groups of a fixed number of them, which stay in its caches and bound the memory."""
+    if rows.device.type != "cpu":
+        return torch.as_tensor(layers(rows))
+    size = _group_rows(tuple(layers.widths), torch.get_num_threads())
+    return torch.cat([layers(group) for group in torch.split(rows, size)])
+
+
+@lru_cache
+def _group_rows(widths: tuple[int, ...], threads: int) -> int:
+    """The most rows that GROUP_VALUES allow and that split evenly; a row that is its own group has the same bits in any case.
+
+    Here every thread may get a part, however small: torch's GELU does so where channels stand last.
+    """
+    sizes = [size for size in GROUP_SIZES if size * max(widths) <= GROUP_VALUES]
+    return next((size for size in sizes if all(size * width % (_VECTORS * threads) == 0 for width in widths)), 1)
 
 
 @torch.inference_mode()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.errors import DataError
-from aemodel.inference import batch_rows, map_rows, run_layers
-from aemodel.network import Transposed, finish_output
+from aemodel.inference import batch_rows, layer_widths, map_rows, run_layers
+from aemodel.network import finish_output
 from aemodel.novelty import Novelty, Reference
 from aemodel.scaling import Scaler
 from aemodel.settings import ModelSettings, TrainSettings
@@ -68,8 +68,7 @@ class Decoder:
     @property
     def size(self) -> int:
         """Rows of every batch."""
-        weights = [layer.weight for layer in self.network.children() if isinstance(layer, (nn.Linear, Transposed))]
-        return batch_rows((weights[0].shape[1], *(weight.shape[0] for weight in weights)), self.device)
+        return batch_rows(layer_widths(self.network), self.device)
 
     def decode(self, latents: NDArray[np.floating[Any]]) -> NDArray[Any]:
         """Latents (n, k) to rows (n, *row_shape) in the source's dtype; integers are rounded and clipped."""
@@ -119,7 +118,7 @@ class Autoencoder:
     @property
     def size(self) -> int:
         """Rows of every batch."""
-        return batch_rows((self.layout.n_features, *self.settings.hidden, self.settings.latent), self.device)
+        return batch_rows(layer_widths(self.members[0].get_submodule("decoder")), self.device)
 
     @property
     def decoder(self) -> Decoder:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aemodel.errors import SettingsError
 
+NETWORKS = ("dense", "conv")
 ACTIVATIONS = ("relu", "silu", "gelu", "tanh", "elu")
 OUTPUTS = ("sigmoid", "relu", "identity")
 LOSSES = ("mse", "bce")
@@ -16,7 +17,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """[model]: the autoencoder, or `members` of them. `hidden` are the widths between input and latent, mirrored in the decoder."""
+    """[model]: the autoencoder, or `members` of them. `hidden` are the widths between input and latent, mirrored in the decoder; of conv, the channels."""
 
     network: str = "dense"
     hidden: tuple[int, ...] = ()
@@ -34,7 +35,7 @@ class ModelSettings:
     combine: str = "mean"
 
     def __post_init__(self) -> None:
-        _choice("model.network", self.network, ("dense",))
+        _choice("model.network", self.network, NETWORKS)
         _choice("model.activation", self.activation, ACTIVATIONS)
         _choice("model.output", self.output, OUTPUTS)
         _choice("model.loss", self.loss, LOSSES)
@@ -51,11 +52,13 @@ class ModelSettings:
             raise SettingsError(
                 f"model.loss = 'bce' needs model.output = 'sigmoid'. Got '{self.output}' instead; set the output to 'sigmoid' or the loss to 'mse'."
             )
-        for key, wanted in {"output": "identity", "loss": "mse", "tied": False}.items() if self.prototypes else ():
+        for key, wanted in {"network": "dense", "output": "identity", "loss": "mse", "tied": False}.items() if self.prototypes else ():
             if getattr(self, key) != wanted:
                 raise SettingsError(
                     f"model.prototypes needs model.{key} = {wanted!r}, since a reconstruction is a mean of rows. Got {getattr(self, key)!r} instead."
                 )
+        if self.tied and self.network == "conv":
+            raise SettingsError("model.tied = true needs model.network = 'dense'. Got 'conv' instead; set model.tied to false.")
 
 
 @dataclass(frozen=True, kw_only=True)

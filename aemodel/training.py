@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from aemodel.build import build_network
 from aemodel.ensemble import Ensemble
 from aemodel.errors import DataError
 from aemodel.fit_rows import FitRows, look_at_rows
@@ -43,10 +44,11 @@ def train_autoencoder(
 
     Raises DataError where there are too few rows, SettingsError where the settings do not fit the values.
     """
-    rows = look_at_rows(read_chunks, layout=layout, model=model, train=train, memory_bytes=memory_bytes)
     generator = torch.Generator().manual_seed(train.seed)
-    members = [DenseAutoencoder(layout.n_features, model, generator) for _ in range(model.members)]
+    members = [build_network(layout.row_shape, model, generator) for _ in range(model.members)]
+    rows = look_at_rows(read_chunks, layout=layout, model=model, train=train, memory_bytes=memory_bytes)
     for member in members if model.prototypes else ():
+        assert isinstance(member, DenseAutoencoder), "the settings allow prototypes to no other network"
         start_from_rows(member, rows.tensor(some_fit_rows(rows, MOST_START_ROWS)), generator)
     ensemble = Ensemble([member.to(device) for member in members])
     history, best = fit_ensemble(ensemble, rows, model=model, train=train, device=device, generator=generator, on_epoch=on_epoch)

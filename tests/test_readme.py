@@ -75,7 +75,7 @@ def test_the_job_file_of_the_readme_is_read_and_holds_every_key(tmp_path):
 
     for section in ("model", "train", "encode", "score", "schedule"):
         assert getattr(job, section) == getattr(least, section), "the README shows the defaults"
-        names = {field.name for field in dataclasses.fields(getattr(job, section))} - {"network"}
+        names = {field.name for field in dataclasses.fields(getattr(job, section))}
         assert names <= set(
             re.findall(r"^(\w+) +=|^(\w+) = ", text, flags=re.MULTILINE) and re.findall(r"^(\w+)\s*=", text, flags=re.MULTILINE)
         )

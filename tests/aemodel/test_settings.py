@@ -15,7 +15,7 @@ from aemodel.settings import ModelSettings, TrainSettings
     ("key", "value"),
     [
         ("activation", "swish"),
-        ("network", "conv"),
+        ("network", "transformer"),
         ("latent", 0),
         ("noise", -1.0),
         ("noise", float("nan")),

@@ -177,7 +177,7 @@ def test_settings_that_do_not_fit_the_values_name_the_key(settings, rows, messag
     ("settings", "message"),
     [
         ({"loss": "bce", "output": "identity"}, "model.loss = 'bce' needs model.output = 'sigmoid'"),
-        ({"network": "conv"}, "model.network must be one of dense"),
+        ({"network": "rnn"}, "model.network must be one of dense, conv"),
         ({"latent": 0}, "model.latent must be at least 1"),
         ({"hidden": (8, 0)}, r"model.hidden\[1\] must be at least 1"),
         ({"l1": float("nan")}, "model.l1 must be at least 0"),
