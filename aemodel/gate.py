@@ -98,8 +98,12 @@ def against_champion(trained: Trained, champion: Autoencoder, rows: Sampled) -> 
 
 
 def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
-    """Is its error higher, by more than WORSE_BY of the champion's?"""
-    own, theirs = errors_in_units_of(champion, challenger, rows), errors_in_units_of(champion, champion, rows)
+    """Is its error higher, by more than WORSE_BY of the champion's?
+
+    In the wider of the two models' units, column by column: a column that was nearly constant for one of them would decide alone.
+    """
+    units = np.maximum(challenger.scaler.scale, champion.scaler.scale)
+    own, theirs = (errors_in_units(units, model, rows) for model in (challenger, champion))
     low, high = bootstrap_interval(own - theirs)
     mean = float(theirs.mean())
     figures |= {"error": float(own.mean()), "champion_error": mean, "error_difference_low": low, "error_difference_high": high}
@@ -188,12 +192,12 @@ def observed(rows: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(rows.reshape(len(rows), -1)).all(axis=1))
 
 
-def errors_in_units_of(ruler: Autoencoder, model: Autoencoder, rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Errors (n,) of `model`, measured in the scaled units of `ruler`, so that two models can be compared."""
+def errors_in_units(units: NDArray[np.float64], model: Autoencoder, rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Errors (n,) of `model` in units (d,), each in data units, so that models with different scalers can be compared."""
     errors = np.empty(len(rows))
     for start in range(0, len(rows), model.size):
         piece = rows[start : start + model.size]
-        differences = (model.reconstruct(piece) - piece.astype(np.float64)).reshape(len(piece), -1) / ruler.scaler.scale
+        differences = (model.reconstruct(piece) - piece.astype(np.float64)).reshape(len(piece), -1) / units
         errors[start : start + model.size] = np.nanmean(differences**2, axis=1)
     return errors
 

@@ -1,11 +1,11 @@
-"""What the promotion gate refuses: 40 bad challengers and 20 good ones on nine ADBench tables and MNIST.
+"""What the promotion gate refuses: 40 bad challengers and 20 good ones on seven ADBench tables, ECG5000, MNIST and Fashion-MNIST.
 
-python benchmarks/gate.py [--first-seed 0]       ten minutes
+python benchmarks/gate.py [--first-seed 0]       three minutes
 
-Each source's normal rows are shuffled and halved: the champion is trained on one half, every challenger on the other, with a seed of its
-own. Good: nothing else. Contaminated: 5 % of its clean rows are real anomalies (for MNIST, items of Fashion-MNIST), or as many as there
-are. Undertrained: 1 epoch. Dead: half of its latents are dead from the start. Shifted: a fifth of its columns moved by one standard
-deviation, or all values times 1.2, turn about.
+Each source's normal rows (8,000 at most) are shuffled and halved: the champion is trained on one half, every challenger on the other, with
+a seed of its own. Good: nothing else. Contaminated: anomalies of the source among its clean rows, one to ten of them, or as many as there
+are (digits and fashion items serve each other). Undertrained: 1 epoch of 30. Dead: half of its latents from the start. Shifted: a fifth of
+its columns moved by one standard deviation, or all values times 1.2, turn about.
 """
 
 from __future__ import annotations
