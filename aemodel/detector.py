@@ -18,7 +18,7 @@ from aemodel.errors import SettingsError
 from aemodel.model import Autoencoder, Layout
 from aemodel.ranking import Ranking, Tally
 from aemodel.rules import Decision, decide, parse_rule
-from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.splits import row_hashes, sides_of
 from aemodel.training import train_autoencoder
 
@@ -29,12 +29,12 @@ KEPT = ("by", "rule")  # what a bundle says of the scores beside the model's own
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """Rows that an autoencoder fitted to clean rows cannot reconstruct are outliers. Signs are scikit-learn's: low is anomalous.
+    """Rows that an autoencoder fitted to clean rows cannot reconstruct are outliers; with `by="novelty"`, rows that lie far from clean ones.
 
-    The parameters are the keys of [model], [train] and [score] in a job file; `latent=None` takes half as many latents as features, at
-    most 32. `random_state` is the seed. The share `calibration` of the clean rows only serves the threshold: with `rule="quantile 0.95"`
-    at most 5 % of fresh clean rows are called outliers on average, however few rows there are; where they are too few to promise that,
-    none is, and `fit` warns.
+    Signs are scikit-learn's: low is anomalous. The parameters are the keys of [model], [train] and [score] in a job file; `latent=None`
+    takes half as many latents as features, at most 32; `random_state` is the seed. The share `calibration` of the clean rows only serves
+    the threshold: with `rule="quantile 0.95"` at most 5 % of fresh clean rows are called outliers on average, however few rows there are;
+    where they are too few to promise that, none is, and `fit` warns.
 
     After `fit`: `model_`, the Autoencoder; `offset_`, the `score_samples` below which a row is an outlier; `promise_`, what the rule
     promises in words; `n_features_in_` and, for a table with names, `feature_names_in_`.
@@ -54,6 +54,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         *,
         hidden: tuple[int, ...] = (64,),
         latent: int | None = None,
+        prototypes: int = 0,
         activation: str = "silu",
         output: str = "identity",
         loss: str = "mse",
@@ -62,12 +63,15 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         l1: float = 0.0,
         l2: float = 0.0,
         tied: bool = False,
+        members: int = 1,
+        combine: str = "mean",
         epochs: int = 100,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         patience: int = 0,
         calibration: float = 0.2,
         validation: float = 0.1,
+        trim: float = 0.0,
         by: str = "error",
         rule: str = "quantile 0.95",
         device: str = "cpu",
@@ -75,6 +79,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     ) -> None:
         self.hidden = hidden
         self.latent = latent
+        self.prototypes = prototypes
         self.activation = activation
         self.output = output
         self.loss = loss
@@ -83,12 +88,15 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self.l1 = l1
         self.l2 = l2
         self.tied = tied
+        self.members = members
+        self.combine = combine
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.patience = patience
         self.calibration = calibration
         self.validation = validation
+        self.trim = trim
         self.by = by
         self.rule = rule
         self.device = device
@@ -112,7 +120,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """The score of each row of X (n, d) with its sign turned, (n,): the lower, the more anomalous."""
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
-        scores = self.model_.errors(rows.reshape(len(rows), *self.model_.layout.row_shape))
+        scores = self.model_.scores_by(self.by, rows.reshape(len(rows), *self.model_.layout.row_shape))
         return -np.minimum(scores, np.finfo(np.float64).max)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
@@ -142,7 +150,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     def _take(self, model: Autoencoder) -> Self:
         """Take over a trained model with the threshold that the rule gives it."""
-        decision = decide_by_row(self.rule, model.calibration)
+        decision = decide_by_row(self.rule, model.calibration_by(self.by))
         if not np.isfinite(decision.cut.score):
             warnings.warn(f"No row will be called an outlier. {decision.promise}", stacklevel=3)
         self.model_, self.offset_, self.promise_ = model, -decision.cut.score, decision.promise
@@ -154,8 +162,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         return ModelSettings(**{**chosen, "hidden": tuple(self.hidden), "latent": latent})
 
     def _train_settings(self) -> TrainSettings:
-        if self.by != "error":
-            raise SettingsError(f"by must be 'error'. Got '{self.by}' instead.")
+        if self.by not in SCORES:
+            raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{self.by}' instead.")
         given = self.random_state
         seed = int(given) if isinstance(given, int | np.integer) else int(check_random_state(given).randint(2**31))
         return TrainSettings(

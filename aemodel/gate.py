@@ -13,6 +13,7 @@ from aemodel.kept import SampledRows
 from aemodel.measuring import dead_latents
 from aemodel.model import Autoencoder
 from aemodel.planted import found_parts
+from aemodel.settings import SCORES
 from aemodel.splits import row_hashes, sides_of
 from aemodel.trained import Trained
 
@@ -22,7 +23,7 @@ AUROC_LOSS = 0.01
 DEAD_SHARE = 0.25
 TAILS = (0.01, 0.05, 0.2, 0.5)  # of the champion's calibration scores, in which the new clean rows are counted
 EXCESS = 0.01  # share of the clean rows that may lie there beyond what is due
-CHANCE = 0.01  # that the clean rows of a good model are called unlike the champion's
+UNLIKELY = 0.01 / (len(TAILS) * len(SCORES))  # so that the clean rows of a good model are called unlike the champion's once in 100 times
 MOVED = 0.05  # Kolmogorov-Smirnov distance from which errors have moved
 BOOTSTRAPS = 1_000
 MOST_BYTES = 32_000_000  # of rows that are looked at, as float64 where they are compared
@@ -62,15 +63,20 @@ class Sampled:
     believed: NDArray[Any]
 
 
-def judge(trained: Trained, champion: Autoencoder | None, read_chunks: Callable[[], Iterable[NDArray[Any]]]) -> GateVerdict:
-    """Judge a trained model against the column means, and against the champion where there is one for the same layout of rows."""
+def judge(
+    trained: Trained, champion: Autoencoder | None, read_chunks: Callable[[], Iterable[NDArray[Any]]], *, by: str = "error"
+) -> GateVerdict:
+    """Judge a trained model against the column means, and against the champion where there is one for the same layout of rows.
+
+    `by`: the score, 'error' or 'novelty', that planted anomalies must be found with.
+    """
     if champion is None or champion.layout != trained.model.layout:
         return against_column_means(trained, "the first model" if champion is None else "the first model for rows of this layout")
     rows = sample_rows(trained.model, champion, read_chunks)
     if len(rows.unseen) < FEWEST_ROWS:
         why = f"only {len(rows.unseen)} rows that neither model was fitted on, {FEWEST_ROWS} are needed; raise train.validation, or promote it by hand"
         return GateVerdict(False, (why,), {})
-    return against_champion(trained, champion, rows)
+    return against_champion(trained, champion, rows, by=by)
 
 
 def against_column_means(trained: Trained, called: str = "the first model") -> GateVerdict:
@@ -82,12 +88,12 @@ def against_column_means(trained: Trained, called: str = "the first model") -> G
     return GateVerdict(False, (f"no better than the column means ({said}); train longer, or with more latents",), figures)
 
 
-def against_champion(trained: Trained, champion: Autoencoder, rows: Sampled) -> GateVerdict:
+def against_champion(trained: Trained, champion: Autoencoder, rows: Sampled, *, by: str) -> GateVerdict:
     """Refuse a challenger that is worse beyond doubt, or whose clean rows are not what the champion knows as clean."""
     figures: dict[str, float] = {}
     checks = [
         check_error(trained.model, champion, rows.unseen, figures),
-        check_planted(trained.model, champion, rows.unseen, figures),
+        check_planted(trained.model, champion, rows.unseen, figures, by=by),
         check_latents(trained, champion, rows.unseen, figures),
     ]
     if len(champion.calibration):
@@ -112,9 +118,9 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[An
     return Check("error", found, f"not surely above {(1 + WORSE_BY) * mean:.4g}", against)
 
 
-def check_planted(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
+def check_planted(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float], *, by: str) -> Check:
     """Does it find anomalies planted in clean rows less well, by more than AUROC_LOSS and more than chance?"""
-    own, theirs = found_parts([challenger, champion], rows)
+    own, theirs = found_parts([challenger, champion], rows, by=by)
     low, high = bootstrap_interval(own - theirs)
     auroc, other = float(own.mean()), float(theirs.mean())
     figures |= {"planted_auroc": auroc, "champion_planted_auroc": other, "planted_difference_low": low, "planted_difference_high": high}
@@ -134,40 +140,44 @@ def check_latents(trained: Trained, champion: Autoencoder, rows: NDArray[Any], f
 
 
 def check_excess(champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
-    """Do more clean rows lie in the tails of the champion's calibration than are due? Rows that it was fitted on only make that rarer.
+    """Do more clean rows lie in the tails of the champion's calibration than are due? Rows that it was fitted on only make that rarer."""
+    tails = [
+        beyond(champion.calibration_by(score), found, tail)
+        for score, found in zip(SCORES, champion.scores(rows), strict=True)
+        for tail in TAILS
+    ]
+    chance, share, due = min(tails, key=lambda tail: (tail[0], tail[2] - tail[1]))
+    figures |= {"beyond_share": share, "beyond_due": due, "beyond_chance": chance}
+    said = f"{share:.2%} of the clean rows have scores that the champion gave to {due:.2%} of its calibration rows"
+    against = f"{said}: they are contaminated or have changed; look at them, or promote it by hand" if chance < UNLIKELY else ""
+    return Check("clean rows in the champion's tails", f"{share:.2%}, chance {chance:.2g}", f"{due:.2%}, or chance", against)
 
-    Of m clean rows, those above the j-th largest of n calibration scores are beta-binomial (m, j, n + 1 - j).
+
+def beyond(calibration: NDArray[np.float64], scores: NDArray[np.float64], tail: float) -> tuple[float, float, float]:
+    """The chance of so many scores (m,) in a tail of the ascending calibration (n,), their share, and the share that is due.
+
+    Of m clean rows, those above the j-th largest of n calibration scores are beta-binomial (m, j, n + 1 - j). The chance is 1 where the
+    excess is too small to matter.
     """
     from scipy.stats import betabinom  # late: takes long to import
 
-    errors, n = champion.errors(rows), len(champion.calibration)
-    worst, chance = (0.0, 0.0), 1.0
-    for tail in TAILS:
-        j = int((n + 1) * tail)
-        above = int((errors > champion.calibration[-j]).sum()) if j else 0
-        share, due = above / len(errors), j / (n + 1)
-        this = float(betabinom.sf(above - 1, len(errors), j, n + 1 - j)) if share > due + EXCESS else 1.0
-        if this <= chance:
-            worst, chance = (share, due), this
-    figures |= {"beyond_share": worst[0], "beyond_due": worst[1], "beyond_chance": chance}
-    said = f"{worst[0]:.2%} of the clean rows have errors that the champion gave to {worst[1]:.2%} of its calibration rows"
-    against = f"{said}: they are contaminated or have changed; look at them, or promote it by hand" if chance < CHANCE / len(TAILS) else ""
-    return Check("clean rows in the champion's tails", f"{worst[0]:.2%}, chance {chance:.2g}", f"{worst[1]:.2%}, or chance", against)
+    n, j = len(calibration), int((len(calibration) + 1) * tail)
+    above = int((scores > calibration[-j]).sum()) if j else 0
+    share, due = above / len(scores), j / (n + 1)
+    return float(betabinom.sf(above - 1, len(scores), j, n + 1 - j)) if share > due + EXCESS else 1.0, share, due
 
 
 def check_moved(champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
-    """Have the champion's errors of clean rows moved, to either side?"""
+    """Have the champion's scores of clean rows moved, to either side?"""
     from scipy.stats import ks_2samp  # late: takes long to import
 
-    distance, chance = ks_2samp(champion.errors(rows), champion.calibration)
-    figures |= {"moved_by": float(distance), "moved_chance": float(chance)}
-    moved = distance >= MOVED and chance < CHANCE / len(TAILS)
-    against = (
-        f"the champion's errors on the clean rows have moved (Kolmogorov–Smirnov distance {distance:.2f}): the rows have changed"
-        if moved
-        else ""
-    )
-    return Check("champion's errors moved by", f"{distance:.3f}, chance {chance:.2g}", f"below {MOVED}, or chance", against)
+    tests = [ks_2samp(found, champion.calibration_by(score)) for score, found in zip(SCORES, champion.scores(rows), strict=True)]
+    chance, distance = min((float(test.pvalue), float(test.statistic)) for test in tests)
+    figures |= {"moved_by": distance, "moved_chance": chance}
+    moved = distance >= MOVED and chance < UNLIKELY
+    said = f"the champion's scores of the clean rows have moved (Kolmogorov–Smirnov distance {distance:.2f})"
+    against = f"{said}: the rows have changed; look at them, or promote it by hand" if moved else ""
+    return Check("champion's scores moved by", f"{distance:.3f}, chance {chance:.2g}", f"below {MOVED}, or chance", against)
 
 
 def sample_rows(challenger: Autoencoder, champion: Autoencoder, read_chunks: Callable[[], Iterable[NDArray[Any]]]) -> Sampled:

@@ -63,15 +63,15 @@ def _over_rows(statistic: Any, flat: NDArray[np.float64]) -> NDArray[np.float64]
     return found
 
 
-def found_parts(models: Sequence[Autoencoder], rows: NDArray[Any]) -> list[NDArray[np.float64]]:
+def found_parts(models: Sequence[Autoencoder], rows: NDArray[Any], *, by: str = "error") -> list[NDArray[np.float64]]:
     """For each model, what every clean row and the anomalies made of it add to its AUROC, (n,): their mean is the mean over all kinds."""
-    clean = [model.errors(rows) for model in models]
+    clean = [model.scores_by(by, rows) for model in models]
     parts = [np.zeros(len(rows)) for _ in models]
     kinds = 0
     for planted in iter_planted(rows):
         kinds += 1
-        for total, model, errors in zip(parts, models, clean, strict=True):
-            total += auroc_parts(errors, model.errors(planted))
+        for total, model, scores in zip(parts, models, clean, strict=True):
+            total += auroc_parts(scores, model.scores_by(by, planted))
     return [total / kinds for total in parts]
 
 

@@ -20,6 +20,7 @@ import torch
 from datasets import DATA, images_and_labels, machine
 from numpy.typing import NDArray
 
+from aemodel.ensemble import Ensemble
 from aemodel.fit_rows import look_at_rows
 from aemodel.gate import GateVerdict, judge
 from aemodel.measuring import measure
@@ -27,7 +28,7 @@ from aemodel.model import Layout
 from aemodel.network import DenseAutoencoder
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.trained import Trained
-from aemodel.training import fit_network
+from aemodel.training import fit_ensemble
 
 TABLES = ("2_annthyroid", "6_cardio", "10_cover", "24_mnist", "28_pendigits", "30_satellite", "32_shuttle")
 MOST_ROWS = 8_000  # of a source: half for the champion, half for its challengers
@@ -71,8 +72,9 @@ def train(rows: Rows, settings: TrainSettings, *, dead: float = 0.0) -> Trained:
     generator = torch.Generator().manual_seed(settings.seed)
     network = DenseAutoencoder(layout.n_features, model, generator)
     kill(network, round(dead * model.latent))
-    history, best = fit_network(network, looked, model=model, train=settings, device="cpu", generator=generator, on_epoch=lambda _: None)
-    return measure(network.eval(), looked, history=history, best_epoch=best, model=model, train=settings, layout=layout, device="cpu")
+    ensemble = Ensemble([network])
+    history, best = fit_ensemble(ensemble, looked, model=model, train=settings, device="cpu", generator=generator, on_epoch=lambda _: None)
+    return measure(ensemble.unstacked(), looked, history=history, best_epoch=best, model=model, train=settings, layout=layout, device="cpu")
 
 
 def kill(network: DenseAutoencoder, count: int) -> None:

@@ -37,8 +37,9 @@ def fitted():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No row will be called an outlier")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_scikit_learn_finds_nothing_amiss():
-    results = check_estimator(AutoencoderDetector(epochs=5))
+@pytest.mark.parametrize("by", ["error", "novelty"])
+def test_scikit_learn_finds_nothing_amiss(by):
+    results = check_estimator(AutoencoderDetector(epochs=5, by=by))
 
     assert {result["status"] for result in results} <= {"passed", "skipped"}
     assert not any(result["expected_to_fail"] for result in results)
@@ -140,6 +141,18 @@ def test_it_works_in_a_pipeline_and_survives_pickling(fitted):
 
     assert set(pipeline.fit(rows).predict(rows)) == {-1, 1}
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(rows), fitted.predict(rows))  # its own bytes
+
+
+def test_novelty_and_ensembles_are_a_parameter_away():
+    rows = clean_rows()
+    detector = AutoencoderDetector(epochs=2, by="novelty", members=2, trim=0.1).fit(rows)
+    back = AutoencoderDetector.from_files(detector.to_files())
+
+    assert set(detector.predict(rows)) == {-1, 1}
+    assert (back.by, back.members, back.offset_) == ("novelty", 2, detector.offset_)
+    np.testing.assert_array_equal(back.score_samples(rows), -detector.model_.scores(rows)[1])
+    with pytest.raises(SettingsError, match="by must be one of error, novelty"):
+        AutoencoderDetector(by="distance").fit(rows)
 
 
 @pytest.mark.parametrize("rule", ["fdr 0.1", "top"])

@@ -79,7 +79,7 @@ def test_anomalies_among_the_clean_rows_are_refused(champion):
 
 @pytest.mark.parametrize("change", [lambda rows: rows * 1.3, lambda rows: rows * 0.7, lambda rows: rows + np.eye(6)[0]])
 def test_rows_in_other_units_are_refused(champion, change):
-    assert failed(verdict_on(change(clean_rows(seed=1)), champion)) & {"clean rows in the champion's tails", "champion's errors moved by"}
+    assert failed(verdict_on(change(clean_rows(seed=1)), champion)) & {"clean rows in the champion's tails", "champion's scores moved by"}
 
 
 def test_too_few_rows_that_neither_model_saw_are_refused(champion):
