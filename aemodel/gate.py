@@ -32,11 +32,12 @@ FEWEST_ROWS = 10
 
 @dataclass(frozen=True)
 class Check:
-    """One question to a challenger: what was found, what is allowed, and, where it did not pass, why in words."""
+    """One question to a challenger: what was found, what is allowed, the figures behind it, and, where it did not pass, why in words."""
 
     what: str
     found: str
     allowed: str
+    figures: dict[str, float]
     against: str = ""
 
     @property
@@ -90,56 +91,59 @@ def against_column_means(trained: Trained, called: str = "the first model") -> G
 
 def against_champion(trained: Trained, champion: Autoencoder, rows: Sampled, *, by: str) -> GateVerdict:
     """Refuse a challenger that is worse beyond doubt, or whose clean rows are not what the champion knows as clean."""
-    figures: dict[str, float] = {}
     checks = [
-        check_error(trained.model, champion, rows.unseen, figures),
-        check_planted(trained.model, champion, rows.unseen, figures, by=by),
-        check_latents(trained, champion, rows.unseen, figures),
+        check_error(trained.model, champion, rows.unseen),
+        check_planted(trained.model, champion, rows.unseen, by=by),
+        check_latents(trained, champion, rows.unseen),
     ]
     if len(champion.calibration):
-        checks += [check_excess(champion, rows.believed, figures), check_moved(champion, rows.unseen, figures)]
+        checks += [check_excess(champion, rows.believed), check_moved(champion, rows.unseen)]
     against = tuple(check.against for check in checks if not check.passed)
     kept = "; ".join(f"{check.what} {check.found}" for check in checks[:2])
+    figures = {name: value for check in checks for name, value in check.figures.items()}
     return GateVerdict(not against, against or (f"not worse than the champion: {kept}",), figures, tuple(checks))
 
 
-def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
+def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Is its error higher, by more than WORSE_BY of the champion's?
 
     In the wider of the two models' units, column by column: a column that was nearly constant for one of them would decide alone.
     """
     units = np.maximum(challenger.scaler.scale, champion.scaler.scale)
     own, theirs = (errors_in_units(units, model, rows) for model in (challenger, champion))
+    known = np.isfinite(own) & np.isfinite(theirs)  # a row too far out for float32 tells neither from the other
+    own, theirs = own[known], theirs[known]
     low, high = bootstrap_interval(own - theirs)
     mean = float(theirs.mean())
-    figures |= {"error": float(own.mean()), "champion_error": mean, "error_difference_low": low, "error_difference_high": high}
+    figures = {"error": float(own.mean()), "champion_error": mean, "error_difference_low": low, "error_difference_high": high}
     found = f"{own.mean():.4g}, the champion's {mean:.4g} (difference {low:+.3g} to {high:+.3g})"
     against = f"its error {own.mean():.4g} is worse than the champion's {mean:.4g} beyond doubt" if low > WORSE_BY * mean else ""
-    return Check("error", found, f"not surely above {(1 + WORSE_BY) * mean:.4g}", against)
+    return Check("error", found, f"not surely above {(1 + WORSE_BY) * mean:.4g}", figures, against)
 
 
-def check_planted(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float], *, by: str) -> Check:
+def check_planted(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], *, by: str) -> Check:
     """Does it find anomalies planted in clean rows less well, by more than AUROC_LOSS and more than chance?"""
     own, theirs = found_parts([challenger, champion], rows, by=by)
     low, high = bootstrap_interval(own - theirs)
     auroc, other = float(own.mean()), float(theirs.mean())
-    figures |= {"planted_auroc": auroc, "champion_planted_auroc": other, "planted_difference_low": low, "planted_difference_high": high}
+    figures = {"planted_auroc": auroc, "champion_planted_auroc": other, "planted_difference_low": low, "planted_difference_high": high}
     worse = auroc < other - AUROC_LOSS and high < 0
     against = f"it finds planted anomalies worse: AUROC {auroc:.3f}, the champion's {other:.3f}" if worse else ""
     found = f"{auroc:.3f}, the champion's {other:.3f} (difference {low:+.3f} to {high:+.3f})"
-    return Check("planted anomalies AUROC", found, f"at least {other - AUROC_LOSS:.3f}, or chance", against)
+    return Check("planted anomalies AUROC", found, f"at least {other - AUROC_LOSS:.3f}, or chance", figures, against)
 
 
-def check_latents(trained: Trained, champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
+def check_latents(trained: Trained, champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Are more of its latents dead than a few, and than the champion's?"""
     own = len(trained.dead_latents) / trained.model.settings.latent
     theirs = len(dead_latents(champion.encode(rows))) / champion.settings.latent
-    figures |= {"dead_share": own, "champion_dead_share": theirs}
+    figures = {"dead_share": own, "champion_dead_share": theirs}
     allowed = max(DEAD_SHARE, theirs)
-    return Check("dead latents", f"{own:.0%}", f"at most {allowed:.0%}", f"{own:.0%} of its latents are dead" if own > allowed else "")
+    against = f"{own:.0%} of its latents are dead" if own > allowed else ""
+    return Check("dead latents", f"{own:.0%}", f"at most {allowed:.0%}", figures, against)
 
 
-def check_excess(champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
+def check_excess(champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Do more clean rows lie in the tails of the champion's calibration than are due? Rows that it was fitted on only make that rarer."""
     tails = [
         beyond(champion.calibration_by(score), found, tail)
@@ -147,10 +151,10 @@ def check_excess(champion: Autoencoder, rows: NDArray[Any], figures: dict[str, f
         for tail in TAILS
     ]
     chance, share, due = min(tails, key=lambda tail: (tail[0], tail[2] - tail[1]))
-    figures |= {"beyond_share": share, "beyond_due": due, "beyond_chance": chance}
+    figures = {"beyond_share": share, "beyond_due": due, "beyond_chance": chance}
     said = f"{share:.2%} of the clean rows have scores that the champion gave to {due:.2%} of its calibration rows"
     against = f"{said}: they are contaminated or have changed; look at them, or promote it by hand" if chance < UNLIKELY else ""
-    return Check("clean rows in the champion's tails", f"{share:.2%}, chance {chance:.2g}", f"{due:.2%}, or chance", against)
+    return Check("clean rows in the champion's tails", f"{share:.2%}, chance {chance:.2g}", f"{due:.2%}, or chance", figures, against)
 
 
 def beyond(calibration: NDArray[np.float64], scores: NDArray[np.float64], tail: float) -> tuple[float, float, float]:
@@ -167,17 +171,17 @@ def beyond(calibration: NDArray[np.float64], scores: NDArray[np.float64], tail: 
     return float(betabinom.sf(above - 1, len(scores), j, n + 1 - j)) if share > due + EXCESS else 1.0, share, due
 
 
-def check_moved(champion: Autoencoder, rows: NDArray[Any], figures: dict[str, float]) -> Check:
+def check_moved(champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Have the champion's scores of clean rows moved, to either side?"""
     from scipy.stats import ks_2samp  # late: takes long to import
 
     tests = [ks_2samp(found, champion.calibration_by(score)) for score, found in zip(SCORES, champion.scores(rows), strict=True)]
     chance, distance = min((float(test.pvalue), float(test.statistic)) for test in tests)
-    figures |= {"moved_by": distance, "moved_chance": chance}
+    figures = {"moved_by": distance, "moved_chance": chance}
     moved = distance >= MOVED and chance < UNLIKELY
     said = f"the champion's scores of the clean rows have moved (Kolmogorov–Smirnov distance {distance:.2f})"
     against = f"{said}: the rows have changed; look at them, or promote it by hand" if moved else ""
-    return Check("champion's scores moved by", f"{distance:.3f}, chance {chance:.2g}", f"below {MOVED}, or chance", against)
+    return Check("champion's scores moved by", f"{distance:.3f}, chance {chance:.2g}", f"below {MOVED}, or chance", figures, against)
 
 
 def sample_rows(challenger: Autoencoder, champion: Autoencoder, read_chunks: Callable[[], Iterable[NDArray[Any]]]) -> Sampled:
@@ -207,8 +211,10 @@ def errors_in_units(units: NDArray[np.float64], model: Autoencoder, rows: NDArra
     errors = np.empty(len(rows))
     for start in range(0, len(rows), model.size):
         piece = rows[start : start + model.size]
-        differences = (model.reconstruct(piece) - piece.astype(np.float64)).reshape(len(piece), -1) / units
-        errors[start : start + model.size] = np.nanmean(differences**2, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = ((model.reconstruct(piece) - piece.astype(np.float64)).reshape(len(piece), -1) / units) ** 2
+        gaps = np.isnan(piece.reshape(len(piece), -1)) if piece.dtype.kind == "f" else np.zeros(squares.shape, np.bool_)
+        errors[start : start + model.size] = np.where(gaps, 0.0, squares).sum(axis=1) / (~gaps).sum(axis=1)
     return errors
 
 

@@ -20,7 +20,9 @@ def iter_planted(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Anomalies (n, *row_shape) of one kind after another, row i made of clean row i; in the same dtype, by a fixed seed. NaN stay."""
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     for number, made in enumerate((_swapped, _scaled, _noisy, _lone)):
-        yield to_dtype(made(flat, np.random.default_rng(number)), rows.dtype.name).reshape(rows.shape)
+        with np.errstate(over="ignore", invalid="ignore"):  # rows may lie too far out for any spread
+            planted = made(flat, np.random.default_rng(number))
+        yield to_dtype(planted, rows.dtype.name).reshape(rows.shape)
 
 
 def _swapped(flat: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """What the promotion gate refuses: 40 bad challengers and 20 good ones on seven ADBench tables, ECG5000, MNIST and Fashion-MNIST.
 
-python benchmarks/gate.py [--first-seed 0]       three minutes
+python benchmarks/gate.py [--first-seed 0]       four minutes
 
 Each source's normal rows (8,000 at most) are shuffled and halved: the champion is trained on one half, every challenger on the other, with
 a seed of its own. Good: nothing else. Contaminated: anomalies of the source among its clean rows, one to ten of them, or as many as there
@@ -98,7 +98,7 @@ def shift(rows: Rows, random: np.random.Generator, *, scaled: bool) -> Rows:
     else:
         columns = random.permutation(rows[0].size).reshape(rows.shape[1:]) < max(1, round(MOVED * rows[0].size))
         moved = values + columns * values.std(axis=0)
-    return np.clip(moved, 0, 255).astype(np.uint8) if rows.dtype == np.uint8 else moved
+    return (np.clip(moved, 0, 255) if rows.dtype == np.uint8 else moved).astype(rows.dtype)
 
 
 def challengers(rows: Rows, anomalies: Rows, seed: int, turn: int) -> Iterator[tuple[str, Rows, Callable[[Rows], Trained]]]:

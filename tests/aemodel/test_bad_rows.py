@@ -150,3 +150,14 @@ def test_the_gate_judges_rows_with_gaps():
 
     assert verdict.figures
     assert all(np.isfinite(value) for value in verdict.figures.values())
+
+
+def test_the_gate_judges_although_a_row_lies_too_far_out_for_float32():
+    rows = clean_rows(1000)
+    champion = train(rows, validation=0.2).model
+    challenger = train(rows, validation=0.2, seed=1, epochs=10)
+    far = np.concatenate([rows, np.full((100, 6), 1e200) + np.arange(100)[:, None] * 1e190])
+
+    verdict = judge(challenger, champion, lambda: [far])
+    assert np.isfinite(verdict.figures["error"])
+    assert "contaminated or have changed" in "; ".join(verdict.reasons)
