@@ -148,6 +148,10 @@ class Autoencoder:
         self._map(rows, self._scores, [errors, novelties])
         return np.where(np.isnan(errors), np.inf, errors), novelties
 
+    def scores_by(self, score: str, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores (n,) by 'error' or 'novelty'; see `calibration_by`."""
+        return self.scores(rows)[1] if score == "novelty" else self.errors(rows)
+
     def residuals(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """X - x~ in scaled units, (n, d); NaN where x is."""
         return (self.scale(rows) - self.rebuild_scaled(rows)).astype(np.float64)

@@ -12,6 +12,7 @@ OUTPUTS = ("sigmoid", "relu", "identity")
 LOSSES = ("mse", "bce")
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
 COMBINATIONS = ("mean", "max")
+SCORES = ("error", "novelty")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 

@@ -185,6 +185,7 @@ def report_page(job: Job, model_id: str, trained: Trained, verdict: GateVerdict)
             "validation error": f"{trained.validation_error:.4g}",
             "dead latents": f"{dead} of {job.model.latent}",
         },
+        checks=[(check.what, check.found, check.allowed, check.passed) for check in verdict.checks],
         gate=verdict.figures,
         settings={**asdict(job.model), **{key: value for key, value in asdict(job.train).items() if key != "device"}},
         train_loss=[epoch.train_loss for epoch in trained.history],

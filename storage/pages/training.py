@@ -19,13 +19,17 @@ def training_page(
     promoted: bool,
     reasons: Sequence[str],
     figures: Mapping[str, str],
+    checks: Sequence[tuple[str, str, str, bool]],
     gate: Mapping[str, Any],
     settings: Mapping[str, Any],
     train_loss: Sequence[float],
     validation_loss: Sequence[float],
     calibration: NDArray[np.float64],
 ) -> bytes:
-    """The page as bytes. `calibration` (n,): errors of the calibration rows; `figures` and `gate`: name and value, as shown."""
+    """The page as bytes. `calibration` (n,): errors of the calibration rows; `figures` and `gate`: name and value, as shown.
+
+    `checks`: what the gate asked, what it found, what it allows, and whether that passed.
+    """
     return render(
         "training.html.j2",
         job=job,
@@ -33,6 +37,7 @@ def training_page(
         promoted=promoted,
         reasons=reasons,
         figures=figures,
+        checks=checks,
         gate=gate,
         settings=settings,
         loss_plot=loss_curve(train_loss, validation_loss),

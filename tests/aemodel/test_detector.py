@@ -1,0 +1,166 @@
+"""The scikit-learn estimator: scikit-learn's own contract, few and odd rows, and the bundle."""
+
+from __future__ import annotations
+
+import doctest
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import RobustScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+import aemodel.detector
+from aemodel import AutoencoderDetector
+from aemodel.bundle import to_files
+from aemodel.errors import SettingsError
+from aemodel.model import Layout
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training import train_autoencoder
+
+MAP = np.random.default_rng(99).normal(size=(2, 6))
+
+
+def clean_rows(n=600, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(n, 2)) @ MAP + 0.05 * random.normal(size=(n, 6))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return AutoencoderDetector(latent=2, epochs=30).fit(clean_rows())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:No row will be called an outlier")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.parametrize("by", ["error", "novelty"])
+def test_scikit_learn_finds_nothing_amiss(by):
+    results = check_estimator(AutoencoderDetector(epochs=5, by=by))
+
+    assert {result["status"] for result in results} <= {"passed", "skipped"}
+    assert not any(result["expected_to_fail"] for result in results)
+
+
+def test_the_example_runs():
+    assert doctest.testmod(aemodel.detector).failed == 0
+
+
+def test_signs_are_those_of_scikit_learn(fitted):
+    rows = clean_rows(5, seed=1)
+    rows[2, 3] += 20
+    scores = fitted.score_samples(rows)
+
+    assert np.argmin(scores) == 2
+    assert fitted.predict(rows)[2] == -1
+    np.testing.assert_array_equal(fitted.decision_function(rows), scores - fitted.offset_)
+    np.testing.assert_array_equal(scores, -fitted.model_.errors(rows))
+
+
+def test_the_promised_share_of_fresh_clean_rows_is_flagged():
+    shares = [
+        (AutoencoderDetector(epochs=1, calibration=0.5).fit(clean_rows(400, seed)).predict(clean_rows(2000, 50 + seed)) < 0).mean()
+        for seed in range(10)
+    ]
+    assert 0.02 < np.mean(shares) < 0.07
+    # each of some 200 calibration rows: the mean of ten has a standard error of 0.005
+
+
+@pytest.mark.parametrize("n", [2, 10])
+def test_rows_too_few_for_a_promise_are_fitted_and_flag_nothing(n):
+    rows = clean_rows(n)
+    with pytest.warns(UserWarning, match="No row will be called an outlier. Ranking only"):
+        detector = AutoencoderDetector(epochs=2).fit(rows)
+
+    assert (detector.predict(rows + 1e6) == 1).all()
+    assert np.isfinite(detector.score_samples(rows)).all()
+
+
+def test_one_row_is_refused_as_scikit_learn_does():
+    with pytest.raises(ValueError, match=r"Found array with 1 sample.* while a minimum of 2 is required"):
+        AutoencoderDetector().fit(clean_rows(1))
+
+
+@pytest.mark.filterwarnings("ignore:No row will be called an outlier")
+def test_duplicate_rows_and_constant_columns_are_no_obstacle():
+    for rows in (np.repeat(clean_rows(1), 50, axis=0), np.repeat(clean_rows(20), 10, axis=0), np.full((50, 3), 7.0)):
+        detector = AutoencoderDetector(epochs=2, patience=1).fit(rows)
+        assert np.isfinite(detector.score_samples(rows)).all()
+        assert detector.score_samples(rows[:1] + 3) < detector.score_samples(rows[:1])
+
+
+def test_the_same_seed_gives_the_same_scores_and_leaves_global_state_alone():
+    rows = clean_rows(100)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 # the global state is what is tested
+    first, second, other = (
+        AutoencoderDetector(epochs=2, random_state=seed).fit(rows).score_samples(rows) for seed in (3, 3, np.random.RandomState(3))
+    )
+
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+
+
+def test_a_bundle_gives_the_estimator_back(fitted):
+    rows = clean_rows(50, seed=2)
+    back = AutoencoderDetector.from_files(fitted.to_files())
+
+    np.testing.assert_array_equal(back.predict(rows), fitted.predict(rows))
+    assert back.to_files() == fitted.to_files()
+    assert back.get_params() == fitted.get_params()
+    with pytest.raises(ValueError, match="X has 4 features, but AutoencoderDetector is expecting 6"):
+        back.predict(rows[:, :4])
+
+
+def test_a_bundle_of_pictures_judges_flat_rows():
+    pictures = np.random.default_rng(0).integers(0, 255, (300, 4, 4)).astype(np.uint8)
+    parts, layout = [pictures], Layout(row_shape=(4, 4), dtype="uint8")
+    model = train_autoencoder(
+        lambda: parts, layout=layout, model=ModelSettings(latent=4), train=TrainSettings(epochs=1), memory_bytes=10**6
+    ).model
+    detector = AutoencoderDetector.from_files(to_files(model))
+
+    np.testing.assert_array_equal(detector.score_samples(pictures.reshape(300, 16)), -model.errors(pictures))
+    assert AutoencoderDetector.from_files(detector.to_files()).offset_ == detector.offset_
+
+
+def test_the_rule_of_a_saved_estimator_comes_back():
+    rows = clean_rows()
+    strict = AutoencoderDetector(epochs=2, rule="quantile 0.99").fit(rows)
+
+    assert AutoencoderDetector.from_files(strict.to_files()).offset_ == strict.offset_
+
+
+def test_it_works_in_a_pipeline_and_survives_pickling(fitted):
+    rows = clean_rows()
+    pipeline = make_pipeline(RobustScaler(), AutoencoderDetector(epochs=2, scaling="none"))
+
+    assert set(pipeline.fit(rows).predict(rows)) == {-1, 1}
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(rows), fitted.predict(rows))  # its own bytes
+
+
+def test_novelty_and_ensembles_are_a_parameter_away():
+    rows = clean_rows()
+    detector = AutoencoderDetector(epochs=2, by="novelty", members=2, trim=0.1).fit(rows)
+    back = AutoencoderDetector.from_files(detector.to_files())
+
+    assert set(detector.predict(rows)) == {-1, 1}
+    assert (back.by, back.members, back.offset_) == ("novelty", 2, detector.offset_)
+    np.testing.assert_array_equal(back.score_samples(rows), -detector.model_.scores(rows)[1])
+    with pytest.raises(SettingsError, match="by must be one of error, novelty"):
+        AutoencoderDetector(by="distance").fit(rows)
+
+
+@pytest.mark.parametrize("rule", ["fdr 0.1", "top"])
+def test_rules_over_whole_nights_are_refused(rule):
+    with pytest.raises(SettingsError, match="rule must judge each row by itself"):
+        AutoencoderDetector(epochs=1, rule=rule).fit(clean_rows(50))
+
+
+def test_before_fit_it_says_so():
+    with pytest.raises(NotFittedError):
+        AutoencoderDetector().predict(clean_rows(3))
