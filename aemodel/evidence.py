@@ -38,7 +38,7 @@ def _beyond_range(model: Autoencoder, rows: NDArray[Any]) -> NDArray[np.float64]
     reference = model.measured.reference
     clean, scaled = model.scale(reference.rows), model.scale(rows)
     with np.errstate(invalid="ignore"):
-        beyond = np.fmax(np.nanmin(clean, axis=0) - scaled, scaled - np.nanmax(clean, axis=0)) / reference.span
+        beyond = np.fmax(np.fmin.reduce(clean, axis=0) - scaled, scaled - np.fmax.reduce(clean, axis=0)) / reference.span
     return np.asarray(np.nan_to_num(beyond, nan=0.0, posinf=np.inf).max(axis=1), dtype=np.float64)
 
 

@@ -118,7 +118,8 @@ class Autoencoder:
     @property
     def size(self) -> int:
         """Rows of every batch."""
-        return batch_rows(layer_widths(self.members[0].get_submodule("decoder")), self.device)
+        halves = [self.members[0].get_submodule(name) for name in ("encoder", "decoder")]
+        return batch_rows([width for half in halves for width in layer_widths(half)], self.device)
 
     @property
     def decoder(self) -> Decoder:

@@ -21,6 +21,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "softmax": partial(nn.Softmax, dim=-1),  # of a decoder with prototypes
 }
 LEAST_WIDTH = 1e-3  # of the softmax around a prototype's latent
+UNUSED = -1e4  # logit of a prototype without a row
 
 
 class Transposed(nn.Module):
@@ -83,16 +84,15 @@ def start_from_rows(network: DenseAutoencoder, rows: Tensor, generator: torch.Ge
     into, _, out = network.decoder
     assert isinstance(into, nn.Linear)
     assert isinstance(out, nn.Linear)
-    count = into.out_features
-    places = torch.randperm(len(rows), generator=generator)[:count]
-    if len(places) < count:
-        places = torch.randint(len(rows), (count,), generator=generator)
+    places = torch.randperm(len(rows), generator=generator)[: into.out_features]
+    count = len(places)
     latents: Tensor = network.encoder(rows[places])
     apart = torch.cdist(latents, latents).square().fill_diagonal_(torch.inf).amin(dim=1)
     width = apart[apart.isfinite()].mean().nan_to_num(nan=1.0).clamp_min(LEAST_WIDTH)
-    into.weight.copy_(latents / width)
-    into.bias.copy_(-latents.square().sum(dim=1) / (2 * width))
-    out.weight.copy_(rows[places].t())
+    into.weight[:count] = latents / width
+    into.bias[:count] = -latents.square().sum(dim=1) / (2 * width)
+    into.weight[count:], into.bias[count:] = 0, UNUSED  # more prototypes than rows: the rest has no say
+    out.weight[:, :count] = rows[places].t()
 
 
 def build_decoder(widths: Sequence[int], activation: str) -> nn.Sequential:
