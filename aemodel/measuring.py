@@ -15,7 +15,9 @@ from aemodel.evidence import evidence
 from aemodel.fit_rows import FitRows
 from aemodel.model import Autoencoder, Layout, Measured
 from aemodel.novelty import FLOOR, LEAST, Novelty, Reference, coreset
+from aemodel.ranking import Ranking
 from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.splits import row_hashes, sides_of
 from aemodel.trained import Epoch, Trained
 
 TAIL = 0.0005  # latents beyond these quantiles are stored as exceptions: a wider range would coarsen every other one
@@ -24,6 +26,7 @@ REFERENCE_ROWS = 2_000
 REFERENCE_BYTES = 16_000_000
 MOST_CANDIDATES = 20_000  # that the reference is chosen from
 CANDIDATE_VALUES = 8_000_000
+MOST_LISTED = 100  # rows left out by train.trim that are named
 MOST_COMPARED = 4_000  # unseen rows that tell what is usual
 MOST_ROWS = 50_000  # rows that scales of residuals and latents are measured on
 
@@ -65,7 +68,21 @@ def measure(
         dead_latents(latents),
         float(errors.mean()),
         column_mean_error(bare, rows.column_means, unseen),
+        int(rows.train.trim * rows.n_fit),
+        left_out(bare, rows),
     )
+
+
+def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]:
+    """The fit rows that the trimmed fit leaves out, the largest error first: row of the source and error, at most MOST_LISTED."""
+    count = min(MOST_LISTED, int(rows.train.trim * rows.n_fit))
+    worst = Ranking.of(count, np.empty(0), np.empty(0, np.int64))
+    start = 0
+    for chunk in rows.read_chunks() if count else ():
+        places = np.flatnonzero(sides_of(row_hashes(chunk), rows.train).fit)
+        worst = worst.merge(Ranking.of(count, model.errors(chunk[places]), start + places))
+        start += len(chunk)
+    return tuple(zip(worst.rows.tolist(), worst.scores.tolist(), strict=True))
 
 
 def _nothing_measured() -> Measured:

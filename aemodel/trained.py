@@ -29,3 +29,5 @@ class Trained:
     dead_latents: tuple[int, ...]
     validation_error: float  # mean error of validation rows, scaled units
     column_mean_error: float  # the same for a model that only knows the column means
+    n_left_out: int  # fit rows that train.trim leaves out: those with the largest errors
+    left_out: tuple[tuple[int, float], ...]  # the first of them: row of the source, from 0, and error

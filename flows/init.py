@@ -15,6 +15,9 @@ from storage.sources import Source, open_source
 SAMPLE_ROWS = 20_000
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are no grey levels
+PROTOTYPES = 512
+STEPS, BATCH = 800, 256  # of a table's training
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 800
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, the cut hangs on one or two rows
 
 
@@ -31,6 +34,11 @@ class Look:
     unequal: bool  # columns whose spreads differ by more than ten times
     has_gaps: bool  # NaN
     is_bytes: bool  # uint8
+
+    @property
+    def shares_a_scale(self) -> bool:
+        """Whether all values are of one kind, as grey levels are."""
+        return self.is_picture or (self.low >= 0 and not self.unequal and self.whole_numbers and self.high <= 255)
 
 
 def propose_job(source: str, *, field: str) -> tuple[dict[str, Any], str]:
@@ -97,28 +105,31 @@ def _data_section(source: Source, path: str, field: str, look: Look) -> list[str
 
 
 def _model_section(look: Look) -> list[str]:
-    bounded = look.is_picture or (look.low >= 0 and not look.unequal and look.whole_numbers and look.high <= 255)
-    latent = max(1, min(64, look.features // 8 if bounded else look.features // 2 or 1))
-    lines = ["[model]"]
-    if bounded:
-        lines += [
-            _key("latent", str(latent), f"{look.features} features share one scale; an eighth of them describes most pictures"),
-            _scaling(look),
-            _key("output", '"sigmoid"', "scaled values lie in [0, 1]"),
-            _key("loss", '"bce"', "fits a sigmoid output on [0, 1]"),
-        ]
-    else:
-        width = max(64, min(512, look.features))
-        lines += [
-            _key("hidden", f"[{width}]", "a table's columns depend on each other in bends, not lines"),
-            _key("latent", str(latent), f"half of {look.features} features"),
-            _key("activation", '"silu"', "smooth, and no unit of it can die"),
-            _key("scaling", '"standard"', "columns have scales of their own"),
-            _key("output", '"identity"', "scaled values can be negative"),
-            _key("loss", '"mse"', "cross-entropy needs values in [0, 1]"),
-            _key("noise", "0.3", "denoising: the network learns how columns depend on each other, not to copy"),
-        ]
-    return lines
+    return ["[model]", *(_picture_model(look) if look.shares_a_scale else _table_model(look))]
+
+
+def _picture_model(look: Look) -> list[str]:
+    latent = max(1, min(64, look.features // 8))
+    return [
+        _key("latent", str(latent), f"{look.features} features share one scale; an eighth of them describes most pictures"),
+        _scaling(look),
+        _key("output", '"sigmoid"', "scaled values lie in [0, 1]"),
+        _key("loss", '"bce"', "fits a sigmoid output on [0, 1]"),
+    ]
+
+
+def _table_model(look: Look) -> list[str]:
+    return [
+        _key("hidden", "[64]", "a table's columns depend on each other in bends, not lines"),
+        _key("latent", str(min(32, look.features)), "no bottleneck: the prototypes keep it from copying"),
+        _key("prototypes", str(PROTOTYPES), "a row is rebuilt as a mean of these, so what lies far out cannot be;"),
+        _key("members", "4", "0 prototypes and 1 member make closer reconstructions, and smaller stores"),
+        _key("activation", '"silu"', "smooth, and no unit of it can die"),
+        _key("scaling", '"minmax"', "columns have scales of their own; measured best for ranking"),
+        _key("output", '"identity"', "a mean of rows needs no squeezing"),
+        _key("loss", '"mse"', "cross-entropy needs values in [0, 1]"),
+        _key("noise", "0.025", "denoising: of each column's range"),
+    ]
 
 
 def _scaling(look: Look) -> str:
@@ -131,16 +142,10 @@ def _train_and_score_sections(look: Look) -> list[str]:
     share = "0.1" if look.rows >= 30_000 else "0.2"
     calibration = int(look.rows * float(share))
     quantile = honourable_quantile(calibration)
-    steps = {True: "100", False: "30"}[look.rows < 20_000]
-    batch = "256" if look.rows >= 5_000 else "64"
-    lines = [
-        "[train]",
-        _key("epochs", steps, "few rows need more rounds" if steps == "100" else "enough for this many rows"),
-        _key("batch_size", batch, "rows a step"),
-        _key("calibration", share, f"about {calibration:,} rows that only serve p-values"),
-        "",
-        "[score]",
-    ]
+    lines = ["[train]", *_rounds(look, float(share))]
+    lines += [_key("calibration", share, f"about {calibration:,} rows that only serve p-values"), "", "[score]"]
+    if not look.shares_a_scale:
+        lines.append(_key("by", '"novelty"', "the error and the distance to clean rows: finds most in tables"))
     if quantile:
         per = Decimal(1) - Decimal(quantile)
         lines.append(
@@ -154,6 +159,15 @@ def _train_and_score_sections(look: Look) -> list[str]:
         lines.append(_key("rule", '"top"', f"{calibration:,} calibration rows are too few for a promise: this ranks, and promises nothing"))
     lines.append(_key("top_n", "100", "rows in the report in any case"))
     return lines
+
+
+def _rounds(look: Look, calibration: float) -> list[str]:
+    if look.shares_a_scale:
+        epochs, why = (100, "few rows need more rounds") if look.rows < 20_000 else (30, "enough for this many rows")
+        return [_key("epochs", str(epochs), why), _key("batch_size", "256" if look.rows >= 5_000 else "64", "rows a step")]
+    fit_rows = max(1.0, look.rows * (0.9 - calibration))
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(STEPS * BATCH / max(BATCH, fit_rows))))
+    return [_key("epochs", str(epochs), f"about {STEPS} steps"), _key("batch_size", str(BATCH), "rows a step")]
 
 
 def honourable_quantile(calibration_rows: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from aemodel.bundle import from_files, to_files
+from aemodel.contamination import warning
 from aemodel.gate import GateVerdict, judge
 from aemodel.model import Autoencoder, Layout
 from aemodel.trained import Epoch, Trained
@@ -165,6 +166,7 @@ def training_facts(trained: Trained, digest: str) -> dict[str, Any]:
             "validation_error": trained.validation_error,
             "column_mean_error": trained.column_mean_error,
             "dead_latents": list(trained.dead_latents),
+            "left_out_rows": trained.n_left_out,
         },
     }
 
@@ -191,4 +193,7 @@ def report_page(job: Job, model_id: str, trained: Trained, verdict: GateVerdict)
         train_loss=[epoch.train_loss for epoch in trained.history],
         validation_loss=[epoch.validation_loss for epoch in trained.history],
         calibration=trained.model.calibration,
+        warning=warning(trained.model.calibration),
+        n_left_out=trained.n_left_out,
+        left_out=trained.left_out,
     )

@@ -25,10 +25,14 @@ def training_page(
     train_loss: Sequence[float],
     validation_loss: Sequence[float],
     calibration: NDArray[np.float64],
+    warning: str,
+    n_left_out: int,
+    left_out: Sequence[tuple[int, float]],
 ) -> bytes:
     """The page as bytes. `calibration` (n,): errors of the calibration rows; `figures` and `gate`: name and value, as shown.
 
-    `checks`: what the gate asked, what it found, what it allows, and whether that passed.
+    `checks`: what the gate asked, what it found, what it allows, and whether that passed. `warning`: what is wrong with the calibration
+    rows, or ''. `left_out`: the first of the `n_left_out` fit rows that were trimmed, row and error.
     """
     return render(
         "training.html.j2",
@@ -40,6 +44,9 @@ def training_page(
         checks=checks,
         gate=gate,
         settings=settings,
+        warning=warning,
+        n_left_out=n_left_out,
+        left_out=left_out,
         loss_plot=loss_curve(train_loss, validation_loss),
         calibration_plot=calibration_histogram(calibration) if len(calibration) else "",
     )
