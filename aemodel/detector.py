@@ -52,6 +52,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def __init__(
         self,
         *,
+        network: str = "dense",
         hidden: tuple[int, ...] = (64,),
         latent: int | None = None,
         prototypes: int = 0,
@@ -77,6 +78,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
+        self.network = network
         self.hidden = hidden
         self.latent = latent
         self.prototypes = prototypes

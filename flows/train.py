@@ -102,7 +102,7 @@ def fit_and_judge(
         on_epoch=on_epoch,
         device=device,
     )
-    return trained, judge(trained, champion, passes), passes.digest
+    return trained, judge(trained, champion, passes, by=job.score.by), passes.digest
 
 
 class DigestedPasses:
