@@ -20,6 +20,7 @@ from aemodel.splits import row_hashes, sides_of
 
 FEWEST_FIT_ROWS = 2
 VALIDATION_BATCH = 4_096
+VALIDATION_VALUES = 4_194_304  # of one such batch: 16 MiB of float32
 SLACK = 1e-6  # rounding of the scaled range
 
 
@@ -54,8 +55,9 @@ class FitRows:
 
     def validation_batches(self) -> Iterator[Tensor]:
         """Scaled validation rows in order."""
-        for start in range(0, len(self.validation), VALIDATION_BATCH):
-            yield self.tensor(self.validation[start : start + VALIDATION_BATCH])
+        size = max(1, min(VALIDATION_BATCH, VALIDATION_VALUES // len(self.column_means)))
+        for start in range(0, len(self.validation), size):
+            yield self.tensor(self.validation[start : start + size])
 
     def tensor(self, rows: NDArray[Any]) -> Tensor:
         """Rows (n, *row_shape) scaled, with the column's median for NaN."""

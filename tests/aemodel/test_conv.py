@@ -9,6 +9,7 @@ import torch
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
 from aemodel.conv import picture_shape, plan_levels
 from aemodel.errors import BundleError, SettingsError
+from aemodel.fit_rows import look_at_rows
 from aemodel.inference import layer_widths
 from aemodel.model import Layout
 from aemodel.settings import ACTIVATIONS, ModelSettings, TrainSettings
@@ -128,6 +129,20 @@ def test_large_images_go_through_in_small_batches():
     widest = max(layer_widths(model.members[0].get_submodule("encoder")))
     assert widest == 128 * 128 * 3
     assert model.size * widest <= 4_194_304
+
+
+def test_large_images_are_validated_in_small_batches():
+    rows = np.zeros((200, 256, 256), np.uint8) + np.arange(200, dtype=np.uint8)[:, None, None]
+    seen = look_at_rows(
+        lambda: [rows],
+        layout=Layout(row_shape=(256, 256), dtype="uint8"),
+        model=ModelSettings(network="conv"),
+        train=TrainSettings(validation=0.7),
+        memory_bytes=10**9,
+    )
+    sizes = [len(batch) for batch in seen.validation_batches()]
+    assert sum(sizes) == seen.n_validation
+    assert max(sizes) == 64
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
