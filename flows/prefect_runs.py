@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from aemodel.trained import Epoch
-from flows import artifacts
+from flows import artifacts, events
 from flows.encode import EncodeResult, encode_rows
 from flows.errors import DONE
 from flows.places import pick_device
@@ -48,6 +48,7 @@ def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) ->
 
     result = train_model(settings, run_all=run_as_tasks("fit"), on_epoch=on_epoch, device=device)
     artifacts.publish_training(settings.name, result)
+    events.model_event(settings.name, result)
     return Completed(name="PROMOTED" if result.promoted else "REFUSED", message=result.why, data=result)
 
 
@@ -61,6 +62,7 @@ def encode(
     progress = progress_artifact(f"{settings.name}-encode-progress", f"Encoding {source or date or 'the clean rows'} of {settings.name}")
     result = encode_rows(settings, source=source, date=date, out=out, run_all=run_as_tasks("encode", progress), device=device)
     artifacts.publish_store(settings.name, result)
+    events.store_event(settings.name, result)
     return result
 
 
@@ -82,6 +84,7 @@ def score(
         settings, date=date, source=source, model=model, force=force, run_all=run_as_tasks("score", progress), device=device
     )
     artifacts.publish_night(settings.name, result)
+    events.night_event(settings.name, result)
     message = f"{result.flagged:,} of {result.rows:,} rows flagged. {result.promise} Report: {result.path / 'report.html'}"
     if result.code == DONE:
         return Completed(name=result.verdict, message=message, data=result)
