@@ -165,9 +165,9 @@ def deploy(path: Path) -> None:
         "NIGHTGLASS_LOOK_AGAIN": os.environ.get("NIGHTGLASS_LOOK_AGAIN", "*/30 * * * *"),
         "NIGHTGLASS_TRAIN_CRON": os.environ.get("NIGHTGLASS_TRAIN_CRON", "0 12 * * 0"),
     }
-    file = Path(__file__).with_name("prefect.yaml")
+    file = Path(__file__).resolve().with_name("prefect.yaml")
     line = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-    done = subprocess.run(line, env={**os.environ, **given}, capture_output=True, text=True, check=False)  # noqa: S603 (the line is our own)
+    done = subprocess.run(line, env={**os.environ, **given}, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603 (the line is our own)
     if done.returncode:
         raise SystemExit(f"{path}: could not be deployed\n{done.stdout}{done.stderr}")
     say(f"deployments of {job.name}: nightly, backfill, train, encode")

@@ -13,7 +13,8 @@ from flows.errors import FlowError
 from flows.job import AlertSettings, Job
 from flows.nights import NightsResult
 from flows.score import NightResult
-from storage.atomic import json_bytes
+from flows.workspace import open_workspace
+from storage.atomic import json_bytes, write_bytes
 
 log = logging.getLogger(__name__)
 MOST_CAUSES = 3
@@ -24,16 +25,20 @@ TIMEOUT = 20  # seconds for a webhook
 def send_alert(job: Job, nights: NightsResult) -> bool:
     """Send the message for the nights that are new or failed; return whether there was one to send and somewhere to send it.
 
+    A message that says the same as the last one is not sent: a failure that is looked at again every half hour is told once.
+
     Raises FlowError where the message did not get through: a night of which nobody hears is not done.
     """
     text = message(job, nights)
-    if not text or not (job.alert.webhook or job.alert.block):
+    told = open_workspace(job).work("told.txt")
+    if not text or not (job.alert.webhook or job.alert.block) or (told.exists() and told.read_text(encoding="utf-8") == text):
         return False
     log.info("alert: %s", text)
     if job.alert.webhook:
         _post(job.alert, text)
     if job.alert.block:
         _notify(job.alert.block, text, subject=text.partition("\n")[0])
+    write_bytes(told, text.encode())
     return True
 
 

@@ -9,29 +9,15 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 from bench import DAY
+from nights import TONIGHT, promoted_on, run
 
-from flows.catch_up import due_nights, score_due
+from flows.catch_up import due_nights
 from flows.job_file import read_job
-from flows.plain_runs import PlainRuns
-from storage.models import CHAMPION, read_champion
-
-TONIGHT = date.fromisoformat(DAY)
-
-
-def promoted_on(bench, day: str) -> None:
-    """As if the first model had been promoted on a day."""
-    path = bench.workspace / "models/small" / CHAMPION
-    path.write_text(path.read_text().replace(read_champion(path.parent).history[0].since, f"{day}T10:00:00+00:00"))
+from storage.models import read_champion
 
 
 def due(bench, *settings: str, day: date = TONIGHT) -> list[tuple[str, str]]:
     return [(night.date, night.model) for night in due_nights(read_job(bench.job, settings), day)]
-
-
-def run(bench, *settings: str, day: date = TONIGHT):
-    """What a run of the schedule for a data date does."""
-    common = {"job": str(bench.job), "overrides": list(settings), "require_gpu": False, "source": "", "force": False}
-    return score_due(read_job(bench.job, settings), day, lambda night: PlainRuns().score(**common, date=night.date, model=night.model))
 
 
 def verdicts(result) -> list[tuple[str, str]]:
