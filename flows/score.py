@@ -22,7 +22,7 @@ from aemodel.model import Autoencoder
 from aemodel.ranking import Tally
 from aemodel.rules import Decision, decide, parse_rule, withheld
 from aemodel.verdict import judge_night
-from flows.before_night import age_remark, require_ready, require_space
+from flows.before_night import age_remark, device_remark, require_ready, require_space
 from flows.candidates import Candidates
 from flows.encode import model_in_force
 from flows.engine import RunAll
@@ -86,8 +86,9 @@ def score_night(job: Job, *, date: str, source: str, model: str, force: bool, ru
     path = Path(source) if source else job.incoming(day)
     place = NightPlace(workspace.root, job.name, day.isoformat())
     model_id, network = model_in_force(workspace, device=device, model_id=chosen_model(workspace.models, model, day))
-    age = age_remark(workspace.models / model_id, day, limit=job.schedule.max_model_age_days)
-    run = NightRun(job, place, workspace.work(f"score-{day}"), path, model_id, network, facts, force, remarks=(age,) if age else ())
+    folder = workspace.models / model_id
+    said = age_remark(folder, day, limit=job.schedule.max_model_age_days), device_remark(folder, network.device)
+    run = NightRun(job, place, workspace.work(f"score-{day}"), path, model_id, network, facts, force, tuple(filter(None, said)))
     with lock(workspace.lock(f"score-{day}"), wait=WAIT):
         publish_night(place, run.work / "night")
         try:
