@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.nightglass-ready
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo ui test lint bench lock clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock pyproject.toml
@@ -16,6 +16,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)  ## the whole job on real digits: train, encode, score, report
 	$(BIN)/nightglass demo $(ARGS)
+
+ui: $(READY)  ## Prefect's pages with a small job that runs every ten minutes; Ctrl-C ends it
+	$(BIN)/python deploy/ui.py
 
 test: $(READY)  ## quick tests first, then the slow ones
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.conv import Convolutions
+from aemodel.memory import halving
 from aemodel.network import Transposed
 
 BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of float32
@@ -110,5 +112,13 @@ def map_rows(
             batch = torch.zeros(size, inputs.shape[1])
         batch[: len(inputs)] = inputs
         batch[len(inputs) :] = 0
-        for output, result in zip(outputs, work(batch.to(device)), strict=True):
+        results = halving(functools.partial(_in_pieces, work, batch.to(device)), len(batch))
+        for output, result in zip(outputs, results, strict=True):
             output[start : start + size] = result[: len(inputs)].cpu().numpy()
+
+
+def _in_pieces(work: Callable[[Tensor], Sequence[Tensor]], batch: Tensor, pieces: int) -> Sequence[Tensor]:
+    """What `work` makes of a batch. In more than one piece, the values may round differently, as on another device."""
+    if pieces == 1:
+        return work(batch)
+    return [torch.cat(parts) for parts in zip(*(work(part) for part in batch.chunk(pieces)), strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from aemodel.ensemble import Ensemble
 from aemodel.errors import DataError
 from aemodel.fit_rows import FitRows, look_at_rows
 from aemodel.measuring import measure, some_fit_rows
+from aemodel.memory import halving
 from aemodel.model import Layout
 from aemodel.network import DenseAutoencoder, finish_output, start_from_rows
 from aemodel.settings import ModelSettings, TrainSettings
@@ -100,14 +102,25 @@ def _fit_once(
     for scaled in batches:
         clean = scaled.to(device).expand(model.members, *scaled.shape)
         noisy = clean + model.noise * torch.randn(clean.shape, generator=generator).to(device) if model.noise else clean
-        latents, logits = ensemble(noisy)
-        losses = without_worst(row_losses(logits, clean, model), trim)
-        optimizer.zero_grad(set_to_none=True)
-        (model.members * losses.mean() + penalty(ensemble.weights, latents, model)).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+        losses = halving(partial(_add_gradients, ensemble, noisy, clean, model, trim), len(scaled))
         optimizer.step()
-        total += losses.detach().to(total).sum()
+        total += losses.to(total).sum()
         n_rows += len(losses)
     return float(total / n_rows)
+
+
+def _add_gradients(ensemble: Ensemble, noisy: Tensor, clean: Tensor, model: ModelSettings, trim: float, pieces: int) -> Tensor:
+    """Put the gradients of a batch (members, n, d) into the weights, piece by piece; return the rows' losses, the worst left out."""
+    for weight in ensemble.weights.values():
+        weight.grad = None
+    kept = []
+    for inputs, targets in zip(noisy.chunk(pieces, dim=1), clean.chunk(pieces, dim=1), strict=True):
+        latents, logits = ensemble(inputs)
+        losses = without_worst(row_losses(logits, targets, model), trim)
+        cost = model.members * losses.mean() + penalty(ensemble.weights, latents, model)
+        (cost * (inputs.shape[1] / noisy.shape[1])).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+        kept.append(losses.detach())
+    return torch.cat(kept)
 
 
 @torch.inference_mode()
@@ -115,9 +128,14 @@ def _validation_loss(ensemble: Ensemble, batches: Iterator[Tensor], model: Model
     total, n_rows = 0.0, 0
     for scaled in batches:
         clean = scaled.to(device).expand(model.members, *scaled.shape)
-        total += float(row_losses(ensemble(clean)[1], clean, model).sum())
+        total += float(halving(partial(_losses, ensemble, clean, model), len(scaled)).sum())
         n_rows += len(scaled)
     return total / n_rows if n_rows else float("nan")
+
+
+def _losses(ensemble: Ensemble, clean: Tensor, model: ModelSettings, pieces: int) -> Tensor:
+    """Losses of the rows of a batch (members, n, d), piece by piece."""
+    return torch.cat([row_losses(ensemble(part)[1], part, model) for part in clean.chunk(pieces, dim=1)])
 
 
 def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.encode import EncodeResult
+from flows.nights import NightsResult
 from flows.score import NightResult
 from flows.train import TrainResult
 from storage.pages.figures import loss_curve, score_histogram
@@ -88,6 +89,20 @@ def publish_night(job: str, result: NightResult) -> None:
     if table:
         shown = [{name: readable(row[name]) for name in ("rank", "id", "score", "p_value", "flagged", "cause")} for row in table]
         create_table_artifact(shown, key=f"{job}-outliers", description=f"{headline}; the highest {len(shown)}")
+
+
+def publish_nights(job: str, nights: NightsResult) -> None:
+    """A line for each night that a run looked at; the headline is the last one."""
+    lines = ["| data date | verdict | flagged | rows | report |", "|:--|:--|--:|--:|:--|"]
+    for date, night in nights.results.items():
+        if isinstance(night, NightResult):
+            new = "" if night.written else " (nothing new)"
+            lines.append(f"| {date} | {night.verdict}{new} | {night.flagged:,} | {night.rows:,} | `{night.path / 'report.html'}` |")
+        else:
+            lines.append(f"| {date} | FAILED | – | – | {' '.join(str(night).split()).replace('|', '/')} |")
+    first, _, more = nights.words().partition("\n")
+    headline = first if len(nights.results) == 1 else f"{len(nights.results)} nights, the oldest: {first}"
+    create_markdown_artifact("\n".join(lines), key=f"{job}-nights", description=headline or more)
 
 
 def histogram(summary: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import look, start, work
+from flows.commands import look, operate, start, work
 
 app = typer.Typer(
     name="nightglass",
@@ -29,6 +29,10 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     work.decode,
     work.score,
     work.probe,
+    operate.status,
+    operate.label,
+    operate.prune,
+    operate.serve,
 )
 MODELS: dict[str, Callable[..., None]] = {
     "list": look.models_list,

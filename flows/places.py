@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from flows.errors import UsageError
 from flows.job import Job
@@ -22,9 +21,9 @@ def parse_date(text: str) -> date:
         raise UsageError(f"a data date must look like 2026-11-22. Got '{text}' instead.") from error
 
 
-def yesterday(job: Job) -> date:
-    """The data date that is due now: the day before today in the job's time zone."""
-    return datetime.now(ZoneInfo(job.schedule.timezone)).date() - timedelta(days=1)
+def yesterday(job: Job, at: datetime | None = None) -> date:
+    """The data date that is due `at` a moment (now, or the scheduled start of a run): the day before it in the job's time zone."""
+    return (at or datetime.now(UTC)).astimezone(job.zone).date() - timedelta(days=1)
 
 
 def dates_between(first: date, last: date) -> list[date]:

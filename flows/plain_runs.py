@@ -9,6 +9,7 @@ from pathlib import Path
 from aemodel.trained import Epoch
 from flows.encode import EncodeResult, encode_rows
 from flows.engine import run_in_threads
+from flows.errors import UsageError
 from flows.job import Job
 from flows.job_file import read_job
 from flows.places import pick_device
@@ -46,6 +47,10 @@ class PlainRuns:
     ) -> NightResult:
         """Judge one night."""
         settings = begin(job, overrides, "score")
+        if settings.score.runner != "threads":
+            raise UsageError(
+                f"score.runner = '{settings.score.runner}' needs Prefect; set PREFECT_API_URL, or add --set score.runner=threads"
+            )
         device = pick_device(settings.train.device, require_gpu=require_gpu)
         with progress_bar(f"scoring {date}") as progress:
             return score_night(

@@ -6,20 +6,24 @@ the name of the flow run's final state, so that the list of runs already says wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from aemodel.trained import Epoch
-from flows import artifacts
+from flows import artifacts, events
 from flows.encode import EncodeResult, encode_rows
-from flows.errors import DONE
+from flows.errors import DONE, UsageError
+from flows.job import Job
+from flows.job_file import read_job
 from flows.places import pick_device
 from flows.plain_runs import WORKERS, begin
 from flows.prefect_engine import progress_artifact, run_as_tasks
@@ -28,6 +32,30 @@ from flows.train import TrainResult, train_model
 
 ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
 SEVERAL: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
+
+
+def runner_for(job: Job) -> Any:
+    """The task runner that [score] asks for. Raises UsageError where Dask is wanted and not installed."""
+    if job.score.runner == "threads":
+        return SEVERAL
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner  # late: an extra
+    except ImportError as error:
+        raise UsageError("score.runner = 'dask' needs an extra: pip install 'nightglass[dask]'") from error
+    if job.score.dask_address:
+        return DaskTaskRunner(address=job.score.dask_address)
+    local = {"n_workers": WORKERS, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    return DaskTaskRunner(cluster_kwargs=local)
+
+
+@contextmanager
+def gpu_slot(device: str) -> Iterator[None]:
+    """Hold the one place on the GPU; a process that dies loses it with its lease. On a CPU there is nothing to hold."""
+    if device != "cuda":
+        yield
+        return
+    with concurrency("gpu-0", occupy=1):
+        yield
 
 
 def run_name() -> str:
@@ -46,8 +74,10 @@ def train(job: str, overrides: Sequence[str] = (), require_gpu: bool = False) ->
     def on_epoch(epoch: Epoch) -> None:
         progress(epoch.number, settings.train.epochs)
 
-    result = train_model(settings, run_all=run_as_tasks("fit"), on_epoch=on_epoch, device=device)
+    with gpu_slot(device):
+        result = train_model(settings, run_all=run_as_tasks("fit"), on_epoch=on_epoch, device=device)
     artifacts.publish_training(settings.name, result)
+    events.model_event(settings.name, result)
     return Completed(name="PROMOTED" if result.promoted else "REFUSED", message=result.why, data=result)
 
 
@@ -59,8 +89,10 @@ def encode(
     settings = begin(job, overrides, "encode")
     device = pick_device(settings.train.device, require_gpu=require_gpu)
     progress = progress_artifact(f"{settings.name}-encode-progress", f"Encoding {source or date or 'the clean rows'} of {settings.name}")
-    result = encode_rows(settings, source=source, date=date, out=out, run_all=run_as_tasks("encode", progress), device=device)
+    with gpu_slot(device):
+        result = encode_rows(settings, source=source, date=date, out=out, run_all=run_as_tasks("encode", progress), device=device)
     artifacts.publish_store(settings.name, result)
+    events.store_event(settings.name, result)
     return result
 
 
@@ -78,10 +110,11 @@ def score(
     settings = begin(job, overrides, "score")
     device = pick_device(settings.train.device, require_gpu=require_gpu)
     progress = progress_artifact(f"{settings.name}-score-progress", f"Scoring {date} of {settings.name}")
-    result = score_night(
-        settings, date=date, source=source, model=model, force=force, run_all=run_as_tasks("score", progress), device=device
-    )
+    run_all = run_as_tasks("score", progress)
+    with gpu_slot(device):
+        result = score_night(settings, date=date, source=source, model=model, force=force, run_all=run_all, device=device)
     artifacts.publish_night(settings.name, result)
+    events.night_event(settings.name, result)
     message = f"{result.flagged:,} of {result.rows:,} rows flagged. {result.promise} Report: {result.path / 'report.html'}"
     if result.code == DONE:
         return Completed(name=result.verdict, message=message, data=result)
@@ -110,8 +143,9 @@ class PrefectRuns:
 
     def score(self, **parameters: Any) -> NightResult:
         """Judge one night."""
+        runner = runner_for(read_job(Path(parameters["job"]), parameters["overrides"]))
         try:
-            result: Any = score(**parameters)
+            result: Any = score.with_options(task_runner=runner)(**parameters)
         except UnfinishedNight as unfinished:
             return unfinished.result
         return cast("NightResult", result)

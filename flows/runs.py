@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from flows.encode import EncodeResult
-from flows.errors import FlowError
+from flows.errors import FlowError, UsageError
 from flows.score import NightResult
 from flows.train import TrainResult
 
@@ -47,6 +47,14 @@ def runs(prefect: bool | None) -> Runs:
     from flows.prefect_runs import PrefectRuns  # late: Prefect takes seconds to import
 
     return PrefectRuns()
+
+
+def wants_prefect(prefect: bool | None) -> str:
+    """URL of the server that a scheduler records its runs on; empty where it is to run without one. Raises UsageError where none is named."""
+    url = os.environ.get("PREFECT_API_URL", "")
+    if prefect and not url:
+        raise UsageError("--prefect: PREFECT_API_URL names no server; set it, or leave --prefect out")
+    return "" if prefect is False else url
 
 
 def require_server(url: str) -> None:

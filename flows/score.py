@@ -22,6 +22,7 @@ from aemodel.model import Autoencoder
 from aemodel.ranking import Tally
 from aemodel.rules import Decision, decide, parse_rule, withheld
 from aemodel.verdict import judge_night
+from flows.before_night import age_remark, device_remark, require_ready, require_space
 from flows.candidates import Candidates
 from flows.encode import model_in_force
 from flows.engine import RunAll
@@ -38,10 +39,10 @@ from storage.errors import NoDataError, SourceError
 from storage.locks import lock
 from storage.models import read_champion
 from storage.nights import NightPlace, publish_night
-from storage.sources import Schema, Shard, Source, check_schema, combine_digests, plan_shards
+from storage.sources import Schema, Shard, Source, check_schema, combine_digests, files_digest, plan_shards
 
 log = logging.getLogger(__name__)
-WAIT = 10.0  # seconds for another run of the same night
+WAIT = float("inf")  # for another run of the same night: what it finishes is found done, what it leaves is taken over
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,14 @@ def score_night(job: Job, *, date: str, source: str, model: str, force: bool, ru
     path = Path(source) if source else job.incoming(day)
     place = NightPlace(workspace.root, job.name, day.isoformat())
     model_id, network = model_in_force(workspace, device=device, model_id=chosen_model(workspace.models, model, day))
-    run = NightRun(job, place, workspace.work(f"score-{day}"), path, model_id, network, facts, force)
+    folder = workspace.models / model_id
+    said = age_remark(folder, day, limit=job.schedule.max_model_age_days), device_remark(folder, network.device)
+    run = NightRun(job, place, workspace.work(f"score-{day}"), path, model_id, network, facts, force, tuple(filter(None, said)))
     with lock(workspace.lock(f"score-{day}"), wait=WAIT):
         publish_night(place, run.work / "night")
         try:
+            if not source:
+                require_ready(job, day)
             opened = open_rows(job, path, network.layout.columns)
         except NoDataError as error:
             return run.no_data(str(error))
@@ -96,7 +101,10 @@ def score_night(job: Job, *, date: str, source: str, model: str, force: bool, ru
             if not opened.n_rows:
                 return run.no_data(f"{path}: holds no rows")
             check_schema(opened, Schema(network.layout.row_shape, network.layout.dtype, network.layout.columns))
-            return run.known(opened) or run.score(opened, run_all)
+            if known := run.known(opened):
+                return known
+            require_space(workspace.root, opened, plan_shards(opened, job.shard_bytes), keep=run.keep)
+            return run.score(opened, run_all)
 
 
 def chosen_model(models: Path, model: str, day: day_type) -> str:
@@ -117,11 +125,12 @@ class NightRun:
     model: Autoencoder
     facts: RunFacts
     force: bool
+    remarks: tuple[str, ...] = ()
 
     @functools.cached_property
     def settings_digest(self) -> str:
         """Digest of the settings that a report depends on."""
-        score = {key: value for key, value in asdict(self.job.score).items() if key != "memory"}
+        score = {key: value for key, value in asdict(self.job.score).items() if key not in ("memory", "runner", "dask_address")}
         return hashlib.sha256(json.dumps(score, sort_keys=True).encode()).hexdigest()
 
     def known(self, source: Source) -> NightResult | None:
@@ -134,8 +143,8 @@ class NightRun:
         return result_of(self.place, newest, written=False) if same else None
 
     def fingerprint(self, source: Source) -> str:
-        """Fingerprint of the input and of how it is cut."""
-        return f"{source.fingerprint()} {self.job.shard_bytes}"
+        """Fingerprint of the input, of how it is cut, and of its files alone."""
+        return f"{source.fingerprint()} {self.job.shard_bytes} {files_digest(source.files)}"
 
     def score(self, source: Source, run_all: RunAll) -> NightResult:
         """Score what is missing, decide, publish."""
@@ -255,7 +264,7 @@ class NightRun:
 
     def _remarks(self, source: Source) -> tuple[str, ...]:
         extra = f"{len(source.ignored)} extra columns ignored" if self.model.layout.columns and source.ignored else ""
-        return tuple(remark for remark in (extra, warning(self.calibration)) if remark)
+        return tuple(remark for remark in (extra, warning(self.calibration), *self.remarks) if remark)
 
 
 def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from storage.errors import LockedError
 
+log = logging.getLogger(__name__)
 PAUSE = 0.2  # seconds between two looks
+TELL = 2.0  # seconds of waiting after which it is said
 
 
 @contextmanager
@@ -22,12 +25,15 @@ def lock(path: Path, *, wait: float = 0.0) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
-        until = time.monotonic() + wait
+        began, told = time.monotonic(), False
         while not _taken(file.fileno()):
-            if time.monotonic() >= until:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise LockedError(f"{path.stem}: process {holder} is at work on it; wait for it to end, then run the same command again")
+            file.seek(0)
+            words = f"{path.stem}: process {file.read().strip() or 'unknown'} is at work on it"
+            if time.monotonic() >= began + wait:
+                raise LockedError(f"{words}; wait for it to end, then run the same command again")
+            if not told and time.monotonic() >= began + TELL:
+                told = True
+                log.warning("%s; waiting for it to end", words)
             time.sleep(PAUSE)
         file.truncate(0)
         file.write(str(os.getpid()))

@@ -110,3 +110,10 @@ def write_index(folder: Path, job: str, nights: list[dict[str, Any]]) -> None:
 
 def _line(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {key: summary[key] for key in ("date", "revision", "verdict", "rows", "flagged", "model_id", "rule")}
+
+
+def newest_nights(root: Path, job: str) -> list[dict[str, Any]]:
+    """summary.json of the newest revision of every date of a job, the newest date first."""
+    dates = sorted((path.name for path in (root / "reports" / job).glob("*-*-*") if path.is_dir()), reverse=True)
+    places = [NightPlace(root, job, date) for date in dates]
+    return [place.summary(revision) for place in places if (revision := place.newest())]

@@ -6,9 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
-from storage.sources.source import Chunk, RowsDigest, Schema, Shard, Source, check_schema, combine_digests, plan_shards
+from storage.sources.source import Chunk, RowsDigest, Schema, Shard, Source, check_schema, combine_digests, files_digest, plan_shards
 
-__all__ = ["Chunk", "RowsDigest", "Schema", "Shard", "Source", "check_schema", "combine_digests", "open_source", "plan_shards"]
+__all__ = [
+    "Chunk",
+    "RowsDigest",
+    "Schema",
+    "Shard",
+    "Source",
+    "check_schema",
+    "combine_digests",
+    "files_digest",
+    "find_files",
+    "open_source",
+    "plan_shards",
+]
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc")
 PARQUET = (".parquet", ".pq")

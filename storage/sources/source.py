@@ -100,13 +100,7 @@ class Source(ABC):
 
     def fingerprint(self) -> str:
         """Hash of the files' names, sizes and times of change, and of how they are read: equal means that nothing need be read again."""
-        parts = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._options]
-        for file in self.files:
-            try:
-                stat = file.stat()
-            except OSError as error:
-                raise SourceError(f"{file}: cannot be read any more ({error})") from error
-            parts.append(f"{file.name} {stat.st_size} {stat.st_mtime_ns}")
+        parts = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._options, *_stamps(self.files)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _require_finite(self, chunk: Chunk) -> None:
@@ -122,6 +116,18 @@ class Source(ABC):
         raise SourceError(
             f"{self.path.parent / chunk.file}: row {chunk.start + place[0]}, column {column}: expected a number, got {value}; {hint}"
         )
+
+
+def files_digest(files: Sequence[Path]) -> str:
+    """Hash of the names, sizes and times of change of files, none of which is opened. Raises SourceError where one is gone."""
+    return hashlib.sha256("\n".join(_stamps(files)).encode()).hexdigest()
+
+
+def _stamps(files: Sequence[Path]) -> list[str]:
+    try:
+        return [f"{file.name} {(stat := file.stat()).st_size} {stat.st_mtime_ns}" for file in files]
+    except OSError as error:
+        raise SourceError(f"{error.filename}: cannot be read any more ({error})") from error
 
 
 def plan_shards(source: Source, shard_bytes: int) -> tuple[Shard, ...]:

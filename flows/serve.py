@@ -1,0 +1,85 @@
+"""serve: a scheduler for one machine, in one process. With a Prefect server its runs are recorded there; without one it needs nothing."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flows.alerts import send_alert
+from flows.catch_up import DueNight, score_due
+from flows.clock import last_start, next_start
+from flows.errors import EXPECTED
+from flows.job import Job
+from flows.job_file import read_job
+from flows.places import yesterday
+from flows.runs import require_server, wants_prefect
+from flows.score import NightResult
+
+log = logging.getLogger(__name__)
+LOOK_AGAIN = timedelta(minutes=30)  # for nights without data, in part, or whose input came late
+
+
+def serve(paths: Sequence[Path], *, prefect: bool | None) -> None:
+    """Run the nights of all job files when they are due, until stopped. Raises UsageError at once where a job file is wrong."""
+    for path in paths:
+        job = read_job(path)
+        say(f"{job.name}: next run {next_start(job, datetime.now(UTC)):%Y-%m-%d %H:%M %Z}")
+    if url := wants_prefect(prefect):
+        require_server(url)
+        serve_deployments(paths)
+        return
+    while True:
+        for path in paths:
+            look(path)
+        time.sleep(seconds_to_next([read_job(path) for path in paths], datetime.now(UTC)))
+
+
+def look(path: Path) -> None:
+    """Score what is due of one job, send the message; what goes wrong is said, and looked at again next time."""
+    try:
+        job = read_job(path)
+        nights = score_due(job, yesterday(job, last_start(job, datetime.now(UTC))), lambda night: score_night(path, night))
+        if any(not isinstance(each, NightResult) or each.written for each in nights.results.values()):
+            say(nights.words())
+        send_alert(job, nights)
+    except EXPECTED as error:
+        say(f"{path}: {error}")
+
+
+def score_night(path: Path, night: DueNight) -> NightResult:
+    """One night in this process."""
+    from flows.plain_runs import PlainRuns  # late: torch takes time to import
+
+    return PlainRuns().score(job=str(path), date=night.date, source="", model=night.model, force=False, overrides=(), require_gpu=False)
+
+
+def seconds_to_next(jobs: Sequence[Job], now: datetime) -> float:
+    """Seconds until the next job is due, or until the next look."""
+    return (min(now + LOOK_AGAIN, *(next_start(job, now).astimezone(UTC) for job in jobs)) - now).total_seconds()
+
+
+def serve_deployments(paths: Sequence[Path]) -> None:
+    """The same by Prefect's own runner: a deployment for each job, runs in processes of their own."""
+    from prefect import serve as serve_flows
+    from prefect.schedules import Cron
+
+    from flows.deployed import nightly
+
+    deployments = []
+    for path in paths:
+        job = read_job(path)
+        crons = (("night", job.schedule.cron), ("look-again", "*/30 * * * *"))
+        schedules = [Cron(cron, timezone=job.schedule.timezone, slug=slug) for slug, cron in crons]
+        form = {"form": {"job": str(path.resolve())}}
+        deployments.append(nightly.to_deployment(job.name, schedules=schedules, parameters=form, tags=["nightglass"], concurrency_limit=1))
+    serve_flows(*deployments)  # type: ignore[arg-type] # outside of an event loop they are no coroutines
+
+
+def say(words: str) -> None:
+    """A line for the journal of whoever runs this."""
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,82 @@
+"""status: is the job alive, and what does it need? For a person, and by its exit code for a monitor."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.before_night import RESERVE, model_age
+from flows.catch_up import due_nights
+from flows.clock import last_start, next_start
+from flows.errors import DONE, FAILED
+from flows.job import Job
+from flows.job_file import read_job
+from flows.labels import precision
+from flows.places import yesterday
+from flows.workspace import Workspace, open_workspace
+from storage.models import read_champion
+from storage.nights import newest_nights
+from storage.sources.sizes import format_bytes
+
+KINDS = ("models", "latents", "scores", "superseded", "reports")
+
+
+def status_of(path: Path, *, now: datetime | None = None) -> tuple[dict[str, Any], str]:
+    """Last good night, the model's age, the next run, space, open problems; the exit code is 1 where there are any."""
+    job, now = read_job(path), now or datetime.now(UTC)
+    workspace = open_workspace(job)
+    nights = newest_nights(workspace.root, job.name)
+    champion = read_champion(workspace.models)
+    today = now.astimezone(job.zone).date()
+    facts = {
+        "last_good_night": next((night["date"] for night in nights if night["complete"]), None),
+        "last_verdict": nights[0]["verdict"] if nights else None,
+        "model_id": champion.current if champion else None,
+        "model_age_days": model_age(workspace.models / champion.current, today) if champion else None,
+        "next_run": next_start(job, now).isoformat(timespec="minutes"),
+        "bytes": {kind: bytes_below(workspace.root / kind / job.name) for kind in KINDS},
+        "bytes_free": shutil.disk_usage(workspace.root).free,
+        **precision(workspace.root, job.name),
+        "problems": list(problems(job, workspace, now)),
+    }
+    code = FAILED if facts["problems"] else DONE
+    return {"path": str(workspace.root), **facts, "code": code}, words(job, facts)
+
+
+def problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str]:
+    """What an operator should do something about."""
+    champion = read_champion(workspace.models)
+    if champion is None:
+        yield "no model is in force: run 'nightglass train'"
+        return
+    for night in due_nights(job, yesterday(job, last_start(job, now))):
+        yield f"{night.date}: {night.why}"
+    limit, age = job.schedule.max_model_age_days, model_age(workspace.models / champion.current, now.astimezone(job.zone).date())
+    if limit and age is not None and age > limit:
+        yield f"the model is {age} days old, the limit is {limit}: run 'nightglass train'"
+    free = shutil.disk_usage(workspace.root).free
+    if free < 2 * RESERVE:
+        yield f"{format_bytes(free)} are free on the disk: see 'nightglass prune'"
+
+
+def bytes_below(folder: Path) -> int:
+    """Bytes of all files below a folder, 0 where it does not exist."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def words(job: Job, facts: dict[str, Any]) -> str:
+    """For a terminal."""
+    space = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in facts["bytes"].items() if size)
+    known = f", {facts['right']} of {facts['labelled']} labelled flags were right" if facts["labelled"] else ""
+    open_ones = len(facts["problems"])
+    lines = [
+        f"{job.name}: " + (f"{open_ones} open problem{'s' * (open_ones > 1)}" if open_ones else "nothing to do"),
+        f"  last good night  {facts['last_good_night'] or 'none'} (last verdict: {facts['last_verdict'] or 'none'}{known})",
+        f"  model            {facts['model_id'] or 'none'}, {facts['model_age_days']} days old",
+        f"  next run         {facts['next_run']}",
+        f"  space            {space or 'nothing written yet'}; {format_bytes(facts['bytes_free'])} free",
+    ]
+    return "\n".join([*lines, *(f"  ! {problem}" for problem in facts["problems"])])

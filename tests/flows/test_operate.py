@@ -1,0 +1,201 @@
+"""status, label, prune, serve and the message: what an operator relies on."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from bench import DAY
+from nights import promoted_on, run
+
+from flows import serve as serving
+from flows.alerts import send_alert
+from flows.clock import last_start, next_start
+from flows.errors import FlowError
+from flows.job_file import read_job
+from flows.places import yesterday
+from flows.prune import prune
+from flows.status import status_of
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    """A web server that keeps what is posted to it."""
+    got: list[str] = []
+
+    class Keep(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keep) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("SMALL_HOOK", f"http://127.0.0.1:{server.server_port}/")
+        yield got
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-28", 23), ("2026-10-24", 25), ("2026-11-22", 24)])
+@pytest.mark.parametrize("cron", ["0 4 * * *", "30 2 * * *"])
+def test_each_day_has_one_run_whatever_the_clocks_do(bench, day, hours, cron):
+    job = read_job(bench.job, ["schedule.timezone=Europe/Berlin", f"schedule.cron={cron}"])
+    noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=BERLIN)
+    starts = [next_start(job, noon)]
+    for _ in range(3):
+        starts.append(next_start(job, starts[-1]))
+
+    first = noon.date()
+    assert [yesterday(job, start) for start in starts] == [first + timedelta(days=back) for back in range(4)]
+    assert (datetime.combine(noon.date() + timedelta(days=1), noon.timetz()).astimezone(UTC) - noon.astimezone(UTC)) == timedelta(
+        hours=hours
+    )
+    assert last_start(job, starts[1] + timedelta(minutes=1)) == starts[1]
+
+
+def test_status_says_what_is_open_and_what_is_well(bench):
+    promoted_on(bench, DAY)
+    early = status_of(bench.job, now=NOW)[0]
+    bench.night()
+    bench.score()
+    late, words = status_of(bench.job, now=NOW)
+
+    assert (early["code"], early["problems"], early["last_good_night"]) == (1, [f"{DAY}: not scored yet"], None)
+    assert (late["code"], late["problems"], late["last_good_night"]) == (0, [], DAY)
+    assert late["next_run"].startswith("2026-11-24T04:00")
+    assert "nothing to do" in words
+
+
+def test_status_of_a_job_without_a_model(bench):
+    found = bench.run("status", bench.job, "--json")
+    for path in (bench.workspace / "models/small").rglob("champion.json"):
+        path.unlink()
+    result = bench.run("status", bench.job)
+
+    assert found.facts["model_id"]
+    assert (result.code, result.facts["problems"]) == (1, ["no model is in force: run 'nightglass train'"])
+
+
+def test_labels_are_taken_in_once_and_counted(bench, tmp_path):
+    bench.night(outliers=4)
+    bench.score()
+    file = tmp_path / "checked.csv"
+    file.write_text(f"date,id,label\n{DAY},0,outlier\n{DAY},1,normal\n")
+    first, second = bench.run("label", bench.job, file), bench.run("label", bench.job, file)
+    file.write_text(f"date,id,label\n{DAY},1,outlier\n")
+    third = bench.run("label", bench.job, file)
+
+    assert [(each.facts["new"], each.facts["labelled"], each.facts["right"]) for each in (first, second, third)] == [
+        (2, 2, 1),
+        (0, 2, 1),
+        (1, 2, 2),
+    ]
+
+
+@pytest.mark.parametrize(("line", "words"), [(f"{DAY},7777,normal", "is not in the report"), (f"{DAY},0,strange", "must be one of")])
+def test_a_wrong_label_takes_nothing_in(bench, tmp_path, line, words):
+    bench.night(outliers=4)
+    bench.score()
+    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},0,outlier\n{line}\n")
+    result = bench.run("label", bench.job, tmp_path / "checked.csv")
+
+    assert (result.code, words in result.err) == (2, True)
+    assert not (bench.workspace / "labels").exists()
+
+
+def test_prune_keeps_what_is_needed_and_deletes_only_when_told(bench):
+    path = bench.night()
+    bench.score()
+    np.save(path, np.load(path)[:-1])
+    bench.score()
+    other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
+    third = bench.run("train", bench.job, "--set", "train.seed=2").facts["model_id"]
+    bench.run("models", "promote", bench.job, other)
+    (bench.workspace / ".work/small-left").mkdir()
+    later = date.today() + timedelta(days=400)
+
+    dry, _ = prune(bench.job, yes=False, today=later)
+    kinds = {(each["kind"], each["path"].rpartition("/")[2]) for each in dry["folders"]}
+    assert {("superseded", f"date={DAY}"), ("models", third), ("work", "small-left")} <= kinds
+    assert other not in {name for _, name in kinds}
+    assert (bench.workspace / "models/small" / third).exists()
+
+    prune(bench.job, yes=True, today=later)
+    assert not (bench.workspace / "models/small" / third).exists()
+    assert bench.run("models", "rollback", bench.job).code == 0
+    assert bench.run("verify", bench.workspace / f"scores/small/date={DAY}").facts["ok"]
+    assert bench.score().code == 0
+    assert prune(bench.job, yes=False, today=later)[0]["folders"] == []
+
+
+def test_one_message_says_verdict_budget_causes_and_where(bench, hook):
+    promoted_on(bench, "2026-11-21")
+    bench.night("2026-11-21")
+    bench.night(outliers=9)
+    settings = ("alert.webhook=SMALL_HOOK", "alert.reports_url=http://reports/")
+    job = read_job(bench.job, settings)
+    assert send_alert(job, run(bench, *settings))
+    assert not send_alert(job, run(bench, *settings))
+
+    [text] = hook
+    assert text.startswith(f"small {DAY}: REVIEW")
+    assert "(budget 200)" in text
+    assert f"http://reports/small/{DAY}/rev=1/report.html" in text
+    assert "small 2026-11-21" in text
+    causes = pq.read_table(bench.workspace / f"reports/small/{DAY}/rev=1/outliers.parquet").column("cause").to_pylist()
+    assert f"- {causes[0]}" in text
+
+
+def test_a_failure_that_is_looked_at_again_is_told_once(bench, hook):
+    promoted_on(bench, DAY)
+    np.save(bench.night(), np.ones((5, 3)))
+    job = read_job(bench.job, ["alert.webhook=SMALL_HOOK"])
+    sent = [send_alert(job, run(bench)) for _ in range(3)]
+
+    assert sent == [True, False, False]
+    assert "rows must have the shape" in hook[0]
+
+
+def test_a_message_that_does_not_get_through_is_an_error(bench, monkeypatch):
+    promoted_on(bench, DAY)
+    bench.night()
+    monkeypatch.setenv("SMALL_HOOK", "http://127.0.0.1:9/")
+
+    with pytest.raises(FlowError, match="did not take the message"):
+        send_alert(read_job(bench.job, ["alert.webhook=SMALL_HOOK"]), run(bench))
+
+
+def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypatch):
+    first = last_start(read_job(bench.job), datetime.now(UTC))
+    day = yesterday(read_job(bench.job), first).isoformat()
+    promoted_on(bench, day)
+    bench.night(day)
+    waits = []
+
+    def stop(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving.time, "sleep", stop)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        serving.serve([bench.job], prefect=None)
+
+    said = capsys.readouterr().out
+    assert "small: next run" in said
+    assert said.count(f"{day}: ") == 1
+    assert all(0 < seconds <= 1800 for seconds in waits)
+    assert (bench.workspace / f"reports/small/{day}/rev=1/report.html").exists()
