@@ -45,8 +45,8 @@ def decode_store(folder: Path, out: Path, *, rows: str = "") -> DecodeResult:
 
 
 def decoder_of(store: Store) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The function from latents (n, k) to rows (n, *row_shape) that the store carries."""
-    return decoder_from_files(store.decoder_files()).decode
+    """The function from latents (n, k) to rows (n, *row_shape) in data units that the store carries."""
+    return decoder_from_files(store.decoder_files()).decode_exactly
 
 
 def parse_rows(text: str, n_rows: int) -> tuple[int, int]:
