@@ -25,7 +25,7 @@ from storage.latents.grid import to_dtype
 from storage.latents.shard import latents_as_read
 from storage.sources import Shard, Source
 
-SAMPLE_VALUES = 1 << 20
+SAMPLE_VALUES = 1 << 19
 SAMPLE_RUNS = 4  # pieces of the sample, evenly spaced over the source
 HELD_OUT_VALUES = 1 << 21
 NOTHING_MEASURABLE = 1.0005  # times the RMSE that rounded decoder weights may bring

@@ -19,6 +19,7 @@ from storage.latents.bounded import LATENTS
 from storage.latents.grid import to_dtype
 from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes
+from storage.latents.packed import Files
 from storage.latents.plan import note_done, shard_done
 from storage.latents.shard import latents_as_read
 from storage.sources import Chunk, RowsDigest, Shard, Source
@@ -78,15 +79,16 @@ class ShardEncoder:
     def _require_same(self, shard: Shard, rows: ShardRows, errors: NDArray[np.float32], blocks: Blocks | None) -> None:
         """Raise DamagedError where the disk gives back anything but what was measured."""
         n = shard.stop - shard.start
-        back = self.plan.read(self.work, shard.index, 0, n)
+        files = Files(self.work)
+        back = self.plan.read(files, shard.index, 0, n)
         pairs = [(getattr(back, name), getattr(rows, name)) for name in ("codes", "outside_values", "exact_rows", "exact_values")]
-        pairs.append((self.plan.read_rows(self.work, shard.index, 0, n)[0], errors))
+        pairs.append((self.plan.read_rows(files, shard.index, 0, n)[0], errors))
         same = all(np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f") for found, expected in pairs)
         if not same or (blocks and blocks.needed and self._values(shard) != blocks.blocks):
             raise DamagedError(f"{self.plan.path(self.work, shard.index)}: reads back differently from what was written; check the disk")
 
     def _values(self, shard: Shard) -> list[bytes]:
-        reader = self.plan.open_values(self.work, shard.index)
+        reader = self.plan.open_values(Files(self.work), shard.index)
         try:
             return [reader.block(index) for index in range(len(reader.rows))]
         finally:

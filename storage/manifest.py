@@ -66,7 +66,11 @@ def read_manifest(folder: Path, kind: str = "") -> dict[str, Any]:
     path = folder / NAME
     if not path.is_file():
         raise NoDataError(f"{path}: not found; expected a folder with a manifest.json")
-    content = path.read_bytes()
+    return parse_manifest(path.read_bytes(), path, kind)
+
+
+def parse_manifest(content: bytes, path: Path, kind: str = "") -> dict[str, Any]:
+    """The manifest in `content`, which came from `path`; raises as `read_manifest` does."""
     head, mark, _ = content.rpartition(_TAIL)
     if not mark or content != head + _TAIL + hashlib.sha256(head).hexdigest().encode() + b'"\n}\n':
         raise DamagedError(f"{path}: does not match its own checksum; restore it from a copy or make the folder again")

@@ -146,7 +146,8 @@ def _phase(places: NDArray[np.float64], step: float, grain: float, phases: int) 
     mode = float(values[counts.argmax()])
     move = max(grain, np.rint(step / phases / grain) * grain) if grain else step / phases
     offsets = [mode + index * move for index in range(min(phases, int(np.ceil(step / move))))]
-    bits = [_entropy(np.rint((values - offset) / step), counts) for offset in offsets]
+    with np.errstate(over="ignore", invalid="ignore"):
+        bits = [_entropy(np.rint((values - offset) / step), counts) for offset in offsets]
     best = int(np.argmin(bits))
     return offsets[best] if bits[best] < WORTH * bits[0] else mode
 

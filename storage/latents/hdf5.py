@@ -63,12 +63,12 @@ def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> No
 
 
 class ShardReader:
-    """Latents of one shard; the file stays open. Raises DamagedError."""
+    """Latents of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
 
-    def __init__(self, path: Path, row_shape: Sequence[int], dtype: str) -> None:
+    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
         self._path = path
         with _damage(path):
-            self._file = h5py.File(path, "r")
+            self._file = h5py.File(file, "r")
             self._latents = self._file["latents"]
             self._outside = _read(self._file, "outside_row", np.empty(0, np.int64))
             self._exact = _read(self._file, "exact_row", np.empty(0, np.int64))
@@ -91,12 +91,12 @@ class ShardReader:
 
 
 class ValuesReader:
-    """The blocks of one shard; the file stays open. Raises DamagedError."""
+    """The blocks of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: Any) -> None:
         self._path = path
         with _damage(path):
-            self._file = h5py.File(path, "r")
+            self._file = h5py.File(file, "r")
             self.rows = [int(each) for each in self._file["block_rows"][:]]
             self._ends = np.concatenate([[0], np.cumsum(self._file["block_bytes"][:])])
 
@@ -110,11 +110,11 @@ class ValuesReader:
         self._file.close()
 
 
-def read_rows(path: Path, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
-    with _damage(path), h5py.File(path, "r") as file:
-        ids = file["id"][start:stop] if "id" in file else None
-        return file["error"][start:stop], np.char.decode(ids, "utf-8") if ids is not None and ids.dtype.kind == "S" else ids
+    with _damage(path), h5py.File(file, "r") as opened:
+        ids = opened["id"][start:stop] if "id" in opened else None
+        return opened["error"][start:stop], np.char.decode(ids, "utf-8") if ids is not None and ids.dtype.kind == "S" else ids
 
 
 def write_virtual(folder: Path, shards: Sequence[tuple[str, str, int, int]], scale: Scale, latent_dim: int) -> None:
@@ -135,7 +135,7 @@ def write_virtual(folder: Path, shards: Sequence[tuple[str, str, int, int]], sca
 
 def _describe(latents: Any, scale: Scale) -> None:
     for name, value in scale.facts().items():
-        latents.attrs[name] = value
+        latents.attrs[name] = np.bytes_(value) if isinstance(value, str) else np.asarray(value)  # h5py's own strings take 4 kB
 
 
 @contextmanager

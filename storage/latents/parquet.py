@@ -57,12 +57,12 @@ def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> No
 
 
 class ShardReader:
-    """Latents of one shard; the file stays open. Raises DamagedError."""
+    """Latents of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
 
-    def __init__(self, path: Path, row_shape: Sequence[int], dtype: str) -> None:
+    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
         self._path, self._row_shape, self._dtype = path, tuple(row_shape), np.dtype(dtype)
         with _damage(path):
-            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self._file = pq.ParquetFile(file, page_checksum_verification=True)
 
     def read(self, start: int, stop: int) -> ShardRows:
         """The rows from `start` up to `stop`, counted inside the shard."""
@@ -82,12 +82,12 @@ class ShardReader:
 
 
 class ValuesReader:
-    """The blocks of one shard; the file stays open. Raises DamagedError."""
+    """The blocks of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: Any) -> None:
         self._path = path
         with _damage(path):
-            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self._file = pq.ParquetFile(file, page_checksum_verification=True)
             self.rows: list[int] = self._file.read(columns=["rows"]).column("rows").to_pylist()
 
     def block(self, index: int) -> bytes:
@@ -100,11 +100,11 @@ class ValuesReader:
         self._file.close()
 
 
-def read_rows(path: Path, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
-    with _damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        groups, first = _groups(file, start, stop)
-        table = file.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
+    with _damage(path), pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        groups, first = _groups(opened, start, stop)
+        table = opened.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
     return table.column("error").to_numpy(), _ids(table.column("id")) if "id" in table.column_names else None
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from storage.atomic import sha256_file, write_beside, write_bytes, write_json
 from storage.latents import hdf5, parquet
 from storage.latents.bounded import Blocks, BoundedPlan
+from storage.latents.packed import Files
 from storage.latents.quantise import Scale
 from storage.latents.shard import ShardRows
 from storage.manifest import NEWEST
@@ -61,28 +62,30 @@ class StorePlan:
         """The files of a shard that are there."""
         return [path for kind in ("shard", "rows", "values") if (path := self.path(folder, index, kind)).exists()]
 
-    def open(self, folder: Path, index: int) -> Any:
+    def open(self, files: Files, index: int) -> Any:
         """A reader of the latents of one shard."""
-        return FORMATS[self.format].ShardReader(self.path(folder, index), self.schema.row_shape, self.schema.dtype)
+        path = self.path(files.place, index)
+        return FORMATS[self.format].ShardReader(path, files.open(path.name), self.schema.row_shape, self.schema.dtype)
 
-    def open_values(self, folder: Path, index: int) -> Any:
+    def open_values(self, files: Files, index: int) -> Any:
         """A reader of the blocks of one shard."""
-        return FORMATS[self.format].ValuesReader(self.path(folder, index, "values"))
+        path = self.path(files.place, index, "values")
+        return FORMATS[self.format].ValuesReader(path, files.open(path.name))
 
-    def read(self, folder: Path, index: int, start: int, stop: int) -> ShardRows:
+    def read(self, files: Files, index: int, start: int, stop: int) -> ShardRows:
         """Latents [start, stop) of one shard, counted inside it."""
-        reader = self.open(folder, index)
+        reader = self.open(files, index)
         try:
             rows: ShardRows = reader.read(start, stop)
         finally:
             reader.close()
         return rows
 
-    def read_rows(self, folder: Path, index: int, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+    def read_rows(self, files: Files, index: int, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
         """Errors and ids [start, stop) of one shard; stores of format_version 1 have them beside the latents."""
-        beside = self.path(folder, index, "rows")
-        path = beside if beside.exists() else self.path(folder, index)
-        found: tuple[NDArray[np.float32], NDArray[Any] | None] = FORMATS[self.format].read_rows(path, start, stop)
+        beside = self.path(files.place, index, "rows")
+        path = beside if files.has(beside.name) else self.path(files.place, index)
+        found: tuple[NDArray[np.float32], NDArray[Any] | None] = FORMATS[self.format].read_rows(path, files.open(path.name), start, stop)
         return found
 
 

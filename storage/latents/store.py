@@ -8,6 +8,7 @@ model/          the decoder             size_report.json, size_report.html      
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,19 +17,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.atomic import sha256_file, sync_file, write_bytes
+from storage.atomic import sync_file, write_bytes
 from storage.errors import DamagedError
 from storage.latents import hdf5
 from storage.latents.blocks import codec_of, decode_block
 from storage.latents.grid import to_dtype
+from storage.latents.packed import Files
 from storage.latents.plan import ShardFacts, StorePlan
 from storage.latents.quantise import Scale
 from storage.latents.shard import ShardRows
-from storage.manifest import digest_files, read_manifest, sealed_bytes
+from storage.manifest import NAME, digest_files, parse_manifest, read_manifest, sealed_bytes
 from storage.sources.source import Schema
 
 MODEL = "model"
 OPEN_FILES = 16
+NEAR = 64  # rows apart that are read in one piece
+TOGETHER = 8_192  # rows of one piece
 Decode = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
 
@@ -53,8 +57,9 @@ class Store:
     """A finished latent store, read shard by shard; files stay open until it is left."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.manifest = read_manifest(folder, "latents")
+        self.folder, self._files = folder, Files(folder)
+        packed = self._files.packed
+        self.manifest = parse_manifest(self._files.read(NAME), folder, "latents") if packed else read_manifest(folder, "latents")
         source = self.manifest["source"]
         self.schema = Schema(tuple(source["row_shape"]), source["dtype"], tuple(source["columns"]))
         self.scale = Scale.of_facts(self.manifest["scale"])
@@ -84,7 +89,7 @@ class Store:
 
     def errors(self, start: int, stop: int) -> NDArray[np.float32]:
         """Reconstruction errors (stop - start,) of the rows [start, stop)."""
-        found = (self._plan.read_rows(self.folder, shard["index"], first, last)[0] for shard, first, last in self._shards(start, stop))
+        found = (self._plan.read_rows(self._files, shard["index"], first, last)[0] for shard, first, last in self._shards(start, stop))
         return np.concatenate([np.empty(0, np.float32), *found])
 
     def highest(self, n: int) -> NDArray[np.int64]:
@@ -98,13 +103,26 @@ class Store:
         pieces = (self._decode(shard, first, last, decode) for shard, first, last in self._shards(start, stop))
         return np.concatenate([empty, *(piece.reshape(-1, *self.schema.row_shape) for piece in pieces)])
 
+    def take(self, wanted: NDArray[np.int64], decode: Decode) -> NDArray[Any]:
+        """The rows with these numbers, in any order, each run of near ones read once."""
+        found = np.empty((len(wanted), *self.schema.row_shape), self.schema.dtype)
+        order = np.argsort(wanted, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(wanted[order]) > NEAR) + 1):
+            for start in range(0, len(places), TOGETHER):
+                some = places[start : start + TOGETHER]
+                if len(some):
+                    first = int(wanted[some[0]])
+                    found[some] = self.decode(first, int(wanted[some[-1]]) + 1, decode)[wanted[some] - first]
+        return found
+
     def decoder_files(self) -> dict[str, bytes]:
         """The files of the decoder, checked against their digests."""
-        found = {path.name: path for path in sorted((self.folder / MODEL).glob("decoder.*"))}
-        for name, path in found.items():
-            if sha256_file(path) != self.manifest["files"].get(f"{MODEL}/{name}"):
-                raise DamagedError(f"{path}: does not match its checksum; restore the store from a copy or encode again")
-        return {name: path.read_bytes() for name, path in found.items()}
+        listed = {name: digest for name, digest in self.manifest["files"].items() if name.startswith(f"{MODEL}/")}
+        found = {name.removeprefix(f"{MODEL}/"): self._files.read(name) for name in listed}
+        for name, digest in listed.items():
+            if hashlib.sha256(found[name.removeprefix(f"{MODEL}/")]).hexdigest() != digest:
+                raise DamagedError(f"{self.folder / name}: does not match its checksum; restore the store from a copy or encode again")
+        return found
 
     def _shards(self, start: int, stop: int) -> Iterator[tuple[dict[str, Any], int, int]]:
         """Each shard with rows of [start, stop), and which of its rows they are, counted inside it."""
@@ -116,7 +134,7 @@ class Store:
     def _reader(self, kind: str, index: int) -> Any:
         """The reader of a shard's latents or values, opened once and kept while it is in use."""
         if (kind, index) not in self._readers:
-            self._readers[kind, index] = (self._plan.open if kind == "shard" else self._plan.open_values)(self.folder, index)
+            self._readers[kind, index] = (self._plan.open if kind == "shard" else self._plan.open_values)(self._files, index)
             if len(self._readers) > OPEN_FILES:
                 self._readers.popitem(last=False)[1].close()
         self._readers.move_to_end((kind, index))

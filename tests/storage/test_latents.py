@@ -18,6 +18,7 @@ from storage.errors import DamagedError, FormatVersionError
 from storage.latents import Scale, ShardFacts, ShardRows, StorePlan, open_store, write_decoded
 from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes, narrowest
+from storage.latents.packed import Files
 from storage.latents.plan import note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.store import finish_files, remove_notes, write_decoder, write_store_manifest
@@ -100,7 +101,7 @@ def test_any_part_reads_back_as_it_was_written(tmp_path_factory, latents, start,
     if start >= stop:
         return
 
-    back, expected = plan.read(folder, 0, start, stop), rows.part(start, stop)
+    back, expected = plan.read(Files(folder), 0, start, stop), rows.part(start, stop)
 
     for name in ("codes", "outside_rows", "outside_values", "exact_rows", "exact_values"):
         assert getattr(back, name).tobytes() == getattr(expected, name).tobytes(), name
@@ -146,7 +147,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path, random, format):
     write_shard(plan, tmp_path, 0, rows, ids)
 
     assert [path.read_bytes() for path in plan.files(tmp_path, 0)] == first
-    errors, back = plan.read_rows(tmp_path, 0, 10, 12)
+    errors, back = plan.read_rows(Files(tmp_path), 0, 10, 12)
     assert back.tolist() == ["é10", "é11"]
     assert errors.tolist() == np.linspace(0, 1, 5000).astype(np.float32)[10:12].tolist()
 
@@ -173,7 +174,7 @@ def test_plain_h5py_reads_the_shards_and_the_virtual_file(tmp_path, random):
 
     with h5py.File(folder / "latents.h5") as file:
         np.testing.assert_array_equal(file["latents"][:], np.concatenate([s.codes for s in shards]))
-        assert file["latents"].attrs["precision"] == "int8"
+        assert file["latents"].attrs["precision"] == b"int8"
     (folder / "shard-00001.h5").rename(tmp_path / "gone.h5")
     with h5py.File(folder / "latents.h5") as file:
         assert (file["latents"][50:100] == -128).all()
