@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import lzma
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from aemodel.build import build_network, decoder_facts, decoder_of_facts
+from aemodel.compact import pack_xz, restore_weights, round_weights
 from aemodel.errors import BundleError, SettingsError
 from aemodel.model import Autoencoder, Decoder, Layout, Measured
 from aemodel.novelty import Reference
@@ -87,10 +89,19 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     return {"decoder.safetensors": _tensor_bytes({**weights, **scaler}), "decoder.json": _json_bytes(facts)}
 
 
+def compact_decoder_files(files: Files, latents: NDArray[np.float32], roughness: float) -> dict[str, bytes]:
+    """The files of a decoder with its weights rounded (see `aemodel.compact`) and packed; `latents` (n, k) are like those it will decode."""
+    arrays = _read_arrays(files, "decoder.safetensors")
+    weights = {name: values for name, values in arrays.items() if not name.startswith("scaler.")}
+    rounded = round_weights(weights, latents, roughness)
+    whole = {**arrays, **rounded}
+    return {"decoder.safetensors.xz": pack_xz(_tensor_bytes(whole)), "decoder.json": files["decoder.json"]}
+
+
 def decoder_from_files(files: Files, *, device: str = "cpu") -> Decoder:
     """The decoder of a latent store. Raises BundleError."""
     facts = _read_facts(files, "decoder.json")
-    arrays = _read_arrays(files, "decoder.safetensors")
+    arrays = restore_weights(_read_arrays(_unpacked(files), "decoder.safetensors"))
     try:
         layout = _layout(facts["layout"])
         center, scale = (np.broadcast_to(arrays.pop(f"scaler.{name}"), layout.n_features) for name in ("center", "scale"))
@@ -102,6 +113,14 @@ def decoder_from_files(files: Files, *, device: str = "cpu") -> Decoder:
         ) from error
     _load(network, arrays, "", "decoder.safetensors")
     return Decoder(network.to(device).eval(), output, Scaler(center, scale, np.zeros(1, np.float32)), layout, device)
+
+
+def _unpacked(files: Files) -> Files:
+    """The files, with those that are packed by xz unpacked."""
+    try:
+        return {name.removesuffix(".xz"): lzma.decompress(content) if name.endswith(".xz") else content for name, content in files.items()}
+    except (lzma.LZMAError, EOFError) as error:
+        raise BundleError(f"decoder.safetensors.xz: damaged ({error}); restore the store from a copy or encode again") from error
 
 
 def _weights(network: nn.Module, prefix: str) -> dict[str, NDArray[Any]]:

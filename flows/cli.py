@@ -27,6 +27,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     work.train,
     work.encode,
     work.decode,
+    work.pack,
     work.score,
     work.probe,
     operate.status,

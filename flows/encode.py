@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from aemodel.bundle import decoder_files, from_files
+from aemodel.bundle import from_files
 from aemodel.model import Autoencoder
+from flows.encode_plan import Planned, plan_store
 from flows.encode_shard import ShardEncoder
 from flows.engine import RunAll
 from flows.errors import UsageError, WorkFailed
@@ -26,9 +27,10 @@ from flows.run_facts import RunFacts
 from flows.workspace import Workspace, near, open_workspace
 from storage.atomic import publish_folder, write_json
 from storage.errors import SourceError
-from storage.latents import Scale, ShardFacts, StorePlan
+from storage.latents import ShardFacts
+from storage.latents.plan import keep_same_plan, store_manifest
 from storage.latents.size_report import write_size_report
-from storage.latents.store import finish_files, remove_notes, store_manifest, write_decoder, write_store_manifest
+from storage.latents.store import finish_files, remove_notes, write_decoder, write_store_manifest
 from storage.locks import lock
 from storage.models import load_bundle, read_champion
 from storage.sources import Schema, Shard, Source, check_schema, combine_digests, plan_shards
@@ -58,9 +60,17 @@ class EncodeResult:
         return (
             f"{first}: {self.report['rows']:,} rows, {size['store']:,} bytes, all counted\n"
             f"  ratio {ratio['source']:.3g} against the source, {ratio['float32']:.3g} against float32, {ratio['lossless']:.3g} against its lossless form\n"
-            f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; range {loss['range']:.4g}\n"
+            f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; range {loss['range']:.4g}{self._bound()}\n"
             f"  {near(self.path / 'size_report.html')}"
         )
+
+    def _bound(self) -> str:
+        """The bound and how it was held, where one was asked for."""
+        bound = self.report["bound"]
+        if not bound:
+            return ""
+        asked = ", ".join(f"{name} = {value:.6g}" for name, value in bound["asked"].items())
+        return f"\n  {asked}: held on all {bound['values']:,} values, by {', '.join(bound['codecs'])}"
 
 
 def encode_rows(job: Job, *, source: str, date: str, out: str, run_all: RunAll, device: str) -> EncodeResult:
@@ -79,10 +89,13 @@ def encode_rows(job: Job, *, source: str, date: str, out: str, run_all: RunAll, 
                 return existing_store(final, name)
             work = workspace.work(f"encode-{name}")
             work.mkdir(parents=True, exist_ok=True)
-            shards = encode_shards(job, model, opened, work, run_all)
+            planned_shards = plan_shards(opened, job.shard_bytes)
+            planned = plan_store(job, model, opened, planned_shards)
+            keep_same_plan(work, planned.plan, planned.files)
+            shards = encode_shards(job, model, planned, opened, planned_shards, work, run_all)
             if store_name(opened, job, model_id, date) != name:
                 raise SourceError(f"{opened.path}: changed while it was read; run 'encode' again once it is complete")
-            return publish_store(job, model_id, model, opened, shards, work=work, final=final, facts=facts, name=name)
+            return publish_store(job, model_id, model, planned, opened, shards, work=work, final=final, facts=facts, name=name)
 
 
 def model_in_force(workspace: Workspace, *, device: str, model_id: str = "") -> tuple[str, Autoencoder]:
@@ -113,11 +126,13 @@ def existing_store(folder: Path, name: str) -> EncodeResult:
     return EncodeResult(folder, report, written=False, shards=())
 
 
-def encode_shards(job: Job, model: Autoencoder, source: Source, work: Path, run_all: RunAll) -> list[ShardFacts]:
+def encode_shards(
+    job: Job, model: Autoencoder, planned: Planned, source: Source, shards: Sequence[Shard], work: Path, run_all: RunAll
+) -> list[ShardFacts]:
     """Encode all shards that are not done yet; return the facts of all, in order. Raises WorkFailed naming those that failed."""
-    shards = plan_shards(source, job.shard_bytes)
-    plan = store_plan(job, model, source.schema)
-    encoder = ShardEncoder(plan, model, source, work, job.encode.keep_exact, rows_per_chunk(source, job.memory_bytes), sampled(shards))
+    encoder = ShardEncoder(
+        planned.plan, model, planned.decoder, source, work, job.encode.keep_exact, rows_per_chunk(source, job.memory_bytes), sampled(shards)
+    )
     facts: list[ShardFacts] = []
     failed: list[str] = []
     for outcome in run_all(encoder.encode_group, group_shards(source, shards)):
@@ -131,12 +146,6 @@ def encode_shards(job: Job, model: Autoencoder, source: Source, work: Path, run_
     return sorted(facts, key=lambda each: each.index)
 
 
-def store_plan(job: Job, model: Autoencoder, schema: Schema) -> StorePlan:
-    """What all shards of the store share."""
-    scale = Scale(job.encode.precision, model.measured.latent_low, model.measured.latent_high)
-    return StorePlan(format=job.encode.format, scale=scale, schema=schema, latent_dim=model.settings.latent)
-
-
 def sampled(shards: Sequence[Shard]) -> set[int]:
     """Indices of the shards that the lossless form is measured on: a few, evenly spaced."""
     return {int(index) for index in np.linspace(0, len(shards) - 1, min(SAMPLED_SHARDS, len(shards)))} if shards else set()
@@ -146,6 +155,7 @@ def publish_store(
     job: Job,
     model_id: str,
     model: Autoencoder,
+    planned: Planned,
     source: Source,
     shards: Sequence[ShardFacts],
     *,
@@ -155,12 +165,12 @@ def publish_store(
     name: str,
 ) -> EncodeResult:
     """Write what stands beside the shards, then rename the whole folder into place."""
-    plan = store_plan(job, model, source.schema)
+    plan = planned.plan
     finish_files(work, plan, shards)
-    write_decoder(work, decoder_files(model))
+    write_decoder(work, planned.files)
     digest = combine_digests([each.digest for each in shards])
     manifest = store_manifest(plan, shards, model_id=model_id, digest=digest, settings=asdict(job.encode), files={})
-    report = write_size_report(work, manifest, shards, source.schema)
+    report = write_size_report(work, manifest, shards, plan)
     write_store_manifest(work, manifest)
     read = {"path": str(source.path.resolve()), "field": job.data.field, "columns": list(model.layout.columns), "id": job.data.id}
     write_json(

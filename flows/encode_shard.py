@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder
+from aemodel.model import Autoencoder, Decoder
 from flows.grouping import read_shards
 from storage.atomic import sha256_file
 from storage.errors import DamagedError
-from storage.latents import ShardFacts, ShardRows, StorePlan
+from storage.latents import Blocks, ShardFacts, ShardRows, StorePlan
+from storage.latents.bounded import LATENTS
+from storage.latents.grid import to_dtype
+from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes
-from storage.latents.store import note_done, shard_done
+from storage.latents.packed import Files
+from storage.latents.plan import note_done, shard_done
+from storage.latents.shard import latents_as_read
 from storage.sources import Chunk, RowsDigest, Shard, Source
 
 SAMPLE_BYTES = 8_000_000  # of all sampled shards together
@@ -26,11 +31,12 @@ SAMPLE_BYTES = 8_000_000  # of all sampled shards together
 class ShardEncoder:
     """Encodes runs of shards. Rows whose error lies in the calibration tail `keep_exact` are kept as they are.
 
-    sampled: indices of the shards of which a piece is also compressed without loss, to compare with.
+    decoder: the one that the store will carry. sampled: indices of the shards of which a piece is also compressed without loss, to compare.
     """
 
     plan: StorePlan
     model: Autoencoder
+    decoder: Decoder
     source: Source
     work: Path
     keep_exact: float
@@ -47,13 +53,18 @@ class ShardEncoder:
 
     def encode_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> ShardFacts:
         """Encode one shard: write it, read it back, and only then note it as done."""
-        gathered = _Gathered(sample_budget=SAMPLE_BYTES // len(self.sampled) if shard.index in self.sampled else 0)
+        budget = SAMPLE_BYTES // len(self.sampled) if shard.index in self.sampled else 0
+        gathered = _Gathered(self, shard, sample_budget=budget)
         for chunk in chunks:
-            self._take(gathered, chunk, chunk.start - shard.start)
-        rows = gathered.rows(self.plan, most_exact=int(np.ceil(10 * self.keep_exact * (shard.stop - shard.start))))
+            gathered.take(chunk)
+        gathered.pack(everything=True)
+        rows, errors, ids = gathered.rows(), np.concatenate(gathered.errors).astype(np.float32), gathered.all_ids()
         self.plan.write(self.work, shard.index, rows)
-        self._require_same(shard, rows)
-        facts = self._facts(shard, rows, gathered)
+        self.plan.write_rows(self.work, shard.index, errors, ids)
+        if gathered.blocks:
+            self.plan.write_values(self.work, shard.index, gathered.blocks)
+        self._require_same(shard, rows, errors, gathered.blocks)
+        facts = gathered.facts(rows)
         note_done(self.work, facts)
         return facts
 
@@ -65,57 +76,23 @@ class ShardEncoder:
             return float("inf")
         return float(np.quantile(calibration, 1 - self.keep_exact, method="higher"))
 
-    def _take(self, gathered: _Gathered, chunk: Chunk, offset: int) -> None:
-        """Encode a chunk, and decode it as a reader will, to see what is lost."""
-        latents, errors = self.model.encode_and_errors(chunk.rows)
-        stored = ShardRows.of(self.plan.scale, latents, errors, None, np.empty(0, np.int64), chunk.rows[:0]).latents(self.plan.scale)
-        actual = chunk.rows.reshape(len(latents), -1).astype(np.float64)
-        differences = np.nan_to_num(self.model.decoder.decode(stored).reshape(actual.shape).astype(np.float64) - actual)
-        worst = np.flatnonzero((errors > self.tail) | np.isnan(actual).any(axis=1))
-        gathered.digest.update(chunk.rows, chunk.ids)
-        gathered.sample(chunk.rows)
-        gathered.latents.append(latents)
-        gathered.errors.append(errors)
-        gathered.ids.append(chunk.ids)
-        gathered.squared.append(np.square(differences).sum(axis=1))
-        gathered.largest.append(np.abs(differences).max(axis=1, initial=0.0))
-        gathered.exact_rows.append(worst + offset)
-        gathered.exact_values.append(chunk.rows[worst])
-        gathered.low = min(gathered.low, float(np.nanmin(actual)))
-        gathered.high = max(gathered.high, float(np.nanmax(actual)))
-
-    def _require_same(self, shard: Shard, rows: ShardRows) -> None:
+    def _require_same(self, shard: Shard, rows: ShardRows, errors: NDArray[np.float32], blocks: Blocks | None) -> None:
         """Raise DamagedError where the disk gives back anything but what was measured."""
-        back = self.plan.read(self.work, shard.index, 0, shard.stop - shard.start)
-        pairs = ((getattr(back, name), getattr(rows, name)) for name in ("codes", "errors", "outside_values", "exact_rows", "exact_values"))
-        if not all(np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f") for found, expected in pairs):
+        n = shard.stop - shard.start
+        files = Files(self.work)
+        back = self.plan.read(files, shard.index, 0, n)
+        pairs = [(getattr(back, name), getattr(rows, name)) for name in ("codes", "outside_values", "exact_rows", "exact_values")]
+        pairs.append((self.plan.read_rows(files, shard.index, 0, n)[0], errors))
+        same = all(np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f") for found, expected in pairs)
+        if not same or (blocks and blocks.needed and self._values(shard) != blocks.blocks):
             raise DamagedError(f"{self.plan.path(self.work, shard.index)}: reads back differently from what was written; check the disk")
 
-    def _facts(self, shard: Shard, rows: ShardRows, gathered: _Gathered) -> ShardFacts:
-        path = self.plan.path(self.work, shard.index)
-        squared, largest = np.concatenate(gathered.squared), np.concatenate(gathered.largest)
-        squared[rows.exact_rows] = largest[rows.exact_rows] = 0.0
-        n = shard.stop - shard.start
-        return ShardFacts(
-            index=shard.index,
-            start=shard.start,
-            stop=shard.stop,
-            bytes_in=n * self.source.schema.row_bytes,
-            bytes_out=path.stat().st_size,
-            largest_error=float(largest.max(initial=0.0)),
-            mean_error=finite_mean(np.concatenate(gathered.errors)),
-            squared=float(squared.sum()),
-            values=n * int(np.prod(self.source.schema.row_shape, dtype=np.int64)),
-            low=gathered.low,
-            high=gathered.high,
-            exact_rows=len(rows.exact_rows),
-            exact_bytes=rows.exact_values.nbytes,
-            outside_values=len(rows.outside_values),
-            lossless_sample_in=gathered.sample_bytes,
-            lossless_sample_out=gathered.compressed_sample(),
-            digest=gathered.digest.hexdigest(),
-            sha256=sha256_file(path),
-        )
+    def _values(self, shard: Shard) -> list[bytes]:
+        reader = self.plan.open_values(Files(self.work), shard.index)
+        try:
+            return [reader.block(index) for index in range(len(reader.rows))]
+        finally:
+            reader.close()
 
 
 def finite_mean(errors: NDArray[np.float64]) -> float:
@@ -124,40 +101,144 @@ def finite_mean(errors: NDArray[np.float64]) -> float:
     return float(finite.mean()) if len(finite) else 0.0
 
 
-@dataclass
 class _Gathered:
     """What the chunks of one shard have given so far."""
 
-    sample_budget: int
-    digest: RowsDigest = field(default_factory=RowsDigest)
-    latents: list[NDArray[np.float32]] = field(default_factory=list)
-    errors: list[NDArray[np.float64]] = field(default_factory=list)
-    ids: list[NDArray[Any] | None] = field(default_factory=list)
-    squared: list[NDArray[np.float64]] = field(default_factory=list)
-    largest: list[NDArray[np.float64]] = field(default_factory=list)
-    exact_rows: list[NDArray[np.int64]] = field(default_factory=list)
-    exact_values: list[NDArray[Any]] = field(default_factory=list)
-    samples: list[NDArray[Any]] = field(default_factory=list)
-    sample_bytes: int = 0
-    low: float = float("inf")
-    high: float = float("-inf")
+    def __init__(self, encoder: ShardEncoder, shard: Shard, *, sample_budget: int) -> None:
+        self.encoder, self.shard, self.sample_budget = encoder, shard, sample_budget
+        schema = encoder.source.schema
+        self.row_size = int(np.prod(schema.row_shape, dtype=np.int64))
+        bounded = encoder.plan.bounded
+        self.blocks = Blocks(bounded, encoder.decoder.decode_exactly) if bounded else None
+        self.block_rows = bounded.block_rows(self.row_size) if bounded else 1
+        self.digest, self.loss = RowsDigest(), Loss.of(self.row_size)
+        self.latents: list[NDArray[np.float32]] = []
+        self.errors: list[NDArray[np.float64]] = []
+        self.ids: list[NDArray[Any] | None] = []
+        self.exact: list[_Kept] = []
+        self.samples: list[NDArray[Any]] = []
+        self.pending = _Pending()
+        self.sample_bytes, self.packed_rows = 0, 0
+        self.low, self.high = float("inf"), float("-inf")
 
-    def rows(self, plan: StorePlan, *, most_exact: int) -> ShardRows:
-        """The shard; of the rows that might be kept exactly, the `most_exact` with the largest errors are."""
-        errors = np.concatenate(self.errors)
-        places, values = np.concatenate(self.exact_rows), np.concatenate(self.exact_values)
-        chosen = np.sort(np.lexsort((places, -errors[places]))[:most_exact])
-        ids = [each for each in self.ids if each is not None]
-        known = np.concatenate(ids) if ids else None
-        return ShardRows.of(plan.scale, np.concatenate(self.latents), errors, known, places[chosen], values[chosen])
+    def take(self, chunk: Chunk) -> None:
+        """Encode a chunk, and pack what is whole."""
+        latents, errors = self.encoder.model.encode_and_errors(chunk.rows)
+        self.digest.update(chunk.rows, chunk.ids)
+        self._sample(chunk.rows)
+        self.latents.append(latents)
+        self.errors.append(errors)
+        self.ids.append(chunk.ids)
+        self.low = min(self.low, float(np.fmin.reduce(chunk.rows, axis=None)))
+        self.high = max(self.high, float(np.fmax.reduce(chunk.rows, axis=None)))
+        self.pending.add(chunk.rows.reshape(len(latents), -1), latents_as_read(self.encoder.plan.scale, latents), errors)
+        self.pack(everything=not self.blocks)
 
-    def sample(self, rows: NDArray[Any]) -> None:
+    def pack(self, *, everything: bool) -> None:
+        """Bring back, as a reader will, what is pending, block by block; see what is lost, and what must be kept as it is."""
+        while self.pending.count >= (1 if everything else self.block_rows):
+            rows, latents, errors = self.pending.take(self.block_rows if self.blocks else self.pending.count)
+            gaps = np.isnan(rows).any(axis=1) if rows.dtype.kind == "f" else np.zeros(len(rows), bool)
+            if self.blocks:
+                back = self.blocks.add(rows, latents, unseen=bool(gaps.any()))
+            else:
+                back = to_dtype(self.encoder.decoder.decode_exactly(latents).reshape(rows.shape), rows.dtype.name)
+            if not self.blocks or not self.blocks.blocks[-1]:
+                worst = (errors > self.encoder.tail) | gaps
+                self.exact.append(_Kept(np.flatnonzero(worst) + self.packed_rows, rows[worst], back[worst], errors[worst]))
+                self.packed_rows += len(rows)
+                rows, back = rows[~worst], back[~worst]
+            else:
+                self.packed_rows += len(rows)
+            self.loss.add(rows, back)
+
+    def rows(self) -> ShardRows:
+        """The shard; of the rows that might be kept exactly, those with the largest errors are, at most ten times the share asked for."""
+        shape = self.encoder.source.schema.row_shape
+        kept = _Kept.join(self.exact, self.row_size, self.encoder.source.schema.dtype)
+        most = int(np.ceil(10 * self.encoder.keep_exact * (self.shard.stop - self.shard.start)))
+        chosen = np.sort(np.lexsort((kept.places, -kept.errors))[:most])
+        kept.back[chosen] = kept.values[chosen]
+        self.loss.add(kept.values, kept.back)
+        values = kept.values[chosen].reshape(len(chosen), *shape)
+        return ShardRows.of(self.encoder.plan.scale, np.concatenate(self.latents), kept.places[chosen], values)
+
+    def all_ids(self) -> NDArray[Any] | None:
+        """The ids of all rows, where they have any."""
+        known = [each for each in self.ids if each is not None]
+        return np.concatenate(known) if known else None
+
+    def facts(self, rows: ShardRows) -> ShardFacts:
+        """What is to be noted of the shard, whose files are written."""
+        plan, shard, n = self.encoder.plan, self.shard, self.shard.stop - self.shard.start
+        files = {path.name: path for path in plan.files(self.encoder.work, shard.index)}
+        codecs = self.blocks.codecs if self.blocks else {LATENTS: n}
+        read = [plan.path(Path(), shard.index).name] if {LATENTS, "residual"} & set(codecs) else []
+        read += [plan.path(Path(), shard.index, "values").name] if self.blocks and self.blocks.needed else []
+        loss = self.loss.facts()
+        return ShardFacts(
+            index=shard.index,
+            start=shard.start,
+            stop=shard.stop,
+            bytes_in=n * self.encoder.source.schema.row_bytes,
+            bytes_out=sum(files[name].stat().st_size for name in read),
+            largest_error=max(loss["largest"], default=0.0),
+            mean_error=finite_mean(np.concatenate(self.errors)),
+            squared=float(sum(loss["squared"])),
+            values=self.loss.values,
+            low=self.low,
+            high=self.high,
+            exact_rows=len(rows.exact_rows),
+            exact_bytes=rows.exact_values.nbytes,
+            outside_values=len(rows.outside_values),
+            lossless_sample_in=self.sample_bytes,
+            lossless_sample_out=lossless_bytes(np.concatenate(self.samples)) if self.samples else 0,
+            codecs=codecs,
+            digest=self.digest.hexdigest(),
+            files={name: sha256_file(path) for name, path in files.items()},
+            loss=loss,
+        )
+
+    def _sample(self, rows: NDArray[Any]) -> None:
         """Keep as many of `rows` as the budget still allows, to be compressed without loss."""
         taken = rows[: max(0, self.sample_budget - self.sample_bytes) // max(1, rows[:1].nbytes)]
         if len(taken):
             self.samples.append(taken)
             self.sample_bytes += taken.nbytes
 
-    def compressed_sample(self) -> int:
-        """Bytes of the sample in its lossless form."""
-        return lossless_bytes(np.concatenate(self.samples)) if self.samples else 0
+
+@dataclass
+class _Pending:
+    """Rows (n, d), their latents as stored and their errors, until there are enough for a block."""
+
+    pieces: list[tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float64]]] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, rows: NDArray[Any], latents: NDArray[np.float32], errors: NDArray[np.float64]) -> None:
+        """Put rows at the end."""
+        self.pieces.append((rows, latents, errors))
+        self.count += len(rows)
+
+    def take(self, n: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float64]]:
+        """The first n rows, or all that there are."""
+        rows, latents, errors = (np.concatenate(each) for each in zip(*self.pieces, strict=True))
+        self.pieces = [(rows[n:], latents[n:], errors[n:])] if len(rows) > n else []
+        self.count = max(0, len(rows) - n)
+        return rows[:n], latents[:n], errors[:n]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Rows that may be kept exactly: their places in the shard, values (m, d), what a reader would get, and their errors."""
+
+    places: NDArray[np.int64]
+    values: NDArray[Any]
+    back: NDArray[Any]
+    errors: NDArray[np.float64]
+
+    @classmethod
+    def join(cls, pieces: Sequence[_Kept], row_size: int, dtype: str) -> _Kept:
+        """All pieces as one."""
+        none = cls(np.empty(0, np.int64), np.empty((0, row_size), dtype), np.empty((0, row_size), dtype), np.empty(0))
+        names = ("places", "values", "back", "errors")
+        return cls(*(np.concatenate([getattr(each, name) for each in (none, *pieces)]) for name in names))

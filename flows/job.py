@@ -19,7 +19,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FORMATS = ("hdf5", "parquet")
 SCORES = ("error", "novelty")
 RUNNERS = ("threads", "dask")
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = ("float32", "float16", "int8", "auto")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +49,28 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeSettings:
-    """[encode]: how a latent store is written."""
+    """[encode]: how a latent store is written. Bounds are 0 where none is asked for; max_error_relative is a share of a column's clean range."""
 
     format: str = "hdf5"
     precision: str = "int8"
+    max_error: float = 0.0
+    max_error_relative: float = 0.0
+    max_rmse: float = 0.0
     keep_exact: float = 0.001
 
     def __post_init__(self) -> None:
         _require_choice("encode.format", self.format, FORMATS)
         _require_choice("encode.precision", self.precision, PRECISIONS)
         _require_range("encode.keep_exact", self.keep_exact, 0.0, 0.1)
+        _require_range("encode.max_error_relative", self.max_error_relative, 0.0, 1.0)
+        for name in ("max_error", "max_rmse"):
+            _require_range(f"encode.{name}", getattr(self, name), 0.0, 1e300)
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The bounds that are asked for, by key."""
+        asked = {name: float(getattr(self, name)) for name in ("max_error", "max_error_relative", "max_rmse")}
+        return {name: value for name, value in asked.items() if value > 0}
 
 
 @dataclass(frozen=True, kw_only=True)

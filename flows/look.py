@@ -11,7 +11,8 @@ from flows.errors import FAILED
 from flows.job_file import read_job
 from flows.workspace import open_workspace
 from storage.errors import NoDataError
-from storage.manifest import NAME, read_manifest, verify_folder
+from storage.latents.packed import Files, is_packed, verify_packed
+from storage.manifest import NAME, parse_manifest, read_manifest, verify_folder
 from storage.models import BUNDLE, list_models, load_bundle, previous_model, promote, read_champion
 from storage.sources import open_source
 from storage.sources.sizes import format_bytes
@@ -84,13 +85,21 @@ def table(title: str, facts: dict[str, Any]) -> str:
 
 def verify_path(path: Path) -> Said:
     """Check every checksum; the exit code is 1 where something does not match."""
-    if not (path / NAME).is_file():
+    packed = is_packed(path)
+    if not packed and not (path / NAME).is_file():
         raise NoDataError(f"{path}: no {NAME} there; expected the folder of a model, latent store, scores or report")
-    problems = verify_folder(path)
+    problems = verify_packed(path) if packed else verify_folder(path)
     facts = {"path": str(path), "ok": not problems, "problems": [vars(problem) for problem in problems], "code": FAILED if problems else 0}
     if problems:
         return facts, "\n".join([f"{path}: DAMAGED", *(f"  {problem.file}: {problem.what}" for problem in problems)])
-    return facts, f"{path}: all {len(read_manifest(path)['files'])} files and the manifest are as they were written"
+    return facts, f"{path}: all {len(files_listed(path))} files and the manifest are as they were written"
+
+
+def files_listed(path: Path) -> dict[str, str]:
+    """The files that a manifest lists, with their digests, in a folder or a packed store."""
+    manifest = parse_manifest(Files(path).read(NAME), path) if path.is_file() else read_manifest(path)
+    files: dict[str, str] = manifest["files"]
+    return files
 
 
 def list_versions(job: Path) -> Said:

@@ -21,6 +21,7 @@ from storage.errors import DamagedError, FormatVersionError, NoDataError
 
 NAME = "manifest.json"
 UNLISTED = frozenset({NAME, "run.json"})
+NEWEST = {"latents": 2}  # format_version by kind; 1 where none is given
 _TAIL = b'  "manifest_sha256": "'
 
 
@@ -56,23 +57,27 @@ def sealed_bytes(body: Mapping[str, Any]) -> bytes:
     return head + _TAIL + hashlib.sha256(head).hexdigest().encode() + b'"\n}\n'
 
 
-def read_manifest(folder: Path, kind: str = "", *, newest: int = 1) -> dict[str, Any]:
+def read_manifest(folder: Path, kind: str = "") -> dict[str, Any]:
     """Read and check a folder's manifest.
 
     Raises NoDataError where there is none, DamagedError where its own digest or its kind does not fit, FormatVersionError
-    where its format_version is above `newest`.
+    where its format_version is above the newest that is known of its kind.
     """
     path = folder / NAME
     if not path.is_file():
         raise NoDataError(f"{path}: not found; expected a folder with a manifest.json")
-    content = path.read_bytes()
+    return parse_manifest(path.read_bytes(), path, kind)
+
+
+def parse_manifest(content: bytes, path: Path, kind: str = "") -> dict[str, Any]:
+    """The manifest in `content`, which came from `path`; raises as `read_manifest` does."""
     head, mark, _ = content.rpartition(_TAIL)
     if not mark or content != head + _TAIL + hashlib.sha256(head).hexdigest().encode() + b'"\n}\n':
         raise DamagedError(f"{path}: does not match its own checksum; restore it from a copy or make the folder again")
     body: dict[str, Any] = json.loads(content)
     if kind and body["kind"] != kind:
         raise DamagedError(f"{path}: expected a manifest of kind '{kind}', got '{body['kind']}'")
-    check_format_version(path, body["format_version"], newest)
+    check_format_version(path, body["format_version"], NEWEST.get(body["kind"], 1))
     return body
 
 

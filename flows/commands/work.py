@@ -10,7 +10,7 @@ import typer
 from flows.commands.options import AsJson, DataDate, JobFile, Overrides, RequireGpu, Source, UsePrefect
 from flows.terminal import reporting
 
-Store = Annotated[Path, typer.Argument(metavar="STORE", help="The folder of a latent store.")]
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="The folder of a latent store, or the file that pack made of it.")]
 
 
 def train(
@@ -51,7 +51,14 @@ def encode(
 def decode(
     store: Store,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write: a .npy, .h5 or .parquet file.")],
-    rows: Annotated[str, typer.Option("--rows", metavar="A:B", help="Only rows A (from 0) up to B, B left out.")] = "",
+    rows: Annotated[
+        str,
+        typer.Option(
+            "--rows",
+            metavar="A:B",
+            help="Only rows A (from 0) up to B, B left out; or single rows; several with commas between, as in 3,17,40:50.",
+        ),
+    ] = "",
     json: AsJson = False,
 ) -> None:
     """Bring the data back from a latent store alone, in the dtype of the source.
@@ -62,6 +69,22 @@ def decode(
         from flows.decode import decode_store  # late: --help stays quick
 
         result = decode_store(store, out, rows=rows)
+        report(result.facts(), result.words())
+
+
+def pack(
+    store: Store,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write: an .h5 file.")],
+    json: AsJson = False,
+) -> None:
+    """Make one self-contained HDF5 file of a latent store. It decodes and verifies like the folder.
+
+    Example: nightglass pack workspace/latents/digits/night-1a2b3c4d --out night.h5
+    """
+    with reporting(as_json=json) as report:
+        from flows.decode import pack_folder  # late: --help stays quick
+
+        result = pack_folder(store, out)
         report(result.facts(), result.words())
 
 

@@ -1,13 +1,15 @@
-"""A shard as an HDF5 file: gzip, shuffle and a checksum on every chunk, so that plain h5py reads it and notices a flipped bit.
+"""The files of a shard as HDF5: gzip, shuffle and a checksum on every chunk, so that plain h5py reads them and notices a flipped bit.
 
-latents (n, k)   codes; attributes precision, low, high     outside_row, outside_value (j,)   latents that no code can hold
-error (n,)       reconstruction errors, float32             exact_row, exact_value (m, …)     rows kept as they are
-id (n,)          where rows have ids
+shard-00000.h5    latents (n, k): codes; attributes precision, low, high, levels
+                  outside_row, outside_value (j,): latents that no code can hold       exact_row, exact_value (m, …): rows kept as they are
+rows-00000.h5     error (n,): reconstruction errors, float32                            id (n,): where rows have ids
+values-00000.h5   values: blocks one after the other; block_rows, block_bytes (b,)      (stores with an error bound only)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +23,20 @@ from storage.latents.shard import ShardRows
 
 SUFFIX = ".h5"
 CHUNK_ROWS = 4_096
+COLUMN_ROWS = (
+    65_536  # up to so many rows, latents are packed column by column, which takes fewer bytes; beyond, single rows are read quicker
+)
+BYTES_CHUNK = 1 << 20
 LIBVER = ("v110", "v110")  # less overhead for small files than the oldest format
 
 
 def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
-    """Write a shard to `path`; the same rows give the same bytes."""
+    """Write latents and what belongs to them; the same rows give the same bytes."""
     with h5py.File(path, "w", libver=LIBVER) as file:
-        latents = _write(file, "latents", rows.codes, fillvalue=scale.fill)
-        latents.attrs["precision"] = scale.precision
-        if scale.precision == "int8":
-            latents.attrs["low"], latents.attrs["high"] = scale.low, scale.high
-        _write(file, "error", rows.errors)
-        if rows.ids is not None:
-            _write(file, "id", rows.ids if rows.ids.dtype.kind in "iu" else np.char.encode(rows.ids.astype(np.str_), "utf-8"))
+        n, k = rows.codes.shape
+        chunk = (n, 1) if n <= COLUMN_ROWS else (CHUNK_ROWS, k)
+        latents = _write(file, "latents", rows.codes, fillvalue=scale.fill, chunk=chunk)
+        _describe(latents, scale)
         if len(rows.outside_rows):
             _write(file, "outside_row", rows.outside_rows)
             _write(file, "outside_value", rows.outside_values)
@@ -42,55 +45,116 @@ def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
             _write(file, "exact_value", rows.exact_values)
 
 
-def read_shard(path: Path, row_shape: Sequence[int], dtype: str, start: int, stop: int) -> ShardRows:
-    """Read the rows from `start` up to `stop`, counted inside the shard. Raises DamagedError."""
-    try:
-        with h5py.File(path, "r") as file:
-            ids = file["id"][start:stop] if "id" in file else None
-            outside = _read(file, "outside_row", np.empty(0, np.int64))
-            exact = _read(file, "exact_row", np.empty(0, np.int64))
-            chosen = (exact >= start) & (exact < stop)
-            inside = (outside >= start) & (outside < stop)
-            return ShardRows(
-                file["latents"][start:stop],
-                file["error"][start:stop],
-                np.char.decode(ids, "utf-8") if ids is not None and ids.dtype.kind == "S" else ids,
-                outside[inside] - start,
-                _read(file, "outside_value", np.empty(0, np.float32))[inside],
-                exact[chosen] - start,
-                _read(file, "exact_value", np.empty((0, *row_shape), dtype))[chosen],
-            )
-    except (OSError, KeyError) as error:
-        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
+def write_rows(path: Path, errors: NDArray[np.float32], ids: NDArray[Any] | None) -> None:
+    """Write what stands beside the rows and decoding does not need."""
+    with h5py.File(path, "w", libver=LIBVER) as file:
+        _write(file, "error", errors)
+        if ids is not None:
+            _write(file, "id", ids if ids.dtype.kind in "iu" else np.char.encode(ids.astype(np.str_), "utf-8"))
 
 
-def write_virtual(folder: Path, shards: Sequence[tuple[str, int, int]], scale: Scale, latent_dim: int) -> None:
-    """Write latents.h5: all shards (file, start, stop) as one dataset; a missing shard shows as the fill value."""
-    n_rows = shards[-1][2] if shards else 0
+def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> None:
+    """Write the blocks of a shard, and how many rows each holds."""
+    with h5py.File(path, "w", libver=LIBVER) as file:
+        content = np.frombuffer(b"".join(blocks), np.uint8)
+        file.create_dataset("values", data=content, chunks=(min(BYTES_CHUNK, len(content)),), fletcher32=True)
+        file.create_dataset("block_rows", data=np.array(rows, np.int64), chunks=(len(rows),), fletcher32=True)
+        file.create_dataset("block_bytes", data=np.array([len(block) for block in blocks], np.int64), chunks=(len(rows),), fletcher32=True)
+
+
+class ShardReader:
+    """Latents of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+
+    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
+        self._path = path
+        with _damage(path):
+            self._file = h5py.File(file, "r")
+            self._latents = self._file["latents"]
+            self._outside = _read(self._file, "outside_row", np.empty(0, np.int64))
+            self._exact = _read(self._file, "exact_row", np.empty(0, np.int64))
+            self._outside_values = _read(self._file, "outside_value", np.empty(0, np.float32))
+            self._exact_values = _read(self._file, "exact_value", np.empty((0, *row_shape), dtype))
+
+    def read(self, start: int, stop: int) -> ShardRows:
+        """The rows from `start` up to `stop`, counted inside the shard."""
+        with _damage(self._path):
+            codes = self._latents[start:stop]
+        outside = slice(*np.searchsorted(self._outside, (start, stop)))
+        exact = slice(*np.searchsorted(self._exact, (start, stop)))
+        return ShardRows(
+            codes, self._outside[outside] - start, self._outside_values[outside], self._exact[exact] - start, self._exact_values[exact]
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+class ValuesReader:
+    """The blocks of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self._path = path
+        with _damage(path):
+            self._file = h5py.File(file, "r")
+            self.rows = [int(each) for each in self._file["block_rows"][:]]
+            self._ends = np.concatenate([[0], np.cumsum(self._file["block_bytes"][:])])
+
+    def block(self, index: int) -> bytes:
+        """One block."""
+        with _damage(self._path):
+            return bytes(self._file["values"][self._ends[index] : self._ends[index + 1]].tobytes())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+    """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
+    with _damage(path), h5py.File(file, "r") as opened:
+        ids = opened["id"][start:stop] if "id" in opened else None
+        return opened["error"][start:stop], np.char.decode(ids, "utf-8") if ids is not None and ids.dtype.kind == "S" else ids
+
+
+def write_virtual(folder: Path, shards: Sequence[tuple[str, str, int, int]], scale: Scale, latent_dim: int) -> None:
+    """Write latents.h5: all shards (file of latents, file of errors, start, stop) as one dataset; a missing shard shows as the fill value."""
+    n_rows = shards[-1][3] if shards else 0
     latents = h5py.VirtualLayout((n_rows, latent_dim), scale.dtype)
     errors = h5py.VirtualLayout((n_rows,), np.float32)
-    for name, start, stop in shards:
+    for name, beside, start, stop in shards:
         if stop > start:
             latents[start:stop] = h5py.VirtualSource(name, "latents", (stop - start, latent_dim), scale.dtype)
-            errors[start:stop] = h5py.VirtualSource(name, "error", (stop - start,), np.float32)
+            errors[start:stop] = h5py.VirtualSource(beside, "error", (stop - start,), np.float32)
     for layout in (latents, errors):
         layout.dcpl.set_obj_track_times(False)  # the time of writing has no place in a digested file
     with h5py.File(folder / "latents.h5", "w", libver=LIBVER) as file:
-        dataset = file.create_virtual_dataset("latents", latents, fillvalue=scale.fill)
-        dataset.attrs["precision"] = scale.precision
-        if scale.precision == "int8":
-            dataset.attrs["low"], dataset.attrs["high"] = scale.low, scale.high
+        _describe(file.create_virtual_dataset("latents", latents, fillvalue=scale.fill), scale)
         file.create_virtual_dataset("error", errors, fillvalue=np.nan)
 
 
-def _write(file: Any, name: str, values: NDArray[Any], *, fillvalue: float | None = None) -> Any:
-    if not len(values):
+def _describe(latents: Any, scale: Scale) -> None:
+    for name, value in scale.facts().items():
+        latents.attrs[name] = np.bytes_(value) if isinstance(value, str) else np.asarray(value)  # h5py's own strings take 4 kB
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what a damaged file raises into DamagedError."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError) as error:
+        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
+
+
+def _write(file: Any, name: str, values: NDArray[Any], *, fillvalue: float | None = None, chunk: tuple[int, ...] = ()) -> Any:
+    if not values.size:
         return file.create_dataset(name, data=values, fillvalue=fillvalue)
-    chunk = (min(CHUNK_ROWS, len(values)), *values.shape[1:])
     shuffle = values.dtype.itemsize > 1 and values.dtype.kind != "S"
     return file.create_dataset(
-        name, data=values, chunks=chunk, compression="gzip", compression_opts=4, shuffle=shuffle, fletcher32=True, fillvalue=fillvalue
-    )
+        name, data=values, chunks=chunk or (min(CHUNK_ROWS, len(values)), *values.shape[1:]), compression="gzip",
+        compression_opts=6, shuffle=shuffle, fletcher32=True, fillvalue=fillvalue,
+    )  # fmt: skip
 
 
 def _read(file: Any, name: str, default: NDArray[Any]) -> NDArray[Any]:

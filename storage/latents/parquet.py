@@ -1,13 +1,15 @@
-"""A shard as a Parquet file: one column a latent, zstd, a checksum on every page, so that any Parquet reader reads it.
+"""The files of a shard as Parquet: zstd and a checksum on every page, so that any Parquet reader reads them.
 
-latent_0 … latent_{k-1}   codes        error   float32         id   where rows have ids
-outside                   the latents of this row that no code can hold, in order; null where there are none
-exact                     the row as it is in the source, flat; null where it is not kept
+shard-00000.parquet    latent_0 … latent_{k-1}: codes
+                       outside: the latents of this row that no code can hold, in order       exact: the row as it is in the source, flat
+rows-00000.parquet     error float32, id where rows have ids
+values-00000.parquet   rows, block: a block of values and how many rows it holds              (stores with an error bound only)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,58 +25,111 @@ from storage.latents.shard import ShardRows
 SUFFIX = ".parquet"
 CODE_GROUP = 65_536
 FLOAT_GROUP = 262_144  # a byte plane of floats must be long, or it shares its Huffman table with noisy ones
+LEVEL = 9
 
 
 def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
-    """Write a shard to `path`; the same rows give the same bytes."""
+    """Write latents and what belongs to them; the same rows give the same bytes."""
     names = [f"latent_{index}" for index in range(rows.codes.shape[1])]
     columns: dict[str, Any] = {name: pa.array(np.ascontiguousarray(rows.codes[:, index])) for index, name in enumerate(names)}
-    columns["error"] = pa.array(rows.errors)
-    if rows.ids is not None:
-        columns["id"] = pa.array(rows.ids.tolist())
     n = len(rows.codes)
     if len(rows.outside_rows):
         columns["outside"] = _lists(n, rows.outside_rows, rows.outside_values)
     if len(rows.exact_rows):
         flat = rows.exact_values.reshape(len(rows.exact_rows), -1)
         columns["exact"] = _lists(n, np.repeat(rows.exact_rows, flat.shape[1]), flat.ravel())
-    coded = scale.precision == "int8"
-    floats = ["error"] if coded else [*names, "error"]
+    coded = scale.coded
+    _write(path, columns, dictionary=names if coded else [], split=[] if coded else names, group=CODE_GROUP if coded else FLOAT_GROUP)
+
+
+def write_rows(path: Path, errors: NDArray[np.float32], ids: NDArray[Any] | None) -> None:
+    """Write what stands beside the rows and decoding does not need."""
+    columns = {"error": pa.array(errors)} | ({} if ids is None else {"id": pa.array(ids.tolist())})
+    _write(path, columns, dictionary=[], split=["error"], group=FLOAT_GROUP)
+
+
+def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> None:
+    """Write the blocks of a shard, and how many rows each holds; one row group a block."""
+    table = pa.table({"rows": pa.array(rows, pa.int64()), "block": pa.array(blocks, pa.binary())})
+    pq.write_table(
+        table, path, compression="none", use_dictionary=False, row_group_size=1, write_page_checksum=True, write_statistics=False, store_schema=False
+    )  # fmt: skip
+
+
+class ShardReader:
+    """Latents of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+
+    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
+        self._path, self._row_shape, self._dtype = path, tuple(row_shape), np.dtype(dtype)
+        with _damage(path):
+            self._file = pq.ParquetFile(file, page_checksum_verification=True)
+
+    def read(self, start: int, stop: int) -> ShardRows:
+        """The rows from `start` up to `stop`, counted inside the shard."""
+        with _damage(self._path):
+            groups, first = _groups(self._file, start, stop)
+            table = self._file.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
+        names = [name for name in table.column_names if name.startswith("latent_")]
+        codes = np.stack([table.column(name).to_numpy() for name in names], axis=1) if names else np.empty((0, 0), np.int8)
+        outside_rows, outside_values = _unlist(table, "outside", np.dtype(np.float32))
+        flat_rows, flat_values = _unlist(table, "exact", self._dtype)
+        size = int(np.prod(self._row_shape, dtype=np.int64))
+        return ShardRows(codes, outside_rows, outside_values, flat_rows[::size], flat_values.reshape(-1, *self._row_shape))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+class ValuesReader:
+    """The blocks of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self._path = path
+        with _damage(path):
+            self._file = pq.ParquetFile(file, page_checksum_verification=True)
+            self.rows: list[int] = self._file.read(columns=["rows"]).column("rows").to_pylist()
+
+    def block(self, index: int) -> bytes:
+        """One block."""
+        with _damage(self._path):
+            return bytes(self._file.read_row_group(index, columns=["block"], use_threads=False).column("block")[0].as_py())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+    """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
+    with _damage(path), pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        groups, first = _groups(opened, start, stop)
+        table = opened.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
+    return table.column("error").to_numpy(), _ids(table.column("id")) if "id" in table.column_names else None
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what a damaged file raises into DamagedError."""
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
+
+
+def _write(path: Path, columns: dict[str, Any], *, dictionary: list[str], split: list[str], group: int) -> None:
     pq.write_table(
         pa.table(columns),
         path,
         compression="zstd",
-        use_dictionary=names if coded else False,
-        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
-        row_group_size=CODE_GROUP if coded else FLOAT_GROUP,
+        compression_level=LEVEL,
+        use_dictionary=dictionary or False,
+        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+        row_group_size=group,
         max_rows_per_page=FLOAT_GROUP,
         write_page_checksum=True,
         write_statistics=False,
         store_schema=False,
-    )
-
-
-def read_shard(path: Path, row_shape: Sequence[int], dtype: str, start: int, stop: int) -> ShardRows:
-    """Read the rows from `start` up to `stop`, counted inside the shard. Raises DamagedError."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            groups, first = _groups(file, start, stop)
-            table = file.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
-    names = [name for name in table.column_names if name.startswith("latent_")]
-    codes = np.stack([table.column(name).to_numpy() for name in names], axis=1) if names else np.empty((0, 0), np.int8)
-    outside_rows, outside_values = _unlist(table, "outside", np.dtype(np.float32))
-    flat_rows, flat_values = _unlist(table, "exact", np.dtype(dtype))
-    size = int(np.prod(row_shape, dtype=np.int64))
-    return ShardRows(
-        codes,
-        table.column("error").to_numpy(),
-        _ids(table.column("id")) if "id" in table.column_names else None,
-        outside_rows,
-        outside_values,
-        flat_rows[::size],
-        flat_values.reshape(-1, *row_shape),
     )
 
 

@@ -13,34 +13,24 @@ from storage.latents.quantise import Scale
 
 @dataclass(frozen=True)
 class ShardRows:
-    """n consecutive rows of a store.
+    """The latents of n consecutive rows of a store, and the rows kept beside them.
 
-    codes (n, k): latents as stored. errors (n,) float32: reconstruction errors. ids (n,) int64 or text, or None.
+    codes (n, k): latents as stored.
     outside_rows, outside_values (j,): latents that no code can hold, with their row inside the shard, in reading order.
     exact_rows (m,) int64, exact_values (m, *row_shape): rows kept as they are in the source, with their row inside the shard.
     """
 
     codes: NDArray[np.generic]
-    errors: NDArray[np.float32]
-    ids: NDArray[Any] | None
     outside_rows: NDArray[np.int64]
     outside_values: NDArray[np.float32]
     exact_rows: NDArray[np.int64]
     exact_values: NDArray[Any]
 
     @classmethod
-    def of(
-        cls,
-        scale: Scale,
-        latents: NDArray[np.float32],
-        errors: NDArray[np.floating[Any]],
-        ids: NDArray[Any] | None,
-        exact_rows: NDArray[np.int64],
-        exact_values: NDArray[Any],
-    ) -> ShardRows:
-        """A shard of latents (n, k) and what belongs to them."""
+    def of(cls, scale: Scale, latents: NDArray[np.float32], exact_rows: NDArray[np.int64], exact_values: NDArray[Any]) -> ShardRows:
+        """A shard of latents (n, k) and the rows kept beside them."""
         codes, outside = scale.encode(latents)
-        return cls(codes, errors.astype(np.float32), ids, np.nonzero(outside)[0], latents[outside], exact_rows, exact_values)
+        return cls(codes, np.nonzero(outside)[0], latents[outside], exact_rows, exact_values)
 
     def latents(self, scale: Scale) -> NDArray[np.float32]:
         """Latents (n, k) float32 as a reader of the store gets them."""
@@ -54,10 +44,14 @@ class ShardRows:
         exact = (self.exact_rows >= start) & (self.exact_rows < stop)
         return ShardRows(
             self.codes[start:stop],
-            self.errors[start:stop],
-            None if self.ids is None else self.ids[start:stop],
             self.outside_rows[outside] - start,
             self.outside_values[outside],
             self.exact_rows[exact] - start,
             self.exact_values[exact],
         )
+
+
+def latents_as_read(scale: Scale, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Latents (n, k) as they come back from a store with this scale."""
+    codes, outside = scale.encode(latents)
+    return np.where(outside, latents, scale.decode(codes))

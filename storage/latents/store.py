@@ -1,126 +1,39 @@
 """A latent store: a folder of shards with a manifest and the decoder, so that the data come back from it alone.
 
 manifest.json   shards with row ranges and figures, scale, source schema and digest, SHA-256 of every file
-shard-00000.h5 … or .parquet            latents.h5: all HDF5 shards as one dataset
+shard-00000.h5 … or .parquet            latents.h5: all HDF5 shards as one dataset          (latents, rows kept exactly)
+rows-00000.h5 … errors, ids             values-00000.h5 …: what decoding reads where an error bound was asked for
 model/          the decoder             size_report.json, size_report.html          run.json
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.atomic import sha256_file, sync_file, write_beside, write_bytes, write_json
+from storage.atomic import sync_file, write_bytes
 from storage.errors import DamagedError
-from storage.latents import hdf5, parquet
+from storage.latents import hdf5
+from storage.latents.blocks import codec_of, decode_block
+from storage.latents.grid import to_dtype
+from storage.latents.packed import Files
+from storage.latents.plan import ShardFacts, StorePlan
 from storage.latents.quantise import Scale
 from storage.latents.shard import ShardRows
-from storage.manifest import digest_files, read_manifest, sealed_bytes
-from storage.sources.source import Schema, Shard
+from storage.manifest import NAME, digest_files, parse_manifest, read_manifest, sealed_bytes
+from storage.sources.source import Schema
 
-FORMAT_VERSION = 1
-FORMATS: Mapping[str, ModuleType] = {"hdf5": hdf5, "parquet": parquet}
 MODEL = "model"
-Decode = Callable[[NDArray[np.float32]], NDArray[Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StorePlan:
-    """What all shards of a store share."""
-
-    format: str
-    scale: Scale
-    schema: Schema
-    latent_dim: int
-
-    def path(self, folder: Path, index: int) -> Path:
-        """The file of a shard."""
-        return folder / f"shard-{index:05d}{FORMATS[self.format].SUFFIX}"
-
-    def write(self, folder: Path, index: int, rows: ShardRows) -> None:
-        """Write one shard, whole or not at all."""
-        with write_beside(self.path(folder, index)) as beside:
-            FORMATS[self.format].write_shard(beside, rows, self.scale)
-
-    def read(self, folder: Path, index: int, start: int, stop: int) -> ShardRows:
-        """Rows [start, stop) of one shard, counted inside it."""
-        rows: ShardRows = FORMATS[self.format].read_shard(self.path(folder, index), self.schema.row_shape, self.schema.dtype, start, stop)
-        return rows
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardFacts:
-    """What the manifest says of a shard; all figures are of what was read back and decoded.
-
-    squared: sum of squared differences in data units; values: how many they are; largest_error: the largest difference.
-    mean_error: mean reconstruction error in scaled units. low, high: smallest and largest value of the source.
-    """
-
-    index: int
-    start: int
-    stop: int
-    bytes_in: int
-    bytes_out: int
-    largest_error: float
-    mean_error: float
-    squared: float
-    values: int
-    low: float
-    high: float
-    exact_rows: int
-    exact_bytes: int
-    outside_values: int
-    lossless_sample_in: int
-    lossless_sample_out: int
-    digest: str
-    sha256: str
-
-
-def facts_path(work: Path, index: int) -> Path:
-    """The note that a shard in the work folder is done; it is hidden, and does not belong to the store."""
-    return work / f".shard-{index:05d}.json"
-
-
-def shard_done(plan: StorePlan, work: Path, shard: Shard) -> ShardFacts | None:
-    """The facts of a shard that an earlier run finished, or None where it must be done (again)."""
-    note, path = facts_path(work, shard.index), plan.path(work, shard.index)
-    if not note.exists() or not path.exists():
-        return None
-    facts = ShardFacts(**json.loads(note.read_text(encoding="utf-8")))
-    return facts if facts.sha256 == sha256_file(path) and (facts.start, facts.stop) == (shard.start, shard.stop) else None
-
-
-def note_done(work: Path, facts: ShardFacts) -> None:
-    """Say that a shard is done."""
-    write_json(facts_path(work, facts.index), asdict(facts))
-
-
-def store_manifest(
-    plan: StorePlan, shards: Sequence[ShardFacts], *, model_id: str, digest: str, settings: Mapping[str, Any], files: Mapping[str, str]
-) -> dict[str, Any]:
-    """The manifest of a store whose files have the digests `files`."""
-    scale = {"precision": plan.scale.precision}
-    limits = {"low": plan.scale.low.tolist(), "high": plan.scale.high.tolist()} if plan.scale.precision == "int8" else {}
-    return {
-        "kind": "latents",
-        "format_version": FORMAT_VERSION,
-        "model_id": model_id,
-        "format": plan.format,
-        "rows": shards[-1].stop if shards else 0,
-        "latent_dim": plan.latent_dim,
-        "scale": {**scale, **limits},
-        "settings": dict(settings),
-        "source": {**asdict(plan.schema), "digest": digest},
-        "shards": [{"file": plan.path(Path(), facts.index).name, **asdict(facts)} for facts in shards],
-        "files": dict(files),
-    }
+OPEN_FILES = 16
+NEAR = 64  # rows apart that are read in one piece
+TOGETHER = 8_192  # rows of one piece
+Decode = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
 
 def write_decoder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -141,37 +54,33 @@ def remove_notes(work: Path) -> None:
 
 
 class Store:
-    """A finished latent store, read shard by shard."""
+    """A finished latent store, read shard by shard; files stay open until it is left."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.manifest = read_manifest(folder, "latents", newest=FORMAT_VERSION)
-        source, scale = self.manifest["source"], self.manifest["scale"]
+        self.folder, self._files = folder, Files(folder)
+        packed = self._files.packed
+        self.manifest = parse_manifest(self._files.read(NAME), folder, "latents") if packed else read_manifest(folder, "latents")
+        source = self.manifest["source"]
         self.schema = Schema(tuple(source["row_shape"]), source["dtype"], tuple(source["columns"]))
-        low, high = (np.array(scale.get(name, []), np.float32) for name in ("low", "high"))
-        self.scale = Scale(scale["precision"], low, high)
+        self.scale = Scale.of_facts(self.manifest["scale"])
         self.n_rows: int = self.manifest["rows"]
         self.latent_dim: int = self.manifest["latent_dim"]
         self._plan = StorePlan(format=self.manifest["format"], scale=self.scale, schema=self.schema, latent_dim=self.latent_dim)
+        self._readers: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._block: tuple[tuple[int, int], NDArray[Any]] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        return None
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
 
     def parts(self, start: int, stop: int) -> Iterator[ShardRows]:
-        """The rows [start, stop) as one part a shard, in order."""
-        for shard in self.manifest["shards"]:
-            first, last = max(start, shard["start"]), min(stop, shard["stop"])
-            if first < last:
-                part = self._plan.read(self.folder, shard["index"], first - shard["start"], last - shard["start"])
-                if part.codes.shape != (last - first, self.latent_dim):
-                    raise DamagedError(
-                        f"{self.folder / shard['file']}: {part.codes.shape} latents, the manifest says {(last - first, self.latent_dim)}; "
-                        "delete the store and run 'encode' again"
-                    )
-                yield part
+        """The latents of the rows [start, stop) as one part a shard, in order."""
+        for shard, first, last in self._shards(start, stop):
+            yield self._latents(shard, first, last)
 
     def latents(self, start: int, stop: int) -> NDArray[np.float32]:
         """Latents (stop - start, k) of the rows [start, stop)."""
@@ -180,20 +89,91 @@ class Store:
 
     def errors(self, start: int, stop: int) -> NDArray[np.float32]:
         """Reconstruction errors (stop - start,) of the rows [start, stop)."""
-        return np.concatenate([np.empty(0, np.float32), *(part.errors for part in self.parts(start, stop))])
+        found = (self._plan.read_rows(self._files, shard["index"], first, last)[0] for shard, first, last in self._shards(start, stop))
+        return np.concatenate([np.empty(0, np.float32), *found])
+
+    def highest(self, n: int) -> NDArray[np.int64]:
+        """The rows with the n largest reconstruction errors, the largest first; ties rank by row."""
+        errors = self.errors(0, self.n_rows)
+        return np.lexsort((np.arange(len(errors)), -errors))[:n]
 
     def decode(self, start: int, stop: int, decode: Decode) -> NDArray[Any]:
-        """The rows [start, stop) in the source's dtype: decoded, and exact where they were kept."""
+        """The rows [start, stop) in the source's dtype: decoded by `decode`, which gives data units, and exact where they were kept."""
         empty = np.empty((0, *self.schema.row_shape), self.schema.dtype)
-        return np.concatenate([empty, *(decode_part(part, self.scale, decode) for part in self.parts(start, stop))])
+        pieces = (self._decode(shard, first, last, decode) for shard, first, last in self._shards(start, stop))
+        return np.concatenate([empty, *(piece.reshape(-1, *self.schema.row_shape) for piece in pieces)])
+
+    def take(self, wanted: NDArray[np.int64], decode: Decode) -> NDArray[Any]:
+        """The rows with these numbers, in any order, each run of near ones read once."""
+        found = np.empty((len(wanted), *self.schema.row_shape), self.schema.dtype)
+        order = np.argsort(wanted, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(wanted[order]) > NEAR) + 1):
+            for start in range(0, len(places), TOGETHER):
+                some = places[start : start + TOGETHER]
+                if len(some):
+                    first = int(wanted[some[0]])
+                    found[some] = self.decode(first, int(wanted[some[-1]]) + 1, decode)[wanted[some] - first]
+        return found
 
     def decoder_files(self) -> dict[str, bytes]:
         """The files of the decoder, checked against their digests."""
-        found = {path.name: path for path in sorted((self.folder / MODEL).glob("decoder.*"))}
-        for name, path in found.items():
-            if sha256_file(path) != self.manifest["files"].get(f"{MODEL}/{name}"):
-                raise DamagedError(f"{path}: does not match its checksum; restore the store from a copy or encode again")
-        return {name: path.read_bytes() for name, path in found.items()}
+        listed = {name: digest for name, digest in self.manifest["files"].items() if name.startswith(f"{MODEL}/")}
+        found = {name.removeprefix(f"{MODEL}/"): self._files.read(name) for name in listed}
+        for name, digest in listed.items():
+            if hashlib.sha256(found[name.removeprefix(f"{MODEL}/")]).hexdigest() != digest:
+                raise DamagedError(f"{self.folder / name}: does not match its checksum; restore the store from a copy or encode again")
+        return found
+
+    def _shards(self, start: int, stop: int) -> Iterator[tuple[dict[str, Any], int, int]]:
+        """Each shard with rows of [start, stop), and which of its rows they are, counted inside it."""
+        for shard in self.manifest["shards"]:
+            first, last = max(start, shard["start"]), min(stop, shard["stop"])
+            if first < last:
+                yield shard, first - shard["start"], last - shard["start"]
+
+    def _reader(self, kind: str, index: int) -> Any:
+        """The reader of a shard's latents or values, opened once and kept while it is in use."""
+        if (kind, index) not in self._readers:
+            self._readers[kind, index] = (self._plan.open if kind == "shard" else self._plan.open_values)(self._files, index)
+            if len(self._readers) > OPEN_FILES:
+                self._readers.popitem(last=False)[1].close()
+        self._readers.move_to_end((kind, index))
+        return self._readers[kind, index]
+
+    def _latents(self, shard: Mapping[str, Any], first: int, last: int) -> ShardRows:
+        part: ShardRows = self._reader("shard", shard["index"]).read(first, last)
+        if part.codes.shape != (last - first, self.latent_dim):
+            raise DamagedError(
+                f"{self.folder / shard['file']}: {part.codes.shape} latents, the manifest says {(last - first, self.latent_dim)}; "
+                "delete the store and run 'encode' again"
+            )
+        return part
+
+    def _decode(self, shard: Mapping[str, Any], first: int, last: int, decode: Decode) -> NDArray[Any]:
+        """Rows of one shard: through its latents, or block by block where it has values."""
+        if not set(shard.get("codecs", {})) - {"latents"}:
+            return decode_part(self._latents(shard, first, last), self.scale, decode, self.schema.dtype)
+        reader = self._reader("values", shard["index"])
+        ends = np.concatenate([[0], np.cumsum(reader.rows)])
+        wanted = [index for index in range(len(reader.rows)) if ends[index] < last and ends[index + 1] > first]
+        pieces = []
+        for index in wanted:
+            rows = self._decode_block(shard, index, int(ends[index]), int(ends[index + 1]), decode)
+            pieces.append(rows[max(0, first - int(ends[index])) : last - int(ends[index])])
+        return np.concatenate(pieces)
+
+    def _decode_block(self, shard: Mapping[str, Any], index: int, first: int, last: int, decode: Decode) -> NDArray[Any]:
+        """The rows of one block, (n, d); the last one is kept, since who reads a row often reads its neighbours."""
+        if self._block is None or self._block[0] != (shard["index"], index):
+            block = self._reader("values", shard["index"]).block(index)
+            size = int(np.prod(self.schema.row_shape, dtype=np.int64))
+            if not block:
+                rows = decode_part(self._latents(shard, first, last), self.scale, decode, self.schema.dtype).reshape(-1, size)
+            else:
+                predicted = decode(self._latents(shard, first, last).latents(self.scale)) if codec_of(block) == "residual" else None
+                rows = decode_block(block, size, self.schema.dtype, None if predicted is None else predicted.reshape(-1, size))
+            self._block = (shard["index"], index), rows
+        return self._block[1]
 
 
 def open_store(folder: Path) -> Store:
@@ -201,9 +181,9 @@ def open_store(folder: Path) -> Store:
     return Store(folder)
 
 
-def decode_part(part: ShardRows, scale: Scale, decode: Decode) -> NDArray[Any]:
+def decode_part(part: ShardRows, scale: Scale, decode: Decode, dtype: str) -> NDArray[Any]:
     """Rows of a part in the source's dtype, with those kept exactly put back."""
-    rows = decode(part.latents(scale))
+    rows = to_dtype(decode(part.latents(scale)), dtype)
     rows[part.exact_rows] = part.exact_values
     return rows
 
@@ -211,6 +191,6 @@ def decode_part(part: ShardRows, scale: Scale, decode: Decode) -> NDArray[Any]:
 def finish_files(folder: Path, plan: StorePlan, shards: Sequence[ShardFacts]) -> None:
     """Write what stands beside the shards: for HDF5 the virtual dataset over all of them."""
     if plan.format == "hdf5":
-        names = [(plan.path(Path(), facts.index).name, facts.start, facts.stop) for facts in shards]
+        names = [(plan.path(Path(), each.index).name, plan.path(Path(), each.index, "rows").name, each.start, each.stop) for each in shards]
         hdf5.write_virtual(folder, names, plan.scale, plan.latent_dim)
         sync_file(folder / "latents.h5")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,23 @@ def calibration_histogram(calibration: NDArray[np.float64]) -> str:
     figure, axes = _figure(height=2.2)
     axes.hist(calibration, bins=60, color=NIGHT, log=True)
     axes.set(xlabel="reconstruction error of calibration rows", ylabel="rows")
+    return _data_uri(figure)
+
+
+def ratio_plot(report: Mapping[str, Any]) -> str:
+    """Error against ratio: the store among the codecs of its contest, or beside its lossless form. An SVG data URI."""
+    figure, axes = _figure(height=2.4)
+    names = [(entry["codec"], entry["ratio"]) for entry in report["contest"]]
+    names = names or [("without loss", report["bytes"]["source"] / max(1, report["bytes"]["lossless"]))]
+    error = report["loss"]["rmse"]
+    for name, ratio in names:
+        exact = name.startswith(("lossless", "without"))
+        axes.plot(ratio, 0.0 if exact else error, "o", color=CLEAN)
+        axes.annotate(name, (ratio, 0.0 if exact else error), xytext=(4, 4), textcoords="offset points", fontsize=8, rotation=20)
+    axes.plot(report["ratio"]["source"], error, "D", color=NIGHT, label="this store")
+    axes.set(xlabel="times smaller than the source", ylabel="RMSE", xscale="log")
+    axes.margins(0.15, 0.4)
+    axes.legend(loc="lower right", frameon=False, labelcolor=INK)
     return _data_uri(figure)
 
 

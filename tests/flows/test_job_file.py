@@ -54,7 +54,7 @@ def test_overrides_need_no_quotes(write):
         (SMALL + "[model]\nlatent = true\n", "'model.latent' must be a whole number. Got True"),
         (SMALL + "[model]\nhidden = 64\n", "'model.hidden' must be a list"),
         (SMALL + "[model]\nlatent = 0\n", "latent"),
-        (SMALL + '[encode]\nprecision = "int9"\n', "encode.precision must be one of float32, float16, int8. Got 'int9'"),
+        (SMALL + '[encode]\nprecision = "int9"\n', "encode.precision must be one of float32, float16, int8, auto. Got 'int9'"),
         (SMALL + '[score]\nmemory = "lots"\n', "score.memory"),
         (SMALL + '[schedule]\ntimezone = "Mars/Olympus"\n', "schedule.timezone must be a zone"),
         ("name = ", "not valid TOML"),

@@ -13,12 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.atomic import publish_folder
+from storage.atomic import publish_folder, sha256_file
 from storage.errors import DamagedError, FormatVersionError
 from storage.latents import Scale, ShardFacts, ShardRows, StorePlan, open_store, write_decoded
+from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes, narrowest
+from storage.latents.packed import Files
+from storage.latents.plan import note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
-from storage.latents.store import finish_files, note_done, remove_notes, shard_done, store_manifest, write_decoder, write_store_manifest
+from storage.latents.store import finish_files, remove_notes, write_decoder, write_store_manifest
 from storage.manifest import verify_folder
 from storage.sources import Schema, Shard
 
@@ -35,20 +38,24 @@ def plan_of(format, precision="int8", k=3, schema=SCHEMA):
     return StorePlan(format=format, scale=scale_of(precision, k), schema=schema, latent_dim=k)
 
 
-def shard_of(scale, latents, ids=None, exact=()):
+def shard_of(scale, latents, exact=()):
     exact = np.array(exact, np.int64)
     values = np.arange(len(exact) * 4, dtype=np.float64).reshape(-1, 2, 2) * -0.0 if len(exact) else np.empty((0, 2, 2))
-    return ShardRows.of(scale, latents, np.linspace(0, 1, len(latents)), ids, exact, values)
+    return ShardRows.of(scale, latents, exact, values)
+
+
+def write_shard(plan, folder, index, rows, ids=None):
+    plan.write(folder, index, rows)
+    plan.write_rows(folder, index, np.linspace(0, 1, len(rows.codes)).astype(np.float32), ids)
 
 
 def facts_of(plan, folder, index, start, rows):
     path = plan.path(folder, index)
-    from storage.atomic import sha256_file
-
     return ShardFacts(
         index=index, start=start, stop=start + len(rows.codes), bytes_in=32 * len(rows.codes), bytes_out=path.stat().st_size, largest_error=0.5,
         mean_error=0.1, squared=1.0, values=4 * len(rows.codes), low=-1.0, high=1.0, exact_rows=len(rows.exact_rows), exact_bytes=rows.exact_values.nbytes,
-        outside_values=len(rows.outside_values), lossless_sample_in=32, lossless_sample_out=16, digest="d", sha256=sha256_file(path),
+        outside_values=len(rows.outside_values), lossless_sample_in=32, lossless_sample_out=16, codecs={"latents": len(rows.codes)}, digest="d",
+        files={each.name: sha256_file(each) for each in plan.files(folder, index)}, loss=Loss.of(4).facts(),
     )  # fmt: skip
 
 
@@ -58,14 +65,14 @@ def build_store(folder, plan, shards):
     work.mkdir(parents=True)
     facts, start = [], 0
     for index, rows in enumerate(shards):
-        plan.write(work, index, rows)
+        write_shard(plan, work, index, rows)
         facts.append(facts_of(plan, work, index, start, rows))
         note_done(work, facts[-1])
         start += len(rows.codes)
     finish_files(work, plan, facts)
     write_decoder(work, {"decoder.json": b"{}", "decoder.safetensors": b"weights"})
     manifest = store_manifest(plan, facts, model_id="abc", digest="d", settings={}, files={})
-    write_size_report(work, manifest, facts, plan.schema)
+    write_size_report(work, manifest, facts, plan)
     write_store_manifest(work, manifest)
     remove_notes(work)
     publish_folder(work, folder)
@@ -94,9 +101,9 @@ def test_any_part_reads_back_as_it_was_written(tmp_path_factory, latents, start,
     if start >= stop:
         return
 
-    back, expected = plan.read(folder, 0, start, stop), rows.part(start, stop)
+    back, expected = plan.read(Files(folder), 0, start, stop), rows.part(start, stop)
 
-    for name in ("codes", "errors", "outside_rows", "outside_values", "exact_rows", "exact_values"):
+    for name in ("codes", "outside_rows", "outside_values", "exact_rows", "exact_values"):
         assert getattr(back, name).tobytes() == getattr(expected, name).tobytes(), name
     assert back.latents(plan.scale).tobytes() == rows.latents(plan.scale)[start:stop].tobytes()
 
@@ -131,15 +138,18 @@ def test_a_latent_that_never_moves_costs_nothing_and_comes_back():
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_same_rows_give_the_same_bytes(tmp_path, random, format):
     plan = plan_of(format)
-    rows = shard_of(
-        plan.scale, random.normal(size=(5000, 3)).astype(np.float32), ids=np.array([f"é{n}" for n in range(5000)], object), exact=[1, 7]
+    rows, ids = (
+        shard_of(plan.scale, random.normal(size=(5000, 3)).astype(np.float32), exact=[1, 7]),
+        np.array([f"é{n}" for n in range(5000)], object),
     )
-    plan.write(tmp_path, 0, rows)
-    first = plan.path(tmp_path, 0).read_bytes()
-    plan.write(tmp_path, 0, rows)
+    write_shard(plan, tmp_path, 0, rows, ids)
+    first = [path.read_bytes() for path in plan.files(tmp_path, 0)]
+    write_shard(plan, tmp_path, 0, rows, ids)
 
-    assert plan.path(tmp_path, 0).read_bytes() == first
-    assert plan.read(tmp_path, 0, 10, 12).ids.tolist() == ["é10", "é11"]
+    assert [path.read_bytes() for path in plan.files(tmp_path, 0)] == first
+    errors, back = plan.read_rows(Files(tmp_path), 0, 10, 12)
+    assert back.tolist() == ["é10", "é11"]
+    assert errors.tolist() == np.linspace(0, 1, 5000).astype(np.float32)[10:12].tolist()
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -164,7 +174,7 @@ def test_plain_h5py_reads_the_shards_and_the_virtual_file(tmp_path, random):
 
     with h5py.File(folder / "latents.h5") as file:
         np.testing.assert_array_equal(file["latents"][:], np.concatenate([s.codes for s in shards]))
-        assert file["latents"].attrs["precision"] == "int8"
+        assert file["latents"].attrs["precision"] == b"int8"
     (folder / "shard-00001.h5").rename(tmp_path / "gone.h5")
     with h5py.File(folder / "latents.h5") as file:
         assert (file["latents"][50:100] == -128).all()
@@ -205,7 +215,7 @@ def test_a_damaged_shard_never_reads_as_other_numbers(tmp_path, random, format):
 def test_a_finished_shard_is_not_done_again_and_a_changed_one_is(tmp_path, random, format):
     plan, shard = plan_of(format), Shard(0, 0, 20)
     rows = shard_of(plan.scale, random.uniform(-1, 1, (20, 3)).astype(np.float32))
-    plan.write(tmp_path, 0, rows)
+    write_shard(plan, tmp_path, 0, rows)
     assert shard_done(plan, tmp_path, shard) is None
     facts = facts_of(plan, tmp_path, 0, 0, rows)
     note_done(tmp_path, facts)
@@ -224,7 +234,10 @@ def test_the_size_report_counts_all_that_decoding_reads(tmp_path, random):
 
     assert report["bytes"]["store"] == sum(path.stat().st_size for path in parts)
     assert report["ratio"]["source"] == pytest.approx(500 * 32 / report["bytes"]["store"], abs=1e-3)
-    assert report["extras"] == {"latents.h5": (folder / "latents.h5").stat().st_size}
+    assert report["extras"] == {
+        "errors and ids": (folder / "rows-00000.h5").stat().st_size,
+        "latents.h5": (folder / "latents.h5").stat().st_size,
+    }
 
 
 def test_a_newer_store_is_refused_by_name(tmp_path, random):
@@ -232,10 +245,10 @@ def test_a_newer_store_is_refused_by_name(tmp_path, random):
     folder = build_store(tmp_path / "store", plan, [shard_of(plan.scale, random.uniform(-1, 1, (5, 3)).astype(np.float32))])
     manifest = json.loads((folder / "manifest.json").read_text())
     write_store_manifest(
-        folder, {key: 2 if key == "format_version" else value for key, value in manifest.items() if key != "manifest_sha256"}
+        folder, {key: 3 if key == "format_version" else value for key, value in manifest.items() if key != "manifest_sha256"}
     )
 
-    with pytest.raises(FormatVersionError, match=r"manifest.json: format_version 2 is newer than 1"):
+    with pytest.raises(FormatVersionError, match=r"manifest.json: format_version 3 is newer than 2"):
         open_store(folder)
 
 

@@ -1,0 +1,76 @@
+"""What a store loses, gathered while its shards are checked, and merged over them: by column, and as a histogram of differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_COLUMNS = 256  # columns beyond which none is told apart
+_SHIFT = 19  # bits of a float32 that a bin leaves out: 16 bins for each doubling
+_BINS = 1 << (31 - _SHIFT)
+
+
+@dataclass
+class Loss:
+    """Differences between rows and what is read back, in data units; those to values that are not finite count as none.
+
+    squared: sum of squares by column (d,). largest (d,). counts: differences by size, as bins of their float32 bits.
+    """
+
+    squared: NDArray[np.float64]
+    largest: NDArray[np.float64]
+    values: int = 0
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+
+    @classmethod
+    def of(cls, n_features: int) -> Loss:
+        """Nothing gathered yet."""
+        return cls(np.zeros(n_features), np.zeros(n_features))
+
+    def add(self, rows: NDArray[Any], back: NDArray[Any]) -> None:
+        """Take in rows (n, d) and what a reader gets for them."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = np.abs(rows.astype(np.float64) - back.astype(np.float64))
+        apart[~np.isfinite(apart)] = 0.0
+        self.values += apart.size
+        self.squared += np.square(apart).sum(axis=0)
+        self.largest = np.maximum(self.largest, apart.max(axis=0, initial=0.0))
+        with np.errstate(over="ignore"):
+            bins = apart.astype(np.float32).reshape(-1).view(np.uint32) >> _SHIFT
+        self.counts += np.bincount(bins, minlength=_BINS)
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON has it."""
+        filled = np.flatnonzero(self.counts)
+        wide = len(self.squared) > MOST_COLUMNS
+        return {
+            "squared": [float(self.squared.sum())] if wide else self.squared.tolist(),
+            "largest": [float(self.largest.max(initial=0.0))] if wide else self.largest.tolist(),
+            "values": self.values,
+            "counts": {str(index): int(self.counts[index]) for index in filled},
+        }
+
+
+def merge_losses(losses: Sequence[Mapping[str, Any]]) -> Loss:
+    """The loss of all shards from the facts of each."""
+    merged = Loss.of(len(losses[0]["squared"]) if losses else 0)
+    for each in losses:
+        merged.squared += each["squared"]
+        merged.largest = np.maximum(merged.largest, each["largest"])
+        merged.values += each["values"]
+        for index, count in each["counts"].items():
+            merged.counts[int(index)] += count
+    return merged
+
+
+def quantile(loss: Loss, share: float) -> float:
+    """A difference that at least `share` of the values do not exceed: the upper edge of a bin, at most a sixteenth too large."""
+    if not loss.values:
+        return 0.0
+    index = int(np.searchsorted(np.cumsum(loss.counts), share * loss.values))
+    edge = np.array([min(index + 1, _BINS - 1) << _SHIFT], np.uint32).view(np.float32)[0]
+    return 0.0 if index == 0 else min(float(edge), float(loss.largest.max(initial=0.0)))
