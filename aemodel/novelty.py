@@ -65,7 +65,7 @@ class Novelty:
     def _nearest(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """They are found by squares and products, fast but blurred where rows are close; distances are then taken exactly."""
         rough = torch.addmm(self._squares, self.points, rows.t(), alpha=-2)
-        places = torch.where(rough.isnan(), torch.inf, rough).topk(count, dim=0, largest=False).indices
+        places = rough.topk(count, dim=0, largest=False).indices  # NaN comes last
         exact = (self.points[places] - rows).double().square().sum(dim=2).sqrt()
         distances, order = exact.sort(dim=0, stable=True)
         return distances, places.gather(0, order)
