@@ -12,6 +12,7 @@ from aemodel.ranking import Tally
 
 BULK = 0.9  # quantile of the calibration scores below which rows are the bulk
 FEWEST_ROWS = 50
+LEAST_BULK = 0.1  # of a night: where fewer rows lie in the bulk, the night has moved out of it, and all of it is compared
 CHANCE = 1e-3
 LEAST_DISTANCE = 0.05  # Kolmogorov-Smirnov
 CELLS = 20  # of equal calibration counts
@@ -46,7 +47,9 @@ class Drift:
 def find_drift(calibration: NDArray[np.float64], tally: Tally) -> Drift | None:
     """Compare a night's counts with the ascending calibration scores (n,); None where either bulk has too few rows to tell."""
     bulk = int(BULK * len(calibration))
-    tonight, clean = (each.by_rank[::-1][:bulk].astype(np.float64) for each in (tally, Tally.of(calibration, calibration)))
+    tonight, clean = (each.by_rank[::-1].astype(np.float64) for each in (tally, Tally.of(calibration, calibration)))
+    if tonight[:bulk].sum() >= LEAST_BULK * tally.rows:
+        tonight, clean = tonight[:bulk], clean[:bulk]
     if min(tonight.sum(), clean.sum()) < FEWEST_ROWS:
         return None
     return _compare(tonight, clean)

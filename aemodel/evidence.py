@@ -39,7 +39,7 @@ def _beyond_range(model: Autoencoder, rows: NDArray[Any]) -> NDArray[np.float64]
     clean, scaled = model.scale(reference.rows), model.scale(rows)
     with np.errstate(invalid="ignore"):
         beyond = np.fmax(np.fmin.reduce(clean, axis=0) - scaled, scaled - np.fmax.reduce(clean, axis=0)) / reference.span
-    return np.asarray(np.nan_to_num(beyond, nan=0.0, posinf=np.inf).max(axis=1), dtype=np.float64)
+    return np.asarray(np.where(np.isnan(beyond), -np.inf, beyond).max(axis=1), dtype=np.float64)  # a gap is no evidence
 
 
 def _latent_distance(model: Autoencoder, latents: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from aemodel.evidence import evidence
-from aemodel.fit_rows import FitRows
+from aemodel.fit_rows import FEWEST_FIT_ROWS, FitRows
 from aemodel.model import Autoencoder, Layout, Measured
 from aemodel.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.ranking import Ranking
@@ -104,7 +104,8 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: NDArray[Any], err
     """Fit rows that cover all of them, and what is usual of `unseen` rows (n, *row_shape) with their errors (n,) against those."""
     sample = some_fit_rows(rows, max(REFERENCE_ROWS, min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)))
     if rows.train.trim:
-        sample = sample[np.argsort(model.errors(sample), kind="stable")[: len(sample) - int(rows.train.trim * len(sample))]]
+        kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
+        sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // max(1, sample[:1].nbytes)))
     places = coreset((rows.tensor(sample) / torch.from_numpy(rows.span)).float().numpy(), count)
     usual_error = max(float(np.median(errors)), LEAST)

@@ -1,4 +1,7 @@
-"""What a scored shard tells of its rows: small facts whose merge is exact, whatever the shards or their order."""
+"""What a scored shard tells of its rows: small facts whose merge is exact, whatever the shards or their order.
+
+The sums over features are exact but for rounding; nothing is decided by them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ MOST_STRANGE = 50  # rows kept for their novelty where rows are ranked by their 
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """Counts against the calibration scores, the highest rows, the most novel ones, and how the features lie."""
+    """Counts against the calibration scores, the highest rows, the most novel ones among the others, and how the features lie.
+
+    A row whose score is above all calibration scores shows in the ranking anyway, and takes no place among the strange ones.
+    """
 
     tally: Tally
     best: Candidates
@@ -39,10 +45,11 @@ class ShardFacts:
         keep: int,
     ) -> ShardFacts:
         """Of one chunk with its scores and novelties (n,); `calibration` ascending, of the same kind as `scores`."""
+        highest = calibration[-1] if len(calibration) else np.inf
         return cls(
             Tally.of(calibration, scores, threshold=threshold),
             Candidates.of_chunk(keep, chunk, scores),
-            Candidates.of_chunk(MOST_STRANGE, chunk, novelties),
+            Candidates.of_chunk(MOST_STRANGE, chunk, np.where(scores > highest, -np.inf, novelties)),
             FeatureTally.of(model.scale(chunk.rows), model.measured.feature_mean, model.measured.feature_deviation),
         )
 

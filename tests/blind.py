@@ -1,0 +1,35 @@
+"""A network that rebuilds two of three features perfectly wherever they lie, and never the third: blind to rows that are far out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from aemodel.fit_rows import look_at_rows
+from aemodel.measuring import measure
+from aemodel.model import Layout
+from aemodel.network import DenseAutoencoder
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.trained import Epoch, Trained
+
+SIGNS = torch.tensor([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+FAR = np.array([40.0, -40.0, 0.0])  # far from all clean rows, and rebuilt without any error
+
+
+def clean_rows(n: int = 1500, seed: int = 0) -> np.ndarray:
+    """Rows (n, 3) float64, standard normal."""
+    return np.random.default_rng(seed).normal(size=(n, 3))
+
+
+def blind_model(rows: np.ndarray) -> Trained:
+    """The blind network, with scales, reference and calibration measured on clean rows (n, 3)."""
+    model = ModelSettings(latent=4, output="identity", loss="mse", scaling="none")
+    train = TrainSettings(calibration=0.3, validation=0.2)
+    layout = Layout(row_shape=(3,), dtype="float64")
+    network = DenseAutoencoder(3, model, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.encoder[0].weight.copy_(SIGNS)
+        network.decoder[0].weight.copy_(SIGNS.t())
+    seen = look_at_rows(lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**8)
+    history = [Epoch(1, 0.0, 0.0)]
+    return measure((network.eval(),), seen, history=history, best_epoch=1, model=model, train=train, layout=layout, device="cpu")

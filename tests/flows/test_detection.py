@@ -1,0 +1,217 @@
+"""A night as the analyst meets it: blind spots, drift and the choice of the score, through the commands."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from bench import DAY, JOB, Bench, rows_of
+from blind import FAR, blind_model, clean_rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aemodel.bundle import to_files
+from aemodel.calibration import p_values
+from flows.shard_facts import ShardFacts
+from storage.models import promote, save_bundle
+from storage.sources import Chunk
+
+
+@pytest.fixture(scope="module")
+def blind():
+    return blind_model(clean_rows()).model
+
+
+@pytest.fixture
+def blind_bench(tmp_path, blind) -> Bench:
+    """A job whose model rebuilds far rows perfectly."""
+    bench = Bench(tmp_path)
+    bench.job.write_text(JOB)
+    models = bench.workspace / "models/small"
+    model_id = save_bundle(models, to_files(blind), work=bench.workspace / ".work/model", extra={}, run={})
+    promote(models, model_id, by="test", why="test", since="2026-01-01T00:00:00+00:00")
+    return bench
+
+
+def night_of(bench, rows):
+    path = bench.folder / f"nights/{DAY}.npy"
+    path.parent.mkdir(exist_ok=True)
+    np.save(path, rows)
+    return path
+
+
+def report(result):
+    assert result.code == 0, result.err
+    folder = Path(result.facts["path"])
+    return json.loads((folder / "summary.json").read_text()), (folder / "report.html").read_text()
+
+
+def outliers_of(result):
+    return pq.read_table(Path(result.facts["path"]) / "outliers.parquet").to_pylist()
+
+
+def facts_of(model, rows, start=0, stop=None, *, ids=None):
+    """Facts of rows[start:stop], with the scores that they have among all rows."""
+    errors, novelties = (found[start:stop] for found in model.scores(rows))
+    chunk = Chunk(start, rows[start:stop], ids, "night.npy")
+    return ShardFacts.of_chunk(model, chunk, errors, novelties, calibration=model.calibration, threshold=0.5, keep=20)
+
+
+@settings(max_examples=25)
+@given(cuts=st.lists(st.integers(0, 120), max_size=5), order=st.randoms(use_true_random=False))
+def test_facts_of_shards_merge_to_those_of_the_whole_however_they_are_cut(blind, cuts, order):
+    rows = np.concatenate([clean_rows(100, seed=1), np.tile(FAR, (10, 1)), np.full((5, 3), np.nan), np.full((5, 3), 1e300)])
+    pieces = list(pairwise([0, *sorted(cuts), 120]))
+    order.shuffle(pieces)
+    whole, (merged, *others) = facts_of(blind, rows), [facts_of(blind, rows, *piece) for piece in pieces]
+    for other in others:
+        merged = merged.merge(other)
+
+    assert (merged.tally.by_rank == whole.tally.by_rank).all()
+    assert (merged.tally.above, merged.tally.rows) == (whole.tally.above, 120)
+    for kind in ("best", "strange"):
+        assert (getattr(merged, kind).rows == getattr(whole, kind).rows).all()
+        assert (getattr(merged, kind).scores == getattr(whole, kind).scores).all()
+        np.testing.assert_array_equal(getattr(merged, kind).values, getattr(whole, kind).values)
+    for name, value in vars(whole.features).items():
+        np.testing.assert_allclose(vars(merged.features)[name], value, rtol=1e-12, atol=1e-9)
+
+
+def test_facts_of_a_shard_come_back_from_their_file(blind, tmp_path):
+    facts = facts_of(blind, np.concatenate([clean_rows(30), FAR[None]]), ids=np.array([f"r{n}" for n in range(31)]))
+    facts.save(tmp_path / "facts.npz")
+    back = ShardFacts.load(tmp_path / "facts.npz", 20)
+
+    assert back.strange.ids.tolist() == facts.strange.ids.tolist()
+    assert back.strange.ids[0] == "r30"
+    assert (back.best.values == facts.best.values).all()
+    assert all((vars(back.features)[name] == value).all() for name, value in vars(facts.features).items())
+
+
+def test_a_far_row_that_is_rebuilt_perfectly_is_named_among_the_blind_spots(blind_bench):
+    night_of(blind_bench, np.concatenate([clean_rows(200, seed=1), FAR[None]]))
+    result = blind_bench.score()
+    summary, page = report(result)
+    [strange] = [each for each in summary["strange"] if each["row"] == 200]
+
+    assert 200 not in [outlier["row"] for outlier in outliers_of(result)]
+    assert (summary["score"], strange["p_residual"]) == ("error", 1.0)
+    assert strange["p_range"] < 0.01
+    assert "What the error alone would miss" in page
+    assert "outside the clean range" in page
+
+
+def test_a_blind_spot_is_named_though_many_rows_with_large_errors_are_more_novel(blind_bench):
+    loud = np.concatenate([1e3 + clean_rows(150, seed=1)[:, :2], np.full((150, 1), 1e3)], axis=1)
+    night_of(blind_bench, np.concatenate([loud, FAR[None], clean_rows(200, seed=2)]))
+    summary, _ = report(blind_bench.score())
+
+    assert 150 in [each["row"] for each in summary["strange"]]
+    assert not {each["row"] for each in summary["strange"]} & set(range(150))
+
+
+@pytest.mark.parametrize("rule", ["quantile 0.99", "quantile 0.99999", "top", "fdr 0.01", "absolute 1e9", "mad 9"])
+def test_rows_beyond_any_number_are_reported_under_every_rule(blind_bench, rule):
+    night_of(blind_bench, np.concatenate([clean_rows(100, seed=1), np.full((1, 3), 1e300), np.full((1, 3), -1e39)]))
+    result = blind_bench.score("--set", f"score.rule={rule}")
+    report(result)
+
+    assert {outlier["row"] for outlier in outliers_of(result)[:2]} == {100, 101}
+
+
+def test_ranked_by_novelty_the_far_row_is_first_and_flagged(blind_bench):
+    night_of(blind_bench, np.concatenate([clean_rows(200, seed=1), FAR[None]]))
+    result = blind_bench.score("--set", "score.by=novelty")
+    summary, page = report(result)
+    first = outliers_of(result)[0]
+
+    assert (first["row"], first["flagged"], first["score"]) == (200, True, first["novelty"])
+    assert (summary["score"], summary["strange"]) == ("novelty", [])
+    assert "<dd>novelty</dd>" in page
+
+
+@pytest.mark.parametrize("by", ["error", "novelty"])
+def test_scores_and_p_values_in_the_files_are_those_of_the_model(blind_bench, blind, by):
+    rows = clean_rows(300, seed=1)
+    night_of(blind_bench, rows)
+    blind_bench.score("--set", f"score.by={by}")
+    table = pq.read_table(blind_bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
+    errors, novelties = blind.scores(rows)
+
+    assert (table.column("error").to_numpy() == errors).all()
+    assert (table.column("novelty").to_numpy() == novelties).all()
+    expected = p_values(blind.calibration_by(by), novelties if by == "novelty" else errors)
+    assert (table.column("p_value").to_numpy() == expected).all()
+
+
+def test_each_outlier_has_a_p_value_of_every_side(bench):
+    bench.night(outliers=3)
+    outliers = outliers_of(bench.score())
+
+    assert all(0 < outlier[f"p_{side}"] <= 1 for outlier in outliers for side in ("range", "latent", "residual"))
+    assert all(outlier["p_residual"] == outlier["p_value"] for outlier in outliers)
+    assert all(outlier["p_range"] < 0.01 for outlier in outliers[:3])
+
+
+@pytest.mark.parametrize("shift", [0.1, 2.0])
+def test_a_night_that_has_drifted_withholds_its_promise_and_names_what_moved(bench, shift):
+    rows = rows_of(4000, 5)
+    rows[:, 3] += shift * rows[:, 3].std()
+    night_of(bench, rows)
+    result = bench.score()
+    summary, page = report(result)
+
+    assert (result.facts["verdict"], summary["promises"], summary["drift"]["alarm"]) == ("DRIFT", False, True)
+    assert summary["promise"].startswith("No promise tonight: the bulk of the scores has moved")
+    assert len(outliers_of(result)) >= 5
+    assert "What has moved" in page
+    if shift > 1:
+        assert summary["drift"]["features"][0]["name"] == "feature 3"
+        assert "feature 3" in page[page.index("What has moved") :][:1500]
+
+
+def test_a_clean_night_says_nothing_of_drift_or_blind_spots(bench):
+    bench.night(n=2000)
+    summary, page = report(bench.score())
+
+    assert (summary["drift"]["alarm"], summary["drift"]["features"], summary["promises"]) == (False, [], True)
+    assert "What has moved" not in page
+
+
+def test_strangers_among_the_clean_rows_are_said_in_the_report(bench):
+    clean = rows_of(1500, 0)
+    clean[:15] += 40 * np.random.default_rng(1).choice([-1, 1], size=(15, 8))
+    np.save(bench.folder / "clean.npy", clean)
+    other = ["--set", "name=mixed", "--set", "train.trim=0.05"]
+    trained = bench.run("train", bench.job, *other)
+    bench.night()
+    summary, page = report(bench.score(*other))
+
+    assert trained.code == 0, trained.err
+    assert any("far above all others: clean data may hold outliers" in note for note in summary["notes"])
+    assert "clean data may hold outliers" in page
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["model.members=3", "model.combine=max", "train.trim=0.1"],
+        ["model.prototypes=30", "model.members=2"],
+        ["model.network=conv", "model.hidden=[4]", "score.by=novelty"],
+    ],
+)
+def test_every_kind_of_network_goes_through_all_commands(bench, tmp_path, settings):
+    words = [word for setting in settings for word in ("--set", setting)]
+    trained = bench.run("train", bench.job, "--set", "name=other", "--set", "train.epochs=3", *words)
+    bench.night(outliers=3)
+    scored = bench.run("score", bench.job, "--date", DAY, "--set", "name=other", *words)
+    stored = bench.run("encode", bench.job, "--set", "name=other", "--out", tmp_path / "store", *words)
+    decoded = bench.run("decode", tmp_path / "store", "--out", tmp_path / "back.npy")
+
+    assert [each.code for each in (trained, scored, stored, decoded)] == [0, 0, 0, 0], trained.err + scored.err + stored.err
+    assert {outlier["row"] for outlier in outliers_of(scored)[:3]} == {0, 1, 2}
+    assert np.load(tmp_path / "back.npy").shape == (1500, 8)
