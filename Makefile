@@ -33,6 +33,7 @@ bench: $(READY)  ## the README's figures, measured again (20 minutes)
 	$(BIN)/python benchmarks/seed.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/gate.py
+	$(BIN)/python benchmarks/overhead.py
 
 lock: $(READY)  ## write requirements.lock from what is installed in .venv
 	$(BIN)/pip freeze --all --exclude-editable | grep -v "^pip==" | sed 's/+cpu//' > requirements.lock

@@ -4,7 +4,7 @@
 PATH="$(dirname "$0")/../.venv/bin:$PATH"
 prefect work-pool pause nightglass || exit 1
 until=$(($(date +%s) + ${1:-600}))
-while prefect flow-run ls --state RUNNING --limit 1 | grep -q "[0-9a-f]\{8\}-"; do
+while prefect flow-run ls --state-type RUNNING --limit 1 | grep -q "[0-9a-f]\{8\}-"; do
     [ "$(date +%s)" -lt "$until" ] || exit 1
     sleep 5
 done

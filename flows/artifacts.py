@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from flows.alerts import report_link
 from flows.encode import EncodeResult
+from flows.job import Job
 from flows.nights import NightsResult
 from flows.score import NightResult
 from flows.train import TrainResult
@@ -62,13 +64,14 @@ def publish_store(job: str, result: EncodeResult) -> None:
         create_table_artifact(shown, key=f"{job}-shards", description=f"{len(result.shards)} shards, the largest error first")
 
 
-def publish_night(job: str, result: NightResult) -> None:
+def publish_night(job: Job, result: NightResult) -> None:
     """Verdict, promise, histogram, where the report is, and the highest rows as a table."""
     headline = f"{result.date}: {result.verdict}, {result.flagged:,} of {result.rows:,} rows flagged"
     summary = json.loads((result.path / "summary.json").read_text(encoding="utf-8"))
     rows = [
         ("rows", f"{result.rows:,}"),
         ("flagged", f"{result.flagged:,}"),
+        ("alert budget", f"{summary['alert_budget']:,}"),
         ("rule", summary["rule"]),
         ("threshold", short(summary["threshold"])),
     ]
@@ -77,18 +80,19 @@ def publish_night(job: str, result: NightResult) -> None:
     text = [
         f"# {result.verdict}",
         f"> {result.promise}",
+        *(f"- {note}" for note in summary["notes"]),
         *histogram(summary),
         markdown_table(rows),
         *failed,
-        f"Full report: `{result.path / 'report.html'}`",
+        f"Full report: {as_link(report_link(job, result))}",
     ]
     if not result.written:
         text.insert(1, "Nothing new: this revision was already there.")
-    create_markdown_artifact("\n\n".join(text), key=f"{job}-score", description=headline)
+    create_markdown_artifact("\n\n".join(text), key=f"{job.name}-score", description=headline)
     table = pq.read_table(result.path / "outliers.parquet").slice(0, MOST_ROWS).to_pylist()
     if table:
         shown = [{name: readable(row[name]) for name in ("rank", "id", "score", "p_value", "flagged", "cause")} for row in table]
-        create_table_artifact(shown, key=f"{job}-outliers", description=f"{headline}; the highest {len(shown)}")
+        create_table_artifact(shown, key=f"{job.name}-outliers", description=f"{headline}; the highest {len(shown)}")
 
 
 def publish_nights(job: str, nights: NightsResult) -> None:
@@ -112,6 +116,11 @@ def histogram(summary: dict[str, Any]) -> list[str]:
         return []
     edges, tonight, clean = (np.array(picture[name]) for name in ("edges", "tonight", "calibration"))
     return [f"![tonight's scores over those of clean rows]({score_histogram(edges, tonight, clean, summary['threshold'])})"]
+
+
+def as_link(place: str) -> str:
+    """An address as a link; a path as it is, since browsers follow none from a web page."""
+    return f"[{place}]({place})" if place.startswith("http") else f"`{place}`"
 
 
 def markdown_table(rows: list[tuple[str, Any]]) -> str:

@@ -113,7 +113,7 @@ def score(
     run_all = run_as_tasks("score", progress)
     with gpu_slot(device):
         result = score_night(settings, date=date, source=source, model=model, force=force, run_all=run_all, device=device)
-    artifacts.publish_night(settings.name, result)
+    artifacts.publish_night(settings, result)
     events.night_event(settings.name, result)
     message = f"{result.flagged:,} of {result.rows:,} rows flagged. {result.promise} Report: {result.path / 'report.html'}"
     if result.code == DONE:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from bench import DAY
+from bench import DAY, tree
 from nights import promoted_on, run
 
 from flows import serve as serving
@@ -199,3 +199,32 @@ def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypa
     assert said.count(f"{day}: ") == 1
     assert all(0 < seconds <= 1800 for seconds in waits)
     assert (bench.workspace / f"reports/small/{day}/rev=1/report.html").exists()
+
+
+def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkeypatch):
+    """The workspace on a disk of its own that is too small for the night, then larger."""
+    import shutil
+    import subprocess
+
+    monkeypatch.setattr("flows.before_night.RESERVE", -(10**9))  # the check beforehand would refuse it at once
+    path = bench.night(n=300_000)
+    assert bench.score("--set", "data.shard_bytes=1 MB").code == 0
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", disk], check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs rights that are not given here")
+    try:
+        shutil.copytree(bench.workspace / "models", disk / "models", copy_function=shutil.copy2)
+        options = ["--set", f"workspace={disk}", "--set", "data.shard_bytes=1 MB", "--source", path]
+        full = bench.score(*options)
+        assert full.code in (1, 2)
+        assert "No space left" in full.err, full.err
+        assert not (disk / "reports").exists()
+        kept = list((disk / ".work").glob("*/parts-*/note-*.json"))
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
+
+        assert bench.score(*options).code == 0
+        assert kept, "finished shards were kept"
+        assert tree(disk / f"scores/small/date={DAY}") == tree(bench.workspace / f"scores/small/date={DAY}")
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)  # the log is still open
