@@ -91,7 +91,9 @@ def real_tables() -> dict[str, NDArray[Any]]:
 
 def through_filter(values: NDArray[Any], options: dict[str, Any]) -> tuple[int, NDArray[Any]]:
     """Bytes of an array as one HDF5 chunk under a filter, and what comes back."""
-    with h5py.File("bench", "w", driver="core", backing_store=False, rdcc_nbytes=0) as file:  # no cache: what is read went through the filter
+    with h5py.File(
+        "bench", "w", driver="core", backing_store=False, rdcc_nbytes=0
+    ) as file:  # no cache: what is read went through the filter
         dataset = file.create_dataset("a", data=values, chunks=values.shape, **options)
         return dataset.id.get_storage_size(), dataset[...]
 
