@@ -24,7 +24,7 @@ def round_weights(arrays: Mapping[str, NDArray[Any]], latents: NDArray[np.float3
     rounded = dict(arrays)
     first = True
     for name, weight in arrays.items():
-        if not name.endswith(".weight") or weight.size < FEWEST_WEIGHTS:
+        if not name.endswith(".weight") or weight.ndim < 2 or weight.size < FEWEST_WEIGHTS:
             continue
         inputs = _root_mean_square(latents) if first and weight.shape[1] == latents.shape[1] else np.ones(weight.shape[1])
         first = False

@@ -92,10 +92,20 @@ def stored_decoder(model: Autoencoder, held_out: _Rows, *, precise: bool) -> tup
 
 def stored_scale(precision: str, model: Autoencoder, decoder: Decoder, held_out: _Rows) -> Scale:
     """The scale of the latents; 'auto' takes the fewest levels that held-out rows bear."""
-    plain = Scale("int8" if precision == "auto" else precision, model.measured.latent_low, model.measured.latent_high)
+    low, high = wide_range(model.measured.latent_low, model.measured.latent_high, held_out.latents)
+    plain = Scale("int8" if precision == "auto" else precision, low, high)
     if precision != "auto" or not len(held_out.rows):
         return plain
     return coarsest_scale(decoder, held_out, AUTO * held_out.loss(model.decoder, held_out.latents)) or plain
+
+
+def wide_range(
+    low: NDArray[np.float32], high: NDArray[np.float32], latents: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A range (k,) widened to latents (n, k) that lie outside, by a quarter at most: a value kept beside the codes costs more than a step."""
+    room = (high - low) / 4
+    least, most = latents.min(axis=0, initial=np.inf), latents.max(axis=0, initial=-np.inf)
+    return np.clip(least, low - room, low).astype(np.float32), np.clip(most, high, high + room).astype(np.float32)
 
 
 def coarsest_scale(decoder: Decoder, sample: _Rows, budget: float) -> Scale | None:

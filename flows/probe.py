@@ -18,6 +18,7 @@ from storage.latents import Store, open_store
 from storage.sources import open_source
 
 CHUNK_ROWS = 65_536
+DOUBLED = 0.98  # correlation beyond which two latents say the same
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,25 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Use:
+    """How the latents are used: how many directions carry their variance, which never move, and which pairs say the same.
+
+    effective_dimension: (sum of variances)^2 / sum of squared variances over the principal directions; k where all are alike, 1 where one has all.
+    """
+
+    effective_dimension: float
+    dead: tuple[int, ...]
+    doubled: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class ProbeResult:
-    """Accuracy on latents, and on the original features where the source can still be read."""
+    """Accuracy on latents, how they are used, and accuracy on the original features where the source can still be read."""
 
     path: Path
     neighbors: int
     latents: Accuracy
+    use: Use
     original: Accuracy | None
     why_not: str
 
@@ -45,7 +59,7 @@ class ProbeResult:
         return {
             "path": str(self.path),
             "neighbors": self.neighbors,
-            "latents": vars(self.latents),
+            "latents": {**vars(self.latents), **vars(self.use)},
             "original": original,
             "note": self.why_not,
         }
@@ -56,6 +70,9 @@ class ProbeResult:
         for name, found in (("latents", self.latents), ("original features", self.original)):
             if found:
                 lines.append(f"  {found.features:6,} {name:18} accuracy {found.accuracy:.4f}   {found.seconds:8.2f} s")
+        lines.append(f"  effective dimension {self.use.effective_dimension:.1f} of {self.latents.features}")
+        lines += [f"  latents that never move: {', '.join(map(str, self.use.dead))}"] if self.use.dead else []
+        lines += [f"  latents that say the same: {', '.join(f'{a} and {b}' for a, b in self.use.doubled)}"] if self.use.doubled else []
         return "\n".join(lines + ([f"  original features: {self.why_not}"] if self.why_not else []))
 
 
@@ -63,12 +80,13 @@ def probe_stores(store: Path, labels: Path, test: Path, test_labels: Path, *, ne
     """Predict the labels of the rows of `test` from their nearest rows in `store`."""
     with open_store(store) as known, open_store(test) as asked:
         known_labels, asked_labels = read_labels(labels, known.n_rows), read_labels(test_labels, asked.n_rows)
-        latents = measure(all_latents(known), known_labels, all_latents(asked), asked_labels, neighbors=neighbors)
+        stored = all_latents(known)
+        latents, use = measure(stored, known_labels, all_latents(asked), asked_labels, neighbors=neighbors), use_of(stored)
     try:
         original, why_not = measure(original_rows(store), known_labels, original_rows(test), asked_labels, neighbors=neighbors), ""
     except (StorageError, OSError, KeyError) as error:
         original, why_not = None, f"not measured, the source cannot be read any more ({error})"
-    return ProbeResult(store, neighbors, latents, original, why_not)
+    return ProbeResult(store, neighbors, latents, use, original, why_not)
 
 
 def measure(known: NDArray[Any], labels: NDArray[Any], asked: NDArray[Any], expected: NDArray[Any], *, neighbors: int) -> Accuracy:
@@ -80,6 +98,24 @@ def measure(known: NDArray[Any], labels: NDArray[Any], asked: NDArray[Any], expe
     began = time.perf_counter()
     predicted = KNeighborsClassifier(neighbors).fit(known, labels).predict(asked)
     return Accuracy(float((predicted == expected).mean()), known.shape[1], round(time.perf_counter() - began, 3))
+
+
+def use_of(latents: NDArray[np.float32]) -> Use:
+    """How latents (n, k) are used; a pair counts as doubled where its correlation is beyond DOUBLED."""
+    if len(latents) < 2:
+        return Use(0.0, (), ())
+    covariance = np.atleast_2d(np.cov(latents.astype(np.float64), rowvar=False))
+    spread = np.sqrt(np.diag(covariance))
+    alive = np.flatnonzero(np.ptp(latents, axis=0) > 0)
+    variances = np.linalg.eigvalsh(covariance).clip(min=0)
+    correlation = np.abs(covariance[np.ix_(alive, alive)] / np.outer(spread[alive], spread[alive]))
+    pairs = np.argwhere(np.triu(correlation, 1) > DOUBLED)
+    total = float(np.square(variances).sum())
+    return Use(
+        float(variances.sum() ** 2 / total) if total else 0.0,
+        tuple(int(each) for each in np.setdiff1d(np.arange(latents.shape[1]), alive)),
+        tuple((int(alive[a]), int(alive[b])) for a, b in pairs),
+    )
 
 
 def all_latents(store: Store) -> NDArray[np.float32]:

@@ -63,18 +63,25 @@ class ShardReader:
         self._path, self._row_shape, self._dtype = path, tuple(row_shape), np.dtype(dtype)
         with _damage(path):
             self._file = pq.ParquetFile(file, page_checksum_verification=True)
+            names = self._file.schema_arrow.names
+            self._latents = [name for name in names if name.startswith("latent_")]
+            beside = self._file.read(columns=[name for name in ("outside", "exact") if name in names], use_threads=False)
+        self._outside, self._outside_values = _unlist(beside, "outside", np.dtype(np.float32))
+        flat_rows, flat_values = _unlist(beside, "exact", self._dtype)
+        self._exact = flat_rows[:: int(np.prod(self._row_shape, dtype=np.int64))]
+        self._exact_values = flat_values.reshape(-1, *self._row_shape)
 
     def read(self, start: int, stop: int) -> ShardRows:
         """The rows from `start` up to `stop`, counted inside the shard."""
         with _damage(self._path):
             groups, first = _groups(self._file, start, stop)
-            table = self._file.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
-        names = [name for name in table.column_names if name.startswith("latent_")]
-        codes = np.stack([table.column(name).to_numpy() for name in names], axis=1) if names else np.empty((0, 0), np.int8)
-        outside_rows, outside_values = _unlist(table, "outside", np.dtype(np.float32))
-        flat_rows, flat_values = _unlist(table, "exact", self._dtype)
-        size = int(np.prod(self._row_shape, dtype=np.int64))
-        return ShardRows(codes, outside_rows, outside_values, flat_rows[::size], flat_values.reshape(-1, *self._row_shape))
+            table = self._file.read_row_groups(groups, columns=self._latents, use_threads=False).slice(start - first, stop - start)
+        codes = np.stack([column.to_numpy() for column in table.columns], axis=1) if self._latents else np.empty((0, 0), np.int8)
+        outside = slice(*np.searchsorted(self._outside, (start, stop)))
+        exact = slice(*np.searchsorted(self._exact, (start, stop)))
+        return ShardRows(
+            codes, self._outside[outside] - start, self._outside_values[outside], self._exact[exact] - start, self._exact_values[exact]
+        )
 
     def close(self) -> None:
         """Let go of the file."""

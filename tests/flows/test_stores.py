@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bench import rows_of, tree
 
+from flows.probe import use_of
 from storage.latents import open_store
 
 FORMATS = ("hdf5", "parquet")
@@ -134,3 +135,65 @@ def test_shards_of_two_plans_never_stand_in_one_store(bench, tmp_path, monkeypat
     assert bench.run(*line).code == 0
 
     assert tree(tmp_path / "store") == resumed
+
+
+def test_dead_and_doubled_latents_are_told(random):
+    latents = random.normal(size=(500, 4)).astype(np.float32)
+    latents[:, 1], latents[:, 3] = 7.0, -2 * latents[:, 0]
+    use = use_of(latents)
+
+    assert (use.dead, use.doubled) == ((1,), ((0, 3),))
+    assert 1 < use.effective_dimension < 2
+    assert use_of(random.normal(size=(5000, 6)).astype(np.float32)).effective_dimension > 5.9
+
+
+def disk_full_after(writes, monkeypatch):
+    """From the given write to a file on, the disk is full."""
+    import storage.atomic
+
+    left, sync = [writes], storage.atomic.sync_file
+
+    def syncing(path):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        sync(path)
+
+    monkeypatch.setattr("storage.atomic.sync_file", syncing)
+    monkeypatch.setattr("flows.engine.FIRST_DELAY", 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bound", ["max_error=0", "max_error=0.05"])
+def test_a_disk_that_is_full_at_any_write_loses_nothing_and_says_how_to_go_on(bench, tmp_path, monkeypatch, bound):
+    np.save(tmp_path / "night.npy", rows_of(17_000, 3))
+    line = ["encode", bench.job, "--source", tmp_path / "night.npy", "--set", f"encode.{bound}", "--set", "encode.format=parquet", "--out"]
+    assert bench.run(*line, tmp_path / "whole").code == 0
+    for writes in range(0, 20, 2):
+        with monkeypatch.context() as full:
+            disk_full_after(writes, full)
+            result = bench.run(*line, tmp_path / "store")
+        if result.code == 0:
+            break
+        assert "run the same command again" in result.err
+        assert "No space left on device" in result.err
+        assert not (tmp_path / "store").exists()
+
+    assert bench.run(*line, tmp_path / "store").code == 0
+    assert tree(tmp_path / "store") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_flipped_bit_in_a_bounded_store_is_noticed_by_decode_or_harmless(bench, tmp_path, format):
+    encode(bench, tmp_path / "store", "max_error=0.05", f"format={format}", source=bench.night())
+    whole = decode(bench, tmp_path / "store").tobytes()
+    path = next((tmp_path / "store").glob("values-*"))
+    content, generator = path.read_bytes(), np.random.default_rng(0)
+    noticed = 0
+    for _ in range(25):
+        place, bit = int(generator.integers(len(content))), int(generator.integers(8))
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :])
+        result = bench.run("decode", tmp_path / "store", "--out", tmp_path / "flipped.npy")
+        noticed += result.code == 1
+        assert result.code == 1 or np.load(tmp_path / "flipped.npy").tobytes() == whole
+    assert noticed > 10
