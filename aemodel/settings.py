@@ -14,6 +14,9 @@ SCALINGS = ("none", "range", "minmax", "standard", "robust")
 COMBINATIONS = ("mean", "max")
 SCORES = ("error", "novelty")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+MOST_MEMBERS = 100
+WIDEST = 1_000_000  # layer
+LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +48,12 @@ class ModelSettings:
         _at_least("model.latent", self.latent, 1)
         _at_least("model.members", self.members, 1)
         _at_least("model.prototypes", self.prototypes, 0)
+        _at_most("model.members", self.members, MOST_MEMBERS)
+        _at_most("model.latent", self.latent, WIDEST)
+        _at_most("model.prototypes", self.prototypes, WIDEST)
         for index, width in enumerate(self.hidden):
             _at_least(f"model.hidden[{index}]", width, 1)
+            _at_most(f"model.hidden[{index}]", width, WIDEST)
         for name in ("noise", "l1", "l2"):
             _at_least(f"model.{name}", getattr(self, name), 0.0)
         if self.loss == "bce" and self.output != "sigmoid":
@@ -81,6 +88,7 @@ class TrainSettings:
         _at_least("train.batch_size", self.batch_size, 1)
         _at_least("train.patience", self.patience, 0)
         _at_least("train.seed", self.seed, 0)
+        _at_most("train.seed", self.seed, LARGEST_SEED)
         _choice("train.device", self.device, DEVICES)
         if not 0 < self.learning_rate < float("inf"):
             raise SettingsError(f"train.learning_rate must be above 0 and finite. Got {self.learning_rate} instead.")
@@ -104,6 +112,11 @@ def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
 def _at_least(key: str, value: float, low: float) -> None:
     if not low <= value < float("inf"):
         raise SettingsError(f"{key} must be at least {low}. Got {value} instead.")
+
+
+def _at_most(key: str, value: int, high: int) -> None:
+    if value > high:
+        raise SettingsError(f"{key} must be at most {high:,}. Got {value:,} instead.")
 
 
 def _share(key: str, value: float) -> None:

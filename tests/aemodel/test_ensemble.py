@@ -121,6 +121,9 @@ def test_early_stopping_puts_the_best_weights_of_every_member_back():
     ("settings", "message"),
     [
         ({"members": 0}, "model.members must be at least 1. Got 0"),
+        ({"members": 10**6}, "model.members must be at most 100. Got 1,000,000"),
+        ({"prototypes": 10**12}, "model.prototypes must be at most 1,000,000"),
+        ({"hidden": (8, 10**12)}, r"model.hidden\[1\] must be at most 1,000,000"),
         ({"prototypes": -1}, "model.prototypes must be at least 0"),
         ({"combine": "median"}, "model.combine must be one of mean, max"),
         ({"prototypes": 5, "network": "conv"}, "model.prototypes needs model.network = 'dense'"),
