@@ -159,6 +159,7 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
 def feature_scales(model: Autoencoder, unseen: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation (d,), (d,) of the scaled features of rows (n, *row_shape); 0 and 1 where there is nothing to measure."""
     scaled = model.scale(unseen[:MOST_COMPARED]).astype(np.float64)
+    scaled[np.isinf(scaled)] = np.nan  # too far out for float32
     seen = np.maximum((~np.isnan(scaled)).sum(axis=0), 1)
     mean = np.nansum(scaled, axis=0) / seen
     deviation = np.sqrt(np.nansum((scaled - mean) ** 2, axis=0) / seen)

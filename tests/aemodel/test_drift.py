@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aemodel.drift import FeatureTally, find_drift
+from aemodel.measuring import feature_scales
+from aemodel.model import Autoencoder, Layout
+from aemodel.network import DenseAutoencoder
 from aemodel.ranking import Ranking, Tally
 from aemodel.rules import decide, parse_rule, upper_share, withheld
+from aemodel.scaling import Scaler
+from aemodel.settings import ModelSettings
 from aemodel.verdict import judge_night
 
 
@@ -133,6 +139,19 @@ def test_gaps_and_values_beyond_any_number_leave_feature_sums_finite(random):
     assert tally.count.tolist() == [0, 50, 50]
     assert np.isfinite([[mean, deviation] for _, mean, deviation in tally.moved()]).all()
     assert night.tobytes() == kept.tobytes()
+
+
+def test_a_clean_row_beyond_any_number_does_not_hide_what_moves():
+    rows = np.random.default_rng(0).normal(size=(400, 3))
+    rows[::20] = 1e300
+    model = ModelSettings(latent=2, output="identity", loss="mse", scaling="none")
+    network = DenseAutoencoder(3, model, torch.Generator().manual_seed(0))
+    layout, scaler = Layout(row_shape=(3,), dtype="float64"), Scaler(np.zeros(3), np.ones(3), np.zeros(3, np.float32))
+    bare = Autoencoder((network,), model, layout, scaler, None)
+    mean, deviation = feature_scales(bare, rows)
+
+    assert mean == pytest.approx(np.zeros(3), abs=0.2)
+    assert deviation == pytest.approx(np.ones(3), abs=0.15)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.integers(1, 9))
