@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.rules import parse_rule
+from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.durations import parse_duration
 from flows.errors import UsageError
 from storage.sources.sizes import parse_bytes
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FORMATS = ("hdf5", "parquet")
-SCORES = ("error", "novelty")
 RUNNERS = ("threads", "dask")
 PRECISIONS = ("float32", "float16", "int8", "auto")
 
@@ -93,6 +93,7 @@ class ScoreSettings:
         _require_range("score.top_n", self.top_n, 1, 100_000)
         _require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
         _require_size("score.memory", self.memory)
+        parse_rule(self.rule)
 
 
 @dataclass(frozen=True, kw_only=True)
