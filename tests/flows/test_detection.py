@@ -131,7 +131,7 @@ def test_ranked_by_novelty_the_far_row_is_first_and_flagged(blind_bench):
 
     assert (first["row"], first["flagged"], first["score"]) == (200, True, first["novelty"])
     assert (summary["score"], summary["strange"]) == ("novelty", [])
-    assert "<dd>novelty</dd>" in page
+    assert "<dt>rule, by novelty</dt>" in page
 
 
 @pytest.mark.parametrize("by", ["error", "novelty"])
