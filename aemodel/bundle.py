@@ -63,7 +63,7 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
         settings = ModelSettings(**_listed(facts.pop("model")))
         train = TrainSettings(**facts.pop("train"))
         layout = _layout(facts.pop("layout"))
-        reference = Reference(**{name: arrays.pop(f"reference.{name}") for name in ("rows", "span", "floor", "typical")})
+        reference = Reference(**{name: arrays.pop(f"reference.{name}") for name in ("rows", "floor", "typical")})
         measured = Measured(**{name: arrays.pop(name) for name in MEASURED}, reference=reference)
         scaler = _scaler(arrays)
         _require_shapes(layout, settings, scaler, measured)
@@ -156,7 +156,6 @@ def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, mea
         **{f"scaler.{name}": (value, d) for name, value in vars(scaler).items()},
         **{name: (getattr(measured, name), shape) for name, shape in zip(MEASURED, (n, n, (3, *n), d, d, d, k, k), strict=True)},
         "reference.rows": (reference.rows, (len(reference.rows), *layout.row_shape)),
-        "reference.span": (reference.span, d),
         "reference.floor": (reference.floor, (2,)),
         "reference.typical": (reference.typical, (2,)),
     }

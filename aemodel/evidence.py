@@ -35,10 +35,11 @@ def evidence_p_values(model: Autoencoder, rows: NDArray[Any]) -> NDArray[np.floa
 
 
 def _beyond_range(model: Autoencoder, rows: NDArray[Any]) -> NDArray[np.float64]:
-    reference = model.measured.reference
-    clean, scaled = model.scale(reference.rows), model.scale(rows)
+    clean, scaled = model.scale(model.measured.reference.rows), model.scale(rows)
+    low, high = np.fmin.reduce(clean, axis=0), np.fmax.reduce(clean, axis=0)
+    unit = np.where((high > low) & np.isfinite(high - low), high - low, 1.0)
     with np.errstate(invalid="ignore"):
-        beyond = np.fmax(np.fmin.reduce(clean, axis=0) - scaled, scaled - np.fmax.reduce(clean, axis=0)) / reference.span
+        beyond = np.fmax(low - scaled, scaled - high) / unit
     return np.asarray(np.where(np.isnan(beyond), -np.inf, beyond).max(axis=1), dtype=np.float64)  # a gap is no evidence
 
 

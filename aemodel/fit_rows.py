@@ -41,7 +41,6 @@ class FitRows:
     n_validation: int
     n_calibration: int
     column_means: NDArray[np.float64]  # (d,), of fit rows, in data units
-    span: NDArray[np.float64]  # (d,), range of fit rows, in scaled units
     memory_bytes: int
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -122,7 +121,6 @@ def look_at_rows(
         n_validation=validation.count,
         n_calibration=n_calibration,
         column_means=scaler_fit.mean,
-        span=scaler_fit.span(scaler),
         memory_bytes=memory_bytes,
     )
 

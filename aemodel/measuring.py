@@ -96,7 +96,7 @@ def _nothing_measured() -> Measured:
         feature_deviation=none,
         latent_low=none.astype(np.float32),
         latent_high=none.astype(np.float32),
-        reference=Reference(rows=none, span=none, floor=zeros, typical=zeros),
+        reference=Reference(rows=none, floor=zeros, typical=zeros),
     )
 
 
@@ -107,9 +107,9 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: NDArray[Any], err
         kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
         sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // max(1, sample[:1].nbytes)))
-    places = coreset((rows.tensor(sample) / torch.from_numpy(rows.span)).float().numpy(), count)
+    places = coreset(rows.tensor(sample).numpy(), count)
     usual_error = max(float(np.median(errors)), LEAST)
-    bare = Reference(rows=sample[places], span=rows.span, floor=np.array([LEAST, FLOOR**2 * usual_error]), typical=np.zeros(2))
+    bare = Reference(rows=sample[places], floor=np.array([LEAST, FLOOR**2 * usual_error]), typical=np.zeros(2))
     scaled, found = rows.tensor(unseen), torch.from_numpy(errors)
     distance = float(Novelty(bare, rows.tensor(bare.rows)).nearest(scaled, 1)[0].mean())
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), bare.floor[1]]))

@@ -5,7 +5,7 @@
     novelty = exp((S + ERROR * E) / (1 + ERROR))                                   about 1 for a clean row, whatever the data
 
 j = 1 to NEIGHBOURS; a_j, the reference row's own distance to its NEIGHBOURS-th neighbour, after the local outlier factor (Breunig, Kriegel,
-Ng & Sander 2000). Distances are measured in units of each feature's range among clean rows.
+Ng & Sander 2000). Distances are measured in scaled units, as errors are.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ LEAST = 1e-12  # stands for no distance and no error at all
 class Reference:
     """What a bundle keeps for novelty.
 
-    rows (m, *row_shape): clean fit rows in the source's dtype. span (d,): range of each feature in scaled units. floor (2,), typical (2,):
-    of distances and of errors, measured on validation rows.
+    rows (m, *row_shape): clean fit rows in the source's dtype. floor (2,), typical (2,): of distances and of
+    errors, measured on validation rows.
     """
 
     rows: NDArray[Any]
-    span: NDArray[np.float64]
     floor: NDArray[np.float64]
     typical: NDArray[np.float64]
 
@@ -44,8 +43,7 @@ class Novelty:
     """A reference ready to be compared with. `points`: its scaled rows (m, d) without gaps, on the device of the model."""
 
     def __init__(self, reference: Reference, points: Tensor) -> None:
-        self.span = torch.from_numpy(reference.span.astype(np.float32)).to(points)
-        self.points = points / self.span
+        self.points = points
         self.floor, self.error_floor = reference.floor.tolist()
         self.typical, self.typical_error = reference.typical.tolist()
         self.neighbours = min(NEIGHBOURS, len(points) - 1)
@@ -59,7 +57,7 @@ class Novelty:
         Rows are taken in blocks of one size, so that a row's bits do not depend on its place.
         """
         size = next(size for size in range(min(BLOCK_ROWS, len(scaled)), 0, -1) if len(scaled) % size == 0)
-        found = [self._nearest(block, count) for block in torch.split(scaled / self.span, size)]
+        found = [self._nearest(block, count) for block in torch.split(scaled, size)]
         return torch.cat([distances for distances, _ in found], dim=1), torch.cat([places for _, places in found], dim=1)
 
     def _nearest(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:

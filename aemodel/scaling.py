@@ -115,13 +115,6 @@ class ScalerFit:
         fill = (self._median() - center) / scale
         return Scaler(center, scale, np.where(np.isfinite(fill), fill, 0.0).astype(np.float32))
 
-    def span(self, scaler: Scaler) -> NDArray[np.float64]:
-        """Range of each column in scaled units, (d,); 1 for a constant one, and one range for all where the scaling is one for all."""
-        low, high = self._low_high()
-        span = np.where(self._varies(), (high - low) / scaler.scale, 0.0)
-        span = np.full_like(span, span.max(initial=0.0)) if self.kind in ("none", "range") else span
-        return np.where((span > 0) & np.isfinite(span), span, 1.0)
-
     def _varies(self) -> NDArray[np.bool_]:
         """Which columns (d,) are not constant; all or none where one range serves all."""
         if self.kind == "none" or (self.kind == "range" and self.dtype == np.uint8):

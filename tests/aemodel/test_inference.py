@@ -28,9 +28,7 @@ def untrained(d: int, **settings) -> Autoencoder:
     networks = tuple(DenseAutoencoder(d, model, torch.Generator().manual_seed(seed)).eval() for seed in range(model.members))
     scaler = Scaler(np.zeros(d), np.ones(d), np.zeros(d, np.float32))
     none = np.empty(0)
-    reference = Reference(
-        rows=np.random.default_rng(1).random((40, d), np.float32), span=np.ones(d), floor=np.full(2, 1e-9), typical=np.zeros(2)
-    )
+    reference = Reference(rows=np.random.default_rng(1).random((40, d), np.float32), floor=np.full(2, 1e-9), typical=np.zeros(2))
     measured = Measured(**dict.fromkeys(MEASURED, none), reference=reference)
     return Autoencoder(networks, model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
 
