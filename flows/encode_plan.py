@@ -215,12 +215,17 @@ def sample_rows(source: Source, shards: Sequence[Shard]) -> NDArray[Any]:
     """Rows (n, *row_shape) fixed by the plan of shards: all of them, or a few runs evenly spaced over the source."""
     row_size = max(1, int(np.prod(source.schema.row_shape, dtype=np.int64)))
     most = max(SAMPLE_RUNS, SAMPLE_VALUES // row_size)
-    if source.n_rows <= most or source.sequential or not shards:
+    if source.n_rows <= most or not shards:
         runs = [(0, min(most, source.n_rows))]
     else:
         starts = np.linspace(0, source.n_rows - most // SAMPLE_RUNS, SAMPLE_RUNS).astype(int)
         runs = [(int(start), int(start) + most // SAMPLE_RUNS) for start in starts]
-    pieces = [chunk.rows for start, stop in runs for chunk in source.chunks(start, stop, max_rows=most)]
+    if source.sequential:  # one pass, since each run would be a pass of its own
+        chunks = source.chunks(0, runs[-1][1], max_rows=most)
+        cuts = ((chunk, max(start - chunk.start, 0), stop - chunk.start) for chunk in chunks for start, stop in runs)
+        pieces = [chunk.rows[first:last] for chunk, first, last in cuts if first < min(last, len(chunk.rows))]
+    else:
+        pieces = [chunk.rows for start, stop in runs for chunk in source.chunks(start, stop, max_rows=most)]
     return np.concatenate(pieces) if pieces else np.empty((0, *source.schema.row_shape), source.schema.dtype)
 
 
