@@ -5,7 +5,7 @@ python benchmarks/blind_spots.py        two minutes
 Two networks learn the clean rows of seven ADBench tables: a plain one (d-64-d/2-64-d, SiLU, as many had it before prototypes) and the one
 that `nightglass init` proposes. Anomalies are made of held-out clean rows: scaled (STRETCH times as far from the column means), far latents
 (their latents stretched as much, decoded by that network), drawn in (those, given to the network DRAWN times more and kept where a column is
-still out of the clean rows' range: what it rebuilds best out there), mixed latents (the mean of two rows' latents, decoded). A cut is passed by
+still out of the training rows' range: what it rebuilds best out there), mixed latents (the mean of two rows' latents, decoded). A cut is passed by
 1 % of other held-out clean rows. The list names what lies farther from all clean rows than any calibration row.
 """
 
@@ -42,7 +42,7 @@ def train_plain(clean: Rows) -> Autoencoder:
     return train_autoencoder(lambda: [clean], layout=layout, model=model, train=train, memory_bytes=10**9).model
 
 
-def made_of(model: Autoencoder, rows: Rows) -> Iterator[Rows]:
+def made_of(model: Autoencoder, rows: Rows, train: Rows) -> Iterator[Rows]:
     """The anomalies of each of KINDS, at most (n, d), made of clean rows (n, d)."""
     latents, middle = model.encode(rows), rows.mean(axis=0)
     yield middle + STRETCH * (rows - middle)
@@ -50,7 +50,7 @@ def made_of(model: Autoencoder, rows: Rows) -> Iterator[Rows]:
     yield far
     for _ in range(DRAWN):
         far = model.reconstruct(far)
-    yield far[((far < rows.min(axis=0)) | (far > rows.max(axis=0))).any(axis=1)]
+    yield far[((far < train.min(axis=0)) | (far > train.max(axis=0))).any(axis=1)]
     yield model.decoder.decode_exactly((latents + latents[::-1]) / 2)
 
 
@@ -63,12 +63,12 @@ def found_by(model: Autoencoder, clean: Rows, rows: Rows) -> tuple[float, float,
     return float((errors > error_cut).mean()), float((novelties > novelty_cut).mean()), float(((errors > error_cut) | listed).mean())
 
 
-def figures_of(model: Autoencoder, test: Rows, anomaly: NDArray[np.bool_]) -> list[tuple[float, ...]]:
+def figures_of(model: Autoencoder, train: Rows, test: Rows, anomaly: NDArray[np.bool_]) -> list[tuple[float, ...]]:
     """`found_by` for each of KINDS and for clean rows; AUROC on the table's own anomalies by error and by novelty."""
     clean = test[~anomaly]
     cut, material = clean[::2], clean[1::2]
     auroc = tuple(float(roc_auc_score(anomaly, scores)) for scores in model.scores(test))
-    return [*(found_by(model, cut, rows) for rows in made_of(model, material)), found_by(model, cut, material), auroc]
+    return [*(found_by(model, cut, rows) for rows in made_of(model, material, train)), found_by(model, cut, material), auroc]
 
 
 def show(name: str, figures: list[tuple[float, ...]]) -> None:
@@ -87,7 +87,7 @@ def main() -> None:
         for name in TABLES:
             train, test, anomaly = split(name, 0)
             model = train_plain(train) if network == "plain" else train_as_proposed(train, 0).model
-            all_figures.append(figures_of(model, test, anomaly))
+            all_figures.append(figures_of(model, train, test, anomaly))
             show(name, all_figures[-1])
         show("**mean**", [tuple(np.nanmean(each, axis=0)) for each in zip(*all_figures, strict=True)])
 
