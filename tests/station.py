@@ -18,6 +18,7 @@ from flows.demo import OFFLINE
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
+PATIENCE = 5
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -28,8 +29,8 @@ def free_port() -> int:
 
 
 def until(done: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """What `done` returns once it is true."""
-    limit = time.monotonic() + seconds
+    """What `done` returns once it is true; `seconds` are those of an idle machine, and none is failed for being busy."""
+    limit = time.monotonic() + PATIENCE * seconds
     while time.monotonic() < limit:
         if found := done():
             return found
