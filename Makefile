@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.nightglass-ready
 
-.PHONY: demo ui test lint bench lock clean
+.PHONY: demo ui test drills lint bench lock clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock pyproject.toml
@@ -21,8 +21,11 @@ ui: $(READY)  ## Prefect's pages with a small job that runs every ten minutes; C
 	$(BIN)/python deploy/ui.py
 
 test: $(READY)  ## quick tests first, then the slow ones
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu"
-	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu and not drill"
+	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu and not drill" $(ARGS)
+
+drills: $(READY)  ## a real server, worker and browser, killed and stopped in the night (15 minutes of a quiet machine)
+	$(BIN)/python -m pytest -q -m drill $(ARGS)
 
 lint: $(READY)  ## ruff and mypy, strict
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from bench import DAY, Bench, tree
 from nights import promoted_on
 from station import Station, free_port, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.drill, pytest.mark.filterwarnings("default")]
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 

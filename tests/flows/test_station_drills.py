@@ -14,7 +14,7 @@ from bench import Bench, tree
 from nights import promoted_on
 from station import Station, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.drill, pytest.mark.filterwarnings("default")]
 DAYS = iter(f"2026-10-{day:02d}" for day in range(1, 29))
 SHARDS = ["data.shard_bytes=1 MB"]
 
