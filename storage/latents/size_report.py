@@ -35,7 +35,13 @@ def write_size_report(folder: Path, manifest: Mapping[str, Any], shards: Sequenc
     report = size_report(folder, shards, plan, manifest_bytes=manifest_bytes)
     write_json(folder / "size_report.json", report)
     worst = sorted(report["columns"], key=lambda column: -column["largest"])[:MOST_SHOWN]
-    page = render("size_report.html.j2", report=report, manifest=manifest, columns=worst, plot=ratio_plot(report))
+    page = render(
+        "size_report.html.j2",
+        report=report,
+        manifest=manifest,
+        columns=worst,
+        plot=ratio_plot(report["contest"]) if report["contest"] else "",
+    )
     write_bytes(folder / "size_report.html", page)
     return report
 
