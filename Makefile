@@ -24,7 +24,7 @@ test: $(READY)  ## quick tests first, then the slow ones
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu and not drill"
 	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu and not drill" $(ARGS)
 
-drills: $(READY)  ## a real server, worker and browser, killed and stopped in the night (15 minutes of a quiet machine)
+drills: $(READY)  ## a real server, worker and browser, killed and stopped in the night (15 quiet minutes; with Debian's chromium and postgresql)
 	$(BIN)/python -m pytest -q -m drill $(ARGS)
 
 lint: $(READY)  ## ruff and mypy, strict
