@@ -3,6 +3,7 @@
     python benchmarks/detection.py                                 seeds 0 1 2; more than half an hour, most of it PyOD's autoencoder
     python benchmarks/detection.py --sets pendigits --seeds 0      one set, one seed
     python benchmarks/detection.py --keep figures.csv              figures kept in this file are not measured again
+    python benchmarks/detection.py --keel FOLDER --methods nightglass kNN LOF IForest ECOD        tables of KEEL instead, see keel.py
 
 One configuration serves all: the job file that `nightglass init` writes for the clean rows, unchanged (so a tenth or a fifth of them only
 serve p-values; the peers learn from all). Peers see standardized rows and keep their authors' settings. Needs the extra `bench` (PyOD).
@@ -16,18 +17,19 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from datasets import machine
+from keel import keel_splits
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
-from tables import BESIDE, Rows, adbench_names, split, standardized
+from tables import BESIDE, Rows, Split, adbench_names, split, standardized
 
 from aemodel.model import Layout
 from aemodel.trained import Trained
@@ -41,6 +43,7 @@ FIELDS = ("set", "seed", "method", "auroc", "ap", "seconds")
 Scores = NDArray[np.float64]
 Key = tuple[str, int, str]
 Found = tuple[float, float, float]  # AUROC, average precision, seconds
+Splits = Iterable[tuple[str, Split]]
 
 
 def train_as_proposed(clean: Rows, seed: int) -> Trained:
@@ -102,9 +105,9 @@ METHODS: dict[str, Callable[[Rows, Rows, int], dict[str, Scores]]] = {
 COLUMNS = ("error", "novelty", *list(METHODS)[1:])
 
 
-def measure(name: str, seed: int, method: str) -> Iterator[tuple[Key, Found]]:
+def measure(rows: Split, name: str, seed: int, method: str) -> Iterator[tuple[Key, Found]]:
     """The figures of the scores that one method gives."""
-    train, test, anomaly = split(name, seed)
+    train, test, anomaly = rows
     if method != "nightglass":
         train, test = standardized(train, test)
     began = time.perf_counter()
@@ -115,14 +118,14 @@ def measure(name: str, seed: int, method: str) -> Iterator[tuple[Key, Found]]:
         yield (name, seed, score), (float(roc_auc_score(anomaly, finite)), float(average_precision_score(anomaly, finite)), seconds)
 
 
-def measure_all(names: Sequence[str], seeds: Sequence[int], methods: Sequence[str], keep: Path | None) -> dict[Key, Found]:
-    """All figures, each measured unless the file `keep` holds it; new ones are added there."""
+def measure_all(splits: Callable[[int], Splits], seeds: Sequence[int], methods: Sequence[str], keep: Path | None) -> dict[Key, Found]:
+    """All figures, each measured unless the file `keep` holds it; new ones are added there. splits(seed): the tables by name."""
     found = read_kept(keep) if keep else {}
-    for method in methods:
-        for seed in seeds:
-            for name in names:
+    for seed in seeds:
+        for name, rows in splits(seed):
+            for method in methods:
                 if (name, seed, "error" if method == "nightglass" else method) not in found:
-                    new = dict(measure(name, seed, method))
+                    new = dict(measure(rows, name, seed, method))
                     found.update(new)
                     if keep:
                         append(keep, new)
@@ -186,10 +189,16 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=[], help="names, in whole or in part")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--keel", type=Path)
     given = parser.parse_args()
     logging.disable(logging.INFO)  # PyOD's progress
-    chosen = [name for name in (*adbench_names(), *BESIDE) if not given.sets or any(part in name for part in given.sets)]
-    found = measure_all(chosen, given.seeds, given.methods, given.keep)
+
+    def splits(seed: int) -> Splits:
+        tables = keel_splits(given.keel, seed) if given.keel else ((name, split(name, seed)) for name in (*adbench_names(), *BESIDE))
+        return ((name, rows) for name, rows in tables if not given.sets or any(part in name for part in given.sets))
+
+    chosen = [name for name, _ in splits(given.seeds[0])]
+    found = measure_all(splits, given.seeds, given.methods, given.keep)
     columns = [each for each in COLUMNS if all((name, seed, each) in found for name in chosen for seed in given.seeds)]
     means = {name: {each: mean_over_seeds(found, name, given.seeds, each) for each in columns} for name in chosen}
     print(f"Machine: {machine()}; seeds {given.seeds}")

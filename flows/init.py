@@ -14,6 +14,7 @@ from storage.sources import Source, open_source
 
 SAMPLE_ROWS = 20_000
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
+FEWEST_PIXELS = 64  # flat rows of fewer bytes are a table: counts, grades, playing cards
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are no grey levels
 PROTOTYPES = 512
 STEPS, BATCH = 800, 256  # of a table's training
@@ -30,15 +31,13 @@ class Look:
     is_picture: bool
     low: float
     high: float
-    whole_numbers: bool
-    unequal: bool  # columns whose spreads differ by more than ten times
     has_gaps: bool  # NaN
     is_bytes: bool  # uint8
 
     @property
     def shares_a_scale(self) -> bool:
         """Whether all values are of one kind, as grey levels are."""
-        return self.is_picture or (self.low >= 0 and not self.unequal and self.whole_numbers and self.high <= 255)
+        return self.is_picture or (self.is_bytes and self.features >= FEWEST_PIXELS)
 
 
 def propose_job(source: str, *, field: str) -> tuple[dict[str, Any], str]:
@@ -54,16 +53,12 @@ def look_at(source: Source) -> Look:
     rows = next(iter(source.chunks(0, min(SAMPLE_ROWS, source.n_rows), max_rows=SAMPLE_ROWS))).rows
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     seen = flat[np.isfinite(flat)]
-    spreads = np.nanstd(flat, axis=0)
-    spreads = spreads[spreads > 0]
     return Look(
         rows=source.n_rows,
         features=flat.shape[1],
         is_picture=rows.ndim in (3, 4),
         low=float(seen.min(initial=0.0)) if len(seen) else 0.0,
         high=float(seen.max()) if len(seen) else 0.0,
-        whole_numbers=bool((seen == np.round(seen)).all()),
-        unequal=bool(len(spreads) > 1 and spreads.max() > 10 * spreads.min()),
         has_gaps=bool(np.isnan(flat).any()),
         is_bytes=rows.dtype == np.uint8,
     )

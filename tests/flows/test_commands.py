@@ -407,10 +407,18 @@ def test_revisions_with_repeated_ids_are_compared_by_row(bench):
     assert (changes["changed"], changes["changed_ids"]) == (1, ["17"])
 
 
-def test_init_does_not_take_truth_values_for_grey_levels(bench):
-    np.save(bench.folder / "flags.npy", np.random.default_rng(0).random((300, 4)) > 0.5)
+@pytest.mark.parametrize("top", [1, 14, 200])
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float64", "uint8"])
+def test_init_does_not_take_a_table_of_whole_numbers_for_grey_levels(bench, top, dtype):
+    np.save(bench.folder / "counts.npy", np.random.default_rng(0).integers(0, top, (300, 10), endpoint=True).astype(dtype))
 
-    assert 'scaling     = "minmax"' in bench.run("init", bench.folder / "flags.npy").facts["job"]
+    assert "prototypes" in bench.run("init", bench.folder / "counts.npy").facts["job"]
+
+
+def test_init_takes_long_rows_of_bytes_for_grey_levels(bench):
+    np.save(bench.folder / "flat.npy", np.random.default_rng(0).integers(0, 256, (300, 64)).astype(np.uint8))
+
+    assert "prototypes" not in bench.run("init", bench.folder / "flat.npy").facts["job"]
 
 
 def test_too_few_clean_rows_are_wrong_input(bench):
