@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]
 Task = tuple[str, Rows, NDArray[np.bool_]]  # name, rows (n, d), which are anomalies (n,)
-RARE = (
+RARE = (  # noqa: SIM905 # as a list, a page long
     "abalone-17_vs_7-8-9-10 abalone-20_vs_8-9-10 abalone-3_vs_11 abalone9-18 abalone19 dermatology-6 ecoli1 ecoli2 ecoli3 ecoli4 "
     "kr-vs-k-zero_vs_fifteen kr-vs-k-three_vs_eleven poker-8_vs_6 segment0 vehicle0 vehicle1 vehicle2 vehicle3 vowel0 winequality-red-4 "
     "winequality-red-8_vs_6 winequality-white-3_vs_7 flare-F car-good led7digit-0-2-4-5-6-7-8-9_vs_1 "
     "banana bands haberman mammographic phoneme ring saheart twonorm german tic-tac-toe"
-).split()  # noqa: SIM905 # as a list, a page long
+).split()
 MANY_CLASSES = ("segment", "texture", "vowel", "movement_libras", "led7digit")
 FEWEST_TRAIN = 150
 
