@@ -407,6 +407,14 @@ def test_revisions_with_repeated_ids_are_compared_by_row(bench):
     assert (changes["changed"], changes["changed_ids"]) == (1, ["17"])
 
 
+def test_init_proposes_a_hidden_layer_for_pictures(bench):
+    np.save(bench.folder / "pictures.npy", np.random.default_rng(0).integers(0, 256, (300, 6, 6)).astype(np.uint8))
+    text = bench.run("init", bench.folder / "pictures.npy").facts["job"]
+
+    assert "hidden      = [36]" in text
+    assert 'loss        = "mse"' in text
+
+
 def test_init_does_not_take_truth_values_for_grey_levels(bench):
     np.save(bench.folder / "flags.npy", np.random.default_rng(0).random((300, 4)) > 0.5)
 
