@@ -45,6 +45,12 @@ def test_the_same_row_has_the_same_bits_at_every_place(threads, d, hidden, laten
     assert (rebuilt == rebuilt[:1]).all()
 
 
+def test_latents_have_an_activation_only_without_hidden_layers():
+    rows = np.random.default_rng(0).random((50, 9), np.float32)
+    assert untrained(9, latent=4).encode(rows).min() == 0
+    assert untrained(9, hidden=(6,), latent=4).encode(rows).min() < 0
+
+
 @pytest.mark.parametrize(("d", "hidden", "latent"), [(33, (17, 5), 3), (784, (65,), 8)])
 def test_the_same_row_has_the_same_novelty_at_every_place(threads, d, hidden, latent):
     model = untrained(d, hidden=hidden, latent=latent, prototypes=70, output="identity", members=2)
