@@ -28,10 +28,12 @@ FORMAT_VERSIONS = {"model.json": 2, "decoder.json": 1}  # the newest that are wr
 MEASURED = (
     "calibration",
     "novelty_calibration",
+    "relative_calibration",
     "evidence",
     "residual_scale",
     "feature_mean",
     "feature_deviation",
+    "usual",
     "latent_low",
     "latent_high",
 )
@@ -61,6 +63,8 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
     facts = _read_facts(files, "model.json")
     arrays = _read_arrays(files, "model.safetensors")
     try:
+        if facts["format_version"] == 1:  # knew no relative error
+            arrays |= {"usual": np.full(3, np.nan), "relative_calibration": np.empty(0)}
         settings = ModelSettings(**_listed(facts.pop("model")))
         train = TrainSettings(**facts.pop("train"))
         layout = _layout(facts.pop("layout"))
@@ -156,9 +160,13 @@ def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, mea
     """Raises ValueError where an array is not what the model's layout and settings ask for, or calibration scores are out of order."""
     d, k = (layout.n_features,), (settings.latent,)
     n, reference = measured.calibration.shape[:1], measured.reference
+    relative = n if np.isfinite(measured.usual).all() else (0,)
     expected = {
         **{f"scaler.{name}": (value, d) for name, value in vars(scaler).items()},
-        **{name: (getattr(measured, name), shape) for name, shape in zip(MEASURED, (n, n, (3, *n), d, d, d, k, k), strict=True)},
+        **{
+            name: (getattr(measured, name), shape)
+            for name, shape in zip(MEASURED, (n, n, relative, (3, *n), d, d, d, (3,), k, k), strict=True)
+        },
         "reference.rows": (reference.rows, (len(reference.rows), *layout.row_shape)),
         "reference.floor": (reference.floor, (2,)),
         "reference.typical": (reference.typical, (2,)),
@@ -170,7 +178,8 @@ def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, mea
         raise ValueError(
             f"reference.rows holds {len(reference.rows)} rows of {reference.rows.dtype}, at least 2 of {layout.dtype} are expected"
         )
-    if not all((scores[1:] >= scores[:-1]).all() for scores in (measured.calibration, measured.novelty_calibration)):
+    in_order = measured.calibration, measured.novelty_calibration, measured.relative_calibration
+    if not all((scores[1:] >= scores[:-1]).all() for scores in in_order):
         raise ValueError("the calibration scores are not in order")
 
 

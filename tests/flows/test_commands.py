@@ -117,6 +117,7 @@ def test_a_night_is_judged_and_reported(bench):
         "score",
         "error",
         "novelty",
+        "relative",
         "p_value",
         "flagged",
         "cause",
@@ -134,7 +135,7 @@ def test_scores_hold_every_row_once_with_its_p_value(bench):
     bench.score("--set", "data.shard_bytes=1 MB")
     table = pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
 
-    assert table.column_names == ["id", "row", "file", "error", "novelty", "p_value"]
+    assert table.column_names == ["id", "row", "file", "error", "novelty", "relative", "p_value"]
     assert table.column("row").to_pylist() == list(range(900))
     assert 0 < min(table.column("p_value").to_pylist()) <= max(table.column("p_value").to_pylist()) <= 1
 
