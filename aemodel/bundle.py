@@ -6,7 +6,7 @@ import dataclasses
 import json
 import lzma
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import safetensors.numpy
@@ -19,18 +19,21 @@ from aemodel.build import build_network, decoder_facts, decoder_of_facts
 from aemodel.compact import pack_xz, restore_weights, round_weights
 from aemodel.errors import BundleError, SettingsError
 from aemodel.model import Autoencoder, Decoder, Layout, Measured
+from aemodel.network import ACTIVATIONS
 from aemodel.novelty import Reference
 from aemodel.scaling import Scaler
 from aemodel.settings import ModelSettings, TrainSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = {"model.json": 2, "decoder.json": 1}  # the newest that are written and read
 MEASURED = (
     "calibration",
     "novelty_calibration",
+    "relative_calibration",
     "evidence",
     "residual_scale",
     "feature_mean",
     "feature_deviation",
+    "usual",
     "latent_low",
     "latent_high",
 )
@@ -46,7 +49,7 @@ def to_files(model: Autoencoder) -> dict[str, bytes]:
         **{f"reference.{name}": value for name, value in vars(model.measured.reference).items()},
     }
     facts = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSIONS["model.json"],
         "model": dataclasses.asdict(model.settings),
         "train": {key: value for key, value in dataclasses.asdict(model.train_settings).items() if key != "device"},
         "layout": dataclasses.asdict(model.layout),
@@ -60,6 +63,8 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
     facts = _read_facts(files, "model.json")
     arrays = _read_arrays(files, "model.safetensors")
     try:
+        if facts["format_version"] == 1:  # knew no relative error
+            arrays |= {"usual": np.full(3, np.nan), "relative_calibration": np.empty(0)}
         settings = ModelSettings(**_listed(facts.pop("model")))
         train = TrainSettings(**facts.pop("train"))
         layout = _layout(facts.pop("layout"))
@@ -68,9 +73,12 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
         scaler = _scaler(arrays)
         _require_shapes(layout, settings, scaler, measured)
         members = tuple(build_network(layout.row_shape, settings, torch.Generator().manual_seed(0)) for _ in range(settings.members))
+        if facts.pop("format_version") == 1 and settings.network == "dense" and settings.hidden and not settings.prototypes:
+            facts["bent_latents"] = True  # such models have an activation on their latents, as networks without hidden layers still do
+        for member in members if facts.get("bent_latents") else ():
+            cast("nn.Sequential", member.get_submodule("encoder")).append(ACTIVATIONS[settings.activation]())
     except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise BundleError(f"model.json or model.safetensors: not a whole model ({error}); restore the bundle or train again") from error
-    facts.pop("format_version")
     _load(nn.ModuleList(members), arrays, "member.", "model.safetensors")
     return Autoencoder(tuple(each.to(device).eval() for each in members), settings, layout, scaler, measured, train, facts, device)
 
@@ -81,7 +89,7 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     weights = {f"{name}.{part}": _array(getattr(layer, part)) for name, layer in layers for part in ("weight", "bias")}
     scaler = {f"scaler.{name}": _shortest(getattr(model.scaler, name)) for name in ("center", "scale")}
     facts = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSIONS["decoder.json"],
         **decoder_facts(model.layout.row_shape, model.settings),
         "output": model.settings.output,
         "layout": dataclasses.asdict(model.layout),
@@ -152,9 +160,13 @@ def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, mea
     """Raises ValueError where an array is not what the model's layout and settings ask for, or calibration scores are out of order."""
     d, k = (layout.n_features,), (settings.latent,)
     n, reference = measured.calibration.shape[:1], measured.reference
+    relative = n if np.isfinite(measured.usual).all() else (0,)
     expected = {
         **{f"scaler.{name}": (value, d) for name, value in vars(scaler).items()},
-        **{name: (getattr(measured, name), shape) for name, shape in zip(MEASURED, (n, n, (3, *n), d, d, d, k, k), strict=True)},
+        **{
+            name: (getattr(measured, name), shape)
+            for name, shape in zip(MEASURED, (n, n, relative, (3, *n), d, d, d, (3,), k, k), strict=True)
+        },
         "reference.rows": (reference.rows, (len(reference.rows), *layout.row_shape)),
         "reference.floor": (reference.floor, (2,)),
         "reference.typical": (reference.typical, (2,)),
@@ -166,7 +178,8 @@ def _require_shapes(layout: Layout, settings: ModelSettings, scaler: Scaler, mea
         raise ValueError(
             f"reference.rows holds {len(reference.rows)} rows of {reference.rows.dtype}, at least 2 of {layout.dtype} are expected"
         )
-    if not all((scores[1:] >= scores[:-1]).all() for scores in (measured.calibration, measured.novelty_calibration)):
+    in_order = measured.calibration, measured.novelty_calibration, measured.relative_calibration
+    if not all((scores[1:] >= scores[:-1]).all() for scores in in_order):
         raise ValueError("the calibration scores are not in order")
 
 
@@ -189,9 +202,9 @@ def _read_facts(files: Files, name: str) -> dict[str, Any]:
         found = int(facts["format_version"])
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{name}: missing or not the JSON of a model ({error}); restore it from a copy") from error
-    if found > FORMAT_VERSION:
+    if found > FORMAT_VERSIONS[name]:
         raise BundleError(
-            f"{name}: format_version {found} is newer than {FORMAT_VERSION}, the newest that this nightglass reads; upgrade nightglass"
+            f"{name}: format_version {found} is newer than {FORMAT_VERSIONS[name]}, the newest that this nightglass reads; upgrade nightglass"
         )
     return facts
 

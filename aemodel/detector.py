@@ -29,7 +29,8 @@ KEPT = ("by", "rule")  # what a bundle says of the scores beside the model's own
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """Rows that an autoencoder fitted to clean rows cannot reconstruct are outliers; with `by="novelty"`, rows that lie far from clean ones.
+    """Rows that an autoencoder fitted to clean rows cannot reconstruct are outliers; with `by="novelty"`, rows that lie far from clean
+    ones, with `by="relative"` those rebuilt worse than clean rows with as much in them.
 
     Signs are scikit-learn's: low is anomalous. The parameters are the keys of [model], [train] and [score] in a job file; `latent=None`
     takes half as many latents as features, at most 32; `random_state` is the seed. The share `calibration` of the clean rows only serves

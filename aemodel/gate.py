@@ -69,7 +69,7 @@ def judge(
 ) -> GateVerdict:
     """Judge a trained model against the column means, and against the champion where there is one for the same layout of rows.
 
-    `by`: the score, 'error' or 'novelty', that planted anomalies must be found with.
+    `by`: the one of SCORES that planted anomalies must be found with.
     """
     if champion is None or champion.layout != trained.model.layout:
         return against_column_means(trained, "the first model" if champion is None else "the first model for rows of this layout")
@@ -123,7 +123,7 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[An
 
 def check_planted(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], *, by: str) -> Check:
     """Does it find anomalies planted in clean rows less well, beyond doubt by more than AUROC_LOSS?"""
-    own, theirs = found_parts([challenger, champion], rows, by=by)
+    own, theirs = found_parts([challenger, champion], rows, by=by if by in champion.known_scores else "error")
     low, high = bootstrap_interval(own - theirs)
     auroc, other = float(own.mean()), float(theirs.mean())
     figures = {"planted_auroc": auroc, "champion_planted_auroc": other, "planted_difference_low": low, "planted_difference_high": high}
@@ -146,7 +146,7 @@ def check_excess(champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Do more clean rows lie in the tails of the champion's calibration than are due? Rows that it was fitted on only make that rarer."""
     tails = [
         beyond(champion.calibration_by(score), found, tail)
-        for score, found in zip(SCORES, champion.scores(rows), strict=True)
+        for score, found in zip(champion.known_scores, champion.scores(rows), strict=False)
         for tail in TAILS
     ]
     chance, share, due = min(tails, key=lambda tail: (tail[0], tail[2] - tail[1]))
@@ -174,7 +174,8 @@ def check_moved(champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Have the champion's scores of clean rows moved, to either side?"""
     from scipy.stats import ks_2samp  # late: takes long to import
 
-    tests = [ks_2samp(found, champion.calibration_by(score)) for score, found in zip(SCORES, champion.scores(rows), strict=True)]
+    known = zip(champion.known_scores, champion.scores(rows), strict=False)
+    tests = [ks_2samp(found, champion.calibration_by(score)) for score, found in known]
     chance, distance = min((float(test.pvalue), float(test.statistic)) for test in tests)
     figures = {"moved_by": distance, "moved_chance": chance}
     moved = distance >= MOVED and chance < UNLIKELY

@@ -16,6 +16,7 @@ from aemodel.fit_rows import FEWEST_FIT_ROWS, FitRows
 from aemodel.model import Autoencoder, Layout, Measured
 from aemodel.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.ranking import Ranking
+from aemodel.relative import usual_error
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.splits import row_hashes, sides_of
 from aemodel.trained import Epoch, Trained
@@ -57,6 +58,7 @@ def measure(
         latent_low=low,
         latent_high=high,
         reference=reference,
+        usual=usual_error(rows.tensor(unseen[:MOST_COMPARED]), torch.from_numpy(errors[:MOST_COMPARED])),
     )
     return Trained(
         replace(bare, measured=calibrate(replace(bare, measured=scales), rows)),
@@ -90,6 +92,8 @@ def _nothing_measured() -> Measured:
     return Measured(
         calibration=none,
         novelty_calibration=none,
+        relative_calibration=none,
+        usual=np.full(3, np.nan),
         evidence=np.empty((3, 0)),
         residual_scale=none,
         feature_mean=none,
@@ -108,8 +112,8 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: NDArray[Any], err
         sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // max(1, sample[:1].nbytes)))
     places = coreset(rows.tensor(sample).numpy(), count)
-    usual_error = max(float(np.median(errors)), LEAST)
-    bare = Reference(rows=sample[places], floor=np.array([LEAST, FLOOR**2 * usual_error]), typical=np.zeros(2))
+    median_error = max(float(np.median(errors)), LEAST)
+    bare = Reference(rows=sample[places], floor=np.array([LEAST, FLOOR**2 * median_error]), typical=np.zeros(2))
     scaled, found = rows.tensor(unseen), torch.from_numpy(errors)
     distance = float(Novelty(bare, rows.tensor(bare.rows)).nearest(scaled, 1)[0].mean())
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), bare.floor[1]]))
@@ -148,12 +152,14 @@ def column_mean_error(model: Autoencoder, means: NDArray[np.float64], rows: NDAr
 
 
 def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
-    """The measures with errors, novelties and evidence of all calibration rows, each ascending; empty where train.calibration is 0."""
+    """The measures with scores and evidence of all calibration rows, each ascending; empty where train.calibration is 0."""
     if not rows.n_calibration:
         return model.measured
     found = [(*model.scores(piece), *evidence(model, piece)) for piece in rows.sides("calibration")]
-    errors, novelties, *sides = (np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True))
-    return replace(model.measured, calibration=errors, novelty_calibration=novelties, evidence=np.stack(sides))
+    errors, novelties, relatives, *sides = (np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True))
+    return replace(
+        model.measured, calibration=errors, novelty_calibration=novelties, relative_calibration=relatives, evidence=np.stack(sides)
+    )
 
 
 def feature_scales(model: Autoencoder, unseen: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

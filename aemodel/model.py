@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aemodel.errors import DataError
+from aemodel.errors import DataError, SettingsError
 from aemodel.inference import batch_rows, layer_widths, map_rows, run_layers
 from aemodel.network import finish_output
 from aemodel.novelty import Novelty, Reference
+from aemodel.relative import relative_errors
 from aemodel.scaling import Scaler
-from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.settings import SCORES, ModelSettings, TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +39,17 @@ class Layout:
 class Measured:
     """What was measured on clean rows that the network was not fitted on.
 
-    calibration, novelty_calibration (n,) float64: the calibration rows' errors and novelties, each ascending; evidence (3, n): the same of
-    `aemodel.evidence`. residual_scale (d,) float64: root mean square of each feature's residual in scaled units; feature_mean,
+    calibration, novelty_calibration, relative_calibration (n,) float64: the calibration rows' scores by each of SCORES, ascending; evidence
+    (3, n): the same of `aemodel.evidence`. usual (3,) float64: see `aemodel.relative`; NaN in a bundle older than that score, which then has
+    no relative_calibration. residual_scale (d,) float64: root mean square of each feature's residual in scaled units; feature_mean,
     feature_deviation (d,): of scaled clean rows. latent_low, latent_high (k,) float32: the range that latents are stored in. reference:
     what novelty is measured against.
     """
 
     calibration: NDArray[np.float64]
     novelty_calibration: NDArray[np.float64]
+    relative_calibration: NDArray[np.float64]
+    usual: NDArray[np.float64]
     residual_scale: NDArray[np.float64]
     feature_mean: NDArray[np.float64]
     feature_deviation: NDArray[np.float64]
@@ -105,9 +109,20 @@ class Autoencoder:
         """Errors of the calibration rows, ascending."""
         return self.measured.calibration
 
+    @property
+    def known_scores(self) -> tuple[str, ...]:
+        """Those of SCORES that the model was calibrated for."""
+        return SCORES if np.isfinite(self.measured.usual).all() else SCORES[:2]
+
     def calibration_by(self, score: str) -> NDArray[np.float64]:
-        """Scores of the calibration rows by 'error' or 'novelty', ascending."""
-        return self.measured.novelty_calibration if score == "novelty" else self.measured.calibration
+        """Scores of the calibration rows by one of SCORES, ascending. Raises SettingsError for one that an older model does not know."""
+        if score not in self.known_scores:
+            raise SettingsError(
+                f"score.by = '{score}' needs a model that knows this score. Got one that is older than it; "
+                f"train again, or set score.by to {' or '.join(repr(known) for known in self.known_scores)}."
+            )
+        found = (self.measured.calibration, self.measured.novelty_calibration, self.measured.relative_calibration)
+        return found[SCORES.index(score)]
 
     @cached_property
     def novelty(self) -> Novelty:
@@ -143,15 +158,15 @@ class Autoencoder:
         self._map(rows, self._encode_and_errors, [latents, errors])
         return latents, np.where(np.isnan(errors), np.inf, errors)
 
-    def scores(self, rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Errors (n,) and novelties (n,) in one pass; see `errors` and `aemodel.novelty`."""
-        errors, novelties = np.empty(len(rows)), np.empty(len(rows))
-        self._map(rows, self._scores, [errors, novelties])
-        return np.where(np.isnan(errors), np.inf, errors), novelties
+    def scores(self, rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Scores (n,) by each of SCORES, in one pass; see `errors`, `aemodel.novelty` and `aemodel.relative`."""
+        errors, novelties, relatives = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(rows))
+        self._map(rows, self._scores, [errors, novelties, relatives])
+        return np.where(np.isnan(errors), np.inf, errors), novelties, relatives
 
     def scores_by(self, score: str, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Scores (n,) by 'error' or 'novelty'; see `calibration_by`."""
-        return self.scores(rows)[1] if score == "novelty" else self.errors(rows)
+        """Scores (n,) by one of SCORES; see `calibration_by`."""
+        return self.errors(rows) if score == "error" else self.scores(rows)[SCORES.index(score)]
 
     def residuals(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """X - x~ in scaled units, (n, d); NaN where x is."""
@@ -186,9 +201,9 @@ class Autoencoder:
         errors = torch.stack([self._error(scaled, rebuilt) for _, rebuilt in outcomes])
         return outcomes[0][0], errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
 
-    def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
-        errors = self._encode_and_errors(scaled)[1]
-        return errors, self.novelty(self._filled(scaled), errors)
+    def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        filled, errors = self._filled(scaled), self._encode_and_errors(scaled)[1]
+        return errors, self.novelty(filled, errors), relative_errors(filled, errors, self.measured.usual)
 
     def _error(self, scaled: Tensor, rebuilt: Tensor) -> Tensor:
         """One member's error of each row."""

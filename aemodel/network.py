@@ -43,17 +43,17 @@ class Transposed(nn.Module):
 
 
 class DenseAutoencoder(nn.Module):
-    """d - hidden - latent - hidden reversed - d. The latent layer has the activation, the last layer none (its output are logits).
+    """d - hidden - latent - hidden reversed - d. The latents have no activation, nor has the last layer (its output are logits).
 
-    With prototypes, the decoder is latent - softmax over prototypes - d, and latents have no activation: a reconstruction is a weighted
-    mean of learned rows, so that what lies far from all clean rows cannot be rebuilt.
+    Without hidden layers the latents have the activation: nothing else would bend. With prototypes, the decoder is latent - softmax over
+    prototypes - d: a reconstruction is a weighted mean of learned rows, so that what lies far from all clean rows cannot be rebuilt.
     """
 
     def __init__(self, n_features: int, settings: ModelSettings, generator: torch.Generator) -> None:
         super().__init__()
         widths = [n_features, *settings.hidden, settings.latent]
         linear = [_glorot(into, out, generator) for into, out in pairwise(widths)]
-        self.encoder = _stack(linear, settings.activation, last=not settings.prototypes)
+        self.encoder = _stack(linear, settings.activation, last=not (settings.hidden or settings.prototypes))
         back: list[nn.Module] = (
             [Transposed(layer) for layer in reversed(linear)]
             if settings.tied

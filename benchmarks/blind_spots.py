@@ -56,7 +56,7 @@ def made_of(model: Autoencoder, rows: Rows, train: Rows) -> Iterator[Rows]:
 
 def found_by(model: Autoencoder, clean: Rows, rows: Rows) -> tuple[float, float, float]:
     """Share of rows found by error, by novelty, and by error or the list, where as many `clean` rows as BUDGET says pass the cuts."""
-    (error_cut, novelty_cut), (errors, novelties) = np.quantile(model.scores(clean), 1 - BUDGET, axis=1), model.scores(rows)
+    (error_cut, novelty_cut), (errors, novelties) = np.quantile(model.scores(clean)[:2], 1 - BUDGET, axis=1), model.scores(rows)[:2]
     if not len(rows):
         return (np.nan,) * 3
     listed = novelties > model.calibration_by("novelty")[-1]
@@ -67,7 +67,7 @@ def figures_of(model: Autoencoder, train: Rows, test: Rows, anomaly: NDArray[np.
     """`found_by` for each of KINDS and for clean rows; AUROC on the table's own anomalies by error and by novelty."""
     clean = test[~anomaly]
     cut, material = clean[::2], clean[1::2]
-    auroc = tuple(float(roc_auc_score(anomaly, scores)) for scores in model.scores(test))
+    auroc = tuple(float(roc_auc_score(anomaly, scores)) for scores in model.scores(test)[:2])
     return [*(found_by(model, cut, rows) for rows in made_of(model, material, train)), found_by(model, cut, material), auroc]
 
 

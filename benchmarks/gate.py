@@ -78,10 +78,11 @@ def train(rows: Rows, settings: TrainSettings, *, dead: float = 0.0) -> Trained:
 
 
 def kill(network: DenseAutoencoder, count: int) -> None:
-    """Give `count` latents such a bias that no row wakes them, and so no gradient."""
+    """Cut `count` latents off from both halves: they are 0 for every row, and no gradient reaches them."""
     last = [layer for layer in network.encoder.children() if isinstance(layer, torch.nn.Linear)][-1]
+    first = network.decoder[0]
     with torch.no_grad():
-        last.bias[:count] = -1e6
+        last.weight[:count], first.weight[:, :count] = 0, 0
 
 
 def contaminate(rows: Rows, anomalies: Rows, random: np.random.Generator) -> Rows:

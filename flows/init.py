@@ -17,6 +17,7 @@ QUANTILES = ("0.999", "0.99", "0.95", "0.9")
 FEWEST_PIXELS = 64  # flat rows of fewer bytes are a table: counts, grades, playing cards
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are no grey levels
 PROTOTYPES = 512
+WIDTH = 512  # of a picture's hidden layers, at most
 STEPS, BATCH = 800, 256  # of a table's training
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 800
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, the cut hangs on one or two rows
@@ -106,10 +107,12 @@ def _model_section(look: Look) -> list[str]:
 def _picture_model(look: Look) -> list[str]:
     latent = max(1, min(64, look.features // 8))
     return [
+        _key("hidden", f"[{min(WIDTH, look.features)}]", "a wide layer on either side lets the latents follow bends"),
         _key("latent", str(latent), f"{look.features} features share one scale; an eighth of them describes most pictures"),
+        _key("activation", '"silu"', "smooth, and no unit of it can die"),
         _scaling(look),
         _key("output", '"sigmoid"', "scaled values lie in [0, 1]"),
-        _key("loss", '"bce"', "fits a sigmoid output on [0, 1]"),
+        _key("loss", '"mse"', "the error that rows are ranked by"),
     ]
 
 
@@ -158,8 +161,8 @@ def _train_and_score_sections(look: Look) -> list[str]:
 
 def _rounds(look: Look, calibration: float) -> list[str]:
     if look.shares_a_scale:
-        epochs, why = (100, "few rows need more rounds") if look.rows < 20_000 else (30, "enough for this many rows")
-        return [_key("epochs", str(epochs), why), _key("batch_size", "256" if look.rows >= 5_000 else "64", "rows a step")]
+        epochs, why = (100, "few rows need more rounds") if look.rows < 20_000 else (12, "enough for this many rows")
+        return [_key("epochs", str(epochs), why), _key("batch_size", "128" if look.rows >= 5_000 else "64", "rows a step")]
     fit_rows = max(1.0, look.rows * (0.9 - calibration))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(STEPS * BATCH / max(BATCH, fit_rows))))
     return [_key("epochs", str(epochs), f"about {STEPS} steps"), _key("batch_size", str(BATCH), "rows a step")]

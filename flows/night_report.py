@@ -159,12 +159,13 @@ def explained(run: NightRun, rows: NDArray[np.int64], values: NDArray[np.generic
 
 
 def strange_rows(run: NightRun, judged: Judged) -> Sequence[Strange]:
-    """Rows that lie farther from all clean rows than any calibration row does, though the ranking by error does not flag them."""
+    """Rows that lie farther from all clean rows than any calibration row does, though the ranking does not flag them."""
     clean = run.model.calibration_by("novelty")
     if judged.facts is None or judged.decision is None or run.job.score.by == "novelty" or not len(clean):
         return ()
     found, errors = judged.facts.strange, run.model.errors(judged.facts.strange.values)
-    blind = (found.scores > clean[-1]) & ~judged.decision.cut.flags(errors, found.rows)
+    scores = run.model.scores_by(run.job.score.by, found.values)
+    blind = (found.scores > clean[-1]) & ~judged.decision.cut.flags(scores, found.rows)
     known = explained(run, found.rows[blind], found.values[blind])
     return tuple(
         Strange(str(name), str(file), int(row), float(novelty), float(error), known[int(row)])
@@ -212,6 +213,7 @@ def empty_pick() -> pa.Table:
         "file": pa.string(),
         "error": pa.float64(),
         "novelty": pa.float64(),
+        "relative": pa.float64(),
         "p_value": pa.float64(),
         "flagged": pa.bool_(),
     }

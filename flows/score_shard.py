@@ -13,6 +13,7 @@ import numpy as np
 from aemodel.calibration import p_values
 from aemodel.model import Autoencoder
 from aemodel.rules import Rule
+from aemodel.settings import SCORES
 from flows.grouping import read_shards
 from flows.shard_facts import ShardFacts
 from storage.atomic import sha256_file, write_beside, write_json
@@ -34,7 +35,7 @@ class ShardNote:
 
 @dataclass(frozen=True)
 class ShardScorer:
-    """Scores runs of shards into the work folder. by: the score, 'error' or 'novelty'; keep: rows kept in detail; rule: of the night."""
+    """Scores runs of shards into the work folder. by: one of SCORES; keep: rows kept in detail; rule: of the night."""
 
     model: Autoencoder
     source: Source
@@ -60,12 +61,12 @@ class ShardScorer:
         part, facts_file = self.work / part_name(shard.index), facts_path(self.work, shard.index)
         with write_beside(part) as beside, ScoreWriter(beside, text_ids=self.text_ids) as writer:
             for chunk in chunks:
-                errors, novelties = self.model.scores(chunk.rows)
-                scores = novelties if self.by == "novelty" else errors
-                rows = np.arange(chunk.start, chunk.start + len(errors))
-                writer.append(rows, chunk.ids, chunk.file, errors, novelties, p_values(calibration, scores) if len(calibration) else None)
+                scores = dict(zip(SCORES, self.model.scores(chunk.rows), strict=True))
+                rows = np.arange(chunk.start, chunk.start + len(chunk.rows))
+                known = p_values(calibration, scores[self.by]) if len(calibration) else None
+                writer.append(rows, chunk.ids, chunk.file, scores, known)
                 digest.update(chunk.rows, chunk.ids)
-                found = ShardFacts.of_chunk(self.model, chunk, scores, novelties, **settings)
+                found = ShardFacts.of_chunk(self.model, chunk, scores[self.by], scores["novelty"], **settings)
                 facts = facts.merge(found) if facts else found
         assert facts is not None, "a planned shard holds at least one row"
         with write_beside(facts_file) as beside:

@@ -22,10 +22,11 @@ from storage.changes import Changes
 from storage.pages import render
 from storage.pages.figures import score_histogram
 from storage.pages.pictures import is_picture, picture_strip
+from storage.scores import SCORES
 
 FORMAT_VERSION = 1
 MOST_SHOWN = 200
-COLUMNS = ("rank", "id", "file", "row", "score", "error", "novelty", "p_value", "flagged", "cause", "p_range", "p_latent", "p_residual")
+COLUMNS = ("rank", "id", "file", "row", "score", *SCORES, "p_value", "flagged", "cause", "p_range", "p_latent", "p_residual")
 SIDES = ("range", "latent", "residual")
 FORMULA = r"^[=+\-@\t\r]"  # how a cell begins that a spreadsheet would run
 PLAIN_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
@@ -140,8 +141,7 @@ def outlier_table(night: Night, picked: Any) -> Any:
         "file": picked.column("file").cast(pa.string()),
         "row": picked.column("row").cast(pa.int64()),
         "score": picked.column(night.score_name),
-        "error": picked.column("error"),
-        "novelty": picked.column("novelty"),
+        **{score: picked.column(score) for score in SCORES},
         "p_value": picked.column("p_value"),
         "flagged": picked.column("flagged").cast(pa.bool_()),
         "cause": pa.array([each.cause if each else "" for each in known], pa.string()),

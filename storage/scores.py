@@ -5,7 +5,7 @@ scores/<job>/date=2026-11-22/part-00000.parquet …, decision.json, manifest.jso
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,8 @@ from storage.errors import DamagedError
 BATCH_ROWS = 65_536
 GROUP_ROWS = 65_536
 READ_BYTES = 1 << 16  # a column is read piece by piece, not whole row groups ahead
-COLUMNS = ("id", "row", "file", "error", "novelty", "p_value")
+SCORES = ("error", "novelty", "relative")
+COLUMNS = ("id", "row", "file", *SCORES, "p_value")
 
 
 def part_name(index: int) -> str:
@@ -37,8 +38,7 @@ class ScoreWriter:
             ("id", id_kind),
             ("row", pa.int64()),
             ("file", pa.dictionary(pa.int32(), pa.string())),
-            ("error", pa.float64()),
-            ("novelty", pa.float64()),
+            *((score, pa.float64()) for score in SCORES),
             ("p_value", pa.float64()),
         ]
         self._schema = pa.schema(fields)
@@ -50,8 +50,7 @@ class ScoreWriter:
             use_dictionary=["file"],
             column_encoding={
                 "row": "DELTA_BINARY_PACKED",
-                "error": "BYTE_STREAM_SPLIT",
-                "novelty": "BYTE_STREAM_SPLIT",
+                **dict.fromkeys(SCORES, "BYTE_STREAM_SPLIT"),
                 "p_value": "PLAIN",
             },
             write_page_checksum=True,
@@ -77,19 +76,17 @@ class ScoreWriter:
         rows: NDArray[np.int64],
         ids: NDArray[Any] | None,
         file: str,
-        errors: NDArray[np.float64],
-        novelties: NDArray[np.float64],
+        scores: Mapping[str, NDArray[np.float64]],
         p_values: NDArray[np.float64] | None,
     ) -> None:
-        """Add consecutive rows (n,) of one file; without ids the row number is the id, without calibration there are no p-values."""
+        """Add consecutive rows (n,) of one file, with each of SCORES (n,); without ids the row number is the id, without calibration there are no p-values."""
         files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([file]))
         known = pa.nulls(len(rows), pa.float64()) if p_values is None else pa.array(p_values)
         arrays = [
             pa.array(rows if ids is None else ids.tolist(), self._schema.field("id").type),
             pa.array(rows),
             files,
-            pa.array(errors),
-            pa.array(novelties),
+            *(pa.array(scores[score]) for score in SCORES),
             known,
         ]
         self._write(pa.concat_tables([self._held, pa.Table.from_arrays(arrays, schema=self._schema)]), all_of_it=False)
@@ -108,7 +105,7 @@ def iter_scores(folder: Path) -> Iterator[Any]:
 def pick_scores(folder: Path, by: str, score: float, row: int, shown: NDArray[np.int64]) -> Any:
     """A table of the rows above the cut (score, row) and of those whose row number is in `shown`, best first, with column `flagged`.
 
-    by: the column that is the score, 'error' or 'novelty'.
+    by: the column that is the score, one of SCORES.
     """
     kept = [_pick(batch, by, score, row, pa.array(shown)) for batch in iter_scores(folder)]
     if not kept:

@@ -18,7 +18,7 @@ from aemodel import AutoencoderDetector
 from aemodel.bundle import to_files
 from aemodel.errors import SettingsError
 from aemodel.model import Layout
-from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.training import train_autoencoder
 
 MAP = np.random.default_rng(99).normal(size=(2, 6))
@@ -143,15 +143,16 @@ def test_it_works_in_a_pipeline_and_survives_pickling(fitted):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(rows), fitted.predict(rows))  # its own bytes
 
 
-def test_novelty_and_ensembles_are_a_parameter_away():
+@pytest.mark.parametrize("by", ["novelty", "relative"])
+def test_other_scores_and_ensembles_are_a_parameter_away(by):
     rows = clean_rows()
-    detector = AutoencoderDetector(epochs=2, by="novelty", members=2, trim=0.1).fit(rows)
+    detector = AutoencoderDetector(epochs=2, by=by, members=2, trim=0.1).fit(rows)
     back = AutoencoderDetector.from_files(detector.to_files())
 
     assert set(detector.predict(rows)) == {-1, 1}
-    assert (back.by, back.members, back.offset_) == ("novelty", 2, detector.offset_)
-    np.testing.assert_array_equal(back.score_samples(rows), -detector.model_.scores(rows)[1])
-    with pytest.raises(SettingsError, match="by must be one of error, novelty"):
+    assert (back.by, back.members, back.offset_) == (by, 2, detector.offset_)
+    np.testing.assert_array_equal(back.score_samples(rows), -detector.model_.scores(rows)[SCORES.index(by)])
+    with pytest.raises(SettingsError, match="by must be one of error, novelty, relative"):
         AutoencoderDetector(by="distance").fit(rows)
 
 

@@ -15,7 +15,7 @@ from aemodel.splits import split_rows
 from aemodel.training import train_autoencoder
 
 MAP = np.random.default_rng(99).normal(size=(2, 6))
-TABLE = ModelSettings(hidden=(16,), latent=4, output="identity", loss="mse", scaling="standard")
+TABLE = ModelSettings(hidden=(16,), latent=4, activation="silu", output="identity", loss="mse", scaling="standard")
 
 
 def clean_rows(n=2000, seed=0):
@@ -62,7 +62,7 @@ def test_an_undertrained_model_is_refused_for_its_error_and_for_what_it_misses(c
 
 
 def test_dead_latents_are_refused(champion):
-    verdict = verdict_on(clean_rows(seed=1), champion, model=replace(TABLE, l1=100.0), learning_rate=0.02)
+    verdict = verdict_on(clean_rows(seed=1), champion, model=replace(TABLE, hidden=(), activation="relu", l1=100.0), learning_rate=0.02)
 
     assert "dead latents" in failed(verdict)
     assert "% of its latents are dead" in "; ".join(verdict.reasons)

@@ -29,7 +29,7 @@ def untrained(d: int, **settings) -> Autoencoder:
     scaler = Scaler(np.zeros(d), np.ones(d), np.zeros(d, np.float32))
     none = np.empty(0)
     reference = Reference(rows=np.random.default_rng(1).random((40, d), np.float32), floor=np.full(2, 1e-9), typical=np.zeros(2))
-    measured = Measured(**dict.fromkeys(MEASURED, none), reference=reference)
+    measured = Measured(**{**dict.fromkeys(MEASURED, none), "usual": np.array([0.1, 0.7, -2.0])}, reference=reference)
     return Autoencoder(networks, model, Layout(row_shape=(d,), dtype="float32"), scaler, measured)
 
 
@@ -45,13 +45,20 @@ def test_the_same_row_has_the_same_bits_at_every_place(threads, d, hidden, laten
     assert (rebuilt == rebuilt[:1]).all()
 
 
+def test_latents_have_an_activation_only_without_hidden_layers():
+    rows = np.random.default_rng(0).random((50, 9), np.float32)
+    assert untrained(9, latent=4).encode(rows).min() == 0
+    assert untrained(9, hidden=(6,), latent=4).encode(rows).min() < 0
+
+
 @pytest.mark.parametrize(("d", "hidden", "latent"), [(33, (17, 5), 3), (784, (65,), 8)])
-def test_the_same_row_has_the_same_novelty_at_every_place(threads, d, hidden, latent):
+def test_the_same_row_has_the_same_scores_at_every_place(threads, d, hidden, latent):
     model = untrained(d, hidden=hidden, latent=latent, prototypes=70, output="identity", members=2)
     rows = np.repeat(np.random.default_rng(d).random((1, d), np.float32), model.size + 3, axis=0)
-    errors, novelties = model.scores(rows)
+    errors, novelties, relatives = model.scores(rows)
     assert (errors == model.errors(rows[:7])[0]).all()
     assert (novelties == model.scores(rows[:1])[1]).all()
+    assert (relatives == model.scores(rows[:1])[2]).all()
 
 
 def test_a_gap_in_one_row_leaves_the_others_as_they_were():

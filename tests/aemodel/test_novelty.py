@@ -38,7 +38,7 @@ def test_the_novelty_of_a_row_does_not_depend_on_its_neighbours(blind, places):
 
 
 def test_a_far_row_that_is_rebuilt_perfectly_is_found_by_novelty_and_not_by_its_error(blind):
-    [error], [novelty] = blind.scores(FAR[None])
+    [error], [novelty], _ = blind.scores(FAR[None])
 
     assert p_values(blind.calibration, np.array([error]))[0] == 1.0
     assert novelty > 3 * blind.calibration_by("novelty")[-1]
@@ -60,7 +60,7 @@ def test_p_values_of_novelty_are_even_among_fresh_clean_rows(blind):
 def test_a_row_beyond_any_number_is_infinitely_novel_and_leaves_the_others_as_they_were(blind):
     rows = np.repeat(clean_rows(1, seed=2), 5, axis=0)
     rows[1], rows[3] = 1e300, np.nan
-    errors, novelties = blind.scores(rows)
+    errors, novelties, _ = blind.scores(rows)
 
     assert np.isinf(errors[[1, 3]]).all()
     assert np.isinf(novelties[[1, 3]]).all()

@@ -144,8 +144,8 @@ def change(files, name, edit):
         (lambda files: change(files, "model.safetensors", lambda b: b[:200]), r"model.safetensors: missing or damaged"),
         (lambda files: change(files, "model.json", lambda b: b"{"), r"model.json: missing or not the JSON"),
         (
-            lambda files: change(files, "model.json", lambda b: b.replace(b'"format_version": 1', b'"format_version": 9')),
-            "format_version 9 is newer than 1",
+            lambda files: change(files, "model.json", lambda b: b.replace(b'"format_version": 2', b'"format_version": 9')),
+            "format_version 9 is newer than 2",
         ),
         (lambda files: change(files, "model.json", lambda b: b.replace(b'"latent": 3', b'"latent": 4')), "latent_low has the shape"),
         (lambda files: change(files, "model.json", lambda b: json.dumps({**json.loads(b), "layout": {}}).encode()), "not a whole model"),

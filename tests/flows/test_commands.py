@@ -117,6 +117,7 @@ def test_a_night_is_judged_and_reported(bench):
         "score",
         "error",
         "novelty",
+        "relative",
         "p_value",
         "flagged",
         "cause",
@@ -134,7 +135,7 @@ def test_scores_hold_every_row_once_with_its_p_value(bench):
     bench.score("--set", "data.shard_bytes=1 MB")
     table = pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
 
-    assert table.column_names == ["id", "row", "file", "error", "novelty", "p_value"]
+    assert table.column_names == ["id", "row", "file", "error", "novelty", "relative", "p_value"]
     assert table.column("row").to_pylist() == list(range(900))
     assert 0 < min(table.column("p_value").to_pylist()) <= max(table.column("p_value").to_pylist()) <= 1
 
@@ -419,6 +420,14 @@ def test_init_takes_long_rows_of_bytes_for_grey_levels(bench):
     np.save(bench.folder / "flat.npy", np.random.default_rng(0).integers(0, 256, (300, 64)).astype(np.uint8))
 
     assert "prototypes" not in bench.run("init", bench.folder / "flat.npy").facts["job"]
+
+
+def test_init_proposes_a_hidden_layer_for_pictures(bench):
+    np.save(bench.folder / "pictures.npy", np.random.default_rng(0).integers(0, 256, (300, 6, 6)).astype(np.uint8))
+    text = bench.run("init", bench.folder / "pictures.npy").facts["job"]
+
+    assert "hidden      = [36]" in text
+    assert 'loss        = "mse"' in text
 
 
 def test_too_few_clean_rows_are_wrong_input(bench):

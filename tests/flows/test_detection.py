@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from aemodel.bundle import to_files
 from aemodel.calibration import p_values
+from aemodel.settings import SCORES
 from flows.shard_facts import ShardFacts
 from storage.models import promote, save_bundle
 from storage.sources import Chunk
@@ -31,10 +33,14 @@ def blind_bench(tmp_path, blind) -> Bench:
     """A job whose model rebuilds far rows perfectly."""
     bench = Bench(tmp_path)
     bench.job.write_text(JOB)
-    models = bench.workspace / "models/small"
-    model_id = save_bundle(models, to_files(blind), work=bench.workspace / ".work/model", extra={}, run={})
-    promote(models, model_id, by="test", why="test", since="2026-01-01T00:00:00+00:00")
+    put_in_force(bench, blind)
     return bench
+
+
+def put_in_force(bench, model):
+    models = bench.workspace / "models/small"
+    model_id = save_bundle(models, to_files(model), work=bench.workspace / ".work/model", extra={}, run={})
+    promote(models, model_id, by="test", why="test", since="2026-01-01T00:00:00+00:00")
 
 
 def night_of(bench, rows):
@@ -56,7 +62,7 @@ def outliers_of(result):
 
 def facts_of(model, rows, start=0, stop=None, *, ids=None):
     """Facts of rows[start:stop], with the scores that they have among all rows."""
-    errors, novelties = (found[start:stop] for found in model.scores(rows))
+    errors, novelties, _ = (found[start:stop] for found in model.scores(rows))
     chunk = Chunk(start, rows[start:stop], ids, "night.npy")
     return ShardFacts.of_chunk(model, chunk, errors, novelties, calibration=model.calibration, threshold=0.5, keep=20)
 
@@ -134,17 +140,39 @@ def test_ranked_by_novelty_the_far_row_is_first_and_flagged(blind_bench):
     assert "<dt>rule, by novelty</dt>" in page
 
 
-@pytest.mark.parametrize("by", ["error", "novelty"])
+def test_ranked_by_the_relative_error_the_report_says_so_and_still_names_the_blind_spot(blind_bench):
+    night_of(blind_bench, np.concatenate([clean_rows(200, seed=1), FAR[None]]))
+    result = blind_bench.score("--set", "score.by=relative")
+    summary, page = report(result)
+    first = outliers_of(result)[0]
+
+    assert first["score"] == first["relative"]
+    assert (summary["score"], [each["row"] for each in summary["strange"]]) == ("relative", [200])
+    assert "<dt>rule, by relative</dt>" in page
+
+
+def test_a_score_that_the_model_in_force_does_not_know_is_refused_before_any_work(blind_bench, blind):
+    older = replace(blind.measured, usual=np.full(3, np.nan), relative_calibration=np.empty(0))
+    put_in_force(blind_bench, replace(blind, measured=older))
+    night_of(blind_bench, clean_rows(200, seed=1))
+    refused = blind_bench.score("--set", "score.by=relative")
+
+    assert refused.code == 2
+    assert "train again, or set score.by to 'error' or 'novelty'" in refused.err
+    assert not (blind_bench.workspace / "scores").exists()
+    report(blind_bench.score("--set", "score.by=novelty"))
+
+
+@pytest.mark.parametrize("by", SCORES)
 def test_scores_and_p_values_in_the_files_are_those_of_the_model(blind_bench, blind, by):
     rows = clean_rows(300, seed=1)
     night_of(blind_bench, rows)
     blind_bench.score("--set", f"score.by={by}")
     table = pq.read_table(blind_bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
-    errors, novelties = blind.scores(rows)
+    scores = dict(zip(SCORES, blind.scores(rows), strict=True))
 
-    assert (table.column("error").to_numpy() == errors).all()
-    assert (table.column("novelty").to_numpy() == novelties).all()
-    expected = p_values(blind.calibration_by(by), novelties if by == "novelty" else errors)
+    assert all((table.column(score).to_numpy() == found).all() for score, found in scores.items())
+    expected = p_values(blind.calibration_by(by), scores[by])
     assert (table.column("p_value").to_numpy() == expected).all()
 
 

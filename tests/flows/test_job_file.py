@@ -48,7 +48,7 @@ def test_overrides_need_no_quotes(write):
         (SMALL + "[modle]\nlatent = 8\n", r"'modle' is not a known key; did you mean 'model'\?"),
         ('[data]\nclean = "a"\n', "'name' is missing"),
         (SMALL + '[score]\nrule = "mad"\n', r"score.rule must look like .* Got 'mad' instead"),
-        (SMALL + '[score]\nby = "errors"\n', "score.by must be one of error, novelty. Got 'errors'"),
+        (SMALL + '[score]\nby = "errors"\n', "score.by must be one of error, novelty, relative. Got 'errors'"),
         ('name = "digits"\n', "'data' is missing"),
         ('name = "digits"\n[data]\n', "'data.clean' is missing"),
         ('name = "Digits 1"\n[data]\nclean = "a"\n', "name must be lower-case"),

@@ -10,7 +10,7 @@ import pytest
 
 from storage import changes
 from storage.changes import Changes, compare_scores
-from storage.scores import ScoreWriter, iter_scores, part_name
+from storage.scores import SCORES, ScoreWriter, iter_scores, part_name
 
 
 def scores(folder: Path, errors: dict[int, float] | np.ndarray, *, ids: list[str] | None = None, parts: int = 1) -> Path:
@@ -21,7 +21,7 @@ def scores(folder: Path, errors: dict[int, float] | np.ndarray, *, ids: list[str
     for index, here in enumerate(np.array_split(np.arange(len(rows)), parts)):
         with ScoreWriter(folder / part_name(index), text_ids=ids is not None) as writer:
             given = None if ids is None else np.array(ids, object)[here]
-            writer.append(rows[here], given, "a", values[here], values[here], values[here])
+            writer.append(rows[here], given, "a", dict.fromkeys(SCORES, values[here]), values[here])
     return folder
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import DamagedError
-from storage.scores import ScoreWriter, iter_scores, part_name, pick_scores
+from storage.scores import SCORES, ScoreWriter, iter_scores, part_name, pick_scores
 
 FILES = (("a.npy", 60_000), ("b.npy", 150_000), ("c.npy", 3))
 
@@ -25,7 +25,7 @@ def write_part(path: Path, errors: np.ndarray, *, chunk: int, files=None, ids=No
                 here = slice(first, min(first + chunk, start + n))
                 given = None if ids is None else ids[here]
                 writer.append(
-                    np.arange(here.start, here.stop), given, name, errors[here], 2 * errors[here], np.full(here.stop - here.start, 0.5)
+                    np.arange(here.start, here.stop), given, name, dict.fromkeys(SCORES, errors[here]), np.full(here.stop - here.start, 0.5)
                 )
             start += n
     return path
@@ -60,7 +60,7 @@ def test_rows_without_an_id_have_their_number_and_text_ids_stay_text(tmp_path, r
 
 def test_without_calibration_there_are_no_p_values(tmp_path):
     with ScoreWriter(tmp_path / part_name(0), text_ids=False) as writer:
-        writer.append(np.arange(2), None, "a.npy", np.ones(2), np.ones(2), None)
+        writer.append(np.arange(2), None, "a.npy", dict.fromkeys(SCORES, np.ones(2)), None)
     assert pq.read_table(tmp_path / part_name(0)).column("p_value").to_pylist() == [None, None]
 
 
