@@ -70,10 +70,14 @@ class NightResult:
         plain = {name: getattr(self, name) for name in ("date", "verdict", "revision", "rows", "flagged", "written", "code")}
         return {"path": str(self.path), **plain}
 
+    def headline(self) -> str:
+        """Date, verdict and count, on one line; where nothing was scored, date and verdict."""
+        return f"{self.date}: {self.verdict}" + (f", {self.flagged:,} of {self.rows:,} rows flagged" if self.rows else "")
+
     def words(self) -> str:
         """For a terminal."""
         known = "" if self.written else " (nothing new: this revision was already there)"
-        return f"{self.date}: {self.verdict}, {self.flagged:,} of {self.rows:,} rows flagged{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
+        return f"{self.headline()}{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
 
 
 def score_night(job: Job, *, date: str, source: str, model: str, force: bool, run_all: RunAll, device: str) -> NightResult:
