@@ -1,4 +1,4 @@
-"""What is looked at before a night is scored: is the input complete, is the model young enough, is there room on the disk."""
+"""What is looked at before a night is scored: is the input complete and of the right form, which model, is it young enough, is there room."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from aemodel.model import Layout
 from flows.errors import FlowError
 from flows.job import Job
+from flows.places import open_rows
 from storage.errors import NoDataError, WorkspaceError
-from storage.sources import Shard, Source, find_files
+from storage.models import read_champion
+from storage.sources import Schema, Shard, Source, check_schema, find_files
 from storage.sources.sizes import format_bytes
 
 RESERVE = 200_000_000  # bytes that stay free whatever is written
@@ -33,6 +36,24 @@ def require_ready(job: Job, data_date: date) -> None:
             raise NoDataError(
                 f"{newest}: changed {age.total_seconds():.0f} s ago and counts as complete after {job.data.settle}; the night is looked at again"
             )
+
+
+def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) -> Source:
+    """The rows of a night, complete where they are those of `data_date`, and of the form that the model was trained on.
+
+    Raises NoDataError, SourceError and SchemaError.
+    """
+    if data_date:
+        require_ready(job, data_date)
+    opened = open_rows(job, path, layout.columns)
+    check_schema(opened, Schema(layout.row_shape, layout.dtype, layout.columns))
+    return opened
+
+
+def chosen_model(models: Path, model: str, day: date) -> str:
+    """The id that --model stands for: '' for the champion, 'as-of' for the one in force on the data date."""
+    champion = read_champion(models) if model == "as-of" else None
+    return champion.as_of(day) if champion else "" if model == "as-of" else model
 
 
 def age_remark(model: Path, data_date: date, *, limit: int) -> str:
