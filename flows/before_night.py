@@ -1,11 +1,9 @@
-"""What is looked at before a night is scored: is the input complete and of the right form, which model, is it young enough, is there room."""
+"""What is looked at before a night is scored: is the input complete and of the right form, which model, is it young enough."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,9 @@ from aemodel.model import Layout
 from flows.errors import FlowError
 from flows.job import Job
 from flows.places import open_rows
-from storage.errors import NoDataError, WorkspaceError
+from storage.errors import NoDataError
 from storage.models import read_champion
-from storage.sources import Schema, Shard, Source, check_schema, find_files
-from storage.sources.sizes import format_bytes
-
-RESERVE = 200_000_000  # bytes that stay free whatever is written
-SCORE_BYTES = 64  # of one row's scores before compression, with a short id
+from storage.sources import Schema, Source, check_schema, find_files
 
 
 def require_ready(job: Job, data_date: date) -> None:
@@ -89,15 +83,3 @@ def facts_of(model: Path) -> dict[str, Any]:
     path = model / "run.json"
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
-
-
-def require_space(root: Path, source: Source, shards: Sequence[Shard], *, keep: int) -> None:
-    """Raise WorkspaceError where the disk has no room for the scores of `source`, `keep` rows of each shard, and a reserve."""
-    kept = sum(min(keep, shard.stop - shard.start) for shard in shards)
-    needed = SCORE_BYTES * source.n_rows + (source.schema.row_bytes + SCORE_BYTES) * kept + RESERVE
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise WorkspaceError(
-            f"{root}: this night may need {format_bytes(needed)} (a reserve of {format_bytes(RESERVE)} included), and {format_bytes(free)} are free; "
-            "nothing was begun. Make room ('nightglass prune JOB' shows what can go), then run the same command again"
-        )

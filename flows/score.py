@@ -21,8 +21,9 @@ from aemodel.model import Autoencoder
 from aemodel.ranking import Tally
 from aemodel.rules import Decision, decide, parse_rule, withheld
 from aemodel.verdict import judge_night
-from flows.before_night import age_remark, chosen_model, device_remark, open_night, require_space
+from flows.before_night import age_remark, chosen_model, device_remark, open_night
 from flows.candidates import Candidates
+from flows.disk_space import require_space, score_bytes
 from flows.encode import model_in_force
 from flows.engine import RunAll
 from flows.errors import DONE, FAILED, IN_PART, NO_DATA
@@ -106,7 +107,7 @@ def score_night(job: Job, *, date: str, source: str, model: str, force: bool, ru
                 return run.no_data(f"{path}: holds no rows")
             if known := run.known(opened):
                 return known
-            require_space(workspace.root, opened, plan_shards(opened, job.shard_bytes), keep=run.keep)
+            require_space(run.work, score_bytes(opened, plan_shards(opened, job.shard_bytes), keep=run.keep))
             return run.score(opened, run_all)
 
 

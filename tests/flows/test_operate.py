@@ -206,7 +206,7 @@ def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkey
     import shutil
     import subprocess
 
-    monkeypatch.setattr("flows.before_night.RESERVE", -(10**9))  # the check beforehand would refuse it at once
+    monkeypatch.setattr("flows.disk_space.RESERVE", -(10**9))  # the check beforehand would refuse it at once
     path = bench.night(n=300_000)
     assert bench.score("--set", "data.shard_bytes=1 MB").code == 0
     disk = tmp_path / "disk"
