@@ -29,7 +29,7 @@ def publish_store(job: str, result: EncodeResult) -> None:
     """Size report, and the shards with the largest errors."""
     publish(f"{job}-encode", store_page(result))
     shards = shards_of(result)
-    if shards:
+    if len(shards) > 1:
         create_table_artifact(
             [shard_row(each) for each in shards[:MOST_SHARDS]],
             key=f"{job}-shards",

@@ -16,8 +16,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], align: str) -> str
 
 
 def facts_table(rows: Iterable[Sequence[Any]]) -> str:
-    """Names and values, without a head."""
-    return table(("", ""), rows, "lr")
+    """Names and values."""
+    return table(("what", "value"), rows, "lr")
 
 
 def plain(text: object) -> str:

@@ -227,7 +227,8 @@ def nights_page(job: Job, nights: NightsResult) -> Page:
     ordered = sorted(nights.results.items(), reverse=True)
     text = table(("data date", "verdict", "flagged", "rows", ""), [night_line(job, date, night) for date, night in ordered], "llrrl")
     newest = headline_of(*ordered[0])
-    page = f"{text}\n\nReports: {place(job.alert.reports_url or str(job.path(job.workspace) / 'reports' / job.name))}"
+    reports = job.alert.reports_url.rstrip("/") or job.path(job.workspace) / "reports"
+    page = f"{text}\n\nAll nights: {place(f'{reports}/{job.name}/index.html')}"
     return Page(newest if len(ordered) == 1 else f"{len(ordered)} nights, the newest: {newest}", page)
 
 

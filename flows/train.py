@@ -175,7 +175,7 @@ def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
         "validation rows": f"{trained.n_validation:,}",
         "best epoch": f"{trained.best_epoch} of {len(trained.history)}",
         "validation error": f"{trained.validation_error:.4g}",
-        "of the column means": f"{trained.column_mean_error:.4g}",
+        "column means' error": f"{trained.column_mean_error:.4g}",
         "dead latents": f"{len(trained.dead_latents)} of {job.model.latent}",
     }
 

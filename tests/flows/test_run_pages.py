@@ -171,6 +171,6 @@ def test_several_nights_are_listed_with_the_newest_first(bench):
     newest, older = page.text.splitlines()[2:4]
     assert newest == f"| {DAY} | {good.verdict} | {good.flagged} | 300 | nothing new |"
     assert older == r"| 2026-11-21 | **FAILED** | – | – | no column a\|b |"
-    assert page.text.endswith("/workspace/reports/small`")
+    assert page.text.endswith("/workspace/reports/small/index.html`")
     with_links = nights_page(read_job(bench.job, ["alert.reports_url=http://reports"]), nights)
     assert f"| [{DAY}](http://reports/small/{DAY}/rev=1/report.html) |" in with_links.text
