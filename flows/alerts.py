@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
@@ -54,16 +55,26 @@ def message(job: Job, nights: NightsResult) -> str:
 
 
 def night_words(job: Job, result: NightResult) -> str:
-    """Verdict, count against the budget, the causes of the highest rows, where the report is."""
-    head = f"{job.name} {result.date}: {result.verdict}, {result.flagged:,} of {result.rows:,} rows flagged (budget {job.score.alert_budget:,})"
-    causes = pq.read_table(result.path / "outliers.parquet", columns=["cause", "flagged"]).to_pylist() if result.rows else []
-    flagged = first_ones(row["cause"] for row in causes if row["flagged"] and row["cause"])
-    return "\n".join([head, *(f"- {cause}" for cause in flagged), result.promise, report_link(job, result)])
+    """Verdict, count against the budget, what most of the flagged rows have in common, the promise, where the report is."""
+    budget = f" (budget {job.score.alert_budget:,})" if result.rows else ""
+    rows = pq.read_table(result.path / "outliers.parquet", columns=["id", "cause", "flagged"]).to_pylist() if result.rows else []
+    causes = top_causes([(row["id"], row["cause"]) for row in rows if row["flagged"] and row["cause"]])
+    return "\n".join([f"{job.name} {result.headline()}{budget}", *causes, result.promise, report_link(job, result)])
 
 
-def first_ones(causes: Iterable[str]) -> list[str]:
-    """The first few causes that differ."""
-    return list(dict.fromkeys(causes))[:MOST_CAUSES]
+def top_causes(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """The causes that most of the rows (id, cause; best first) share, each told by its highest row."""
+    alike: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        alike.setdefault(without_figures(row[1]), []).append(row)
+    ordered = sorted(alike.values(), key=len, reverse=True)[:MOST_CAUSES]
+    return [f"- {f'{len(group):,} rows like ' if len(group) > 1 else ''}row {group[0][0]}: {group[0][1]}" for group in ordered]
+
+
+def without_figures(cause: str) -> str:
+    """What is out of place and in which direction, the same for rows that stand out for the same reason; as it is where it tells neither."""
+    found = re.match(r"(.+?) is \S+, (above|below) the |(.+?): (higher|lower) than expected", cause)
+    return " ".join(part for part in found.groups() if part) if found else cause
 
 
 def report_link(job: Job, result: NightResult) -> str:
@@ -92,7 +103,10 @@ def _notify(block: str, text: str, *, subject: str) -> None:
 
     try:
         found = Block.load(block)
-        assert isinstance(found, NotificationBlock), "not a notification block"
-        found.notify(text, subject)  # type: ignore[unused-coroutine] # called outside of an event loop it runs to its end
+        if not isinstance(found, NotificationBlock):
+            raise TypeError("it is no notification block")  # noqa: TRY301 (told like any other reason)
+        with found.raise_on_failure():  # else a refused message is but a line in the log
+            found.notify(text, subject)  # type: ignore[unused-coroutine] # called outside of an event loop it runs to its end
     except Exception as error:
-        raise FlowError(f"alert.block: {block} did not take the message ({error}); the nights are done") from error
+        why = str(error) or getattr(error, "log", "").strip() or type(error).__name__
+        raise FlowError(f"alert.block: {block} did not take the message ({why}); the nights are done") from error

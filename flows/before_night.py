@@ -1,23 +1,20 @@
-"""What is looked at before a night is scored: is the input complete, is the model young enough, is there room on the disk."""
+"""What is looked at before a night is scored: is the input complete and of the right form, which model, is it young enough."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from aemodel.model import Layout
 from flows.errors import FlowError
 from flows.job import Job
-from storage.errors import NoDataError, WorkspaceError
-from storage.sources import Shard, Source, find_files
-from storage.sources.sizes import format_bytes
-
-RESERVE = 200_000_000  # bytes that stay free whatever is written
-SCORE_BYTES = 64  # of one row's scores before compression, with a short id
+from flows.places import open_rows
+from storage.errors import NoDataError
+from storage.models import read_champion
+from storage.sources import Schema, Source, check_schema, find_files
 
 
 def require_ready(job: Job, data_date: date) -> None:
@@ -33,6 +30,24 @@ def require_ready(job: Job, data_date: date) -> None:
             raise NoDataError(
                 f"{newest}: changed {age.total_seconds():.0f} s ago and counts as complete after {job.data.settle}; the night is looked at again"
             )
+
+
+def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) -> Source:
+    """The rows of a night, complete where they are those of `data_date`, and of the form that the model was trained on.
+
+    Raises NoDataError, SourceError and SchemaError.
+    """
+    if data_date:
+        require_ready(job, data_date)
+    opened = open_rows(job, path, layout.columns)
+    check_schema(opened, Schema(layout.row_shape, layout.dtype, layout.columns))
+    return opened
+
+
+def chosen_model(models: Path, model: str, day: date) -> str:
+    """The id that --model stands for: '' for the champion, 'as-of' for the one in force on the data date."""
+    champion = read_champion(models) if model == "as-of" else None
+    return champion.as_of(day) if champion else "" if model == "as-of" else model
 
 
 def age_remark(model: Path, data_date: date, *, limit: int) -> str:
@@ -68,15 +83,3 @@ def facts_of(model: Path) -> dict[str, Any]:
     path = model / "run.json"
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
-
-
-def require_space(root: Path, source: Source, shards: Sequence[Shard], *, keep: int) -> None:
-    """Raise WorkspaceError where the disk has no room for the scores of `source`, `keep` rows of each shard, and a reserve."""
-    kept = sum(min(keep, shard.stop - shard.start) for shard in shards)
-    needed = SCORE_BYTES * source.n_rows + (source.schema.row_bytes + SCORE_BYTES) * kept + RESERVE
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise WorkspaceError(
-            f"{root}: this night may need {format_bytes(needed)} (a reserve of {format_bytes(RESERVE)} included), and {format_bytes(free)} are free; "
-            "nothing was begun. Make room ('nightglass prune JOB' shows what can go), then run the same command again"
-        )

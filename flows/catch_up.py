@@ -55,8 +55,10 @@ def _due(job: Job, place: NightPlace, day: date, *, tonight: bool) -> DueNight |
         return DueNight(place.date, model, "not scored yet")
     summary = place.summary(newest)
     if not summary["complete"]:
-        if summary["verdict"] != "NO DATA":
+        if summary["shards_total"]:
             return DueNight(place.date, summary["model_id"], f"revision {newest} is {summary['verdict']}")
+        if summary["verdict"] == "FAILED":  # its input does not fit the model of its day: mended by now, or a newer model fits
+            return DueNight(place.date, IN_FORCE, f"stopped before scoring: {summary['promise']}")
         return DueNight(place.date, model, "no data so far") if tonight or _is_there(job, day) else None
     late = input_changed(job, place, newest)
     return DueNight(place.date, summary["model_id"], f"the input has changed since revision {newest}") if late else None

@@ -85,7 +85,7 @@ def score_night(form: JobForm, night: DueNight, *, force: bool = False) -> Night
 
 def finish(job: Job, nights: NightsResult, *, alert: bool) -> State[None]:
     """The summary artifact, the message, and the final state: named by the verdict of one night, or by how many of them are done."""
-    artifacts.publish_nights(job.name, nights)
+    artifacts.publish_nights(job, nights)
     codes = [result.code if isinstance(result, NightResult) else 1 for result in nights.results.values()]
     last = list(nights.results.values())[-1]
     name = f"{codes.count(DONE)} of {len(codes)} nights" if len(codes) > 1 else last.verdict if isinstance(last, NightResult) else "FAILED"

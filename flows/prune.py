@@ -13,9 +13,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flows.disk_space import bytes_below
 from flows.job import Job
 from flows.job_file import read_job
-from flows.status import bytes_below
 from flows.workspace import Workspace, open_workspace
 from storage.errors import LockedError, WorkspaceError
 from storage.locks import lock

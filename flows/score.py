@@ -9,7 +9,6 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date as day_type
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,24 @@ from aemodel.model import Autoencoder
 from aemodel.ranking import Tally
 from aemodel.rules import Decision, decide, parse_rule, withheld
 from aemodel.verdict import judge_night
-from flows.before_night import age_remark, device_remark, require_ready, require_space
+from flows.before_night import age_remark, chosen_model, device_remark, open_night
 from flows.candidates import Candidates
+from flows.disk_space import require_space, score_bytes
 from flows.encode import model_in_force
 from flows.engine import RunAll
 from flows.errors import DONE, FAILED, IN_PART, NO_DATA
 from flows.grouping import group_shards, rows_per_chunk
 from flows.job import Job
 from flows.night_report import Judged, build_night
-from flows.places import open_rows, parse_date
+from flows.places import parse_date
 from flows.run_facts import RunFacts
 from flows.score_shard import ShardNote, ShardScorer, facts_path
 from flows.shard_facts import ShardFacts
 from flows.workspace import near, open_workspace
 from storage.errors import NoDataError, SourceError
 from storage.locks import lock
-from storage.models import read_champion
 from storage.nights import NightPlace, publish_night
-from storage.sources import Schema, Shard, Source, check_schema, combine_digests, files_digest, plan_shards
+from storage.sources import Shard, Source, combine_digests, files_digest, plan_shards
 
 log = logging.getLogger(__name__)
 WAIT = float("inf")  # for another run of the same night: what it finishes is found done, what it leaves is taken over
@@ -70,10 +69,14 @@ class NightResult:
         plain = {name: getattr(self, name) for name in ("date", "verdict", "revision", "rows", "flagged", "written", "code")}
         return {"path": str(self.path), **plain}
 
+    def headline(self) -> str:
+        """Date, verdict and count, on one line; where nothing was scored, date and verdict."""
+        return f"{self.date}: {self.verdict}" + (f", {self.flagged:,} of {self.rows:,} rows flagged" if self.rows else "")
+
     def words(self) -> str:
         """For a terminal."""
         known = "" if self.written else " (nothing new: this revision was already there)"
-        return f"{self.date}: {self.verdict}, {self.flagged:,} of {self.rows:,} rows flagged{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
+        return f"{self.headline()}{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
 
 
 def score_night(job: Job, *, date: str, source: str, model: str, force: bool, run_all: RunAll, device: str) -> NightResult:
@@ -93,25 +96,20 @@ def score_night(job: Job, *, date: str, source: str, model: str, force: bool, ru
     with lock(workspace.lock(f"score-{day}"), wait=WAIT):
         publish_night(place, run.work / "night")
         try:
-            if not source:
-                require_ready(job, day)
-            opened = open_rows(job, path, network.layout.columns)
+            opened = open_night(job, path, network.layout, data_date=None if source else day)
         except NoDataError as error:
             return run.no_data(str(error))
+        except SourceError as error:
+            if not source:  # else a slip of whoever named it, and nothing to do with the night
+                run.stopped(str(error))
+            raise
         with opened:
             if not opened.n_rows:
                 return run.no_data(f"{path}: holds no rows")
-            check_schema(opened, Schema(network.layout.row_shape, network.layout.dtype, network.layout.columns))
             if known := run.known(opened):
                 return known
-            require_space(workspace.root, opened, plan_shards(opened, job.shard_bytes), keep=run.keep)
+            require_space(run.work, score_bytes(opened, plan_shards(opened, job.shard_bytes), keep=run.keep))
             return run.score(opened, run_all)
-
-
-def chosen_model(models: Path, model: str, day: day_type) -> str:
-    """The id that --model stands for: '' for the champion, 'as-of' for the one in force on the data date."""
-    champion = read_champion(models) if model == "as-of" else None
-    return champion.as_of(day) if champion else "" if model == "as-of" else model
 
 
 @dataclass(frozen=True)
@@ -167,13 +165,26 @@ class NightRun:
         return result_of(self.place, revision, written=True)
 
     def no_data(self, why: str) -> NightResult:
-        """Publish a NO DATA revision, unless the newest one says so already or rows were scored before."""
-        newest = self.place.newest()
-        if newest and self.place.summary(newest)["verdict"] == "NO DATA":
+        """Publish a NO DATA revision, unless the newest one says so already. Raises NoDataError where rows were scored before."""
+        newest, summary = self._newest()
+        if summary.get("verdict") == "NO DATA":
             return result_of(self.place, newest, written=False)
-        if newest:
+        if summary.get("shards_total"):
             raise NoDataError(f"{why}; revision {newest} of {self.place.date} was scored before and stays as it is")
-        judged = Judged(verdict="NO DATA", decision=None, facts=None, drift=None, notes=(), failed=(), shards=0, digest="", why=why)
+        return self._nothing_scored("NO DATA", why)
+
+    def stopped(self, why: str) -> None:
+        """Publish a FAILED revision that says why nothing was scored, unless the newest one says so already or rows were scored before."""
+        _, summary = self._newest()
+        if not summary.get("shards_total") and (summary.get("verdict"), summary.get("promise")) != ("FAILED", why):
+            self._nothing_scored("FAILED", why)
+
+    def _newest(self) -> tuple[int, dict[str, Any]]:
+        newest = self.place.newest()
+        return newest, self.place.summary(newest) if newest else {}
+
+    def _nothing_scored(self, verdict: str, why: str) -> NightResult:
+        judged = Judged(verdict=verdict, decision=None, facts=None, drift=None, notes=(), failed=(), shards=0, digest="", why=why)
         build_night(self, judged, None, None, fingerprint="")
         revision = publish_night(self.place, self.work / "night")
         assert revision is not None
@@ -264,7 +275,8 @@ class NightRun:
         return decide(parse_rule(self.job.score.rule), self.calibration, tally, ranking, top_n=self.job.score.top_n)
 
     def _remarks(self, source: Source) -> tuple[str, ...]:
-        extra = f"{len(source.ignored)} extra columns ignored" if self.model.layout.columns and source.ignored else ""
+        known = self.model.layout.columns and source.ignored
+        extra = f"columns that the model does not know, not read: {', '.join(source.ignored)}" if known else ""
         return tuple(remark for remark in (extra, warning(self.calibration), *self.remarks) if remark)
 
 

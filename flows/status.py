@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.before_night import RESERVE, model_age
+from flows.before_night import model_age
 from flows.catch_up import due_nights
 from flows.clock import last_start, next_start
+from flows.disk_space import RESERVE, bytes_below
 from flows.errors import DONE, FAILED
 from flows.job import Job
 from flows.job_file import read_job
@@ -60,11 +61,6 @@ def problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str]:
     free = shutil.disk_usage(workspace.root).free
     if free < 2 * RESERVE:
         yield f"{format_bytes(free)} are free on the disk: see 'nightglass prune'"
-
-
-def bytes_below(folder: Path) -> int:
-    """Bytes of all files below a folder, 0 where it does not exist."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def words(job: Job, facts: dict[str, Any]) -> str:

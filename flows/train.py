@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from aemodel.bundle import from_files, to_files
 from aemodel.contamination import warning
-from aemodel.gate import GateVerdict, judge
+from aemodel.gate import Check, GateVerdict, judge
 from aemodel.model import Autoencoder, Layout
 from aemodel.trained import Epoch, Trained
 from aemodel.training import train_autoencoder
+from flows.calibration_facts import calibration_facts, rule_promise
 from flows.engine import RunAll, only_value
 from flows.grouping import rows_per_chunk
 from flows.job import Job
@@ -33,7 +34,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training came to: the model, and whether it is now the one in force."""
+    """What training came to: the model, and whether it is now the one in force.
+
+    figures, calibration: names and values, as shown. checks: the gate's. warning: what is wrong with the calibration rows, or ''.
+    """
 
     model_id: str
     path: Path
@@ -44,6 +48,11 @@ class TrainResult:
     rows: int
     train_losses: tuple[float, ...]
     validation_losses: tuple[float, ...]
+    figures: Mapping[str, str]
+    checks: tuple[Check, ...]
+    calibration: Mapping[str, str]
+    promise: str
+    warning: str
 
     def facts(self) -> dict[str, Any]:
         """For --json."""
@@ -128,24 +137,47 @@ def keep_model(
     files = to_files(replace(trained.model, facts=training_facts(trained, digest)))
     model_id = bundle_id(files)
     run = facts.finish(command="train", job=job.name, source=str(source.path), device=trained.model.device)
-    extra = {"training.html": report_page(job, model_id, trained, verdict)}
+    result = result_of(job, workspace.models / model_id, trained, verdict)
+    extra = {"training.html": report_page(job, result, trained, verdict)}
     save_bundle(workspace.models, files, work=workspace.work(f"model-{model_id}"), extra=extra, run=run)
     champion = read_champion(workspace.models)
-    why = "; ".join(verdict.reasons)
     if verdict.promote and not (champion and champion.current == model_id):
-        promote(workspace.models, model_id, by=by, why=why, since=run["ended"])
-    log.info("model %s: %s", model_id, why)
+        promote(workspace.models, model_id, by=by, why=result.why, since=run["ended"])
+    log.info("model %s: %s", model_id, result.why)
+    return result
+
+
+def result_of(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> TrainResult:
+    """What there is to say of a model that is kept in the folder `path`."""
+    scores = trained.model.calibration_by(job.score.by)
     return TrainResult(
-        model_id,
-        workspace.models / model_id,
-        verdict.promote,
-        why,
-        len(trained.history),
-        trained.history[trained.best_epoch - 1].validation_loss,
-        trained.n_fit + trained.n_validation + trained.n_calibration,
-        tuple(epoch.train_loss for epoch in trained.history),
-        tuple(epoch.validation_loss for epoch in trained.history),
+        model_id=path.name,
+        path=path,
+        promoted=verdict.promote,
+        why="; ".join(verdict.reasons),
+        epochs=len(trained.history),
+        validation_loss=trained.history[trained.best_epoch - 1].validation_loss,
+        rows=trained.n_fit + trained.n_validation + trained.n_calibration,
+        train_losses=tuple(epoch.train_loss for epoch in trained.history),
+        validation_losses=tuple(epoch.validation_loss for epoch in trained.history),
+        figures=fit_figures(job, trained),
+        checks=verdict.checks,
+        calibration=calibration_facts(job, scores),
+        promise=rule_promise(job, scores),
+        warning=warning(scores),
     )
+
+
+def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
+    """The figures below the loss curve, names and values."""
+    return {
+        "fit rows": f"{trained.n_fit:,}",
+        "validation rows": f"{trained.n_validation:,}",
+        "best epoch": f"{trained.best_epoch} of {len(trained.history)}",
+        "validation error": f"{trained.validation_error:.4g}",
+        "column means' error": f"{trained.column_mean_error:.4g}",
+        "dead latents": f"{len(trained.dead_latents)} of {job.model.latent}",
+    }
 
 
 def training_facts(trained: Trained, digest: str) -> dict[str, Any]:
@@ -171,29 +203,24 @@ def training_facts(trained: Trained, digest: str) -> dict[str, Any]:
     }
 
 
-def report_page(job: Job, model_id: str, trained: Trained, verdict: GateVerdict) -> bytes:
+def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVerdict) -> bytes:
     """training.html."""
-    dead = len(trained.dead_latents)
     return training_page(
         job=job.name,
-        model_id=model_id,
-        promoted=verdict.promote,
+        model_id=result.model_id,
+        promoted=result.promoted,
         reasons=verdict.reasons,
-        figures={
-            "fit rows": f"{trained.n_fit:,}",
-            "validation rows": f"{trained.n_validation:,}",
-            "calibration rows": f"{trained.n_calibration:,}",
-            "best epoch": f"{trained.best_epoch} of {len(trained.history)}",
-            "validation error": f"{trained.validation_error:.4g}",
-            "dead latents": f"{dead} of {job.model.latent}",
-        },
-        checks=[(check.what, check.found, check.allowed, check.passed) for check in verdict.checks],
+        figures=result.figures,
+        checks=[(check.what, check.found, check.allowed, check.passed) for check in result.checks],
         gate=verdict.figures,
         settings={**asdict(job.model), **{key: value for key, value in asdict(job.train).items() if key != "device"}},
-        train_loss=[epoch.train_loss for epoch in trained.history],
-        validation_loss=[epoch.validation_loss for epoch in trained.history],
-        calibration=trained.model.calibration,
-        warning=warning(trained.model.calibration),
+        train_loss=result.train_losses,
+        validation_loss=result.validation_losses,
+        calibration=trained.model.calibration_by(job.score.by),
+        score=job.score.by,
+        calibration_figures=result.calibration,
+        promise=result.promise,
+        warning=result.warning,
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,
     )

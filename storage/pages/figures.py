@@ -61,11 +61,11 @@ def loss_curve(train: Sequence[float], validation: Sequence[float]) -> str:
     return _data_uri(figure)
 
 
-def calibration_histogram(calibration: NDArray[np.float64]) -> str:
-    """Errors of the calibration rows: an SVG data URI."""
+def calibration_histogram(calibration: NDArray[np.float64], score: str) -> str:
+    """Scores (n,) of the calibration rows, of the kind that `score` names: an SVG data URI."""
     figure, axes = _figure(height=2.2)
     axes.hist(calibration, bins=60, color=NIGHT, log=True)
-    axes.set(xlabel="reconstruction error of calibration rows", ylabel="rows")
+    axes.set(xlabel=f"{score} of calibration rows", ylabel="rows")
     return _data_uri(figure)
 
 

@@ -25,11 +25,16 @@ def training_page(
     train_loss: Sequence[float],
     validation_loss: Sequence[float],
     calibration: NDArray[np.float64],
+    score: str,
+    calibration_figures: Mapping[str, str],
+    promise: str,
     warning: str,
     n_left_out: int,
     left_out: Sequence[tuple[int, float]],
 ) -> bytes:
-    """The page as bytes. `calibration` (n,): errors of the calibration rows; `figures` and `gate`: name and value, as shown.
+    """The page as bytes. `calibration` (n,): scores of the calibration rows, errors or novelties as `score` says.
+
+    `figures`, `calibration_figures` and `gate`: name and value, as shown. `promise`: what the job's rule promises with these rows.
 
     `checks`: what the gate asked, what it found, what it allows, and whether that passed. `warning`: what is wrong with the calibration
     rows, or ''. `left_out`: the first of the `n_left_out` fit rows that were trimmed, row and error.
@@ -44,9 +49,12 @@ def training_page(
         checks=checks,
         gate=gate,
         settings=settings,
+        score=score,
+        calibration_figures=calibration_figures,
+        promise=promise,
         warning=warning,
         n_left_out=n_left_out,
         left_out=left_out,
         loss_plot=loss_curve(train_loss, validation_loss),
-        calibration_plot=calibration_histogram(calibration) if len(calibration) else "",
+        calibration_plot=calibration_histogram(calibration, score) if len(calibration) else "",
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from storage.errors import SchemaError, SourceError
 
 NUMERIC = "biuf"
+MOST_NAMED = 100  # columns in one message
 
 
 @dataclass(frozen=True)
@@ -147,30 +148,46 @@ def plan_shards(source: Source, shard_bytes: int) -> tuple[Shard, ...]:
 
 def check_schema(source: Source, expected: Schema) -> None:
     """Raise SchemaError where rows of `source` are not what `expected` (the schema of a model's training data) says."""
-    found = source.schema
+    found, wrong = source.schema, []
     if found.row_shape != expected.row_shape:
-        raise SchemaError(f"{source.path}: rows must have the shape {expected.row_shape}, as in training. Got {found.row_shape} instead.")
+        wrong.append(f"rows must have the shape {expected.row_shape}, as in training. Got {found.row_shape} instead.")
     kinds = np.dtype(found.dtype).kind, np.dtype(expected.dtype).kind
     if not expected.columns and (kinds[0] == "f") != (kinds[1] == "f"):
-        raise SchemaError(
-            f"{source.path}: values must be {expected.dtype}, as in training. Got {found.dtype} instead; were they scaled in between?"
-        )
+        wrong.append(f"values must be {expected.dtype}, as in training. Got {found.dtype} instead; were they scaled in between?")
+    if wrong:
+        raise SchemaError(f"{source.path}: {' And '.join(wrong)}")
 
 
 def pick_columns(path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The feature columns to read and those left out, from all columns and whether each is numeric. Raises SchemaError."""
-    for name in [*wanted, *([id_column] if id_column else [])]:
-        if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, n=1, cutoff=0.4)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; there are: {', '.join(list(kinds)[:20])}"
-            raise SchemaError(f"{path}: column '{name}' is missing{hint}")
-    for name in wanted:
-        if not kinds[name]:
-            raise SchemaError(f"{path}: column '{name}' must be numeric, and holds text; mend the file or leave it out of data.columns")
+    """The feature columns to read and those left out, from all columns and whether each is numeric.
+
+    Raises SchemaError that names every column that is missing, not numeric, or new.
+    """
+    named = [*wanted, *([id_column] if id_column else [])]
+    new = [name for name in kinds if name not in named]
+    missing = [name for name in named if name not in kinds]
+    changed = [name for name in wanted if not kinds.get(name, True)]
+    if missing or changed:
+        said = {"missing": [_with_hint(name, new) for name in missing], "not numeric": map(repr, changed), "not expected": map(repr, new)}
+        parts = [f"{what}: {_listed(list(names))}" for what, names in said.items()]
+        raise SchemaError(
+            f"{path}: other columns than expected: {'; '.join(part for part in parts if not part.endswith(': '))}. "
+            "Mend the file; or, where the change is meant, mend data.columns or data.id and train on clean data of the new form"
+        )
     chosen = tuple(wanted) or tuple(name for name, numeric in kinds.items() if numeric and name != id_column)
     if not chosen:
-        raise SourceError(f"{path}: no numeric column; there are: {', '.join(list(kinds)[:20])}")
+        raise SourceError(f"{path}: no numeric column; there are: {_listed(list(kinds))}")
     return chosen, tuple(name for name in kinds if name not in chosen and name != id_column)
+
+
+def _with_hint(name: str, new: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, new, n=1, cutoff=0.6)
+    return f"{name!r} (is it {near[0]!r}?)" if near else repr(name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 class RowsDigest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from datetime import date, timedelta
 
@@ -125,13 +126,13 @@ def test_an_old_model_is_remarked_on_then_refused(bench):
     assert "run 'nightglass train'" in result.err
 
 
-def test_a_disk_without_room_is_told_before_anything_is_begun(bench, monkeypatch):
+def test_a_disk_without_room_is_told_before_anything_is_written(bench, monkeypatch):
     bench.night()
-    usage = __import__("shutil").disk_usage(bench.folder)
-    monkeypatch.setattr("flows.before_night.shutil.disk_usage", lambda _: usage._replace(free=1_000_000))
+    usage = shutil.disk_usage(bench.folder)
+    monkeypatch.setattr("flows.disk_space.shutil.disk_usage", lambda _: usage._replace(free=1_000_000))
     result = bench.score()
 
-    assert (result.code, "nothing was begun" in result.err) == (2, True)
+    assert (result.code, "nothing was written" in result.err) == (2, True)
     assert not (bench.workspace / "reports").exists()
 
 

@@ -15,7 +15,7 @@ from bench import DAY, tree
 from nights import promoted_on, run
 
 from flows import serve as serving
-from flows.alerts import send_alert
+from flows.alerts import send_alert, top_causes
 from flows.clock import last_start, next_start
 from flows.errors import FlowError
 from flows.job_file import read_job
@@ -154,8 +154,23 @@ def test_one_message_says_verdict_budget_causes_and_where(bench, hook):
     assert "(budget 200)" in text
     assert f"http://reports/small/{DAY}/rev=1/report.html" in text
     assert "small 2026-11-21" in text
-    causes = pq.read_table(bench.workspace / f"reports/small/{DAY}/rev=1/outliers.parquet").column("cause").to_pylist()
-    assert f"- {causes[0]}" in text
+    rows = pq.read_table(bench.workspace / f"reports/small/{DAY}/rev=1/outliers.parquet").to_pylist()
+    causes = [line for line in text.partition("\n\n")[0].splitlines() if line.startswith("- ")]
+    assert causes == top_causes([(row["id"], row["cause"]) for row in rows if row["flagged"]])
+    assert 0 < len(causes) <= 3
+
+
+def test_what_most_rows_have_in_common_is_told_first():
+    cold = [
+        (f"c{each}", f"heat is {each}, below the 20 expected (9{each}% of the error); flow is 2, above the 1 expected") for each in range(4)
+    ]
+    other = [("a", "heat is 99, above the 20 expected (80% of the error)"), ("b", "left (rows 3–5, columns 0–2): lower than expected, 50%")]
+
+    assert top_causes([*other, *cold, ("z", "something else"), ("y", "and more")]) == [
+        f"- 4 rows like row c0: {cold[0][1]}",
+        f"- row a: {other[0][1]}",
+        f"- row b: {other[1][1]}",
+    ]
 
 
 def test_a_failure_that_is_looked_at_again_is_told_once(bench, hook):
@@ -206,7 +221,7 @@ def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkey
     import shutil
     import subprocess
 
-    monkeypatch.setattr("flows.before_night.RESERVE", -(10**9))  # the check beforehand would refuse it at once
+    monkeypatch.setattr("flows.disk_space.RESERVE", -(10**9))  # the check beforehand would refuse it at once
     path = bench.night(n=300_000)
     assert bench.score("--set", "data.shard_bytes=1 MB").code == 0
     disk = tmp_path / "disk"

@@ -281,19 +281,23 @@ def test_several_fields_must_be_named(tmp_path):
         open_source(tmp_path / "a.npz", field="Z")
 
 
-def test_a_missing_column_names_the_nearest(tmp_path):
-    write_parquet(tmp_path / "rows.parquet")
-    path = save(tmp_path / "rows.csv", "pressure,flow\n1,2\n")
+def test_one_error_names_all_columns_that_are_missing_new_or_no_numbers(tmp_path):
+    path = save(tmp_path / "rows.csv", "pressure,flow,tank,when\n1,2,low,3\n")
+    message = (
+        r"rows.csv: other columns than expected: missing: 'presure' \(is it 'pressure'\?\), 'x', 'name'; "
+        r"not numeric: 'tank'; not expected: 'pressure', 'when'\. Mend the file"
+    )
 
-    with pytest.raises(SchemaError, match="column 'presure' is missing; did you mean 'pressure'"):
-        open_source(path, columns=["presure"])
+    with pytest.raises(SchemaError, match=message):
+        open_source(path, columns=["presure", "flow", "x", "tank"], id="name")
 
 
-def test_a_column_that_became_text_is_refused(tmp_path):
-    path = save(tmp_path / "rows.csv", "x,y\n1,low\n2,high\n")
+def test_every_file_of_a_table_is_looked_at(tmp_path):
+    write_parquet_folder(tmp_path / "folder")
+    pq.write_table(pa.table({"a": [1.0], "b": ["x"], "d": [2.0]}), tmp_path / "folder/9.parquet")
 
-    with pytest.raises(SchemaError, match="column 'y' must be numeric, and holds text"):
-        open_source(path, columns=["x", "y"])
+    with pytest.raises(SchemaError, match=r"9.parquet: other columns than expected: missing: 'c'; not numeric: 'b'"):
+        open_source(tmp_path / "folder")
 
 
 def test_nothing_there_is_no_data(tmp_path):
@@ -304,7 +308,11 @@ def test_nothing_there_is_no_data(tmp_path):
 
 @pytest.mark.parametrize(
     ("expected", "message"),
-    [(Schema((5,), "float64"), r"shape \(5,\), as in training. Got \(4,\)"), (Schema((4,), "uint8"), "must be uint8, as in training")],
+    [
+        (Schema((5,), "float64"), r"shape \(5,\), as in training. Got \(4,\)"),
+        (Schema((4,), "uint8"), "must be uint8, as in training"),
+        (Schema((5,), "uint8"), r"Got \(4,\) instead. And values must be uint8"),
+    ],
 )
 def test_rows_unlike_those_of_training_are_refused(tmp_path, expected, message):
     write_npy(tmp_path / "rows.npy")

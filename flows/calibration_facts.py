@@ -1,0 +1,46 @@
+"""What the calibration rows of a model are worth, before any night: where the job's rule cuts, and what it promises."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.ranking import Ranking, Tally
+from aemodel.rules import Decision, decide, parse_rule
+from flows.job import Job
+
+
+def calibration_facts(job: Job, calibration: NDArray[np.float64]) -> dict[str, str]:
+    """Names and values, as shown; `calibration` (n,): scores of the kind that rows are ranked by, ascending."""
+    facts = {"calibration rows": f"{len(calibration):,}", "rule": job.score.rule, "flags above": flags_above(job, calibration)}
+    if not len(calibration):
+        return facts
+    middle, high = np.median(calibration), calibration[-1]
+    return {
+        **facts,
+        f"median {job.score.by}": f"{middle:.4g}",
+        f"highest {job.score.by}": f"{high:.4g}",
+        "smallest p-value": f"1 in {len(calibration) + 1:,}",
+    }
+
+
+def flags_above(job: Job, calibration: NDArray[np.float64]) -> str:
+    """The score above which a night's rows are flagged, as far as calibration alone tells."""
+    cut = before_any_night(job, calibration).cut.score
+    if np.isfinite(cut):
+        return f"{cut:.4g}"
+    return "nothing" if parse_rule(job.score.rule).kind == "quantile" else "what the night decides"
+
+
+def rule_promise(job: Job, calibration: NDArray[np.float64]) -> str:
+    """What the job's rule promises with these calibration scores (n,) ascending, or why it cannot, in words."""
+    if parse_rule(job.score.rule).kind == "top":
+        return f"The highest {job.score.top_n:,} rows of a night are flagged, whatever their scores, and nothing is promised."
+    return before_any_night(job, calibration).promise
+
+
+def before_any_night(job: Job, calibration: NDArray[np.float64]) -> Decision:
+    """The rule's decision over no rows."""
+    nobody = np.empty(0)
+    ranking = Ranking(job.score.top_n, nobody, nobody.astype(np.int64))
+    return decide(parse_rule(job.score.rule), calibration, Tally.of(calibration, nobody), ranking, top_n=job.score.top_n)
