@@ -17,14 +17,14 @@ from aemodel.attribution import explain, feature_name
 from aemodel.drift import Drift
 from aemodel.evidence import SIDES, evidence_p_values
 from aemodel.ranking import Tally, picture_edges
-from aemodel.rules import Decision
-from flows.shard_facts import ShardFacts
+from aemodel.rules import Cut, Decision
+from flows.shard_facts import MOST_STRANGE, ShardFacts
 from storage.atomic import write_json
 from storage.changes import Changes, compare_scores
 from storage.manifest import read_manifest, write_manifest
 from storage.nights import mark_ready
 from storage.report import Evidence, Night, Strange, write_report
-from storage.scores import pick_scores
+from storage.scores import count_novel, pick_scores
 from storage.sources import Source
 from storage.sources.sizes import format_bytes
 
@@ -67,7 +67,7 @@ def build_night(run: NightRun, judged: Judged, source: Source | None, parts: Pat
         shown = judged.facts.best.rows[: run.job.score.top_n]
         picked = pick_scores(scores, run.job.score.by, judged.decision.cut.score, judged.decision.cut.row, shown)
         write_scores_folder(scores, run, judged, revision)
-    page = describe(run, judged, source, revision, changes=changes_since(run, scores, picked) if scores.exists() else None)
+    page = describe(run, judged, source, revision, scores=scores, picked=picked)
     write_report(report, page, picked)
     write_manifest(report, "report", {"job": run.job.name, "date": run.place.date, "revision": revision})
     facts = run.facts.finish(command="score", fingerprint=fingerprint, source=str(run.path), device=run.model.device)
@@ -94,8 +94,9 @@ def write_scores_folder(folder: Path, run: NightRun, judged: Judged, revision: i
     write_manifest(folder, "scores", {"job": run.job.name, "date": run.place.date, "revision": revision, **key})
 
 
-def describe(run: NightRun, judged: Judged, source: Source | None, revision: int, *, changes: Changes | None) -> Night:
-    """Everything that the report says."""
+def describe(run: NightRun, judged: Judged, source: Source | None, revision: int, *, scores: Path, picked: pa.Table) -> Night:
+    """Everything that the report says. `scores`: the folder with the night's scores, if there are any."""
+    strange = strange_rows(run, judged)
     decision, tally, calibration = judged.decision, judged.facts.tally if judged.facts else None, run.calibration
     return Night(
         job=run.job.name,
@@ -124,11 +125,12 @@ def describe(run: NightRun, judged: Judged, source: Source | None, revision: int
         calibration_counts=Tally.of(calibration, calibration).picture,
         score_name=run.job.score.by,
         evidence=evidence_of(run, judged),
-        strange=strange_rows(run, judged),
+        strange=strange,
+        strange_in_all=count_strange(run, judged, scores) if len(strange) == MOST_STRANGE else len(strange),
         drift=drift_of(run, judged),
         shown=run.job.score.top_n,
         checks=checks_of(run, source),
-        changes=changes,
+        changes=changes_since(run, scores, picked) if scores.exists() else None,
         command=f"nightglass score {run.job.name}.toml --date {run.place.date} --model {run.model_id}",
     )
 
@@ -173,6 +175,13 @@ def strange_rows(run: NightRun, judged: Judged) -> Sequence[Strange]:
             *(each[blind] for each in (found.ids, found.files, found.rows, found.scores, errors)), strict=True
         )
     )
+
+
+def count_strange(run: NightRun, judged: Judged, scores: Path) -> int:
+    """How many rows `strange_rows` would list if its list did not end."""
+    assert judged.decision is not None
+    highest = Cut(float(run.calibration[-1]), -1)  # what lies above all calibration scores shows in the ranking, flagged or not
+    return count_novel(scores, float(run.model.calibration_by("novelty")[-1]), *min(judged.decision.cut, highest))
 
 
 def drift_of(run: NightRun, judged: Judged) -> Mapping[str, Any]:

@@ -173,8 +173,9 @@ def counted(result: NightResult, summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["rows"]:
         usual = f"clean rows would give {summary['expected']:.1f}, up to {summary['limit']:,}; " if summary["promises"] else ""
         yield f"**{result.flagged:,} of {result.rows:,} rows flagged** ({usual}budget {summary['alert_budget']:,})"
-    if summary["rows"] and summary["strange"]:
-        yield f"The report also lists what the error alone would miss: {len(summary['strange']):,}."
+    if summary["rows"] and summary.get("strange_in_all"):  # reports of earlier versions do not count them
+        found, chance = summary["strange_in_all"], summary["strange_by_chance"]
+        yield f"The report also lists what the error alone would miss: {found:,} (of clean rows, {chance:.2g} by chance)."
 
 
 def not_scored(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from storage.nights import newest_nights
 from storage.sources.sizes import format_bytes
 
 KINDS = ("models", "latents", "scores", "superseded", "reports")
+LAST = ("date", "verdict", "revision", "rows", "flagged")
 
 
 def status_of(path: Path, *, now: datetime | None = None) -> tuple[dict[str, Any], str]:
@@ -33,8 +34,11 @@ def status_of(path: Path, *, now: datetime | None = None) -> tuple[dict[str, Any
     champion = read_champion(workspace.models)
     today = now.astimezone(job.zone).date()
     facts = {
+        "job": job.name,
         "last_good_night": next((night["date"] for night in nights if night["complete"]), None),
+        "last_night": {name: nights[0][name] for name in LAST} if nights else None,
         "last_verdict": nights[0]["verdict"] if nights else None,
+        "without_data": [night["date"] for night in nights if night["verdict"] == "NO DATA" and night["date"] >= first_open(job, today)],
         "model_id": champion.current if champion else None,
         "model_age_days": model_age(workspace.models / champion.current, today) if champion else None,
         "next_run": next_start(job, now).isoformat(timespec="minutes"),
@@ -47,32 +51,45 @@ def status_of(path: Path, *, now: datetime | None = None) -> tuple[dict[str, Any
     return {"path": str(workspace.root), **facts, "code": code}, words(job, facts)
 
 
+def first_open(job: Job, today: date) -> str:
+    """The earliest data date that is still made up for."""
+    return (today - timedelta(days=job.schedule.max_catch_up_days + 1)).isoformat()
+
+
 def problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str]:
     """What an operator should do something about."""
     champion = read_champion(workspace.models)
     if champion is None:
-        yield "no model is in force: run 'nightglass train'"
+        yield "no model is in force: run 'nightglass train JOB'"
         return
     for night in due_nights(job, yesterday(job, last_start(job, now))):
         yield f"{night.date}: {night.why}"
     limit, age = job.schedule.max_model_age_days, model_age(workspace.models / champion.current, now.astimezone(job.zone).date())
     if limit and age is not None and age > limit:
-        yield f"the model is {age} days old, the limit is {limit}: run 'nightglass train'"
+        yield f"the model is {age} days old, the limit is {limit}: run 'nightglass train JOB'"
     free = shutil.disk_usage(workspace.root).free
     if free < 2 * RESERVE:
-        yield f"{format_bytes(free)} are free on the disk: see 'nightglass prune'"
+        yield f"{format_bytes(free)} are free on the disk: see 'nightglass prune JOB'"
 
 
 def words(job: Job, facts: dict[str, Any]) -> str:
-    """For a terminal."""
-    space = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in facts["bytes"].items() if size)
-    known = f", {facts['right']} of {facts['labelled']} labelled flags were right" if facts["labelled"] else ""
+    """For a terminal: what is open first."""
     open_ones = len(facts["problems"])
-    lines = [
-        f"{job.name}: " + (f"{open_ones} open problem{'s' * (open_ones > 1)}" if open_ones else "nothing to do"),
-        f"  last good night  {facts['last_good_night'] or 'none'} (last verdict: {facts['last_verdict'] or 'none'}{known})",
-        f"  model            {facts['model_id'] or 'none'}, {facts['model_age_days']} days old",
-        f"  next run         {facts['next_run']}",
-        f"  space            {space or 'nothing written yet'}; {format_bytes(facts['bytes_free'])} free",
-    ]
-    return "\n".join([*lines, *(f"  ! {problem}" for problem in facts["problems"])])
+    lines = [f"{job.name}: " + (f"{open_ones} open problem{'s' * (open_ones > 1)}" if open_ones else "nothing to do")]
+    lines += [f"  ! {problem}" for problem in facts["problems"]]
+    return "\n".join([*lines, *(f"  {name:<17}{value}" for name, value in told(job, facts) if value)])
+
+
+def told(job: Job, facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What there is to know, a line each; a line without words is left out."""
+    night, age = facts["last_night"], facts["model_age_days"]
+    flagged = f", {night['flagged']:,} of {night['rows']:,} rows flagged" if night and night["rows"] else ""
+    yield "last night", f"{night['date']}: {night['verdict']}{flagged}" if night else "none yet"
+    yield "last good night", facts["last_good_night"] or "none yet"
+    yield "without data", ", ".join(facts["without_data"])
+    yield "labels", f"{facts['right']:,} of {facts['labelled']:,} labelled flags were right" if facts["labelled"] else ""
+    trained = "age unknown, its run.json is gone" if age is None else f"trained {age} day{'s' * (age != 1)} ago"
+    yield "model", f"{facts['model_id']}, {trained}" if facts["model_id"] else "none"
+    yield "next run", f"{datetime.fromisoformat(facts['next_run']):%Y-%m-%d %H:%M} {job.schedule.timezone}"
+    space = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in facts["bytes"].items() if size)
+    yield "space", f"{space or 'nothing written yet'}; {format_bytes(facts['bytes_free'])} free"

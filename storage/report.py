@@ -101,11 +101,17 @@ class Night:
     calibration_counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
     strange: Sequence[Strange] = ()
+    strange_in_all: int = 0
     drift: Mapping[str, Any] = field(default_factory=dict)
     shown: int = 100
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     command: str = ""
+
+    @property
+    def strange_by_chance(self) -> float:
+        """How many of as many clean rows would, on average, lie farther out than each of the calibration rows."""
+        return self.rows / (self.calibration_rows + 1)
 
     @property
     def complete(self) -> bool:
@@ -190,6 +196,8 @@ def night_summary(night: Night, table: Any) -> dict[str, Any]:
         "score": night.score_name,
         "drift": dict(night.drift) or None,
         "strange": [each.facts() for each in night.strange],
+        "strange_in_all": night.strange_in_all,
+        "strange_by_chance": night.strange_by_chance,
         "flagged_ids": ids,
         "changes": asdict(night.changes) if night.changes else None,
     }

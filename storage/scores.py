@@ -5,7 +5,7 @@ scores/<job>/date=2026-11-22/part-00000.parquet …, decision.json, manifest.jso
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,12 +92,12 @@ class ScoreWriter:
         self._write(pa.concat_tables([self._held, pa.Table.from_arrays(arrays, schema=self._schema)]), all_of_it=False)
 
 
-def iter_scores(folder: Path) -> Iterator[Any]:
-    """All scores of a night in row order, as Arrow record batches. Raises DamagedError."""
+def iter_scores(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[Any]:
+    """All scores of a night in row order, as Arrow record batches of some columns. Raises DamagedError."""
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=READ_BYTES) as file:
-                yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+                yield from file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns), use_threads=False)
         except (OSError, pa.ArrowInvalid) as error:
             raise DamagedError(f"{path}: cannot be read ({error}); score the date again with --force") from error
 
@@ -114,8 +114,22 @@ def pick_scores(folder: Path, by: str, score: float, row: int, shown: NDArray[np
     return table.sort_by([(by, "descending"), ("row", "ascending")])
 
 
+def count_novel(folder: Path, novelty: float, score: float, row: int) -> int:
+    """How many rows have a greater novelty, and an error that is not above the cut (score, row)."""
+    batches = iter_scores(folder, ("row", "error", "novelty"))
+    passed_over = (
+        pc.and_(pc.greater(batch.column("novelty"), novelty), pc.invert(_above(batch.column("error"), batch.column("row"), score, row)))
+        for batch in batches
+    )
+    return sum(pc.sum(each).as_py() or 0 for each in passed_over)
+
+
+def _above(found: Any, number: Any, score: float, row: int) -> Any:
+    return pc.or_(pc.greater(found, score), pc.and_(pc.equal(found, score), pc.less_equal(number, row)))
+
+
 def _pick(batch: Any, by: str, score: float, row: int, shown: Any) -> Any:
     found, number = batch.column(by), batch.column("row")
-    flagged = pc.or_(pc.greater(found, score), pc.and_(pc.equal(found, score), pc.less_equal(number, row)))
+    flagged = _above(found, number, score, row)
     marked = batch.append_column("flagged", flagged)
     return marked.filter(pc.or_(flagged, pc.is_in(number, value_set=shown)))

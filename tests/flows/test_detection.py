@@ -120,6 +120,23 @@ def test_a_blind_spot_is_named_though_many_rows_with_large_errors_are_more_novel
     assert not {each["row"] for each in summary["strange"]} & set(range(150))
 
 
+@pytest.mark.parametrize("rule", ["quantile 0.9", "absolute 1e9"])
+def test_the_list_of_blind_spots_ends_and_says_how_many_there_are_and_how_many_by_chance(blind_bench, blind, rule):
+    loud = np.concatenate([FAR[None, :2], [[1e3]]], axis=1)
+    rows = np.concatenate([np.tile(FAR, (60, 1)), clean_rows(200, seed=1), loud])
+    night_of(blind_bench, rows)
+    summary, page = report(blind_bench.score("--set", f"score.rule={rule}"))
+    errors, novelties = blind.scores(rows)
+    cut = summary["threshold"] if rule.startswith("quantile") else blind.calibration[-1]
+    by_chance = len(rows) / (len(blind.calibration) + 1)
+
+    assert len(summary["strange"]) == 50
+    assert summary["strange_in_all"] == int(((novelties > blind.calibration_by("novelty")[-1]) & (errors <= cut)).sum()) >= 60
+    assert summary["strange_by_chance"] == by_chance
+    assert "The 50 most novel are listed" in page
+    assert f"Of as many clean rows, {by_chance:.4g} would on average" in page
+
+
 @pytest.mark.parametrize("rule", ["quantile 0.99", "quantile 0.99999", "top", "fdr 0.01", "absolute 1e9", "mad 9"])
 def test_rows_beyond_any_number_are_reported_under_every_rule(blind_bench, rule):
     night_of(blind_bench, np.concatenate([clean_rows(100, seed=1), np.full((1, 3), 1e300), np.full((1, 3), -1e39)]))

@@ -75,7 +75,25 @@ def test_status_says_what_is_open_and_what_is_well(bench):
     assert (early["code"], early["problems"], early["last_good_night"]) == (1, [f"{DAY}: not scored yet"], None)
     assert (late["code"], late["problems"], late["last_good_night"]) == (0, [], DAY)
     assert late["next_run"].startswith("2026-11-24T04:00")
-    assert "nothing to do" in words
+    assert words.startswith("small: nothing to do\n  last night       2026-11-22: ")
+    assert f"\n  last good night  {DAY}\n" in words
+    assert f"\n  model            {late['model_id']}, trained " in words
+    assert "\n  next run         2026-11-24 04:00 UTC\n" in words
+    assert "None" not in words
+
+
+def test_status_tells_open_problems_first_and_nights_without_data(bench):
+    promoted_on(bench, "2026-11-21")
+    bench.score(day="2026-11-21")
+    np.save(bench.night(), np.ones((5, 3)))
+    run(bench)
+    facts, words = status_of(bench.job, now=NOW)
+
+    assert words.splitlines()[0] == "small: 1 open problem"
+    assert words.splitlines()[1].startswith(f"  ! {DAY}: stopped before scoring: ")
+    assert "\n  without data     2026-11-21\n" in words
+    assert facts["last_night"] == {"date": DAY, "verdict": "FAILED", "revision": 1, "rows": 0, "flagged": 0}
+    assert (facts["last_good_night"], facts["without_data"], facts["code"]) == (None, ["2026-11-21"], 1)
 
 
 def test_status_of_a_job_without_a_model(bench):
@@ -85,7 +103,7 @@ def test_status_of_a_job_without_a_model(bench):
     result = bench.run("status", bench.job)
 
     assert found.facts["model_id"]
-    assert (result.code, result.facts["problems"]) == (1, ["no model is in force: run 'nightglass train'"])
+    assert (result.code, result.facts["problems"]) == (1, ["no model is in force: run 'nightglass train JOB'"])
 
 
 def test_labels_are_taken_in_once_and_counted(bench, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +116,16 @@ def test_a_night_shows_verdict_counts_histogram_rows_and_report(bench):
     assert "## Drift: none" in page.text
     assert len(page.text) < 200_000
     assert f"`{result.path / 'report.html'}`" in night_page(read_job(bench.job), result).text, "a path where no web server shows it"
+
+
+def test_a_report_of_an_earlier_version_is_shown_too(bench):
+    bench.night()
+    result = score(bench)
+    path = result.path / "summary.json"
+    older = {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("strange_")}
+    path.write_text(json.dumps(older | {"strange": [{}]}))
+
+    assert night_page(read_job(bench.job), result).text.startswith(f"# {result.verdict}")
 
 
 def test_a_night_that_has_moved_names_the_features(bench):
