@@ -31,15 +31,14 @@ class Look:
     is_picture: bool
     low: float
     high: float
-    whole_numbers: bool
     unequal: bool  # columns whose spreads differ by more than ten times
     has_gaps: bool  # NaN
     is_bytes: bool  # uint8
 
     @property
     def shares_a_scale(self) -> bool:
-        """Whether all values are of one kind, as grey levels are."""
-        return self.is_picture or (self.low >= 0 and not self.unequal and self.whole_numbers and self.high <= 255)
+        """Whether all values are of one kind, as grey levels are; whole numbers in a table's columns are not enough."""
+        return self.is_picture or (self.is_bytes and not self.unequal)
 
 
 def propose_job(source: str, *, field: str) -> tuple[dict[str, Any], str]:
@@ -63,7 +62,6 @@ def look_at(source: Source) -> Look:
         is_picture=rows.ndim in (3, 4),
         low=float(seen.min(initial=0.0)) if len(seen) else 0.0,
         high=float(seen.max()) if len(seen) else 0.0,
-        whole_numbers=bool((seen == np.round(seen)).all()),
         unequal=bool(len(spreads) > 1 and spreads.max() > 10 * spreads.min()),
         has_gaps=bool(np.isnan(flat).any()),
         is_bytes=rows.dtype == np.uint8,
@@ -147,7 +145,9 @@ def _train_and_score_sections(look: Look) -> list[str]:
     quantile = honourable_quantile(calibration)
     lines = ["[train]", *_rounds(look, float(share))]
     lines += [_key("calibration", share, f"about {calibration:,} rows that only serve p-values"), "", "[score]"]
-    if not look.shares_a_scale:
+    if look.shares_a_scale:
+        lines.append(_key("by", '"relative"', "the error against that of clean rows with as much in them: finds most in pictures"))
+    else:
         lines.append(_key("by", '"novelty"', "the error and the distance to clean rows: finds most in tables"))
     if quantile:
         per = Decimal(1) - Decimal(quantile)

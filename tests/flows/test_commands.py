@@ -413,7 +413,13 @@ def test_init_proposes_a_hidden_layer_for_pictures(bench):
     text = bench.run("init", bench.folder / "pictures.npy").facts["job"]
 
     assert "hidden      = [36]" in text
-    assert 'loss        = "mse"' in text
+    assert 'by          = "relative"' in text
+
+
+def test_init_does_not_take_counts_in_columns_for_grey_levels(bench):
+    np.save(bench.folder / "counts.npy", np.random.default_rng(0).integers(0, 100, (300, 4)).astype(np.float64))
+
+    assert 'by          = "novelty"' in bench.run("init", bench.folder / "counts.npy").facts["job"]
 
 
 def test_init_does_not_take_truth_values_for_grey_levels(bench):
