@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from seed import NEIGHBORS, accuracy
 
 from aemodel.model import Autoencoder, Layout
+from aemodel.settings import SCORES
 from aemodel.training import train_autoencoder
 from flows.init import propose_job
 from flows.job_file import read_job
@@ -47,7 +48,7 @@ def outliers(overrides: list[str]) -> None:
     model = fit("mnist", overrides)
     (digits, _), (items, labels) = images_and_labels("mnist", "t10k"), images_and_labels("fashion-mnist", "t10k")
     print("| score | share first | in the top ten | worst class |\n|:--|--:|--:|:--|")
-    for score, clean, foreign in zip(("error", "novelty"), model.scores(digits), model.scores(items), strict=True):
+    for score, clean, foreign in zip(SCORES, model.scores(digits), model.scores(items), strict=True):
         print(f"| {score} | {shares(clean, foreign)} | {worst_class(clean, foreign, labels)} |", flush=True)
 
 

@@ -142,7 +142,9 @@ def _train_and_score_sections(look: Look) -> list[str]:
     quantile = honourable_quantile(calibration)
     lines = ["[train]", *_rounds(look, float(share))]
     lines += [_key("calibration", share, f"about {calibration:,} rows that only serve p-values"), "", "[score]"]
-    if not look.shares_a_scale:
+    if look.shares_a_scale:
+        lines.append(_key("by", '"relative"', "the error against that of clean rows with as much in them: finds most in pictures"))
+    else:
         lines.append(_key("by", '"novelty"', "the error and the distance to clean rows: finds most in tables"))
     if quantile:
         per = Decimal(1) - Decimal(quantile)

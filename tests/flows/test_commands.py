@@ -427,7 +427,7 @@ def test_init_proposes_a_hidden_layer_for_pictures(bench):
     text = bench.run("init", bench.folder / "pictures.npy").facts["job"]
 
     assert "hidden      = [36]" in text
-    assert 'loss        = "mse"' in text
+    assert 'by          = "relative"' in text
 
 
 def test_too_few_clean_rows_are_wrong_input(bench):
