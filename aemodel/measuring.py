@@ -48,8 +48,9 @@ def measure(
     bare = Autoencoder(members, model, layout, rows.scaler, _nothing_measured(), train, {}, device)
     latents, errors = bare.encode_and_errors(unseen)
     low, high = latent_range(latents)
-    reference = build_reference(bare, rows, unseen[:MOST_COMPARED], errors[:MOST_COMPARED])
-    mean, deviation = feature_scales(bare, unseen)
+    spread = np.linspace(0, len(unseen) - 1, min(len(unseen), MOST_COMPARED)).astype(np.intp)  # evenly over the source
+    compared, their_errors = unseen[spread], errors[spread]
+    mean, deviation = feature_scales(bare, compared)
     scales = replace(
         bare.measured,
         residual_scale=residual_scale(bare, unseen),
@@ -57,8 +58,8 @@ def measure(
         feature_deviation=deviation,
         latent_low=low,
         latent_high=high,
-        reference=reference,
-        usual=usual_error(rows.tensor(unseen[:MOST_COMPARED]), torch.from_numpy(errors[:MOST_COMPARED])),
+        reference=build_reference(bare, rows, compared, their_errors),
+        usual=usual_error(rows.tensor(compared), torch.from_numpy(their_errors)),
     )
     return Trained(
         replace(bare, measured=calibrate(replace(bare, measured=scales), rows)),
@@ -164,7 +165,7 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
 
 def feature_scales(model: Autoencoder, unseen: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation (d,), (d,) of the scaled features of rows (n, *row_shape); 0 and 1 where there is nothing to measure."""
-    scaled = model.scale(unseen[:MOST_COMPARED]).astype(np.float64)
+    scaled = model.scale(unseen).astype(np.float64)
     scaled[np.isinf(scaled)] = np.nan  # too far out for float32
     seen = np.maximum((~np.isnan(scaled)).sum(axis=0), 1)
     mean = np.nansum(scaled, axis=0) / seen

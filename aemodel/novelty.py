@@ -22,7 +22,8 @@ NEIGHBOURS = 5
 LOCAL = 0.25
 ERROR = 0.25
 FLOOR = 0.1  # of the usual distance to the nearest reference row: what lies nearer is as good as equal
-BLOCK_ROWS = 512  # rows compared with the reference at once
+BLOCK_ROWS = 512  # rows compared with the reference at once, fewer where they are wide
+BLOCK_VALUES = 2_000_000
 LEAST = 1e-12  # stands for no distance and no error at all
 
 
@@ -47,8 +48,9 @@ class Novelty:
         self.floor, self.error_floor = reference.floor.tolist()
         self.typical, self.typical_error = reference.typical.tolist()
         self.neighbours = min(NEIGHBOURS, len(points) - 1)
+        self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
         self._squares = self.points.square().sum(dim=1, keepdim=True)
-        own = torch.cat([self._nearest(block, self.neighbours + 1)[0][-1] for block in torch.split(self.points, BLOCK_ROWS)])
+        own = torch.cat([self._nearest(block, self.neighbours + 1)[0][-1] for block in torch.split(self.points, self.block)])
         self._around = torch.log(own + self.floor)
 
     def nearest(self, scaled: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -56,7 +58,7 @@ class Novelty:
 
         Rows are taken in blocks of one size, so that a row's bits do not depend on its place.
         """
-        size = next(size for size in range(min(BLOCK_ROWS, len(scaled)), 0, -1) if len(scaled) % size == 0)
+        size = next(size for size in range(min(self.block, len(scaled)), 0, -1) if len(scaled) % size == 0)
         found = [self._nearest(block, count) for block in torch.split(scaled, size)]
         return torch.cat([distances for distances, _ in found], dim=1), torch.cat([places for _, places in found], dim=1)
 

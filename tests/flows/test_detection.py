@@ -126,7 +126,7 @@ def test_the_list_of_blind_spots_ends_and_says_how_many_there_are_and_how_many_b
     rows = np.concatenate([np.tile(FAR, (60, 1)), clean_rows(200, seed=1), loud])
     night_of(blind_bench, rows)
     summary, page = report(blind_bench.score("--set", f"score.rule={rule}"))
-    errors, novelties = blind.scores(rows)
+    errors, novelties, _ = blind.scores(rows)
     cut = summary["threshold"] if rule.startswith("quantile") else blind.calibration[-1]
     by_chance = len(rows) / (len(blind.calibration) + 1)
 
