@@ -46,7 +46,7 @@ def send_alert(job: Job, nights: NightsResult) -> bool:
 def message(job: Job, nights: NightsResult) -> str:
     """The text: a paragraph for each night that is new or failed, the newest first; empty where there is none."""
     told = [
-        night_words(job, result) if isinstance(result, NightResult) else f"{job.name} {date}: FAILED\n{result}"
+        night_words(job, result) if isinstance(result, NightResult) else f"{job.name} {date}: FAILED\n{result}\n{index_link(job)}"
         for date, result in sorted(nights.results.items(), reverse=True)
         if not isinstance(result, NightResult) or result.written
     ]
@@ -79,10 +79,18 @@ def without_figures(cause: str) -> str:
 
 def report_link(job: Job, result: NightResult) -> str:
     """Address of the report where a web server shows it, else its path."""
-    page = result.path / "report.html"
-    if not job.alert.reports_url:
-        return str(page)
-    return f"{job.alert.reports_url.rstrip('/')}/{page.relative_to(job.path(job.workspace) / 'reports').as_posix()}"
+    page = (result.path / "report.html").relative_to(job.path(job.workspace) / "reports")
+    return f"{reports_place(job)}/{page.as_posix()}"
+
+
+def index_link(job: Job) -> str:
+    """Address of the page of all nights where a web server shows it, else its path."""
+    return f"{reports_place(job)}/{job.name}/index.html"
+
+
+def reports_place(job: Job) -> str:
+    """Where workspace/reports is shown, or is."""
+    return job.alert.reports_url.rstrip("/") or str(job.path(job.workspace) / "reports")
 
 
 def _post(alert: AlertSettings, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from flows.alerts import report_link
+from flows.alerts import index_link, report_link
 from flows.encode import EncodeResult
 from flows.job import Job
 from flows.markdown import facts_table, place, plain, short, table
@@ -228,8 +228,7 @@ def nights_page(job: Job, nights: NightsResult) -> Page:
     ordered = sorted(nights.results.items(), reverse=True)
     text = table(("data date", "verdict", "flagged", "rows", ""), [night_line(job, date, night) for date, night in ordered], "llrrl")
     newest = headline_of(*ordered[0])
-    reports = job.alert.reports_url.rstrip("/") or job.path(job.workspace) / "reports"
-    page = f"{text}\n\nAll nights: {place(f'{reports}/{job.name}/index.html')}"
+    page = f"{text}\n\nAll nights: {place(index_link(job))}"
     return Page(newest if len(ordered) == 1 else f"{len(ordered)} nights, the newest: {newest}", page)
 
 

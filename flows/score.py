@@ -176,6 +176,7 @@ class NightRun:
     def stopped(self, why: str) -> None:
         """Publish a FAILED revision that says why nothing was scored, unless the newest one says so already or rows were scored before."""
         _, summary = self._newest()
+        why = why.replace(f"{self.path.parent}/", "")  # no path stands in what is digested
         if not summary.get("shards_total") and (summary.get("verdict"), summary.get("promise")) != ("FAILED", why):
             self._nothing_scored("FAILED", why)
 

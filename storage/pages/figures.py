@@ -53,9 +53,11 @@ def loss_curve(train: Sequence[float], validation: Sequence[float]) -> str:
     """Loss per epoch on fit and validation rows: an SVG data URI."""
     figure, axes = _figure(height=2.6)
     epochs = np.arange(1, len(train) + 1)
-    axes.plot(epochs, train, color=CLEAN, label="fit rows", linewidth=1.8)
+    drawn: Any = {"linewidth": 1.8, "marker": "o" if len(train) == 1 else ""}
+    axes.plot(epochs, train, color=CLEAN, label="fit rows", **drawn)
     if np.isfinite(validation).any():
-        axes.plot(epochs, validation, color=NIGHT, label="validation rows", linewidth=1.8)
+        axes.plot(epochs, validation, color=NIGHT, label="validation rows", **drawn)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="loss")
     axes.legend(loc="upper right", frameon=False, labelcolor=INK)
     return _data_uri(figure)

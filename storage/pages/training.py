@@ -48,7 +48,7 @@ def training_page(
         figures=figures,
         checks=checks,
         gate=gate,
-        settings=settings,
+        settings={name: _in_words(value) for name, value in settings.items()},
         score=score,
         calibration_figures=calibration_figures,
         promise=promise,
@@ -58,3 +58,10 @@ def training_page(
         loss_plot=loss_curve(train_loss, validation_loss),
         calibration_plot=calibration_histogram(calibration, score) if len(calibration) else "",
     )
+
+
+def _in_words(value: Any) -> Any:
+    """A setting as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple | list) else value

@@ -198,7 +198,9 @@ def test_a_failure_that_is_looked_at_again_is_told_once(bench, hook):
     sent = [send_alert(job, run(bench)) for _ in range(3)]
 
     assert sent == [True, False, False]
+    assert hook[0].startswith(f"small {DAY}: FAILED\n")
     assert "rows must have the shape" in hook[0]
+    assert hook[0].endswith("/workspace/reports/small/index.html")
 
 
 def test_a_message_that_does_not_get_through_is_an_error(bench, monkeypatch):

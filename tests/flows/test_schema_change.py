@@ -55,7 +55,7 @@ def test_it_stops_before_scoring_and_the_record_of_the_night_says_so(tables):
     assert not (tables.workspace / "scores").exists()
     record = summary(tables, 1)
     assert (record["verdict"], record["complete"], record["rows"]) == ("FAILED", False, 0)
-    assert CHANGED in record["promise"]
+    assert record["promise"].startswith(f"{DAY}.parquet: {CHANGED}"), "no path stands in it"
     page = (tables.workspace / f"reports/small/{DAY}/rev=1/report.html").read_text()
     assert "Stopped before scoring." in page
     assert "&#39;level&#39;" in page
