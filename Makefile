@@ -35,6 +35,7 @@ lint: $(READY)  ## ruff and mypy, strict
 bench: $(READY)  ## the README's figures, measured again (an hour); PyOD, for comparison, is installed beside what the lock names
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[bench]"
 	$(BIN)/python benchmarks/seed.py
+	$(BIN)/python benchmarks/images.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/gate.py
 	$(BIN)/python benchmarks/overhead.py

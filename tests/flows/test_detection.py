@@ -166,6 +166,7 @@ def test_ranked_by_the_relative_error_the_report_says_so_and_still_names_the_bli
     assert first["score"] == first["relative"]
     assert (summary["score"], [each["row"] for each in summary["strange"]]) == ("relative", [200])
     assert "<dt>rule, by relative</dt>" in page
+    assert "What the relative error alone would miss" in page
 
 
 def test_a_score_that_the_model_in_force_does_not_know_is_refused_before_any_work(blind_bench, blind):
