@@ -25,7 +25,7 @@ from flows.job import Job
 from flows.places import open_rows, rows_of
 from flows.run_facts import RunFacts
 from flows.workspace import Workspace, near, open_workspace
-from storage.atomic import publish_folder, write_json
+from storage.atomic import publish_folder, refusals, write_json
 from storage.errors import SourceError
 from storage.latents import ShardFacts
 from storage.latents.plan import keep_same_plan, store_manifest
@@ -88,7 +88,8 @@ def encode_rows(job: Job, *, source: str, date: str, out: str, run_all: RunAll, 
             if final.exists():
                 return existing_store(final, name)
             work = workspace.work(f"encode-{name}")
-            work.mkdir(parents=True, exist_ok=True)
+            with refusals(work):
+                work.mkdir(parents=True, exist_ok=True)
             planned_shards = plan_shards(opened, job.shard_bytes)
             planned = plan_store(job, model, opened, planned_shards)
             keep_same_plan(work, planned.plan, planned.files)

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.atomic import sync_file, write_bytes
+from storage.atomic import write_bytes
 from storage.errors import DamagedError
 from storage.latents import hdf5
 from storage.latents.blocks import codec_of, decode_block
@@ -193,4 +193,3 @@ def finish_files(folder: Path, plan: StorePlan, shards: Sequence[ShardFacts]) ->
     if plan.format == "hdf5":
         names = [(plan.path(Path(), each.index).name, plan.path(Path(), each.index, "rows").name, each.start, each.stop) for each in shards]
         hdf5.write_virtual(folder, names, plan.scale, plan.latent_dim)
-        sync_file(folder / "latents.h5")
