@@ -47,12 +47,6 @@ def write_store_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     write_bytes(folder / "manifest.json", sealed_bytes({**manifest, "files": digest_files(folder)}))
 
 
-def remove_notes(work: Path) -> None:
-    """Remove what only served resuming."""
-    for note in work.glob(".shard-*"):
-        note.unlink()
-
-
 class Store:
     """A finished latent store, read shard by shard; files stay open until it is left."""
 

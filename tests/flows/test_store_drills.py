@@ -49,7 +49,7 @@ class Finished:
         self.work, self.seen = bench.workspace / ".work", {}
 
     def look(self):
-        now = {path: (path.stat().st_ino, path.read_bytes()) for path in self.work.glob("*/.shard-0*.json")}
+        now = {path: (path.stat().st_ino, path.read_bytes()) for path in self.work.glob("*/shard-0*.json")}
         if now:
             assert self.seen.items() <= now.items()
         self.seen = now
