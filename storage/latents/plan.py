@@ -142,7 +142,9 @@ def note_done(work: Path, facts: ShardFacts) -> None:
 
 
 def keep_same_plan(work: Path, plan: StorePlan, decoder: Mapping[str, bytes]) -> None:
-    """Remove what an earlier run left in `work` under another plan, so that shards of two plans never stand in one store."""
+    """Remove what an earlier run left in `work` half written or under another plan: shards of two plans never stand in one store."""
+    for unfinished in work.rglob(".*.tmp"):  # of a run that was killed as it wrote
+        unfinished.unlink()
     digest = hashlib.sha256(json.dumps([plan.format, plan.scale.facts(), plan.bounded.facts() if plan.bounded else {}]).encode())
     for name in sorted(decoder):
         digest.update(decoder[name])
