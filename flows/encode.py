@@ -26,12 +26,12 @@ from flows.job import Job
 from flows.places import open_rows, rows_of
 from flows.run_facts import RunFacts
 from flows.workspace import Workspace, near, open_workspace
-from storage.atomic import publish_folder, write_json
+from storage.atomic import publish_folder, refusals, write_json
 from storage.errors import SourceError
 from storage.latents import ShardFacts
-from storage.latents.plan import keep_same_plan, store_manifest
+from storage.latents.plan import STORE, keep_same_plan, store_manifest
 from storage.latents.size_report import write_size_report
-from storage.latents.store import finish_files, remove_notes, write_decoder, write_store_manifest
+from storage.latents.store import finish_files, write_decoder, write_store_manifest
 from storage.locks import lock
 from storage.models import load_bundle, read_champion
 from storage.sources import Schema, Shard, Source, check_schema, combine_digests, plan_shards
@@ -86,10 +86,13 @@ def encode_rows(job: Job, *, source: str, date: str, out: str, run_all: RunAll, 
         name = store_name(opened, job, model_id, date)
         final = Path(out) if out else workspace.latents / name
         with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
-            if final.exists():
-                return existing_store(final, name)
             work = workspace.work(f"encode-{name}")
-            work.mkdir(parents=True, exist_ok=True)
+            if final.exists():
+                found = existing_store(final, name)
+                shutil.rmtree(work, ignore_errors=True)  # of a run that was killed after its store was published
+                return found
+            with refusals(work):
+                work.mkdir(parents=True, exist_ok=True)
             planned_shards = plan_shards(opened, job.shard_bytes)
             planned = plan_store(job, model, opened, planned_shards)
             keep_same_plan(work, planned.plan, planned.files)
@@ -167,18 +170,17 @@ def publish_store(
     name: str,
 ) -> EncodeResult:
     """Write what stands beside the shards, then rename the whole folder into place."""
-    plan = planned.plan
-    finish_files(work, plan, shards)
-    write_decoder(work, planned.files)
+    plan, store = planned.plan, work / STORE
+    finish_files(store, plan, shards)
+    write_decoder(store, planned.files)
     digest = combine_digests([each.digest for each in shards])
     manifest = store_manifest(plan, shards, model_id=model_id, digest=digest, settings=asdict(job.encode), files={})
-    report = write_size_report(work, manifest, shards, plan)
-    write_store_manifest(work, manifest)
+    report = write_size_report(store, manifest, shards, plan)
+    write_store_manifest(store, manifest)
     read = {"path": str(source.path.resolve()), "field": job.data.field, "columns": list(model.layout.columns), "id": job.data.id}
     write_json(
-        work / "run.json", facts.finish(command="encode", name=name, source={**read, "missing": job.data.missing}, device=model.device)
+        store / "run.json", facts.finish(command="encode", name=name, source={**read, "missing": job.data.missing}, device=model.device)
     )
-    remove_notes(work)
-    publish_folder(work, final)
+    publish_folder(store, final)
     shutil.rmtree(work, ignore_errors=True)
     return EncodeResult(final, report, written=True, shards=tuple(shards))

@@ -20,7 +20,7 @@ from storage.latents.grid import to_dtype
 from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes
 from storage.latents.packed import Files
-from storage.latents.plan import note_done, shard_done
+from storage.latents.plan import STORE, note_done, shard_done
 from storage.latents.shard import latents_as_read
 from storage.sources import Chunk, RowsDigest, Shard, Source
 
@@ -59,14 +59,19 @@ class ShardEncoder:
             gathered.take(chunk)
         gathered.pack(everything=True)
         rows, errors, ids = gathered.rows(), np.concatenate(gathered.errors).astype(np.float32), gathered.all_ids()
-        self.plan.write(self.work, shard.index, rows)
-        self.plan.write_rows(self.work, shard.index, errors, ids)
+        self.plan.write(self.store, shard.index, rows)
+        self.plan.write_rows(self.store, shard.index, errors, ids)
         if gathered.blocks:
-            self.plan.write_values(self.work, shard.index, gathered.blocks)
+            self.plan.write_values(self.store, shard.index, gathered.blocks)
         self._require_same(shard, rows, errors, gathered.blocks)
         facts = gathered.facts(rows)
         note_done(self.work, facts)
         return facts
+
+    @property
+    def store(self) -> Path:
+        """Where the store grows."""
+        return self.work / STORE
 
     @property
     def tail(self) -> float:
@@ -79,16 +84,16 @@ class ShardEncoder:
     def _require_same(self, shard: Shard, rows: ShardRows, errors: NDArray[np.float32], blocks: Blocks | None) -> None:
         """Raise DamagedError where the disk gives back anything but what was measured."""
         n = shard.stop - shard.start
-        files = Files(self.work)
+        files = Files(self.store)
         back = self.plan.read(files, shard.index, 0, n)
         pairs = [(getattr(back, name), getattr(rows, name)) for name in ("codes", "outside_values", "exact_rows", "exact_values")]
         pairs.append((self.plan.read_rows(files, shard.index, 0, n)[0], errors))
         same = all(np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f") for found, expected in pairs)
         if not same or (blocks and blocks.needed and self._values(shard) != blocks.blocks):
-            raise DamagedError(f"{self.plan.path(self.work, shard.index)}: reads back differently from what was written; check the disk")
+            raise DamagedError(f"{self.plan.path(self.store, shard.index)}: reads back differently from what was written; check the disk")
 
     def _values(self, shard: Shard) -> list[bytes]:
-        reader = self.plan.open_values(Files(self.work), shard.index)
+        reader = self.plan.open_values(Files(self.store), shard.index)
         try:
             return [reader.block(index) for index in range(len(reader.rows))]
         finally:
@@ -171,7 +176,7 @@ class _Gathered:
     def facts(self, rows: ShardRows) -> ShardFacts:
         """What is to be noted of the shard, whose files are written."""
         plan, shard, n = self.encoder.plan, self.shard, self.shard.stop - self.shard.start
-        files = {path.name: path for path in plan.files(self.encoder.work, shard.index)}
+        files = {path.name: path for path in plan.files(self.encoder.store, shard.index)}
         codecs = self.blocks.codecs if self.blocks else {LATENTS: n}
         read = [plan.path(Path(), shard.index).name] if {LATENTS, "residual"} & set(codecs) else []
         read += [plan.path(Path(), shard.index, "values").name] if self.blocks and self.blocks.needed else []

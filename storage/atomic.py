@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,18 +23,26 @@ def write_beside(path: Path) -> Iterator[Path]:
     Raises WorkspaceError when the file system refuses; the old file, if any, then stays as it was.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with refusals(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            sync_file(beside)
+            beside.replace(path)
+            sync_folder(path.parent)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn the file system's refusal to write `path` into a WorkspaceError that says how to go on."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        sync_file(beside)
-        beside.replace(path)
-        sync_folder(path.parent)
+        yield
     except OSError as error:
         raise WorkspaceError(
             f"{path}: could not be written ({error}); make room or mend the permissions, then run the same command again"
         ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -53,18 +62,38 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def publish_folder(work: Path, final: Path) -> None:
-    """Rename the finished folder `work` to `final`, which must not exist, after syncing every file in it."""
+    """Rename the finished folder `work` to `final`, which must not exist, after syncing every file in it; to another disk, by way of a copy."""
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if device_of(work) != device_of(final.parent):
+            work = _copy_beside(work, final)
         for path in sorted(work.rglob("*")):
             sync_folder(path) if path.is_dir() else sync_file(path)
         sync_folder(work)
-        final.parent.mkdir(parents=True, exist_ok=True)
         work.rename(final)
         sync_folder(final.parent)
     except OSError as error:
         raise WorkspaceError(
             f"{final}: could not be published ({error}); the finished work is kept in {work}, run the same command again"
         ) from error
+
+
+def device_of(path: Path) -> int:
+    """The number of the disk that holds a path."""
+    return path.stat().st_dev
+
+
+def _copy_beside(work: Path, final: Path) -> Path:
+    """A copy of `work` on the disk of `final`, hidden until it is renamed; what a run that was killed left there is replaced."""
+    beside = final.with_name(f".{final.name}.copy")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        shutil.copytree(work, beside)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error  # of a list of what failed, the first
+        raise OSError(f"not copied to {beside}: {why}") from error
+    return beside
 
 
 def sync_file(path: Path) -> None:

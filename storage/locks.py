@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from storage.atomic import refusals
 from storage.errors import LockedError
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,10 @@ def lock(path: Path, *, wait: float = 0.0) -> Iterator[None]:
 
     Raises LockedError that names the process holding it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    with file:
         began, told = time.monotonic(), False
         while not _taken(file.fileno()):
             file.seek(0)
@@ -35,9 +38,10 @@ def lock(path: Path, *, wait: float = 0.0) -> Iterator[None]:
                 told = True
                 log.warning("%s; waiting for it to end", words)
             time.sleep(PAUSE)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with refusals(path):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield
 
 

@@ -94,9 +94,9 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.name not in {"run.json", "champion.json"}}
 
 
-def run_command(words: list[str]) -> None:
-    """A nightglass command as a process of its own runs it; what it prints is thrown away."""
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
+def run_command(words: list[str], said: Path = Path(os.devnull)) -> None:
+    """A nightglass command as a process of its own runs it; what it prints goes to `said`."""
+    with said.open("w") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
         app(words)

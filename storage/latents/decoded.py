@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from storage.atomic import write_beside
 from storage.errors import WorkspaceError
+from storage.latents.hdf5 import writing
 from storage.sources.source import Schema
 
 
@@ -36,7 +36,7 @@ def _write_npy(path: Path, pieces: Iterator[NDArray[Any]], schema: Schema, n_row
 
 
 def _write_hdf5(path: Path, pieces: Iterator[NDArray[Any]], schema: Schema, n_rows: int) -> None:
-    with h5py.File(path, "w") as file:
+    with writing(path) as file:
         chunks = (min(4_096, n_rows), *schema.row_shape) if n_rows else None
         dataset = file.create_dataset(
             "rows",

@@ -8,6 +8,7 @@ values-00000.h5   values: blocks one after the other; block_rows, block_bytes (b
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.atomic import write_beside
 from storage.errors import DamagedError
 from storage.latents.quantise import Scale
 from storage.latents.shard import ShardRows
@@ -30,9 +32,46 @@ BYTES_CHUNK = 1 << 20
 LIBVER = ("v110", "v110")  # less overhead for small files than the oldest format
 
 
+class _Patient(io.FileIO):
+    """A file that HDF5 writes to. HDF5 brings the process down where a write fails, so the first failure is kept for `writing` to raise."""
+
+    failure: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """Write all of it; after a failure, nothing any more."""
+        left = memoryview(content).cast("B")
+        size = len(left)
+        try:
+            while self.failure is None and len(left):
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length of the file."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Any]:
+    """Yield an HDF5 file to write datasets into. Raises OSError where the disk refuses."""
+    with _Patient(path, "w+") as raw:
+        try:
+            with h5py.File(raw, "w", libver=LIBVER) as file:
+                yield file
+        finally:
+            if raw.failure:
+                raise raw.failure
+
+
 def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
     """Write latents and what belongs to them; the same rows give the same bytes."""
-    with h5py.File(path, "w", libver=LIBVER) as file:
+    with writing(path) as file:
         n, k = rows.codes.shape
         chunk = (n, 1) if n <= COLUMN_ROWS else (CHUNK_ROWS, k)
         latents = _write(file, "latents", rows.codes, fillvalue=scale.fill, chunk=chunk)
@@ -47,7 +86,7 @@ def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
 
 def write_rows(path: Path, errors: NDArray[np.float32], ids: NDArray[Any] | None) -> None:
     """Write what stands beside the rows and decoding does not need."""
-    with h5py.File(path, "w", libver=LIBVER) as file:
+    with writing(path) as file:
         _write(file, "error", errors)
         if ids is not None:
             _write(file, "id", ids if ids.dtype.kind in "iu" else np.char.encode(ids.astype(np.str_), "utf-8"))
@@ -55,7 +94,7 @@ def write_rows(path: Path, errors: NDArray[np.float32], ids: NDArray[Any] | None
 
 def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> None:
     """Write the blocks of a shard, and how many rows each holds."""
-    with h5py.File(path, "w", libver=LIBVER) as file:
+    with writing(path) as file:
         content = np.frombuffer(b"".join(blocks), np.uint8)
         file.create_dataset("values", data=content, chunks=(min(BYTES_CHUNK, len(content)),), fletcher32=True)
         file.create_dataset("block_rows", data=np.array(rows, np.int64), chunks=(len(rows),), fletcher32=True)
@@ -122,13 +161,13 @@ def write_virtual(folder: Path, shards: Sequence[tuple[str, str, int, int]], sca
     n_rows = shards[-1][3] if shards else 0
     latents = h5py.VirtualLayout((n_rows, latent_dim), scale.dtype)
     errors = h5py.VirtualLayout((n_rows,), np.float32)
-    for name, beside, start, stop in shards:
+    for name, errors_of, start, stop in shards:
         if stop > start:
             latents[start:stop] = h5py.VirtualSource(name, "latents", (stop - start, latent_dim), scale.dtype)
-            errors[start:stop] = h5py.VirtualSource(beside, "error", (stop - start,), np.float32)
+            errors[start:stop] = h5py.VirtualSource(errors_of, "error", (stop - start,), np.float32)
     for layout in (latents, errors):
         layout.dcpl.set_obj_track_times(False)  # the time of writing has no place in a digested file
-    with h5py.File(folder / "latents.h5", "w", libver=LIBVER) as file:
+    with write_beside(folder / "latents.h5") as beside, writing(beside) as file:
         _describe(file.create_virtual_dataset("latents", latents, fillvalue=scale.fill), scale)
         file.create_virtual_dataset("error", errors, fillvalue=np.nan)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from storage.atomic import write_beside
 from storage.errors import DamagedError
-from storage.latents.hdf5 import LIBVER
+from storage.latents.hdf5 import writing
 from storage.manifest import NAME, Problem, list_files, parse_manifest, read_manifest, require_whole
 
 CHUNK = 1 << 20
@@ -25,7 +25,7 @@ def pack_store(folder: Path, out: Path) -> int:
     """Write the whole store in `folder`, after checking it, to the HDF5 file `out`; return its bytes. Raises DamagedError."""
     read_manifest(folder, "latents")
     require_whole(folder)
-    with write_beside(out) as beside, h5py.File(beside, "w", libver=LIBVER) as file:
+    with write_beside(out) as beside, writing(beside) as file:
         file.attrs["kind"] = KIND
         for name in [NAME, *list_files(folder)]:
             content = np.fromfile(folder / name, np.uint8)

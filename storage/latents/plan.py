@@ -24,7 +24,8 @@ from storage.manifest import NEWEST
 from storage.sources.source import Schema, Shard
 
 FORMATS: Mapping[str, ModuleType] = {"hdf5": hdf5, "parquet": parquet}
-PLAN_NOTE = ".shard-plan"  # hidden, and removed with the notes of the shards
+STORE = "store"  # in a work folder: the store as it grows; beside it, what only serves to go on
+PLAN_NOTE = "plan"
 UNLISTED = ("files", "loss")  # facts of a shard that the manifest leaves out
 
 
@@ -121,8 +122,8 @@ class ShardFacts:
 
 
 def facts_path(work: Path, index: int) -> Path:
-    """The note that a shard in the work folder is done; it is hidden, and does not belong to the store."""
-    return work / f".shard-{index:05d}.json"
+    """The note that a shard of the store in `work` is done."""
+    return work / f"shard-{index:05d}.json"
 
 
 def shard_done(plan: StorePlan, work: Path, shard: Shard) -> ShardFacts | None:
@@ -131,7 +132,7 @@ def shard_done(plan: StorePlan, work: Path, shard: Shard) -> ShardFacts | None:
     if not note.exists():
         return None
     facts = ShardFacts(**json.loads(note.read_text(encoding="utf-8")))
-    whole = facts.files == {path.name: sha256_file(path) for path in plan.files(work, shard.index)}
+    whole = facts.files == {path.name: sha256_file(path) for path in plan.files(work / STORE, shard.index)}
     return facts if whole and (facts.start, facts.stop) == (shard.start, shard.stop) else None
 
 
@@ -141,7 +142,9 @@ def note_done(work: Path, facts: ShardFacts) -> None:
 
 
 def keep_same_plan(work: Path, plan: StorePlan, decoder: Mapping[str, bytes]) -> None:
-    """Remove what an earlier run left in `work` under another plan, so that shards of two plans never stand in one store."""
+    """Remove what an earlier run left in `work` half written or under another plan: shards of two plans never stand in one store."""
+    for unfinished in work.rglob(".*.tmp"):  # of a run that was killed as it wrote
+        unfinished.unlink()
     digest = hashlib.sha256(json.dumps([plan.format, plan.scale.facts(), plan.bounded.facts() if plan.bounded else {}]).encode())
     for name in sorted(decoder):
         digest.update(decoder[name])

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.atomic import sync_file, write_bytes
+from storage.atomic import write_bytes
 from storage.errors import DamagedError
 from storage.latents import hdf5
 from storage.latents.blocks import codec_of, decode_block
@@ -45,12 +45,6 @@ def write_decoder(folder: Path, files: Mapping[str, bytes]) -> None:
 def write_store_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest with the digests of the files as they are now."""
     write_bytes(folder / "manifest.json", sealed_bytes({**manifest, "files": digest_files(folder)}))
-
-
-def remove_notes(work: Path) -> None:
-    """Remove what only served resuming."""
-    for note in work.glob(".shard-*"):
-        note.unlink()
 
 
 class Store:
@@ -193,4 +187,3 @@ def finish_files(folder: Path, plan: StorePlan, shards: Sequence[ShardFacts]) ->
     if plan.format == "hdf5":
         names = [(plan.path(Path(), each.index).name, plan.path(Path(), each.index, "rows").name, each.start, each.stop) for each in shards]
         hdf5.write_virtual(folder, names, plan.scale, plan.latent_dim)
-        sync_file(folder / "latents.h5")

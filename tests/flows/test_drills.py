@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import random
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from bench import DAY, run_command, tree
-
-KILLS = 10
-PROCESSES = multiprocessing.get_context("forkserver")  # its processes start at once: what they need is imported already
-PROCESSES.set_forkserver_preload(["flows.cli", "flows.plain_runs", "bench"])
-
-
-def killed_until_done(line: list[object], *, longest: float, results: list[Path]) -> None:
-    """Run a command, killed with -9 at random moments of its work, then to its end.
-
-    A run that was done before its moment counts for nothing: its `results` are thrown away, and moments come sooner from then on.
-    """
-    random.seed(3)
-    kills = KILLS
-    while kills:
-        process = begin(line)
-        process.join(random.uniform(0.1, 1.0) * longest)
-        at_work = process.exitcode is None
-        process.kill()
-        process.join()
-        kills -= at_work
-        longest *= 1 if at_work else 0.8
-        for folder in () if at_work else results:
-            shutil.rmtree(folder, ignore_errors=True)
-    done(line)
-
-
-def begin(line: list[object]) -> Any:
-    """Start a command in a process of its own."""
-    process = PROCESSES.Process(target=run_command, args=([*map(str, line), "--no-prefect", "--json"],))
-    process.start()
-    return process
-
-
-def done(line: list[object]) -> float:
-    """Run a command to its end; return the seconds it took."""
-    began = time.monotonic()
-    process = begin(line)
-    process.join()
-    assert process.exitcode == 0
-    return time.monotonic() - began
+from bench import DAY, tree
+from kills import done, killed_until_done
 
 
 @pytest.fixture
@@ -62,19 +19,6 @@ def long_night(bench):
     path = bench.night(n=400_000, outliers=30)
     bench.options = ["--set", "data.shard_bytes=1 MB"]
     return path
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("format", ["hdf5", "parquet"])
-def test_a_killed_encode_ends_in_the_same_bytes_as_an_unbroken_one(bench, long_night, tmp_path, format):
-    line = ["encode", bench.job, "--source", long_night, "--set", f"encode.format={format}", *bench.options, "--out"]
-    seconds = done([*line, tmp_path / "whole"])
-    shutil.rmtree(bench.workspace / ".work")
-
-    killed_until_done([*line, tmp_path / "broken"], longest=seconds, results=[tmp_path / "broken"])
-
-    assert tree(tmp_path / "broken") == tree(tmp_path / "whole")
-    assert list((bench.workspace / ".work").glob("*/*")) == []
 
 
 @pytest.mark.slow

@@ -19,9 +19,9 @@ from storage.latents import Scale, ShardFacts, ShardRows, StorePlan, open_store,
 from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes, narrowest
 from storage.latents.packed import Files
-from storage.latents.plan import note_done, shard_done, store_manifest
+from storage.latents.plan import STORE, note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
-from storage.latents.store import finish_files, remove_notes, write_decoder, write_store_manifest
+from storage.latents.store import finish_files, write_decoder, write_store_manifest
 from storage.manifest import verify_folder
 from storage.sources import Schema, Shard
 
@@ -62,19 +62,16 @@ def facts_of(plan, folder, index, start, rows):
 def build_store(folder, plan, shards):
     """A store of ShardRows in `shards`, as the encode flow makes it."""
     work = folder.with_name(folder.name + ".work")
-    work.mkdir(parents=True)
     facts, start = [], 0
     for index, rows in enumerate(shards):
         write_shard(plan, work, index, rows)
         facts.append(facts_of(plan, work, index, start, rows))
-        note_done(work, facts[-1])
         start += len(rows.codes)
     finish_files(work, plan, facts)
     write_decoder(work, {"decoder.json": b"{}", "decoder.safetensors": b"weights"})
     manifest = store_manifest(plan, facts, model_id="abc", digest="d", settings={}, files={})
     write_size_report(work, manifest, facts, plan)
     write_store_manifest(work, manifest)
-    remove_notes(work)
     publish_folder(work, folder)
     return folder
 
@@ -215,14 +212,14 @@ def test_a_damaged_shard_never_reads_as_other_numbers(tmp_path, random, format):
 def test_a_finished_shard_is_not_done_again_and_a_changed_one_is(tmp_path, random, format):
     plan, shard = plan_of(format), Shard(0, 0, 20)
     rows = shard_of(plan.scale, random.uniform(-1, 1, (20, 3)).astype(np.float32))
-    write_shard(plan, tmp_path, 0, rows)
+    write_shard(plan, tmp_path / STORE, 0, rows)
     assert shard_done(plan, tmp_path, shard) is None
-    facts = facts_of(plan, tmp_path, 0, 0, rows)
+    facts = facts_of(plan, tmp_path / STORE, 0, 0, rows)
     note_done(tmp_path, facts)
 
     assert shard_done(plan, tmp_path, shard) == facts
     assert shard_done(plan, tmp_path, Shard(0, 0, 21)) is None
-    plan.path(tmp_path, 0).write_bytes(b"cut off")
+    plan.path(tmp_path / STORE, 0).write_bytes(b"cut off")
     assert shard_done(plan, tmp_path, shard) is None
 
 

@@ -1,0 +1,155 @@
+"""Latents as they are stored, single rows of them, and the speed of encode and decode beside what bounds it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from store_runs import NARROW, Job, Rows
+
+from aemodel.model import Autoencoder
+from flows.decode import CHUNK_ROWS, decoder_of
+from flows.encode import model_in_force, sampled
+from flows.encode_plan import Planned, plan_store, wide_range
+from flows.encode_shard import ShardEncoder
+from flows.grouping import rows_per_chunk
+from flows.job_file import read_job
+from flows.workspace import open_workspace
+from storage.latents import Blocks, Scale, ShardRows, StorePlan, open_store
+from storage.latents.blocks import decode_block
+from storage.latents.packed import Files
+from storage.sources import Schema, open_source, plan_shards
+
+SPEED_ROWS = 4_000_000
+SOME = 262_144  # rows that a part is timed on alone
+
+
+def synthetic_latents(n: int, k: int) -> NDArray[np.float32]:
+    """A mixture of 12 clusters with correlated dimensions of unequal scale."""
+    random = np.random.default_rng(0)
+    centers, mix = random.normal(size=(12, k)) * 2, random.normal(size=(k, k))
+    scales = np.exp(random.normal(size=k) / 2)
+    return ((centers[random.integers(12, size=n)] + random.normal(size=(n, k)) @ mix / k**0.5) * scales).astype(np.float32)
+
+
+def latents(kept: Rows, only: Iterable[str]) -> None:
+    """A million rows of 16 latents in both formats."""
+    kept.begin("Default latents: 1,000,000 x 16, int8 codes, and one random row of them (median of 300, file open)")
+    for form in ("hdf5", "parquet"):
+        if not only or form in only:
+            kept.add("latents", form, lambda form=form: _latents(form))
+
+
+def _latents(form: str) -> dict[str, str]:
+    values = synthetic_latents(1_000_000, 16)
+    low, high = wide_range(*np.quantile(values, [0.0005, 0.9995], axis=0).astype(np.float32), values[:30_000])
+    with tempfile.TemporaryDirectory() as folder:
+        plan = StorePlan(format=form, scale=Scale("int8", low, high), schema=Schema((16,), "float32"), latent_dim=16)
+        rows = ShardRows.of(plan.scale, values, np.empty(0, np.int64), np.empty((0, 16), np.float32))
+        plan.write(Path(folder), 0, rows)
+        reader = plan.open(Files(Path(folder)), 0)
+        wanted = np.random.default_rng(1).integers(0, len(values), 300)
+        times = [seconds(lambda row=int(row): reader.read(row, row + 1)) for row in wanted]
+        reader.close()
+        size = plan.path(Path(folder), 0).stat().st_size
+    worst = np.abs(rows.latents(plan.scale) - values).max(axis=0) / np.ptp(values, axis=0)
+    return {
+        "format": form,
+        "ratio": f"**{values.nbytes / size:.3f}**",
+        "largest error / range": f"{worst.max():.2e}",
+        "one row, ms": f"{1e3 * float(np.median(times)):.2f}",
+    }
+
+
+def speed(kept: Rows, only: list[str]) -> None:
+    """Rows near a plane in 64 dimensions; `only` may name another number of them."""
+    n = int(only[0]) if only else SPEED_ROWS
+    kept.begin(f"{n:,} x 64 float32: MB/s of input, one thread, the parts alone on the first {SOME:,} rows")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = write_rows_near_a_plane(Path(folder) / "rows.npy", n)
+        job = Job(np.array(rows[:20_000]), NARROW.replace("[16]", "[32]").replace("latent = 4", "latent = 8"))
+        for settings in ("precision=int8", "max_error_relative=1e-2"):
+            for form in ("hdf5", "parquet"):
+                asked = (settings, f"format={form}")
+                kept.add("speed", f"{n}, {', '.join(asked)}", lambda asked=asked: _speed(job, Path(folder) / "rows.npy", rows, asked))
+
+
+def write_rows_near_a_plane(path: Path, n: int) -> NDArray[np.float32]:
+    """Rows (n, 64) in a file, mapped into memory."""
+    random = np.random.default_rng(0)
+    mix = random.normal(size=(6, 64))
+    rows = np.lib.format.open_memmap(path, "w+", np.float32, (n, 64))
+    for start in range(0, n, 100_000):
+        m = min(100_000, n - start)
+        rows[start : start + m] = random.normal(size=(m, 6)) @ mix + 0.05 * random.normal(size=(m, 64))
+    return rows
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """How long it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _speed(job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]) -> dict[str, str]:
+    """Encode and decode by the code of the commands, beside the forward pass and the codec alone."""
+    job.train()
+    loaded = read_job(job.path, [f"encode.{each}" for each in asked])
+    _, model = model_in_force(open_workspace(loaded), device="cpu")
+    some, whole = np.array(rows[:SOME]), rows.nbytes / 1e6
+    part = some.nbytes / 1e6
+    forward = part / seconds(lambda: model.encode_and_errors(some))
+    with open_source(path) as source, tempfile.TemporaryDirectory() as work:
+        shards = plan_shards(source, loaded.shard_bytes)
+        began = time.perf_counter()
+        planned = plan_store(loaded, model, source, shards)
+        contest = time.perf_counter() - began
+        write, read = (part / each for each in codec_alone(planned, model, some))
+        encoder = ShardEncoder(
+            planned.plan, model, planned.decoder, source, Path(work), 0.001, rows_per_chunk(source, loaded.memory_bytes), sampled(shards)
+        )
+        encode = whole / seconds(lambda: encoder.encode_group(shards))
+    decode = whole / decode_all(job, path, asked)
+    return {
+        "asked": ", ".join(asked),
+        "encode": f"{encode:.1f}",
+        "forward pass": f"{forward:.0f}",
+        "codec's write": f"{write:.1f}",
+        "share of the slower": f"**{encode / min(forward, write):.2f}**",
+        "decode": f"{decode:.1f}",
+        "codec's read": f"{read:.1f}",
+        "plan and contest, s": f"{contest:.1f}",
+    }
+
+
+def codec_alone(planned: Planned, model: Autoencoder, some: NDArray[Any]) -> tuple[float, float]:
+    """Seconds that the store's codec takes to write these rows, and to read them back."""
+    stored, plan = model.encode(some), planned.plan
+    with tempfile.TemporaryDirectory() as folder:
+        if not plan.bounded:
+            rows = ShardRows.of(plan.scale, stored, np.empty(0, np.int64), np.empty((0, *some.shape[1:]), some.dtype))
+            write = seconds(lambda: plan.write(Path(folder), 0, rows))
+            read = seconds(lambda: planned.decoder.decode_exactly(plan.read(Files(Path(folder)), 0, 0, len(some)).latents(plan.scale)))
+            return write, read
+        blocks, height = Blocks(plan.bounded, planned.decoder.decode_exactly), plan.bounded.block_rows(some.shape[1])
+        pieces = [(some[start : start + height], stored[start : start + height]) for start in range(0, len(some), height)]
+        write = seconds(lambda: [blocks.add(*piece, unseen=False) for piece in pieces])
+        return write, seconds(lambda: [decode_block(block, some.shape[1], some.dtype.name, None) for block in blocks.blocks])
+
+
+def decode_all(job: Job, path: Path, asked: tuple[str, ...]) -> float:
+    """Seconds of decoding a whole store, as the command does."""
+    store, _ = job.encode(*asked, source=path)
+    with open_store(store) as opened:
+        decode = decoder_of(opened)
+        return seconds(
+            lambda: [
+                len(opened.decode(start, min(start + CHUNK_ROWS, opened.n_rows), decode)) for start in range(0, opened.n_rows, CHUNK_ROWS)
+            ]
+        )
