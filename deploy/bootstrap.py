@@ -68,9 +68,9 @@ async def make_pool(client: PrefectClient) -> None:
 async def make_limit(client: PrefectClient, name: str) -> None:
     """A global limit of one, taken with a lease, for one GPU."""
     try:
-        await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
-    except ObjectAlreadyExists:
         await client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(limit=1))
+    except ObjectNotFound:
+        await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
     say(f"limit {name}")
 
 
@@ -84,12 +84,14 @@ def gpus() -> int:
 
 
 async def make_automations(client: PrefectClient) -> None:
-    """Automations by name: one of that name is replaced."""
+    """Automations by name. One that is as it should be is left alone: a new one in its place would not know what the old one has seen."""
     notify = await notification(client)
     for automation in automations(notify, beat=float(os.environ.get("NIGHTGLASS_HEARTBEAT", "30"))):
-        for old in await client.read_automations_by_name(automation.name):
-            await client.delete_automation(old.id)
-        await client.create_automation(automation)
+        found = await client.read_automations_by_name(automation.name)
+        if [AutomationCore.model_validate(each.model_dump(exclude={"id"})) for each in found] != [automation]:
+            for old in found:
+                await client.delete_automation(old.id)
+            await client.create_automation(automation)
         say(f"automation '{automation.name}'")
 
 
