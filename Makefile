@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.nightglass-ready
 
-.PHONY: demo ui test drills lint bench lock clean
+.PHONY: demo ui test lint bench lock clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock pyproject.toml
@@ -20,12 +20,9 @@ demo: $(READY)  ## the whole job on real digits: train, encode, score, report
 ui: $(READY)  ## Prefect's pages with a small job that runs every ten minutes; Ctrl-C ends it
 	$(BIN)/python deploy/ui.py
 
-test: $(READY)  ## quick tests first, then the slow ones
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu and not drill"
-	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu and not drill" $(ARGS)
-
-drills: $(READY)  ## a real server, worker and browser, killed and stopped in the night (15 quiet minutes; with Debian's chromium and postgresql)
-	$(BIN)/python -m pytest -q -m drill $(ARGS)
+test: $(READY)  ## quick tests first, then the slow ones (with Debian's chromium and postgresql all of them)
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu"
+	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu" $(ARGS)
 
 lint: $(READY)  ## ruff and mypy, strict
 	$(BIN)/ruff check .

@@ -35,8 +35,10 @@ from flows.job_file import read_job
 POOL = "nightglass"
 QUEUES = {"default": 2, "gpu": 1}  # name: priority
 BEATS = 3  # heartbeats that may fail to come before a run counts as dead
-ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+BEGUN_OR_ENDED = {f"prefect.flow-run.{state}" for state in ("Running", "Completed", "Failed", "Cancelled", "Crashed")}
+ANY = "prefect.flow-run.*"  # also the state of a night that is over: its name is the verdict
 RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+ASKED_FOR = {"prefect.resource.role": "deployment"}  # and not the runs below them, so that one message comes of one night
 MESSAGE = "{{ flow.name }} {{ flow_run.name }}: {{ flow_run.state.name }}\n{{ flow_run.state.message }}\n{{ flow_run|ui_url }}"
 
 
@@ -68,9 +70,9 @@ async def make_pool(client: PrefectClient) -> None:
 async def make_limit(client: PrefectClient, name: str) -> None:
     """A global limit of one, taken with a lease, for one GPU."""
     try:
-        await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
-    except ObjectAlreadyExists:
         await client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(limit=1))
+    except ObjectNotFound:
+        await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
     say(f"limit {name}")
 
 
@@ -84,12 +86,14 @@ def gpus() -> int:
 
 
 async def make_automations(client: PrefectClient) -> None:
-    """Automations by name: one of that name is replaced."""
+    """Automations by name. One that is as it should be is left alone: a new one in its place would not know what the old one has seen."""
     notify = await notification(client)
     for automation in automations(notify, beat=float(os.environ.get("NIGHTGLASS_HEARTBEAT", "30"))):
-        for old in await client.read_automations_by_name(automation.name):
-            await client.delete_automation(old.id)
-        await client.create_automation(automation)
+        found = await client.read_automations_by_name(automation.name)
+        if [AutomationCore.model_validate(each.model_dump(exclude={"id"})) for each in found] != [automation]:
+            for old in found:
+                await client.delete_automation(old.id)
+            await client.create_automation(automation)
         say(f"automation '{automation.name}'")
 
 
@@ -109,7 +113,12 @@ def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
         AutomationCore(
             name="nightglass: a run failed",
             description="Also PARTIAL nights and nights without data, which end as failed under that name.",
-            trigger=EventTrigger(expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}, match=RUNS, posture=Posture.Reactive),
+            trigger=EventTrigger(
+                expect={ANY},
+                match={**RUNS, "prefect.state-type": ["FAILED", "CRASHED"]},
+                match_related=ASKED_FOR,
+                posture=Posture.Reactive,
+            ),
             actions=notify,
         ),
         AutomationCore(
@@ -117,7 +126,7 @@ def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
             description="No worker took it: see whether one runs.",
             trigger=EventTrigger(
                 after={"prefect.flow-run.Late"},
-                expect={"prefect.flow-run.Pending", "prefect.flow-run.Running", *ENDED},
+                expect={"prefect.flow-run.Pending", *BEGUN_OR_ENDED},
                 match=RUNS,
                 for_each={"prefect.resource.id"},
                 posture=Posture.Proactive,
@@ -130,7 +139,7 @@ def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
             description="Its process sends no heartbeat any more. It is marked as crashed, and the next look finishes what it left.",
             trigger=EventTrigger(
                 after={"prefect.flow-run.heartbeat"},
-                expect={"prefect.flow-run.heartbeat", *ENDED},
+                expect={ANY},
                 match=RUNS,
                 for_each={"prefect.resource.id"},
                 posture=Posture.Proactive,
@@ -143,7 +152,7 @@ def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
             description="Taken by a worker and never begun. It is marked as crashed, so that it holds no other run up.",
             trigger=EventTrigger(
                 after={"prefect.flow-run.Pending"},
-                expect={"prefect.flow-run.Running", *ENDED},
+                expect=BEGUN_OR_ENDED,
                 match=RUNS,
                 for_each={"prefect.resource.id"},
                 posture=Posture.Proactive,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import httpx
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import as_completed
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
 from flows.engine import RETRIES, Item, Outcome, Progress, RunAll, Value, silent
 from storage.sources import Shard
 
+log = logging.getLogger(__name__)
 STEP = 0.05  # an update of the artifact is a call to the server: every twentieth is enough
 
 
@@ -58,7 +62,7 @@ def describe(name: str, item: object) -> str:
 
 
 def progress_artifact(key: str, description: str) -> Progress:
-    """A `Progress` that keeps one progress artifact of the flow run up to date."""
+    """A `Progress` that keeps one progress artifact of the flow run up to date; while the server is away it is behind, and holds nobody up."""
     identity = create_progress_artifact(progress=0.0, key=key, description=description)
     shown = 0.0
 
@@ -67,6 +71,10 @@ def progress_artifact(key: str, description: str) -> Progress:
         share = done / max(1, total)
         if share - shown >= STEP or done == total:
             shown = share
-            update_progress_artifact(artifact_id=identity, progress=100 * share)  # type: ignore[arg-type] # the id is a UUID in sync use
+            try:
+                with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                    update_progress_artifact(artifact_id=identity, progress=100 * share)  # type: ignore[arg-type] # the id is a UUID in sync use
+            except httpx.HTTPError as error:
+                log.warning("progress is not shown: the Prefect server is away (%s)", error)
 
     return progress

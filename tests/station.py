@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-
-from flows.demo import OFFLINE
+import psutil
+import yaml
+from bench import Bench
+from nights import promoted_on
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parent.parent
 PATIENCE = 5
+COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+NEVER = "0 0 1 1 *"
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -38,24 +45,34 @@ def until(done: Callable[[], Any], *, seconds: float, what: str) -> Any:
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-class Station:
-    """A server on a free port with its home in `folder`; `database` is a connection URL, SQLite where it is empty."""
+def shipped() -> dict[str, str]:
+    """The settings of deploy/env.example, as a shell reads them."""
+    line = ["env", "-i", "/bin/sh", "-c", "set -a; . deploy/env.example; /usr/bin/env -0"]
+    found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not found.stderr, found.stderr
+    return {name: value for name, _, value in (each.partition("=") for each in found.stdout.split("\0")) if name not in ("", "PWD")}
 
-    def __init__(self, folder: Path, database: str = "", **environment: str) -> None:
-        self.folder, self.port = folder, free_port()
+
+class Station:
+    """A server on a free port with its home in `folder`, set up as shipped; `database` is a connection URL, SQLite where it is empty."""
+
+    def __init__(self, folder: Path, database: str = "") -> None:
+        self.folder, self.port, self.bench = folder, free_port(), Bench(folder / "job")
         self.url = f"http://127.0.0.1:{self.port}/api"
+        self.nights = [day.isoformat() for day in last_days(3)]
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
         self.environment = {
-            **os.environ, **OFFLINE, "PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": self.url, "PREFECT_SERVER_UI_API_URL": self.url,
-            "PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_WORKER_QUERY_SECONDS": "2", "NIGHTGLASS_LOOK_AGAIN": "0 0 1 1 *",
-            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5", "NO_PROXY": "127.0.0.1,localhost", "NIGHTGLASS_GPUS": "1", **environment,
+            **os.environ, **shipped(), "PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": self.url, "PREFECT_SERVER_UI_API_URL": self.url,
+            "PREFECT_WORKER_QUERY_SECONDS": "2", "NIGHTGLASS_LOOK_AGAIN": NEVER, "NIGHTGLASS_TRAIN_CRON": NEVER, "NIGHTGLASS_GPUS": "1",
         }  # fmt: skip
         if database:
             self.environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
+        auth = tuple(self.environment["PREFECT_API_AUTH_STRING"].split(":"))
+        self.client = httpx.Client(base_url=self.url, auth=auth, timeout=60)
         (folder / "empty").mkdir(parents=True, exist_ok=True)
 
-    def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         """A process of its own session; SIGINT is at its default, as it is under systemd."""
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
@@ -64,58 +81,71 @@ class Station:
             )  # fmt: skip
 
     def start_server(self) -> None:
-        self.server = self._start("server", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        words = ["127.0.0.1" if word == "0.0.0.0" else word for word in COMPOSE["services"]["server"]["command"]]
+        self.server = self.start("server", *words, "--port", str(self.port))
         until(self.healthy, seconds=180, what="the server answers")
 
     def healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health").status_code == 200
+            return self.client.get("/health").status_code == 200
         except httpx.HTTPError:
             return False
 
     def start_worker(self) -> None:
-        self.worker = self._start("worker", "prefect", "worker", "start", "--pool", "nightglass")
+        self.worker = self.start("worker", *COMPOSE["services"]["worker"]["command"])
 
-    def kill(self, process: subprocess.Popen[bytes] | None, number: int = signal.SIGKILL) -> None:
-        """Send a signal to a process and all that it started."""
+    def kill(self, process: subprocess.Popen[bytes] | None) -> None:
+        """Kill -9 a process and all below it, as the kernel does when memory is short or a machine goes down."""
         if process and process.poll() is None:
-            os.killpg(process.pid, number)
+            for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+                each.kill()
             process.wait(60)
 
     def stop(self) -> None:
         self.kill(self.worker)
         self.kill(self.server)
+        self.client.close()
 
-    def bootstrap(self, *jobs: Path) -> str:
+    def bootstrap(self, *jobs: Path, **environment: str) -> str:
         done = subprocess.run(
-            [sys.executable, ROOT / "deploy/bootstrap.py", *jobs], env=self.environment, capture_output=True, text=True, check=False
-        )
+            [sys.executable, ROOT / "deploy/bootstrap.py", *jobs], env={**self.environment, **environment}, capture_output=True, text=True
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def post(self, path: str, **body: Any) -> Any:
-        def answered() -> httpx.Response | None:  # SQLite may be locked for a moment; Prefect's own clients try again too
-            found = httpx.post(f"{self.url}/{path}", json=body, timeout=60)
-            return found if found.status_code != 503 else None
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        """What the server answers; tried again while it or its database is away, as Prefect's own clients do."""
+
+        def answered() -> httpx.Response | None:
+            try:
+                found = self.client.request(method, path, json=None if method == "GET" else body)
+            except httpx.TransportError:
+                return None
+            return found if found.status_code < 500 else None
 
         found = until(answered, seconds=60, what=path)
         assert found.status_code < 300, found.text
         return found.json() if found.content else None
 
-    def deployment(self, name: str) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/deployments/name/{name}", timeout=60).raise_for_status().json()
+    def post(self, path: str, **body: Any) -> Any:
+        return self.ask("POST", path, **body)
 
-    def start_run(self, name: str, *, scheduled: str = "", **form: Any) -> str:
-        """Ask for a run of a deployment, as the scheduler (for a time) or a person does; return its id."""
+    def deployment(self, name: str) -> dict[str, Any]:
+        return self.ask("GET", f"deployments/name/{name}")
+
+    def start_run(self, name: str, *, environment: dict[str, str] | None = None, **form: Any) -> str:
+        """Ask for a run of a deployment, as a person does by its form; return its id."""
         deployment = self.deployment(name)
-        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": scheduled}} if scheduled else None
         parameters = {"form": {**deployment["parameters"]["form"], **form}}
-        return self.post(f"deployments/{deployment['id']}/create_flow_run", parameters=parameters, **({"state": state} if state else {}))[
-            "id"
-        ]
+        variables = {"env": environment or {}}
+        return self.post(f"deployments/{deployment['id']}/create_flow_run", parameters=parameters, job_variables=variables)["id"]
+
+    def switch_off(self, name: str) -> None:
+        """Switch the schedule of a deployment off, as on its page."""
+        self.ask("PATCH", f"deployments/{self.deployment(name)['id']}", paused=True)
 
     def run(self, identity: str) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/flow_runs/{identity}", timeout=60).raise_for_status().json()
+        return self.ask("GET", f"flow_runs/{identity}")
 
     def ended(self, identity: str, *, seconds: float = 240) -> tuple[str, str]:
         """Type and name of the final state."""
@@ -128,3 +158,28 @@ class Station:
 
     def runs_named(self, name: str) -> list[dict[str, Any]]:
         return self.post("flow_runs/filter", flow_runs={"name": {"any_": [name]}}, sort="START_TIME_ASC")
+
+
+def last_days(count: int) -> list[date]:
+    """The days before today, oldest first."""
+    return [datetime.now(UTC).date() - timedelta(days=back) for back in range(count, 0, -1)]
+
+
+@contextmanager
+def deployed(trained: Path, station: Station) -> Iterator[Station]:
+    """A server and a worker with everything deployed for a small job, the last three nights of which are still to be scored.
+
+    A run comes by schedule every minute.
+    """
+    bench = station.bench
+    shutil.copytree(trained, bench.folder, copy_function=shutil.copy2)
+    promoted_on(bench, station.nights[0])
+    for day in (*station.nights, datetime.now(UTC).date().isoformat()):  # the last one is due where midnight passes meanwhile
+        bench.night(day, outliers=12)
+    try:
+        station.start_server()
+        station.bootstrap(bench.job, NIGHTGLASS_LOOK_AGAIN="* * * * *")
+        station.start_worker()
+        yield station
+    finally:
+        station.stop()

@@ -1,4 +1,4 @@
-"""A small job, trained once."""
+"""A small job, trained once, and servers that it is deployed on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench import JOB, Bench, rows_of
+from postgres import BIN, Postgres
+from station import Station, deployed
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,21 @@ def bench(trained_folder, tmp_path) -> Bench:
     """A copy of the trained job, to do anything to."""
     shutil.copytree(trained_folder, tmp_path / "job", copy_function=shutil.copy2)
     return Bench(tmp_path / "job")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A PostgreSQL server of our own."""
+    if not BIN:
+        pytest.skip("no PostgreSQL here; apt-get install postgresql")
+    found = Postgres(tmp_path_factory.mktemp("postgres"))
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def on_postgres(postgres, trained_folder, tmp_path_factory):
+    """A station whose server keeps its records in PostgreSQL."""
+    with deployed(trained_folder, Station(tmp_path_factory.mktemp("on-postgres"), postgres.url)) as found:
+        yield found

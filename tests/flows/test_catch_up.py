@@ -13,6 +13,7 @@ from bench import DAY
 from nights import TONIGHT, promoted_on, run
 
 from flows.catch_up import due_nights
+from flows.grouping import group_shards
 from flows.job_file import read_job
 from storage.models import read_champion
 
@@ -112,6 +113,23 @@ def test_an_input_that_is_still_being_written_is_left_alone_until_it_settles(ben
 
     assert (early.code, early.facts["verdict"], early.facts["revision"]) == (3, "NO DATA", 1)
     assert (later.code, later.facts["revision"], later.facts["rows"]) == (0, 2, 300)
+
+
+def test_an_input_that_is_written_to_while_it_is_read_is_not_published_and_whole_at_the_next_look(bench, monkeypatch):
+    path = bench.night()
+    rows = np.load(path)
+    np.save(path, rows[:200])
+
+    def written_to(source, shards):
+        np.save(path, rows)
+        return group_shards(source, shards)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("flows.score.group_shards", written_to)
+        early = bench.score()
+    assert (early.code, "changed while it was read" in early.err) == (2, True)
+    assert not list((bench.workspace / "reports").glob("*/*/rev=*"))
+    assert (bench.score().facts["rows"], bench.score().facts["revision"]) == (300, 1)
 
 
 def test_an_old_model_is_remarked_on_then_refused(bench):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from bench import DAY, tree
+from hook import listening
 from nights import promoted_on, run
 
 from flows import serve as serving
@@ -30,22 +28,9 @@ NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 @pytest.fixture
 def hook(monkeypatch):
     """A web server that keeps what is posted to it."""
-    got: list[str] = []
-
-    class Keep(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keep) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("SMALL_HOOK", f"http://127.0.0.1:{server.server_port}/")
+    with listening() as (url, got):
+        monkeypatch.setenv("SMALL_HOOK", url)
         yield got
-        server.shutdown()
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-28", 23), ("2026-10-24", 25), ("2026-11-22", 24)])

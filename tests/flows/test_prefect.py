@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 from bench import DAY, Bench, tree
+
+from flows.job_file import read_job
+from flows.places import yesterday
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -96,3 +101,15 @@ def test_prefect_changes_no_byte_of_the_results(recorded, tmp_path, trained_fold
 
     assert tree(plain.workspace / f"scores/small/date={DAY}") == tree(bench.workspace / f"scores/small/date={DAY}")
     assert tree(plain.workspace / f"reports/small/{DAY}") == tree(bench.workspace / f"reports/small/{DAY}")
+
+
+@pytest.mark.parametrize("cron", ["0 4 * * *", "30 2 * * *"])
+@pytest.mark.parametrize("day", ["2026-03-27", "2026-10-23"])
+def test_prefect_starts_one_run_for_each_data_date_whatever_the_clocks_do(bench, cron, day):
+    from prefect.server.schemas.schedules import CronSchedule
+
+    job = read_job(bench.job, [f"schedule.cron={cron}", "schedule.timezone=Europe/Berlin"])
+    noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=job.zone)
+    starts = asyncio.run(CronSchedule(cron=job.schedule.cron, timezone=job.schedule.timezone).get_dates(5, start=noon))
+
+    assert [yesterday(job, start) for start in starts] == [noon.date() + timedelta(days=number) for number in range(5)]

@@ -1,108 +1,256 @@
-"""Fault drills with a real server and a real worker: what an operator sees, and that a later run makes the night whole, in the same bytes."""
+"""Fault drills with a real server and a real worker: what an operator sees, and that the night is whole in the end, in the same bytes.
+
+All nights hold the same rows, so that one that nothing happened to tells what each of them must come to. --junitxml keeps the seconds
+until they were whole.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
 import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
-from bench import Bench, tree
-from nights import promoted_on
+from bench import DAY, JOB, Bench, tree
 from station import Station, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.drill, pytest.mark.filterwarnings("default")]
-DAYS = iter(f"2026-10-{day:02d}" for day in range(1, 29))
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.filterwarnings("default")]
 SHARDS = ["data.shard_bytes=1 MB"]
+REPORT = f"reports/small/{DAY}"
+RESULTS = (f"scores/small/date={DAY}", REPORT)
+
+
+@dataclass
+class Night:
+    """A job in a folder of its own, and the run that is at work on its night."""
+
+    bench: Bench
+    station: Station
+    deployment: str
+    run: str = ""
+    next: str = ""
+    hit: float = 0.0
+
+    def start(self, *settings: str, **environment: str) -> str:
+        """Ask for a run of the night."""
+        form = {"job": str(self.bench.job), "date": DAY, "settings": [*SHARDS, *settings]}
+        return self.station.start_run(self.deployment, environment=environment, **form)
+
+    def ended(self) -> str:
+        """Type of the run's final state."""
+        return self.station.ended(self.run)[0]
+
+    def process(self) -> psutil.Process:
+        """The process that the run is at work in: it holds the night's lock."""
+        return psutil.Process(int((self.bench.workspace / f".work/small-score-{DAY}.lock").read_text()))
+
+    def seconds(self) -> float:
+        """From what happened to the report."""
+        return round((self.bench.workspace / REPORT / "rev=1/manifest.json").stat().st_mtime - self.hit, 1)
+
+    def results(self) -> dict[str, dict[str, bytes]]:
+        """All files of scores and report."""
+        return {part: tree(self.bench.workspace / part) for part in RESULTS}
 
 
 @pytest.fixture(scope="module")
-def station(trained_folder, tmp_path_factory):
-    """A server with a small job deployed, and a worker; runs that send no heartbeat for 45 s count as dead."""
-    folder = tmp_path_factory.mktemp("drills")
-    shutil.copytree(trained_folder, folder / "job", copy_function=shutil.copy2)
-    found = Station(folder, NIGHTGLASS_HEARTBEAT="15", PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30")
-    found.bench = Bench(folder / "job")
-    promoted_on(found.bench, "2026-12-01")
+def unbroken(trained_folder, tmp_path_factory):
+    """The results of the night when nothing happens."""
+    bench = copy_of(trained_folder, tmp_path_factory.mktemp("unbroken") / "job")
+    assert bench.score("--set", *SHARDS, "--no-prefect").code == 0
+    return {part: tree(bench.workspace / part) for part in RESULTS}
+
+
+def copy_of(trained: Path, folder: Path) -> Bench:
+    """The trained job with a night of 64 shards."""
+    shutil.copytree(trained, folder, copy_function=shutil.copy2)
+    bench = Bench(folder)
+    bench.night(n=1_000_000, outliers=20)
+    return bench
+
+
+@pytest.fixture(scope="module")
+def station(on_postgres):
+    """A deployment beside the plain one that lets runs of several nights go side by side."""
+    on_postgres.switch_off("nightly/small")
+    job = on_postgres.folder / "drills.toml"
+    job.write_text(JOB.replace('"small"', '"drills"'))
+    on_postgres.bootstrap(job)
+    on_postgres.ask("PATCH", f"deployments/{on_postgres.deployment('nightly/drills')['id']}", concurrency_limit=9)
+    return on_postgres
+
+
+@pytest.fixture(scope="module")
+def begin(station, trained_folder, tmp_path_factory):
+    """Starts a night and waits until some of its shards are done."""
+
+    def start(*settings: str, deployment: str = "nightly/drills", **environment: str) -> Night:
+        night = Night(copy_of(trained_folder, tmp_path_factory.mktemp("night") / "job"), station, deployment)
+        night.run = night.start(*settings, **environment)
+        work = night.bench.workspace / f".work/small-score-{DAY}"
+        until(lambda: list(work.glob("parts-*/note-*.json")), seconds=120, what="a first shard")
+        night.hit = time.time()
+        return night
+
+    return start
+
+
+@contextmanager
+def frozen(process: psutil.Process):
+    """Holds a process in the middle of its work."""
+    process.suspend()
     try:
-        found.start_server()
-        found.bootstrap(found.bench.job)
-        found.start_worker()
-        yield found
+        yield
     finally:
-        found.stop()
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
 
 
-@pytest.fixture
-def at_work(station, tmp_path):
-    """A night that is being scored, some of its shards done: the data date, the run, and an unbroken copy to compare with."""
-    day = next(DAYS)
-    whole = tmp_path / "whole"
-    station.bench.night(day, n=1_000_000, outliers=20)
-    shutil.copytree(station.bench.folder, whole, copy_function=shutil.copy2)
-    run = station.start_run("nightly/small", date=day, settings=SHARDS)
-    work = station.bench.workspace / f".work/small-score-{day}"
-    until(lambda: list(work.glob("parts-*/note-*.json")), seconds=120, what="a first shard")
-    return day, run, Bench(whole)
-
-
-@pytest.fixture
-def told(request):
-    """Keeps what was seen and how long it took, for the table; a file where NIGHTGLASS_DRILLS names one."""
-    began = time.monotonic()
-    seen: list[str] = []
-    yield seen
-    if path := os.environ.get("NIGHTGLASS_DRILLS"):
-        with open(path, "a") as file:  # noqa: PTH123 (appending)
-            file.write(json.dumps([request.node.name, *seen, round(time.monotonic() - began, 1)]) + "\n")
-
-
-def whole_again(station: Station, day: str, whole: Bench) -> bool:
-    """Whether a run by hand makes the night whole: the bytes of one that nothing happened to."""
-    assert station.ended(station.start_run("nightly/small", date=day, settings=SHARDS))[0] == "COMPLETED"
-    return same(station, day, whole)
-
-
-def same(station: Station, day: str, whole: Bench) -> bool:
-    assert whole.score("--set", *SHARDS, "--no-prefect", day=day).code == 0
-    folders = (f"scores/small/date={day}", f"reports/small/{day}")
-    return all(tree(whole.workspace / each) == tree(station.bench.workspace / each) != {} for each in folders)
-
-
-def kill_all(process: int) -> None:
-    """Kill -9 a process and all below it, as the kernel does when memory is short or a machine goes down."""
-    for each in [*psutil.Process(process).children(recursive=True), psutil.Process(process)]:
-        each.kill()
-
-
-def test_a_worker_killed_in_a_shard_shows_as_crashed_and_the_next_run_finishes(station, at_work, told):
-    day, run, whole = at_work
-    kill_all(station.worker.pid)
-    station.worker.wait()
-    assert not (station.bench.workspace / f"reports/small/{day}").exists()
+@pytest.fixture(scope="module")
+def killed(station, begin):
+    """A night whose worker is killed, with the next run asked for at once."""
+    night = begin(deployment="nightly/small")
+    station.kill(station.worker)
+    assert not night.results()[REPORT]
     station.start_worker()
-
-    told += station.ended(run, seconds=150)
-    assert told[0] == "CRASHED"
-    assert whole_again(station, day, whole)
+    night.next = night.start()
+    return night
 
 
-def test_a_worker_told_to_stop_leaves_nothing_half_and_the_next_run_finishes(station, at_work, told):
-    day, _, whole = at_work
-    station.worker.send_signal(signal.SIGTERM)
-    station.worker.wait(60)
+@pytest.fixture(scope="module")
+def stopped(killed, station, begin):
+    """A night whose worker is told to stop in the middle, without a drain before."""
+    night = begin()
+    process = night.process()
+    with frozen(process):
+        station.worker.send_signal(signal.SIGTERM)
+        until(lambda: told_to_stop(process), seconds=60, what="the worker passes it on")
+    station.worker.wait(300)
     station.start_worker()
+    return night
 
-    assert whole_again(station, day, whole)
+
+@pytest.fixture(scope="module")
+def twice(stopped, begin):
+    """A night that a second run is begun of while the first is at work."""
+    night = begin()
+    with frozen(night.process()):
+        night.next = night.start()
+        until(lambda: "is at work on it" in said(night.station, night.next), seconds=120, what="the second waits")
+    return night
 
 
-def test_a_run_cancelled_in_the_ui_is_finished_by_the_next(station, at_work, told):
-    day, run, whole = at_work
-    station.post(f"flow_runs/{run}/set_state", state={"type": "CANCELLING"})
-    told += station.ended(run)
+@pytest.fixture(scope="module")
+def cancelled(twice, station, begin):
+    """A night whose run is cancelled in the middle."""
+    night = begin()
+    process = night.process()
+    with frozen(process):
+        station.post(f"flow_runs/{night.run}/set_state", state={"type": "CANCELLING"})
+        until(lambda: told_to_stop(process), seconds=60, what="the worker passes it on")
+    return night
 
-    assert told[0] == "CANCELLED"
-    assert whole_again(station, day, whole)
+
+@pytest.fixture(scope="module")
+def lonely(cancelled, begin):
+    """A night on Dask, one of whose workers is killed."""
+    night = begin("score.runner=dask")
+    workers = [each for each in night.process().children(recursive=True) if "multiprocessing.spawn" in " ".join(each.cmdline())]
+    workers[-1].kill()
+    return night
+
+
+@pytest.fixture(scope="module", autouse=True)
+def side_by_side(killed, stopped, twice, cancelled, lonely):
+    """All that happens while server and database are there is begun before the first of it is looked at, so that the waits overlap."""
+
+
+def said(station: Station, run: str) -> str:
+    """All that the runs below a run have logged."""
+    children = [each["id"] for each in station.post("flow_runs/filter", flow_runs={"parent_flow_run_id": {"any_": [run]}})]
+    return " ".join(each["message"] for each in station.post("logs/filter", logs={"flow_run_id": {"any_": children}}))
+
+
+def told_to_stop(process: psutil.Process) -> bool:
+    """Whether a signal to end waits for a frozen process, or it was killed."""
+    if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        return True
+    pending = next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("ShdPnd"))
+    return any(int(pending.split()[1], 16) >> (number - 1) & 1 for number in (signal.SIGTERM, signal.SIGINT))
+
+
+def test_two_runs_of_one_night_write_it_once(twice, station, unbroken, record_property):
+    assert [station.ended(each)[0] for each in (twice.run, twice.next)] == ["COMPLETED"] * 2
+    assert "nothing new" in station.run(twice.next)["state"]["message"]
+    assert twice.results() == unbroken
+    record_property("seconds", twice.seconds())
+
+
+def test_a_run_cancelled_in_the_ui_is_finished_by_the_next(cancelled, station, unbroken, record_property):
+    assert cancelled.ended() == "CANCELLED"
+    assert not cancelled.results()[REPORT]
+    assert station.ended(cancelled.start())[0] == "COMPLETED"
+    assert cancelled.results() == unbroken
+    record_property("seconds", cancelled.seconds())
+
+
+def test_dask_gives_the_same_bytes_even_when_one_of_its_workers_is_killed(lonely, unbroken, record_property):
+    assert lonely.ended() == "COMPLETED"
+    assert lonely.results() == unbroken
+    record_property("seconds", lonely.seconds())
+
+
+def test_a_worker_killed_in_a_shard_shows_as_crashed_and_the_next_run_takes_its_place(killed, station, unbroken, record_property):
+    assert killed.ended() == "CRASHED"
+    assert station.ended(killed.next)[0] == "COMPLETED"
+    assert killed.results() == unbroken
+    record_property("seconds", killed.seconds())
+
+
+def test_a_worker_told_to_stop_leaves_nothing_half_and_the_next_run_finishes(stopped, station, unbroken, record_property):
+    assert stopped.ended() == "CRASHED"
+    assert not stopped.results()[REPORT]
+    assert station.ended(stopped.start())[0] == "COMPLETED"
+    assert stopped.results() == unbroken
+    record_property("seconds", stopped.seconds())
+
+
+def test_a_database_that_is_gone_for_a_while_costs_nothing(begin, postgres, unbroken, record_property):
+    night = begin()
+    with frozen(night.process()):
+        postgres.stop()
+    time.sleep(10)
+    postgres.start()
+
+    assert night.ended() == "COMPLETED"
+    assert night.results() == unbroken
+    record_property("seconds", night.seconds())
+
+
+def test_a_server_that_is_gone_for_half_a_minute_costs_nothing(begin, station, unbroken, record_property):
+    night = begin()
+    with frozen(night.process()):
+        station.kill(station.server)
+    time.sleep(30)
+    station.start_server()
+
+    assert night.ended() == "COMPLETED"
+    assert night.results() == unbroken
+    record_property("seconds", night.seconds())
+
+
+def test_a_server_that_is_gone_for_good_loses_no_result(begin, station, unbroken, monkeypatch, record_property):
+    night = begin(PREFECT_CLIENT_MAX_RETRIES="2")
+    with frozen(night.process()):
+        station.kill(station.server)
+
+    until(lambda: night.results() == unbroken, seconds=240, what="the night is whole")
+    record_property("seconds", night.seconds())
+    monkeypatch.setenv("PREFECT_API_URL", station.url)
+    told = night.bench.score("--set", *SHARDS)
+    assert (told.code, "no Prefect server answers there" in told.err) == (1, True)
+    assert night.bench.score("--set", *SHARDS, "--no-prefect").facts["written"] is False
