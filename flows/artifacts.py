@@ -10,14 +10,14 @@ from flows.encode import EncodeResult
 from flows.job import Job
 from flows.markdown import short
 from flows.nights import NightsResult
-from flows.run_pages import Page, night_page, nights_page, outliers_of, shards_of, store_page, training_page
+from flows.run_pages import Page, main_cause, night_page, nights_page, outliers_of, shards_of, store_page, training_page
 from flows.score import NightResult
 from flows.train import TrainResult
 from storage.sources.sizes import format_bytes
 
 MOST_ROWS = 100
 MOST_SHARDS = 200
-COLUMNS = ("rank", "id", "score", "p_value", "flagged", "cause")
+COLUMNS = ("rank", "id", "score", "p_value", "flagged")
 
 
 def publish_training(job: str, result: TrainResult) -> None:
@@ -29,11 +29,12 @@ def publish_store(job: str, result: EncodeResult) -> None:
     """Size report, and the shards with the largest errors."""
     publish(f"{job}-encode", store_page(result))
     shards = shards_of(result)
-    if len(shards) > 1:
+    if shards:
+        worst = f"{short(shards[0]['largest_error'])} in shard {shards[0]['index']}"
         create_table_artifact(
             [shard_row(each) for each in shards[:MOST_SHARDS]],
             key=f"{job}-shards",
-            description=f"{len(shards):,} shards, the largest error first: {short(shards[0]['largest_error'])} in shard {shards[0]['index']}",
+            description=f"{len(shards):,} shard{'s' * (len(shards) > 1)}, the largest error: {worst}",
         )
 
 
@@ -53,7 +54,7 @@ def publish_night(job: Job, result: NightResult) -> None:
     publish(f"{job.name}-score", night_page(job, result))
     rows = outliers_of(result, MOST_ROWS)
     if rows:
-        shown = [{name: readable(row[name]) for name in COLUMNS} for row in rows]
+        shown = [{**{name: readable(row[name]) for name in COLUMNS}, "cause": main_cause(row)} for row in rows]
         create_table_artifact(shown, key=f"{job.name}-outliers", description=f"{result.headline()}; the highest {len(shown)}")
 
 
