@@ -163,7 +163,7 @@ def _train_and_score_sections(look: Look) -> list[str]:
 
 def _rounds(look: Look, calibration: float) -> list[str]:
     if look.shares_a_scale:
-        epochs, why = (100, "few rows need more rounds") if look.rows < 20_000 else (12, "enough for this many rows")
+        epochs, why = (100, "few rows need more rounds") if look.rows < 20_000 else (24, "enough for this many rows")
         return [_key("epochs", str(epochs), why), _key("batch_size", "128" if look.rows >= 5_000 else "64", "rows a step")]
     fit_rows = max(1.0, look.rows * (0.9 - calibration))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(STEPS * BATCH / max(BATCH, fit_rows))))
