@@ -38,6 +38,7 @@ from flows.workspace import near, open_workspace
 from storage.errors import NoDataError, SourceError
 from storage.locks import lock
 from storage.nights import NightPlace, publish_night
+from storage.scores import COLUMNS
 from storage.sources import Shard, Source, combine_digests, files_digest, plan_shards
 
 log = logging.getLogger(__name__)
@@ -193,8 +194,8 @@ class NightRun:
         return result_of(self.place, revision, written=True)
 
     def _parts_folder(self, fingerprint: str) -> Path:
-        """The folder that finished shards of this input, model and settings are kept in; those of another one are dropped."""
-        key = hashlib.sha256(f"{fingerprint} {self.model_id} {self.settings_digest}".encode()).hexdigest()[:12]
+        """The folder that finished shards of this input, model, settings and columns are kept in; those of another one are dropped."""
+        key = hashlib.sha256(f"{fingerprint} {self.model_id} {self.settings_digest} {COLUMNS}".encode()).hexdigest()[:12]
         parts = self.work / f"parts-{key}"
         for other in self.work.glob("*"):
             if other != parts:

@@ -79,7 +79,10 @@ class ScoreWriter:
         scores: Mapping[str, NDArray[np.float64]],
         p_values: NDArray[np.float64] | None,
     ) -> None:
-        """Add consecutive rows (n,) of one file, with each of SCORES (n,); without ids the row number is the id, without calibration there are no p-values."""
+        """Add consecutive rows (n,) of one file, with each of SCORES (n,).
+
+        Without ids the row number is the id, without calibration there are no p-values.
+        """
         files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), pa.array([file]))
         known = pa.nulls(len(rows), pa.float64()) if p_values is None else pa.array(p_values)
         arrays = [
