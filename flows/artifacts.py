@@ -29,11 +29,12 @@ def publish_store(job: str, result: EncodeResult) -> None:
     """Size report, and the shards with the largest errors."""
     publish(f"{job}-encode", store_page(result))
     shards = shards_of(result)
-    if len(shards) > 1:
+    if shards:
+        worst = f"{short(shards[0]['largest_error'])} in shard {shards[0]['index']}"
         create_table_artifact(
             [shard_row(each) for each in shards[:MOST_SHARDS]],
             key=f"{job}-shards",
-            description=f"{len(shards):,} shards, the largest error first: {short(shards[0]['largest_error'])} in shard {shards[0]['index']}",
+            description=f"{len(shards):,} shard{'s' * (len(shards) > 1)}, the largest error: {worst}",
         )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from bench import DAY, Bench, tree
+from hook import listening
 
 from flows.job_file import read_job
 from flows.places import yesterday
@@ -21,8 +22,14 @@ CODE = """
 import asyncio, json, os, sys
 from flows.demo import OFFLINE
 os.environ.update(OFFLINE, PREFECT_HOME=sys.argv[2], PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true")
+from pathlib import Path
+from flows.alerts import send_alert
+from flows.errors import FlowError
+from flows.job_file import read_job
+from flows.nights import NightsResult
 from flows.prefect_runs import PrefectRuns
 from prefect import get_client
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.testing.utilities import prefect_test_harness
 
 async def seen():
@@ -36,12 +43,23 @@ async def seen():
             "tasks": sorted(task.name for task in tasks),
         }
 
+def told(path):
+    block = CustomWebhookNotificationBlock(name=path, url=sys.argv[3] + path, json_data={"text": "{{subject}}|{{body}}"})
+    block.save(path, overwrite=True)
+    settings = [f"alert.block={block.get_block_type_slug()}/{path}", "data.shard_bytes=1 MB"]
+    try:
+        return send_alert(read_job(Path(sys.argv[1]), settings), nights)
+    except FlowError as error:
+        return str(error)
+
 with prefect_test_harness(server_startup_timeout=120):
     runs, common = PrefectRuns(), {"job": sys.argv[1], "overrides": ["data.shard_bytes=1 MB"], "require_gpu": False}
     runs.train(**common)
     runs.encode(**common, source="", date="", out="")
-    codes = {day: runs.score(**common, date=day, source="", model="", force=False).code for day in ("2026-11-22", "2026-11-23", "2026-11-24")}
-    print(json.dumps({"codes": codes, **asyncio.run(seen())}))
+    days = ("2026-11-22", "2026-11-23", "2026-11-24")
+    nights = NightsResult({day: runs.score(**common, date=day, source="", model="", force=False) for day in days})
+    codes = {day: night.code for day, night in nights.results.items()}
+    print(json.dumps({"codes": codes, "told": [told("refuse"), told("take"), told("take")], **asyncio.run(seen())}))
 """
 
 
@@ -55,9 +73,25 @@ def recorded(trained_folder, tmp_path_factory):
     bench = Bench(folder / "job")
     bench.night(DAY, n=60_000, outliers=150)
     bench.night("2026-11-23", n=500, outliers=400)
-    found = subprocess.run([sys.executable, "-c", CODE, bench.job, folder / "home"], capture_output=True, text=True, check=False)
+    with listening() as (address, got):
+        words = [sys.executable, "-c", CODE, bench.job, folder / "home", address]
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    return bench, json.loads(found.stdout.splitlines()[-1])
+    return bench, json.loads(found.stdout.splitlines()[-1]) | {"got": got}
+
+
+def test_one_message_goes_through_a_notification_block_and_a_refused_one_is_an_error(recorded):
+    _, seen = recorded
+    refused, taken, again = seen["told"]
+
+    assert "alert.block: custom-webhook/refuse did not take the message (" in refused
+    assert "500" in refused
+    assert (taken, again) == (True, False), "the same message is not sent twice"
+    [message] = seen["got"]
+    assert message.startswith("small 2026-11-24: NO DATA|small 2026-11-24: NO DATA\n")
+    assert "small 2026-11-23: FLOOD, " in message
+    assert "rows flagged (budget 200)\n- " in message
+    assert f"/reports/small/{DAY}/rev=1/report.html" in message
 
 
 def test_a_run_is_named_by_job_and_date_and_ends_in_its_verdict(recorded):
