@@ -10,14 +10,14 @@ from flows.encode import EncodeResult
 from flows.job import Job
 from flows.markdown import short
 from flows.nights import NightsResult
-from flows.run_pages import Page, night_page, nights_page, outliers_of, shards_of, store_page, training_page
+from flows.run_pages import Page, main_cause, night_page, nights_page, outliers_of, shards_of, store_page, training_page
 from flows.score import NightResult
 from flows.train import TrainResult
 from storage.sources.sizes import format_bytes
 
 MOST_ROWS = 100
 MOST_SHARDS = 200
-COLUMNS = ("rank", "id", "score", "p_value", "flagged", "cause")
+COLUMNS = ("rank", "id", "score", "p_value", "flagged")
 
 
 def publish_training(job: str, result: TrainResult) -> None:
@@ -54,7 +54,7 @@ def publish_night(job: Job, result: NightResult) -> None:
     publish(f"{job.name}-score", night_page(job, result))
     rows = outliers_of(result, MOST_ROWS)
     if rows:
-        shown = [{name: readable(row[name]) for name in COLUMNS} for row in rows]
+        shown = [{**{name: readable(row[name]) for name in COLUMNS}, "cause": main_cause(row)} for row in rows]
         create_table_artifact(shown, key=f"{job.name}-outliers", description=f"{result.headline()}; the highest {len(shown)}")
 
 

@@ -38,7 +38,7 @@ def training_page(result: TrainResult) -> Page:
     parts = [
         f"# {'Promoted' if result.promoted else 'Refused'}: model {result.model_id}",
         plain(f"{result.why[0].upper()}{result.why[1:]}."),
-        *gate_table(result),
+        *gate_checks(result),
         "## Loss",
         f"![loss per epoch]({loss_curve(result.train_losses, result.validation_losses)})",
         facts_table([("clean rows", f"{result.rows:,}"), *result.figures.items()]),
@@ -51,15 +51,14 @@ def training_page(result: TrainResult) -> Page:
     return Page(f"Model {result.model_id} {word}: {result.why}", "\n\n".join(parts))
 
 
-def gate_table(result: TrainResult) -> Iterator[str]:
-    """What the gate asked, where there was a model in force to compare with."""
+def gate_checks(result: TrainResult) -> Iterator[str]:
+    """What the gate asked, where there was a model in force to compare with; a list, since its lines are longer than a table shows."""
     if result.checks:
         yield "## Beside the model in force"
-        rows = [
-            (plain(check.what), plain(check.found), plain(check.allowed), "passed" if check.passed else "**refused**")
+        yield "\n".join(
+            f"- {'passed' if check.passed else '**refused**'}: {plain(f'{check.what} {check.found}; allowed: {check.allowed}')}"
             for check in result.checks
-        ]
-        yield table(("asked", "found", "allowed", ""), rows, "llll")
+        )
 
 
 def store_page(result: EncodeResult) -> Page:
@@ -201,8 +200,13 @@ def highest_rows(result: NightResult) -> Iterator[str]:
     if rows:
         flagged = sum(row["flagged"] for row in rows)
         yield f"## The highest {len(rows)}, {'all' if flagged == len(rows) else flagged or 'none'} of them flagged"
-        cells = [(row["rank"], plain(row["id"]), short(row["score"]), plain(row["cause"])) for row in rows]
+        cells = [(row["rank"], plain(row["id"]), short(row["score"]), plain(main_cause(row))) for row in rows]
         yield table(("rank", "row", "score", "cause"), cells, "rlrl")
+
+
+def main_cause(row: Mapping[str, Any]) -> str:
+    """What weighs most in a row's error, without what weighs less; the report has all of it."""
+    return str(row["cause"]).partition("; ")[0]
 
 
 def outliers_of(result: NightResult, most: int) -> list[dict[str, Any]]:
