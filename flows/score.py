@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aemodel.contamination import warning
@@ -134,10 +135,9 @@ class NightRun:
 
     def known(self, source: Source) -> NightResult | None:
         """The newest revision, if it is complete and of this very input (by fingerprint), model and settings."""
-        newest = self.place.newest()
+        newest, summary = self._newest()
         if not newest or self.force or self.place.run(newest).get("fingerprint") != self.fingerprint(source):
             return None
-        summary = self.place.summary(newest)
         same = summary["complete"] and (summary["model_id"], summary["settings_digest"]) == (self.model_id, self.settings_digest)
         return result_of(self.place, newest, written=False) if same else None
 
@@ -171,14 +171,17 @@ class NightRun:
             return result_of(self.place, newest, written=False)
         if summary.get("shards_total"):
             raise NoDataError(f"{why}; revision {newest} of {self.place.date} was scored before and stays as it is")
-        return self._nothing_scored("NO DATA", why)
+        return self._nothing_scored("NO DATA", self._without_folder(why))
 
     def stopped(self, why: str) -> None:
         """Publish a FAILED revision that says why nothing was scored, unless the newest one says so already or rows were scored before."""
         _, summary = self._newest()
-        why = why.replace(f"{self.path.parent}/", "")  # no path stands in what is digested
+        why = self._without_folder(why)
         if not summary.get("shards_total") and (summary.get("verdict"), summary.get("promise")) != ("FAILED", why):
             self._nothing_scored("FAILED", why)
+
+    def _without_folder(self, why: str) -> str:
+        return why.replace(f"{self.path.parent}/", "")  # no path stands in what is digested
 
     def _newest(self) -> tuple[int, dict[str, Any]]:
         newest = self.place.newest()
@@ -224,10 +227,9 @@ class NightRun:
 
     def _same_content(self, notes: Sequence[ShardNote]) -> NightResult | None:
         """The newest revision, if it is complete and of the same content, model and settings, though the files' times differ."""
-        newest = self.place.newest()
+        newest, summary = self._newest()
         if not newest or self.force:
             return None
-        summary = self.place.summary(newest)
         mine = (combine_digests([note.digest for note in notes]), self.model_id, self.settings_digest)
         theirs = (summary["input_digest"], summary["model_id"], summary["settings_digest"])
         return result_of(self.place, newest, written=False) if summary["complete"] and mine == theirs else None
@@ -283,8 +285,6 @@ class NightRun:
 
 def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult:
     """The result of a published revision, read from its summary."""
-    import pyarrow.parquet as pq
-
     summary = place.summary(revision)
     outliers = place.report(revision) / "outliers.parquet"
     top_rows = pq.read_table(outliers, columns=["row"]).column("row").to_pylist() if summary["rows"] else []

@@ -58,7 +58,7 @@ def loss_curve(train: Sequence[float], validation: Sequence[float]) -> str:
     if np.isfinite(validation).any():
         axes.plot(epochs, validation, color=NIGHT, label="validation rows", **drawn)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set(xlabel="epoch", ylabel="loss")
+    axes.set(xlabel="epoch", ylabel="loss", xlim=(0.5, len(train) + 0.5))
     axes.legend(loc="upper right", frameon=False, labelcolor=INK)
     return _data_uri(figure)
 
