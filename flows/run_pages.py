@@ -13,8 +13,8 @@ from flows.alerts import index_link, report_link
 from flows.encode import EncodeResult
 from flows.job import Job
 from flows.markdown import facts_table, place, plain, short, table
+from flows.night_result import NightResult
 from flows.nights import NightsResult
-from flows.score import NightResult
 from flows.train import TrainResult
 from storage.manifest import read_manifest
 from storage.pages.figures import loss_curve, score_histogram
@@ -146,7 +146,7 @@ def night_page(job: Job, result: NightResult) -> Page:
         f"# {result.verdict}",
         *([] if result.written else ["Nothing new: this revision was already there."]),
         *counted(result, summary),
-        f"> {result.promise}",
+        f"> {plain(result.promise)}",
         "\n".join(f"- {plain(note)}" for note in summary["notes"]),
         *not_scored(summary),
         f"**Report:** {place(report_link(job, result))}",
