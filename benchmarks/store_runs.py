@@ -18,6 +18,7 @@ from flows.encode_plan import plan_store
 from flows.job_file import read_job
 from flows.workspace import open_workspace
 from storage.latents.blocks import encode_block
+from storage.latents.bounded import block_rows
 from storage.latents.contest import rmse
 from storage.sources import open_source, plan_shards
 
@@ -113,7 +114,7 @@ class Job:
             assert bounded is not None
             totals = {entry.name: 0 for entry in bounded.entries if not entry.decodes_latents}
             for shard in shards:
-                height = bounded.block_rows(model.layout.n_features)
+                height = block_rows(model.layout.n_features)
                 for chunk in opened.chunks(shard.start, shard.stop, max_rows=height):
                     rows = chunk.rows.reshape(len(chunk.rows), -1)
                     for entry in bounded.entries:

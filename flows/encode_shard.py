@@ -15,7 +15,7 @@ from flows.grouping import read_shards
 from storage.atomic import sha256_file
 from storage.errors import DamagedError
 from storage.latents import Blocks, ShardFacts, ShardRows, StorePlan
-from storage.latents.bounded import LATENTS
+from storage.latents.bounded import LATENTS, block_rows
 from storage.latents.grid import to_dtype
 from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes
@@ -115,7 +115,7 @@ class _Gathered:
         self.row_size = int(np.prod(schema.row_shape, dtype=np.int64))
         bounded = encoder.plan.bounded
         self.blocks = Blocks(bounded, encoder.decoder.decode_exactly) if bounded else None
-        self.block_rows = bounded.block_rows(self.row_size) if bounded else 1
+        self.block_rows = block_rows(self.row_size)
         self.digest, self.loss = RowsDigest(), Loss.of(self.row_size)
         self.latents: list[NDArray[np.float32]] = []
         self.errors: list[NDArray[np.float64]] = []

@@ -33,9 +33,10 @@ class BoundedPlan:
         used = {"hdf5plugin": sz3.version()} if self.entries[0].name.startswith("sz3") else {}
         return {"bound": self.asked, "contest": ranking, **used}
 
-    def block_rows(self, row_size: int) -> int:
-        """Rows of a block."""
-        return max(1, BLOCK_VALUES // max(1, row_size))
+
+def block_rows(row_size: int) -> int:
+    """Rows of a block."""
+    return max(1, BLOCK_VALUES // max(1, row_size))
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Blocks:
     blocks: list[bytes] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     codecs: dict[str, int] = field(default_factory=dict)
+    squared: float = 0.0
+    values: int = 0
 
     def add(self, rows: NDArray[Any], latents: NDArray[np.float32], *, unseen: bool) -> NDArray[Any]:
         """Pack rows (n, d) with their latents (n, k) as they are stored; return what a reader will get.
@@ -77,6 +80,15 @@ class Blocks:
             else:
                 block, back = encode_block(entry.codec, rows, predicted, bound)
                 holds = len(block) <= rows.nbytes or entry.name.startswith("lossless")
-            if holds and rmse(rows, back) <= bound.rmse:
+            if holds and self._keeps_budget(rows, back):
                 return block, back, entry.codec.name if entry.codec else LATENTS
         raise AssertionError("the contest always has an entry without loss")
+
+    def _keeps_budget(self, rows: NDArray[Any], back: NDArray[Any]) -> bool:
+        """Whether the root mean square error of all blocks so far, with this one, is within the bound; if so, the block counts."""
+        values = int(np.isfinite(rows).sum())
+        squared = self.squared + values * rmse(rows, back) ** 2
+        if squared > (self.values + values) * self.plan.bound.rmse**2:
+            return False
+        self.squared, self.values = squared, self.values + values
+        return True

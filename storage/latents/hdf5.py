@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.atomic import write_beside
-from storage.errors import DamagedError
 from storage.latents.quantise import Scale
-from storage.latents.shard import ShardRows
+from storage.latents.shard import ShardRows, reading
 
 SUFFIX = ".h5"
 CHUNK_ROWS = 4_096
@@ -101,57 +100,59 @@ def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> No
         file.create_dataset("block_bytes", data=np.array([len(block) for block in blocks], np.int64), chunks=(len(rows),), fletcher32=True)
 
 
-class ShardReader:
-    """Latents of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+class _Reader:
+    """One file of a shard, at `path` or in memory; it stays open. Raises DamagedError."""
 
-    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
+    def __init__(self, path: Path, file: Any) -> None:
         self._path = path
-        with _damage(path):
+        with reading(path):
             self._file = h5py.File(file, "r")
-            self._latents = self._file["latents"]
-            self._outside = _read(self._file, "outside_row", np.empty(0, np.int64))
-            self._exact = _read(self._file, "exact_row", np.empty(0, np.int64))
-            self._outside_values = _read(self._file, "outside_value", np.empty(0, np.float32))
-            self._exact_values = _read(self._file, "exact_value", np.empty((0, *row_shape), dtype))
-
-    def read(self, start: int, stop: int) -> ShardRows:
-        """The rows from `start` up to `stop`, counted inside the shard."""
-        with _damage(self._path):
-            codes = self._latents[start:stop]
-        outside = slice(*np.searchsorted(self._outside, (start, stop)))
-        exact = slice(*np.searchsorted(self._exact, (start, stop)))
-        return ShardRows(
-            codes, self._outside[outside] - start, self._outside_values[outside], self._exact[exact] - start, self._exact_values[exact]
-        )
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
 
-class ValuesReader:
-    """The blocks of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+class ShardReader(_Reader):
+    """Latents of one shard."""
+
+    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
+        super().__init__(path, file)
+        with reading(path):
+            self._latents = self._file["latents"]
+            self._beside = ShardRows(
+                np.empty(0, np.int8),
+                _read(self._file, "outside_row", np.empty(0, np.int64)),
+                _read(self._file, "outside_value", np.empty(0, np.float32)),
+                _read(self._file, "exact_row", np.empty(0, np.int64)),
+                _read(self._file, "exact_value", np.empty((0, *row_shape), dtype)),
+            )
+
+    def read(self, start: int, stop: int) -> ShardRows:
+        """The rows from `start` up to `stop`, counted inside the shard."""
+        with reading(self._path):
+            codes = self._latents[start:stop]
+        return self._beside.around(codes, start, stop)
+
+
+class ValuesReader(_Reader):
+    """The blocks of one shard."""
 
     def __init__(self, path: Path, file: Any) -> None:
-        self._path = path
-        with _damage(path):
-            self._file = h5py.File(file, "r")
+        super().__init__(path, file)
+        with reading(path):
             self.rows = [int(each) for each in self._file["block_rows"][:]]
             self._ends = np.concatenate([[0], np.cumsum(self._file["block_bytes"][:])])
 
     def block(self, index: int) -> bytes:
         """One block."""
-        with _damage(self._path):
+        with reading(self._path):
             return bytes(self._file["values"][self._ends[index] : self._ends[index + 1]].tobytes())
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
 
 
 def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
-    with _damage(path), h5py.File(file, "r") as opened:
+    with reading(path), h5py.File(file, "r") as opened:
         ids = opened["id"][start:stop] if "id" in opened else None
         return opened["error"][start:stop], np.char.decode(ids, "utf-8") if ids is not None and ids.dtype.kind == "S" else ids
 
@@ -175,15 +176,6 @@ def write_virtual(folder: Path, shards: Sequence[tuple[str, str, int, int]], sca
 def _describe(latents: Any, scale: Scale) -> None:
     for name, value in scale.facts().items():
         latents.attrs[name] = np.bytes_(value) if isinstance(value, str) else np.asarray(value)  # h5py's own strings take 4 kB
-
-
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Turn what a damaged file raises into DamagedError."""
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError) as error:
-        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
 
 
 def _write(file: Any, name: str, values: NDArray[Any], *, fillvalue: float | None = None, chunk: tuple[int, ...] = ()) -> Any:

@@ -8,8 +8,7 @@ values-00000.parquet   rows, block: a block of values and how many rows it holds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from storage.errors import DamagedError
 from storage.latents.quantise import Scale
-from storage.latents.shard import ShardRows
+from storage.latents.shard import ShardRows, reading
 
 SUFFIX = ".parquet"
-CODE_GROUP = 65_536
+CODE_GROUP = 32_768  # a single row costs unpacking its group; smaller ones take more bytes
 FLOAT_GROUP = 262_144  # a byte plane of floats must be long, or it shares its Huffman table with noisy ones
-LEVEL = 9
+LEVEL = 12  # from here on zstd packs small dictionaries in half the bytes
 
 
 def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
@@ -56,77 +54,77 @@ def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> No
     )  # fmt: skip
 
 
-class ShardReader:
-    """Latents of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+class _Reader:
+    """One file of a shard, at `path` or in memory; it stays open. Raises DamagedError."""
 
-    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
-        self._path, self._row_shape, self._dtype = path, tuple(row_shape), np.dtype(dtype)
-        with _damage(path):
+    def __init__(self, path: Path, file: Any) -> None:
+        self._path = path
+        with reading(path):
             self._file = pq.ParquetFile(file, page_checksum_verification=True)
-            names = self._file.schema_arrow.names
-            self._latents = [name for name in names if name.startswith("latent_")]
-            beside = self._file.read(columns=[name for name in ("outside", "exact") if name in names], use_threads=False)
-        self._outside, self._outside_values = _unlist(beside, "outside", np.dtype(np.float32))
-        flat_rows, flat_values = _unlist(beside, "exact", self._dtype)
-        self._exact = flat_rows[:: int(np.prod(self._row_shape, dtype=np.int64))]
-        self._exact_values = flat_values.reshape(-1, *self._row_shape)
-
-    def read(self, start: int, stop: int) -> ShardRows:
-        """The rows from `start` up to `stop`, counted inside the shard."""
-        with _damage(self._path):
-            groups, first = _groups(self._file, start, stop)
-            table = self._file.read_row_groups(groups, columns=self._latents, use_threads=False).slice(start - first, stop - start)
-        codes = np.stack([column.to_numpy() for column in table.columns], axis=1) if self._latents else np.empty((0, 0), np.int8)
-        outside = slice(*np.searchsorted(self._outside, (start, stop)))
-        exact = slice(*np.searchsorted(self._exact, (start, stop)))
-        return ShardRows(
-            codes, self._outside[outside] - start, self._outside_values[outside], self._exact[exact] - start, self._exact_values[exact]
-        )
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
 
-class ValuesReader:
-    """The blocks of one shard; `file`, at `path` or in memory, stays open. Raises DamagedError."""
+class ShardReader(_Reader):
+    """Latents of one shard; the row group read last is kept, since who reads a row often reads its neighbours."""
+
+    def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
+        super().__init__(path, file)
+        with reading(path):
+            names = self._file.schema_arrow.names
+            self._names = [name for name in names if name.startswith("latent_")]
+            beside = self._file.read(columns=[name for name in ("outside", "exact") if name in names], use_threads=False)
+            self._edges = _edges(self._file)
+        outside = _unlist(beside, "outside", np.dtype(np.float32))
+        rows, values = _unlist(beside, "exact", np.dtype(dtype))
+        exact = rows[:: int(np.prod(row_shape, dtype=np.int64))], values.reshape(-1, *row_shape)
+        self._beside = ShardRows(np.empty(0, np.int8), *outside, *exact)
+        self._kept: tuple[list[int], NDArray[Any]] = [], np.empty(0, np.int8)
+
+    def read(self, start: int, stop: int) -> ShardRows:
+        """The rows from `start` up to `stop`, counted inside the shard."""
+        groups, first = _groups(self._edges, start, stop)
+        return self._beside.around(self._codes(groups)[start - first : stop - first], start, stop)
+
+    def _codes(self, groups: list[int]) -> NDArray[Any]:
+        if self._kept[0] == groups:
+            return self._kept[1]
+        with reading(self._path):
+            table = self._file.read_row_groups(groups, columns=self._names, use_threads=False)
+        codes = np.stack([column.to_numpy() for column in table.columns], axis=1)
+        if len(groups) == 1:
+            self._kept = groups, codes
+        return codes
+
+
+class ValuesReader(_Reader):
+    """The blocks of one shard."""
 
     def __init__(self, path: Path, file: Any) -> None:
-        self._path = path
-        with _damage(path):
-            self._file = pq.ParquetFile(file, page_checksum_verification=True)
+        super().__init__(path, file)
+        with reading(path):
             self.rows: list[int] = self._file.read(columns=["rows"]).column("rows").to_pylist()
 
     def block(self, index: int) -> bytes:
         """One block."""
-        with _damage(self._path):
+        with reading(self._path):
             return bytes(self._file.read_row_group(index, columns=["block"], use_threads=False).column("block")[0].as_py())
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
 
 
 def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
-    with _damage(path), pq.ParquetFile(file, page_checksum_verification=True) as opened:
-        groups, first = _groups(opened, start, stop)
+    with reading(path), pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        groups, first = _groups(_edges(opened), start, stop)
         table = opened.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
     return table.column("error").to_numpy(), _ids(table.column("id")) if "id" in table.column_names else None
 
 
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Turn what a damaged file raises into DamagedError."""
-    try:
-        yield
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
-        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
-
-
 def _write(path: Path, columns: dict[str, Any], *, dictionary: list[str], split: list[str], group: int) -> None:
+    fields = [pa.field(name, column.type, nullable=bool(column.null_count)) for name, column in columns.items()]
     pq.write_table(
-        pa.table(columns),
+        pa.table(columns, schema=pa.schema(fields)),
         path,
         compression="zstd",
         compression_level=LEVEL,
@@ -140,10 +138,14 @@ def _write(path: Path, columns: dict[str, Any], *, dictionary: list[str], split:
     )
 
 
-def _groups(file: Any, start: int, stop: int) -> tuple[list[int], int]:
+def _edges(file: Any) -> NDArray[np.int64]:
+    """The first row of each row group, and the number of all rows."""
+    return np.cumsum([0] + [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)])
+
+
+def _groups(edges: NDArray[np.int64], start: int, stop: int) -> tuple[list[int], int]:
     """The row groups that hold rows of [start, stop), and the first row of the first of them."""
-    edges = np.cumsum([0] + [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)])
-    groups = [index for index in range(file.num_row_groups) if edges[index] < stop and edges[index + 1] > start]
+    groups = np.flatnonzero((edges[:-1] < stop) & (edges[1:] > start)).tolist()
     return groups, int(edges[groups[0]]) if groups else start
 
 

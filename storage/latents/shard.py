@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from storage.errors import DamagedError
 from storage.latents.quantise import Scale
 
 
@@ -40,15 +45,28 @@ class ShardRows:
 
     def part(self, start: int, stop: int) -> ShardRows:
         """The rows from `start` up to `stop`, counted inside the shard."""
-        outside = (self.outside_rows >= start) & (self.outside_rows < stop)
-        exact = (self.exact_rows >= start) & (self.exact_rows < stop)
+        return self.around(self.codes[start:stop], start, stop)
+
+    def around(self, codes: NDArray[np.generic], start: int, stop: int) -> ShardRows:
+        """The rows from `start` up to `stop`, whose codes were read apart."""
+        outside = slice(*np.searchsorted(self.outside_rows, (start, stop)))
+        exact = slice(*np.searchsorted(self.exact_rows, (start, stop)))
         return ShardRows(
-            self.codes[start:stop],
+            codes,
             self.outside_rows[outside] - start,
             self.outside_values[outside],
             self.exact_rows[exact] - start,
             self.exact_values[exact],
         )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what a damaged file raises, in h5py or pyarrow, into DamagedError."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, pa.ArrowInvalid) as error:
+        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
 
 
 def latents_as_read(scale: Scale, latents: NDArray[np.float32]) -> NDArray[np.float32]:

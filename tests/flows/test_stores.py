@@ -60,7 +60,8 @@ def test_a_budget_for_the_rmse_is_kept_by_every_shard(bench, tmp_path, precision
 
 def test_a_block_that_the_winner_cannot_hold_is_written_by_another(bench, tmp_path, monkeypatch):
     """The sample sees the beginning, the middle and the end; what is strange lies between."""
-    monkeypatch.setattr("flows.encode_plan.SAMPLE_VALUES", 1 << 14)
+    for name in ("SAMPLE_VALUES", "BUDGET_VALUES"):
+        monkeypatch.setattr(f"flows.encode_plan.{name}", 1 << 14)
     rows = rows_of(40_000, 3)
     rows[18_000:22_000] *= 40
     np.save(tmp_path / "night.npy", rows)

@@ -131,7 +131,7 @@ def test_the_contest_ranks_codecs_that_hold_the_bound(random, dtype):
 
 def test_a_budget_for_the_rmse_is_used_and_never_broken(random):
     rows = random.normal(size=(3000, 5))
-    entries = hold_contest(Sample(rows, rows + 0.03, (5,), len(rows)), Bound(np.full(5, np.inf), rmse=0.05))
+    entries = hold_contest(Sample(rows, rows + 0.03, (5,), len(rows), latents_rmse=0.03), Bound(np.full(5, np.inf), rmse=0.05))
 
     assert entries[0].codec is None  # latents alone are good enough, and cost nothing here
     reached = [rmse(rows, encode_block(entry.codec, rows, rows + 0.03, Bound(np.full(5, np.inf), 0.05))[1]) for entry in entries[1:]]
