@@ -152,7 +152,9 @@ def codec_alone(planned: Planned, model: Autoencoder, some: NDArray[Any]) -> tup
         write = seconds(lambda: [blocks.add(*piece, unseen=False) for piece in pieces])
         predicted = [planned.decoder.decode_exactly(piece[1]).reshape(piece[0].shape) for piece in pieces]
         read = seconds(
-            lambda: [decode_block(block, some.shape[1], some.dtype.name, each) for block, each in zip(blocks.blocks, predicted, strict=True)]
+            lambda: [
+                decode_block(block, some.shape[1], some.dtype.name, each) for block, each in zip(blocks.blocks, predicted, strict=True)
+            ]
         )
         return write, read
 
