@@ -21,7 +21,6 @@ from storage.latents.loss import Loss
 from storage.latents.lossless import lossless_bytes
 from storage.latents.packed import Files
 from storage.latents.plan import STORE, note_done, shard_done
-from storage.latents.shard import latents_as_read
 from storage.sources import Chunk, RowsDigest, Shard, Source
 
 SAMPLE_BYTES = 8_000_000  # of all sampled shards together
@@ -117,7 +116,7 @@ class _Gathered:
         self.blocks = Blocks(bounded, encoder.decoder.decode_exactly) if bounded else None
         self.block_rows = block_rows(self.row_size)
         self.digest, self.loss = RowsDigest(), Loss.of(self.row_size)
-        self.latents: list[NDArray[np.float32]] = []
+        self.parts: list[ShardRows] = []
         self.errors: list[NDArray[np.float64]] = []
         self.ids: list[NDArray[Any] | None] = []
         self.exact: list[_Kept] = []
@@ -131,12 +130,12 @@ class _Gathered:
         latents, errors = self.encoder.model.encode_and_errors(chunk.rows)
         self.digest.update(chunk.rows, chunk.ids)
         self._sample(chunk.rows)
-        self.latents.append(latents)
+        self.parts.append(ShardRows.of(self.encoder.plan.scale, latents, np.empty(0, np.int64), chunk.rows[:0]))
         self.errors.append(errors)
         self.ids.append(chunk.ids)
         self.low = min(self.low, float(np.fmin.reduce(chunk.rows, axis=None)))
         self.high = max(self.high, float(np.fmax.reduce(chunk.rows, axis=None)))
-        self.pending.add(chunk.rows.reshape(len(latents), -1), latents_as_read(self.encoder.plan.scale, latents), errors)
+        self.pending.add(chunk.rows.reshape(len(latents), -1), self.parts[-1].latents(self.encoder.plan.scale), errors)
         self.pack(everything=not self.blocks)
 
     def pack(self, *, everything: bool) -> None:
@@ -166,7 +165,7 @@ class _Gathered:
         kept.back[chosen] = kept.values[chosen]
         self.loss.add(kept.values, kept.back)
         values = kept.values[chosen].reshape(len(chosen), *shape)
-        return ShardRows.of(self.encoder.plan.scale, np.concatenate(self.latents), kept.places[chosen], values)
+        return ShardRows.join(self.parts, kept.places[chosen], values)
 
     def all_ids(self) -> NDArray[Any] | None:
         """The ids of all rows, where they have any."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,14 @@ class ShardRows:
         """A shard of latents (n, k) and the rows kept beside them."""
         codes, outside = scale.encode(latents)
         return cls(codes, np.nonzero(outside)[0], latents[outside], exact_rows, exact_values)
+
+    @classmethod
+    def join(cls, parts: Sequence[ShardRows], exact_rows: NDArray[np.int64], exact_values: NDArray[Any]) -> ShardRows:
+        """A shard of consecutive parts, at least one, with the rows kept beside them all."""
+        starts = np.cumsum([0, *(len(part.codes) for part in parts)])
+        outside_rows = [part.outside_rows + start for part, start in zip(parts, starts[:-1], strict=True)]
+        outside_values = np.concatenate([part.outside_values for part in parts])
+        return cls(np.concatenate([part.codes for part in parts]), np.concatenate(outside_rows), outside_values, exact_rows, exact_values)
 
     def latents(self, scale: Scale) -> NDArray[np.float32]:
         """Latents (n, k) float32 as a reader of the store gets them."""
