@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from station import free_port
@@ -14,15 +15,13 @@ AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  
 
 
 class Postgres:
-    """Data in `folder`; `url` is what Prefect connects to."""
+    """Data in a folder of its own, which its user must be able to reach and pytest's are closed to; `url` is what Prefect connects to."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self) -> None:
+        self.folder, self.port = Path(tempfile.mkdtemp(prefix="nightglass-postgres-")), free_port()
         self.url = f"postgresql+asyncpg://prefect@127.0.0.1:{self.port}/postgres"
         if AS_POSTGRES:
-            for path in (folder, *list(folder.parents)[:3]):
-                path.chmod(0o755)
-            shutil.chown(folder, "postgres", "postgres")
+            shutil.chown(self.folder, "postgres", "postgres")
         self._run("initdb", "-A", "trust", "-U", "prefect", "--no-sync")
 
     def start(self) -> None:
@@ -31,6 +30,10 @@ class Postgres:
 
     def stop(self) -> None:
         self._run("pg_ctl", "-m", "immediate", "stop")
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder)
 
     def _run(self, program: str, *words: str | Path) -> None:
         subprocess.run([*AS_POSTGRES, BIN[-1] / program, "-D", self.folder / "data", *words], check=True, stdout=subprocess.DEVNULL)

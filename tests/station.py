@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,8 @@ class Station:
         """Kill -9 a process and all below it, as the kernel does when memory is short or a machine goes down."""
         if process and process.poll() is None:
             for each in [*psutil.Process(process.pid).children(recursive=True), process]:
-                each.kill()
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
             process.wait(60)
 
     def stop(self) -> None:

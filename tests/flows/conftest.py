@@ -31,14 +31,14 @@ def bench(trained_folder, tmp_path) -> Bench:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """A PostgreSQL server of our own."""
     if not BIN:
         pytest.skip("no PostgreSQL here; apt-get install postgresql")
-    found = Postgres(tmp_path_factory.mktemp("postgres"))
+    found = Postgres()
     found.start()
     yield found
-    found.stop()
+    found.remove()
 
 
 @pytest.fixture(scope="session")
