@@ -20,20 +20,21 @@ from aemodel.ranking import Ranking, Tally
 from aemodel.rules import Decision, decide, parse_rule
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.splits import row_hashes, sides_of
+from aemodel.table_settings import BATCH, HIDDEN, MEMBERS, NOISE, PROTOTYPES, table_epochs, table_latents
 from aemodel.training import train_autoencoder
 
 FEWEST_FIT_ROWS = 2
-MOST_LATENTS = 32
 RULES_BY_ROW = ("quantile", "absolute")
 KEPT = ("by", "rule")  # what a bundle says of the scores beside the model's own settings
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """Rows that an autoencoder fitted to clean rows cannot reconstruct are outliers; with `by="novelty"`, rows that lie far from clean
-    ones, with `by="relative"` those rebuilt worse than clean rows with as much in them.
+    """Rows that lie far from clean ones are outliers; with `by="error"`, those that an autoencoder fitted to clean rows cannot rebuild, with
+    `by="relative"` those rebuilt worse than clean rows with as much in them.
 
-    Signs are scikit-learn's: low is anomalous. The parameters are the keys of [model], [train] and [score] in a job file; `latent=None`
-    takes half as many latents as features, at most 32; `random_state` is the seed. The share `calibration` of the clean rows only serves
+    Signs are scikit-learn's: low is anomalous. The parameters are the keys of [model], [train] and [score] in a job file, with what finds
+    most in tables as their defaults; `latent=None` takes as many latents as features, at most 32, `epochs=None` as many as make about 800
+    batches; `random_state` is the seed. The share `calibration` of the clean rows only serves
     the threshold: with `rule="quantile 0.95"` at most 5 % of fresh clean rows are called outliers on average, however few rows there are;
     where they are too few to promise that, none is, and `fit` warns.
 
@@ -43,7 +44,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     >>> import numpy as np
     >>> random = np.random.default_rng(0)
     >>> clean = random.normal(size=(500, 2)) @ random.normal(size=(2, 6))
-    >>> detector = AutoencoderDetector(latent=2, epochs=20).fit(clean)
+    >>> detector = AutoencoderDetector(epochs=20).fit(clean)
     >>> detector.predict(np.concatenate([clean[:3], clean[:1] + [0, 0, 9, 0, 0, 0]]))
     array([ 1,  1,  1, -1])
     >>> sorted(detector.to_files())
@@ -54,27 +55,27 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self,
         *,
         network: str = "dense",
-        hidden: tuple[int, ...] = (64,),
+        hidden: tuple[int, ...] = HIDDEN,
         latent: int | None = None,
-        prototypes: int = 0,
+        prototypes: int = PROTOTYPES,
         activation: str = "silu",
         output: str = "identity",
         loss: str = "mse",
-        scaling: str = "standard",
-        noise: float = 0.3,
+        scaling: str = "minmax",
+        noise: float = NOISE,
         l1: float = 0.0,
         l2: float = 0.0,
         tied: bool = False,
-        members: int = 1,
+        members: int = MEMBERS,
         combine: str = "mean",
-        epochs: int = 100,
-        batch_size: int = 64,
+        epochs: int | None = None,
+        batch_size: int = BATCH,
         learning_rate: float = 1e-3,
         patience: int = 0,
         calibration: float = 0.2,
         validation: float = 0.1,
         trim: float = 0.0,
-        by: str = "error",
+        by: str = "novelty",
         rule: str = "quantile 0.95",
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = 0,
@@ -113,7 +114,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
             lambda: [rows],
             layout=layout,
             model=self._model_settings(rows.shape[1]),
-            train=without_empty_sides(self._train_settings(), row_hashes(rows)),
+            train=without_empty_sides(self._train_settings(len(rows)), row_hashes(rows)),
             memory_bytes=8 * rows.nbytes,  # an eighth serves the validation rows: all stay in memory
             device=self.device,
         )
@@ -143,7 +144,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def from_files(cls, files: Mapping[str, bytes], *, device: str = "cpu") -> Self:
         """The fitted estimator of a bundle, from `to_files` or from `nightglass train`. Raises BundleError."""
         model = from_files(files, device=device)
-        known = {**asdict(model.settings), **asdict(model.train_settings), **model.facts.get("score", {}), "device": device}
+        known = {**asdict(model.settings), **asdict(model.train_settings), "by": "error", **model.facts.get("score", {}), "device": device}
         known["random_state"] = model.train_settings.seed
         detector = cls(**{name: known[name] for name in cls._get_param_names() if name in known})
         detector.n_features_in_ = model.layout.n_features
@@ -161,17 +162,18 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     def _model_settings(self, n_features: int) -> ModelSettings:
         chosen = {field.name: getattr(self, field.name) for field in fields(ModelSettings) if hasattr(self, field.name)}
-        latent = max(1, min(MOST_LATENTS, n_features // 2)) if self.latent is None else self.latent
+        latent = table_latents(n_features) if self.latent is None else self.latent
         return ModelSettings(**{**chosen, "hidden": tuple(self.hidden), "latent": latent})
 
-    def _train_settings(self) -> TrainSettings:
+    def _train_settings(self, n_rows: int) -> TrainSettings:
         if self.by not in SCORES:
             raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{self.by}' instead.")
         given = self.random_state
         seed = int(given) if isinstance(given, int | np.integer) else int(check_random_state(given).randint(2**31))
-        return TrainSettings(
-            seed=seed, **{field.name: getattr(self, field.name) for field in fields(TrainSettings) if hasattr(self, field.name)}
-        )
+        chosen = {field.name: getattr(self, field.name) for field in fields(TrainSettings) if hasattr(self, field.name)}
+        if self.epochs is None:
+            chosen["epochs"] = table_epochs(n_rows * (1 - self.calibration - self.validation))
+        return TrainSettings(**{**chosen, "seed": seed})
 
 
 def without_empty_sides(train: TrainSettings, hashes: NDArray[np.uint64]) -> TrainSettings:

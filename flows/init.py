@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from aemodel.table_settings import BATCH, HIDDEN, MEMBERS, NOISE, PROTOTYPES, STEPS, table_epochs, table_latents
 from storage.sources import Source, open_source
 
 SAMPLE_ROWS = 20_000
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
 FEWEST_PIXELS = 64  # flat rows of fewer bytes are a table: counts, grades, playing cards
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are no grey levels
-PROTOTYPES = 512
 WIDTH = 512  # of a picture's hidden layers, at most
-STEPS, BATCH = 800, 256  # of a table's training
-FEWEST_EPOCHS, MOST_EPOCHS = 3, 800
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, the cut hangs on one or two rows
 
 
@@ -118,15 +116,15 @@ def _picture_model(look: Look) -> list[str]:
 
 def _table_model(look: Look) -> list[str]:
     return [
-        _key("hidden", "[64]", "a table's columns depend on each other in bends, not lines"),
-        _key("latent", str(min(32, look.features)), "no bottleneck: the prototypes keep it from copying"),
+        _key("hidden", str(list(HIDDEN)), "a table's columns depend on each other in bends, not lines"),
+        _key("latent", str(table_latents(look.features)), "no bottleneck: the prototypes keep it from copying"),
         _key("prototypes", str(PROTOTYPES), "a row is rebuilt as a mean of these, so what lies far out cannot be;"),
-        _key("members", "4", "0 prototypes and 1 member make closer reconstructions, and smaller stores"),
+        _key("members", str(MEMBERS), "0 prototypes and 1 member make closer reconstructions, and smaller stores"),
         _key("activation", '"silu"', "smooth, and no unit of it can die"),
         _key("scaling", '"minmax"', "columns have scales of their own; measured best for ranking"),
         _key("output", '"identity"', "a mean of rows needs no squeezing"),
         _key("loss", '"mse"', "cross-entropy needs values in [0, 1]"),
-        _key("noise", "0.025", "denoising: of each column's range"),
+        _key("noise", str(NOISE), "denoising: of each column's range"),
     ]
 
 
@@ -165,8 +163,7 @@ def _rounds(look: Look, calibration: float) -> list[str]:
     if look.shares_a_scale:
         epochs, why = (100, "few rows need more rounds") if look.rows < 20_000 else (24, "enough for this many rows")
         return [_key("epochs", str(epochs), why), _key("batch_size", "128" if look.rows >= 5_000 else "64", "rows a step")]
-    fit_rows = max(1.0, look.rows * (0.9 - calibration))
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(STEPS * BATCH / max(BATCH, fit_rows))))
+    epochs = table_epochs(look.rows * (0.9 - calibration))
     return [_key("epochs", str(epochs), f"about {STEPS} steps"), _key("batch_size", str(BATCH), "rows a step")]
 
 

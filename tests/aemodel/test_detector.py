@@ -31,7 +31,7 @@ def clean_rows(n=600, seed=0):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return AutoencoderDetector(latent=2, epochs=30).fit(clean_rows())
+    return AutoencoderDetector(latent=2, epochs=30, by="error").fit(clean_rows())
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ def fitted():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize("by", ["error", "novelty"])
 def test_scikit_learn_finds_nothing_amiss(by):
-    results = check_estimator(AutoencoderDetector(epochs=5, by=by))
+    results = check_estimator(AutoencoderDetector(epochs=2, by=by))
 
     assert {result["status"] for result in results} <= {"passed", "skipped"}
     assert not any(result["expected_to_fail"] for result in results)
@@ -47,6 +47,14 @@ def test_scikit_learn_finds_nothing_amiss(by):
 
 def test_the_example_runs():
     assert doctest.testmod(aemodel.detector).failed == 0
+
+
+def test_by_default_it_is_what_init_proposes_for_a_table():
+    with pytest.warns(UserWarning, match="No row will be called an outlier"):
+        model = AutoencoderDetector(rule="quantile 0.999", members=1).fit(clean_rows(50)).model_
+
+    assert (model.settings.prototypes, model.settings.scaling, model.settings.latent) == (512, "minmax", 6)
+    assert model.train_settings.epochs == 800, "one batch a pass"
 
 
 def test_signs_are_those_of_scikit_learn(fitted):
