@@ -11,13 +11,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def listening() -> Iterator[tuple[str, list[str]]]:
-    """A web server's address, and the texts that are posted to it."""
+    """A web server's address, and the texts that are posted to it; what comes to /refuse it does not take."""
     got: list[str] = []
 
     class Keep(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-            self.send_response(200)
+            text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+            taken = self.path != "/refuse"
+            got.extend([text] * taken)
+            self.send_response(200 if taken else 500)
             self.end_headers()
 
         def log_message(self, *_):

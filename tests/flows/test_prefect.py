@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import http.server
 import json
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 from bench import DAY, Bench, tree
+from hook import listening
 
 from flows.job_file import read_job
 from flows.places import yesterday
@@ -46,7 +44,7 @@ async def seen():
         }
 
 def told(path):
-    block = CustomWebhookNotificationBlock(name=path, url=sys.argv[3] + path, json_data={"subject": "{{subject}}", "body": "{{body}}"})
+    block = CustomWebhookNotificationBlock(name=path, url=sys.argv[3] + path, json_data={"text": "{{subject}}|{{body}}"})
     block.save(path, overwrite=True)
     settings = [f"alert.block={block.get_block_type_slug()}/{path}", "data.shard_bytes=1 MB"]
     try:
@@ -75,34 +73,11 @@ def recorded(trained_folder, tmp_path_factory):
     bench = Bench(folder / "job")
     bench.night(DAY, n=60_000, outliers=150)
     bench.night("2026-11-23", n=500, outliers=400)
-    with operators_hook() as (address, got):
+    with listening() as (address, got):
         words = [sys.executable, "-c", CODE, bench.job, folder / "home", address]
         found = subprocess.run(words, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     return bench, json.loads(found.stdout.splitlines()[-1]) | {"got": got}
-
-
-@contextmanager
-def operators_hook():
-    """A web server that keeps what is posted to it, but for what comes to /refuse."""
-    got: list[dict[str, str]] = []
-
-    class Keep(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            posted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            refused = self.path == "/refuse"
-            self.send_response(500 if refused else 200)
-            self.end_headers()
-            if not refused:
-                got.append(posted)
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keep) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/", got
-        server.shutdown()
 
 
 def test_one_message_goes_through_a_notification_block_and_a_refused_one_is_an_error(recorded):
@@ -113,10 +88,10 @@ def test_one_message_goes_through_a_notification_block_and_a_refused_one_is_an_e
     assert "500" in refused
     assert (taken, again) == (True, False), "the same message is not sent twice"
     [message] = seen["got"]
-    assert message["subject"] == "small 2026-11-24: NO DATA"
-    assert "small 2026-11-23: FLOOD, " in message["body"]
-    assert "rows flagged (budget 200)\n- " in message["body"]
-    assert f"/reports/small/{DAY}/rev=1/report.html" in message["body"]
+    assert message.startswith("small 2026-11-24: NO DATA|small 2026-11-24: NO DATA\n")
+    assert "small 2026-11-23: FLOOD, " in message
+    assert "rows flagged (budget 200)\n- " in message
+    assert f"/reports/small/{DAY}/rev=1/report.html" in message
 
 
 def test_a_run_is_named_by_job_and_date_and_ends_in_its_verdict(recorded):
