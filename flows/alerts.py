@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from flows.errors import FlowError
 from flows.job import AlertSettings, Job
+from flows.night_result import NightResult
 from flows.nights import NightsResult
-from flows.score import NightResult
 from flows.workspace import open_workspace
 from storage.atomic import json_bytes, write_bytes
 

@@ -9,9 +9,9 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.encode import EncodeResult
 from flows.job import Job
 from flows.markdown import short
+from flows.night_result import NightResult
 from flows.nights import NightsResult
 from flows.run_pages import Page, main_cause, night_page, nights_page, outliers_of, shards_of, store_page, training_page
-from flows.score import NightResult
 from flows.train import TrainResult
 from storage.sources.sizes import format_bytes
 

@@ -6,15 +6,17 @@ import json
 import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aemodel.model import Layout
 from flows.errors import FlowError
 from flows.job import Job
 from flows.places import open_rows
 from storage.errors import NoDataError
 from storage.models import read_champion
 from storage.sources import Schema, Source, check_schema, find_files
+
+if TYPE_CHECKING:
+    from aemodel.model import Layout
 
 
 def require_ready(job: Job, data_date: date) -> None:

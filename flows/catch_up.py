@@ -13,9 +13,9 @@ from datetime import date, datetime, timedelta
 from flows.before_night import require_ready
 from flows.errors import EXPECTED
 from flows.job import Job
+from flows.night_result import NightResult, result_of
 from flows.nights import NightsResult
 from flows.places import parse_date
-from flows.score import NightResult, result_of
 from flows.workspace import open_workspace
 from storage.errors import SourceError
 from storage.models import read_champion

@@ -20,10 +20,10 @@ from flows.encode import EncodeResult
 from flows.errors import DONE, EXPECTED, FlowError
 from flows.forms import BackfillForm, EncodeForm, JobForm, NightForm, TrainForm
 from flows.job import Job
+from flows.night_result import NightResult
 from flows.nights import NightsResult
 from flows.places import dates_between, yesterday
 from flows.plain_runs import begin
-from flows.score import NightResult
 from flows.train import TrainResult
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.errors import WorkspaceError
-from storage.latents.plan import StorePlan
 from storage.sources import Shard, Source
 from storage.sources.sizes import format_bytes
+
+if TYPE_CHECKING:
+    from storage.latents.plan import StorePlan
 
 RESERVE = 200_000_000  # bytes that stay free whatever is written
 SCORE_BYTES = 64  # of one row's scores before compression, with a short id

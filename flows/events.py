@@ -7,7 +7,7 @@ from typing import Any
 from prefect.events import emit_event
 
 from flows.encode import EncodeResult
-from flows.score import NightResult
+from flows.night_result import NightResult
 from flows.train import TrainResult
 
 

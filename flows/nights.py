@@ -9,9 +9,9 @@ from typing import Any
 
 from flows.errors import DONE, EXPECTED, FAILED, IN_PART, NO_DATA, UsageError, exit_code
 from flows.job_file import read_job
+from flows.night_result import NightResult
 from flows.places import dates_between, parse_date, yesterday
 from flows.runs import runs
-from flows.score import NightResult
 
 ORDER = (FAILED, IN_PART, NO_DATA, DONE)  # the exit code of a range is the first of these that occurred
 

@@ -12,8 +12,9 @@ from flows.engine import run_in_threads
 from flows.errors import UsageError
 from flows.job import Job
 from flows.job_file import read_job
+from flows.night_result import NightResult
 from flows.places import pick_device
-from flows.score import NightResult, score_night
+from flows.score import score_night
 from flows.terminal import log_to, progress_bar
 from flows.train import TrainResult, train_model
 from flows.workspace import open_workspace

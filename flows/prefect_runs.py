@@ -24,10 +24,11 @@ from flows.encode import EncodeResult, encode_rows
 from flows.errors import DONE, UsageError
 from flows.job import Job
 from flows.job_file import read_job
+from flows.night_result import NightResult
 from flows.places import pick_device
 from flows.plain_runs import WORKERS, begin
 from flows.prefect_engine import progress_artifact, run_as_tasks
-from flows.score import NightResult, score_night
+from flows.score import score_night
 from flows.train import TrainResult, train_model
 
 ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)

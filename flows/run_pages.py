@@ -13,8 +13,8 @@ from flows.alerts import index_link, report_link
 from flows.encode import EncodeResult
 from flows.job import Job
 from flows.markdown import facts_table, place, plain, short, table
+from flows.night_result import NightResult
 from flows.nights import NightsResult
-from flows.score import NightResult
 from flows.train import TrainResult
 from storage.manifest import read_manifest
 from storage.pages.figures import loss_curve, score_histogram

@@ -6,12 +6,14 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from flows.encode import EncodeResult
 from flows.errors import FlowError, UsageError
-from flows.score import NightResult
-from flows.train import TrainResult
+
+if TYPE_CHECKING:  # so that status, which asks what is due, does not load torch
+    from flows.encode import EncodeResult
+    from flows.night_result import NightResult
+    from flows.train import TrainResult
 
 
 class Runs(Protocol):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aemodel.contamination import warning
@@ -27,15 +26,15 @@ from flows.candidates import Candidates
 from flows.disk_space import require_space, score_bytes
 from flows.encode import model_in_force
 from flows.engine import RunAll
-from flows.errors import DONE, FAILED, IN_PART, NO_DATA
 from flows.grouping import group_shards, rows_per_chunk
 from flows.job import Job
 from flows.night_report import Judged, build_night
+from flows.night_result import NightResult, result_of
 from flows.places import parse_date
 from flows.run_facts import RunFacts
 from flows.score_shard import ShardNote, ShardScorer, facts_path
 from flows.shard_facts import ShardFacts
-from flows.workspace import near, open_workspace
+from flows.workspace import open_workspace
 from storage.errors import NoDataError, SourceError
 from storage.locks import lock
 from storage.nights import NightPlace, publish_night
@@ -44,41 +43,6 @@ from storage.sources import Shard, Source, combine_digests, files_digest, plan_s
 
 log = logging.getLogger(__name__)
 WAIT = float("inf")  # for another run of the same night: what it finishes is found done, what it leaves is taken over
-
-
-@dataclass(frozen=True)
-class NightResult:
-    """What a night came to."""
-
-    date: str
-    verdict: str
-    revision: int
-    rows: int
-    flagged: int
-    path: Path
-    written: bool
-    top_rows: tuple[int, ...]
-    promise: str
-
-    @property
-    def code(self) -> int:
-        """The exit code: 0 done, 1 failed, 3 no data, 4 done in part."""
-        first = self.verdict.split()[0]
-        return {"FAILED": FAILED, "NO": NO_DATA, "PARTIAL": IN_PART}.get(first, DONE)
-
-    def facts(self) -> dict[str, Any]:
-        """For --json."""
-        plain = {name: getattr(self, name) for name in ("date", "verdict", "revision", "rows", "flagged", "written", "code")}
-        return {"path": str(self.path), **plain}
-
-    def headline(self) -> str:
-        """Date, verdict and count, on one line; where nothing was scored, date and verdict."""
-        return f"{self.date}: {self.verdict}" + (f", {self.flagged:,} of {self.rows:,} rows flagged" if self.rows else "")
-
-    def words(self) -> str:
-        """For a terminal."""
-        known = "" if self.written else " (nothing new: this revision was already there)"
-        return f"{self.headline()}{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
 
 
 def score_night(job: Job, *, date: str, source: str, model: str, force: bool, run_all: RunAll, device: str) -> NightResult:
@@ -282,21 +246,3 @@ class NightRun:
         known = self.model.layout.columns and source.ignored
         extra = f"columns that the model does not know, not read: {', '.join(source.ignored)}" if known else ""
         return tuple(remark for remark in (extra, warning(self.calibration), *self.remarks) if remark)
-
-
-def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult:
-    """The result of a published revision, read from its summary."""
-    summary = place.summary(revision)
-    outliers = place.report(revision) / "outliers.parquet"
-    top_rows = pq.read_table(outliers, columns=["row"]).column("row").to_pylist() if summary["rows"] else []
-    return NightResult(
-        date=place.date,
-        verdict=summary["verdict"],
-        revision=revision,
-        rows=summary["rows"],
-        flagged=summary["flagged"],
-        path=place.report(revision),
-        written=written,
-        top_rows=tuple(top_rows),
-        promise=summary["promise"],
-    )

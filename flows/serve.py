@@ -15,9 +15,9 @@ from flows.clock import last_start, next_start
 from flows.errors import EXPECTED
 from flows.job import Job
 from flows.job_file import read_job
+from flows.night_result import NightResult
 from flows.places import yesterday
 from flows.runs import require_server, wants_prefect
-from flows.score import NightResult
 
 log = logging.getLogger(__name__)
 LOOK_AGAIN = timedelta(minutes=30)  # for nights without data, in part, or whose input came late

@@ -88,7 +88,7 @@ def told(job: Job, facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "last good night", facts["last_good_night"] or "none yet"
     yield "without data", ", ".join(facts["without_data"])
     yield "labels", f"{facts['right']:,} of {facts['labelled']:,} labelled flags were right" if facts["labelled"] else ""
-    trained = "age unknown, its run.json is gone" if age is None else f"trained {age} day{'s' * (age != 1)} ago"
+    trained = "age unknown, its run.json is gone" if age is None else f"trained {age} day{'s' * (age != 1)} ago" if age else "trained today"
     yield "model", f"{facts['model_id']}, {trained}" if facts["model_id"] else "none"
     yield "next run", f"{datetime.fromisoformat(facts['next_run']):%Y-%m-%d %H:%M} {job.schedule.timezone}"
     space = ", ".join(f"{kind} {format_bytes(size)}" for kind, size in facts["bytes"].items() if size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -79,6 +81,12 @@ def test_status_tells_open_problems_first_and_nights_without_data(bench):
     assert "\n  without data     2026-11-21\n" in words
     assert facts["last_night"] == {"date": DAY, "verdict": "FAILED", "revision": 1, "rows": 0, "flagged": 0}
     assert (facts["last_good_night"], facts["without_data"], facts["code"]) == (None, ["2026-11-21"], 1)
+
+
+def test_a_monitor_that_asks_every_minute_loads_no_torch():
+    code = "import sys, flows.status; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_status_of_a_job_without_a_model(bench):
@@ -224,7 +232,6 @@ def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypa
 def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkeypatch):
     """The workspace on a disk of its own that is too small for the night, then larger."""
     import shutil
-    import subprocess
 
     monkeypatch.setattr("flows.disk_space.RESERVE", -(10**9))  # the check beforehand would refuse it at once
     path = bench.night(n=300_000)
