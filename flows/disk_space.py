@@ -35,13 +35,22 @@ def store_bytes(source: Source, plan: StorePlan, *, keep_exact: float) -> int:
     return latents + round(min(1.0, MOST_EXACT * keep_exact) * source.n_bytes)
 
 
-def require_space(work: Path, needed: int) -> None:
-    """Raise WorkspaceError where the disk has no room for `needed` bytes and a reserve; what lies in `work` already is not needed again."""
-    needed = max(0, needed - bytes_below(work)) + RESERVE
-    free = shutil.disk_usage(work.parent).free
+def require_space(work: Path, needed: int, *, final: Path | None = None) -> None:
+    """Raise WorkspaceError where the disk has no room for `needed` bytes and a reserve; what lies in `work` already is not needed again.
+
+    final: where the result goes to, which may be on another disk.
+    """
+    _require_free(work.parent, max(0, needed - bytes_below(work)))
+    there = next(path for path in final.absolute().parents if path.exists()) if final else work.parent
+    if there.stat().st_dev != work.parent.stat().st_dev:
+        _require_free(there, needed)
+
+
+def _require_free(place: Path, needed: int) -> None:
+    needed, free = needed + RESERVE, shutil.disk_usage(place).free
     if free < needed:
         raise WorkspaceError(
-            f"{work.parent}: this run may need {format_bytes(needed)} (a reserve of {format_bytes(RESERVE)} included), and {format_bytes(free)} are free; "
+            f"{place}: this run may need {format_bytes(needed)} (a reserve of {format_bytes(RESERVE)} included), and {format_bytes(free)} are free; "
             "nothing was written. Make room ('nightglass prune JOB' shows what can go), then run the same command again"
         )
 

@@ -96,7 +96,7 @@ def encode_rows(job: Job, *, source: str, date: str, out: str, run_all: RunAll, 
             planned_shards = plan_shards(opened, job.shard_bytes)
             planned = plan_store(job, model, opened, planned_shards)
             keep_same_plan(work, planned.plan, planned.files)
-            require_space(work, store_bytes(opened, planned.plan, keep_exact=job.encode.keep_exact))
+            require_space(work, store_bytes(opened, planned.plan, keep_exact=job.encode.keep_exact), final=final)
             shards = encode_shards(job, model, planned, opened, planned_shards, work, run_all)
             if store_name(opened, job, model_id, date) != name:
                 raise SourceError(f"{opened.path}: changed while it was read; run 'encode' again once it is complete")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +55,17 @@ def test_what_an_interrupted_run_has_written_is_not_asked_for_again(tmp_path, fr
     (work / "shard-00000.h5").write_bytes(bytes(600))
 
     require_space(work, 1000)
+
+
+def test_another_disk_that_the_result_goes_to_needs_room_too(tmp_path, monkeypatch):
+    usage, other = shutil.disk_usage("/"), Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second disk here")
+    monkeypatch.setattr("flows.disk_space.shutil.disk_usage", lambda place: usage._replace(free=10**12 * (place != other)))
+
+    require_space(tmp_path / "work", 1000, final=tmp_path / "deep/store")
+    with pytest.raises(WorkspaceError, match="/dev/shm: this run may need"):
+        require_space(tmp_path / "work", 1000, final=other / "deep/store")
 
 
 @pytest.mark.parametrize("settings", [(), ("precision=float32", "format=parquet"), ("keep_exact=0.1",), ("max_error=0.01",)])
