@@ -20,7 +20,7 @@ from types import FrameType
 
 import numpy as np
 
-from flows.demo import DATE, OFFLINE, write_demo
+from flows.demo import DATE, OFFLINE, demo_rows, write_demo
 
 BIN = Path(sys.executable).parent
 LOGS = {"PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_LOGGING_EXTRA_LOGGERS": "aemodel,storage,flows"}  # in the pages of runs
@@ -64,11 +64,10 @@ def write_job(folder: Path, today: date, reports: str) -> Path:
     """The demo's job with a schedule, and rows for the nights around today; three days ago nothing foreign was among them."""
     job = write_demo(folder)
     job.write_text(job.read_text(encoding="utf-8") + MORE.format(reports=reports), encoding="utf-8")
-    nights, foreign = folder / "nights", np.load(folder / "foreign-rows.npy")
-    rows = np.load(nights / f"{DATE}.npy")
+    _, rows, foreign = demo_rows()
     for ahead in range(-3, 8):
-        path = nights / f"{today + timedelta(days=ahead)}.npy"
-        if not path.exists():
+        path = folder / "nights" / f"{today + timedelta(days=ahead)}.npy"
+        if not path.exists() or path.stem == DATE:
             np.save(path, np.delete(rows, foreign, axis=0) if ahead == -3 else rows)
     return job
 

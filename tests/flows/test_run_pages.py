@@ -116,16 +116,10 @@ def test_a_night_shows_verdict_counts_histogram_rows_and_report(bench):
     assert "## Drift: none" in page.text
     assert len(page.text) < 200_000
     assert f"`{result.path / 'report.html'}`" in night_page(read_job(bench.job), result).text, "a path where no web server shows it"
-
-
-def test_a_report_of_an_earlier_version_is_shown_too(bench):
-    bench.night()
-    result = score(bench)
-    path = result.path / "summary.json"
-    older = {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("strange_")}
-    path.write_text(json.dumps(older | {"strange": [{}]}))
-
-    assert night_page(read_job(bench.job), result).text.startswith(f"# {result.verdict}")
+    summary = result.path / "summary.json"
+    older = {key: value for key, value in json.loads(summary.read_text()).items() if not key.startswith("strange_")}
+    summary.write_text(json.dumps(older))
+    assert night_page(read_job(bench.job), result).headline == page.headline, "reports of earlier versions stay readable"
 
 
 def test_a_night_that_has_moved_names_the_features(bench):
