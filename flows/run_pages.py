@@ -146,7 +146,7 @@ def night_page(job: Job, result: NightResult) -> Page:
         f"# {result.verdict}",
         *([] if result.written else ["Nothing new: this revision was already there."]),
         *counted(result, summary),
-        f"> {result.promise}",
+        f"> {plain(result.promise)}",
         "\n".join(f"- {plain(note)}" for note in summary["notes"]),
         *not_scored(summary),
         f"**Report:** {place(report_link(job, result))}",
