@@ -175,7 +175,7 @@ def publish_store(
     write_decoder(store, planned.files)
     digest = combine_digests([each.digest for each in shards])
     manifest = store_manifest(plan, shards, model_id=model_id, digest=digest, settings=asdict(job.encode), files={})
-    report = write_size_report(store, manifest, shards, plan)
+    report = write_size_report(store, manifest, shards, plan, [asdict(point) for point in planned.curve])
     write_store_manifest(store, manifest)
     read = {"path": str(source.path.resolve()), "field": job.data.field, "columns": list(model.layout.columns), "id": job.data.id}
     write_json(

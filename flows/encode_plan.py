@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
 from aemodel.splits import row_hashes, sides_of
+from flows.encode_curve import Point, error_curve
 from flows.encode_latents import Encoded, Stored, as_few_bytes, fewest_bits, latent_bytes
 from flows.errors import UsageError
 from flows.grouping import rows_per_chunk
@@ -23,18 +24,19 @@ from storage.latents.shard import latents_as_read
 from storage.sources import Shard, Source
 
 SAMPLE_VALUES = 1 << 19  # of the contest
-BUDGET_VALUES = 1 << 23  # that an RMSE is measured on, so that its budget can be used up
+BUDGET_BYTES = 64_000_000  # of the source that an RMSE is measured on, so that its budget can be used up
 SAMPLE_RUNS = 4  # pieces of the sample, evenly spaced over the source
 HELD_OUT_VALUES = 1 << 21
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan, and the decoder that the store will carry, as files and ready to use."""
+    """The plan, the decoder that the store will carry, as files and ready to use, and error against size as measured on the way."""
 
     plan: StorePlan
     files: dict[str, bytes]
     decoder: Decoder
+    curve: list[Point]
 
 
 def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Shard]) -> Planned:
@@ -44,15 +46,17 @@ def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Sh
     reached, bounded = float("inf"), None
     if settings.max_rmse:
         stored, reached = within_rmse(job, model, stored, source, shards)
+    sample = Encoded.of(model, sample_rows(source, shards, SAMPLE_VALUES))
+    bound = asked_bound(job, model, model.layout.n_features)
     if settings.bounds:
-        bounded = bounded_plan(job, model, stored, source, shards, latents_rmse=reached)
+        bounded = bounded_plan(job, stored, sample, bound, source, latents_rmse=reached)
     plan = StorePlan(format=settings.format, scale=stored.scale, schema=source.schema, latent_dim=model.settings.latent, bounded=bounded)
-    return Planned(plan, stored.files, stored.decoder)
+    return Planned(plan, stored.files, stored.decoder, error_curve(stored, sample, bound, source.n_rows))
 
 
 def within_rmse(job: Job, model: Autoencoder, plain: Stored, source: Source, shards: Sequence[Shard]) -> tuple[Stored, float]:
     """Latents and decoder under `max_rmse`, with `precision = "auto"` in as few bytes as it allows, and the RMSE that they reach."""
-    measured = Encoded.of(model, sample_rows(source, shards, BUDGET_VALUES))
+    measured = Encoded.of(model, sample_rows(source, shards, BUDGET_BYTES // np.dtype(source.schema.dtype).itemsize))
     stored = plain
     if job.encode.precision == "auto":
         share = measured.safe_share(model.decoder, source.n_rows, max((shard.stop - shard.start for shard in shards), default=0))
@@ -60,11 +64,8 @@ def within_rmse(job: Job, model: Autoencoder, plain: Stored, source: Source, sha
     return stored, measured.loss(stored.decoder, latents_as_read(stored.scale, measured.latents))
 
 
-def bounded_plan(
-    job: Job, model: Autoencoder, stored: Stored, source: Source, shards: Sequence[Shard], *, latents_rmse: float
-) -> BoundedPlan:
+def bounded_plan(job: Job, stored: Stored, sample: Encoded, bound: Bound, source: Source, *, latents_rmse: float) -> BoundedPlan:
     """The bound that the job asks for, and the contest of the codecs that hold it."""
-    sample = Encoded.of(model, sample_rows(source, shards, SAMPLE_VALUES))
     entered = Sample(
         sample.rows,
         stored.decoder.decode_exactly(latents_as_read(stored.scale, sample.latents)).reshape(sample.rows.shape),
@@ -74,7 +75,6 @@ def bounded_plan(
         latent_bytes=latent_bytes(stored.scale, sample.latents, source.n_rows),
         latents_rmse=latents_rmse,
     )
-    bound = asked_bound(job, model, sample.rows.shape[1])
     return BoundedPlan(job.encode.bounds, bound, tuple(hold_contest(entered, bound)))
 
 

@@ -22,17 +22,24 @@ FORMAT_VERSION = 2
 MOST_SHOWN = 100  # columns on the page, those with the largest errors
 
 
-def write_size_report(folder: Path, manifest: Mapping[str, Any], shards: Sequence[ShardFacts], plan: StorePlan) -> dict[str, Any]:
+def write_size_report(
+    folder: Path, manifest: Mapping[str, Any], shards: Sequence[ShardFacts], plan: StorePlan, curve: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """Measure the store in `folder`, write size_report.json and .html into it, and return the report.
 
+    `curve`: other codecs' or bits' `rmse` and `bytes`, for the report's error against ratio.
     `manifest` is the one to be written: a digest's length does not depend on what it is a digest of, so its size is known beforehand.
     """
     from storage.pages import render  # late: jinja2 takes time to import
-    from storage.pages.figures import ratio_plot
+    from storage.pages.figures import error_plot, ratio_plot
 
     files = dict.fromkeys([*list_files(folder), *REPORTS], PLACEHOLDER)
     manifest_bytes = len(sealed_bytes({**manifest, "files": dict(sorted(files.items()))}))
     report = size_report(folder, shards, plan, manifest_bytes=manifest_bytes)
+    source = report["bytes"]["source"]
+    report["error_against_ratio"] = [
+        {"codec": each["codec"], "rmse": each["rmse"], "ratio": _ratio(source, each["bytes"])} for each in curve
+    ]
     write_json(folder / "size_report.json", report)
     worst = sorted(report["columns"], key=lambda column: -column["largest"])[:MOST_SHOWN]
     page = render(
@@ -41,6 +48,7 @@ def write_size_report(folder: Path, manifest: Mapping[str, Any], shards: Sequenc
         manifest=manifest,
         columns=worst,
         plot=ratio_plot(report["contest"]) if report["contest"] else "",
+        curve=error_plot(report["error_against_ratio"], report["loss"]["rmse"], report["ratio"]["source"]) if curve else "",
     )
     write_bytes(folder / "size_report.html", page)
     return report

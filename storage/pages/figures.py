@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 INK = "#7d8897"  # readable on white and on black
 NIGHT, CLEAN, CUT = "#3f74e8", "#a9b4c4", "#d2483f"
+LINES = {"latents": "latents in 3 to 255 levels", "grid": "rounded to a grid, zstd"}
 SETTINGS: Any = {
     "svg.hashsalt": "nightglass",
     "svg.fonttype": "none",
@@ -79,6 +80,20 @@ def ratio_plot(contest: Sequence[Mapping[str, Any]]) -> str:
     bars[-1].set_color(NIGHT)
     axes.bar_label(bars, fmt="%.3g", padding=3, color=INK)
     axes.set(xlabel="times smaller than the source, estimated from the sample")
+    return _data_uri(figure)
+
+
+def error_plot(curve: Sequence[Mapping[str, Any]], rmse: float, ratio: float) -> str:
+    """Root mean square error against the ratio to the source, a line for each codec of `curve`, and where the store lies: an SVG data URI."""
+    figure, axes = _figure(height=2.9)
+    for codec, color, marker in (("latents", NIGHT, "o"), ("grid", CLEAN, "s")):
+        points = [(each["ratio"], each["rmse"]) for each in curve if each["codec"] == codec and each["rmse"] > 0]
+        if points:
+            axes.plot(*zip(*sorted(points), strict=True), color=color, marker=marker, markersize=4, linewidth=1.6, label=LINES[codec])
+    if rmse > 0:
+        axes.plot([ratio], [rmse], color=CUT, marker="*", markersize=12, linestyle="", label="this store")
+    axes.set(xscale="log", yscale="log", xlabel="times smaller than the source", ylabel="RMSE")
+    axes.legend(loc="upper left", frameon=False, labelcolor=INK)
     return _data_uri(figure)
 
 

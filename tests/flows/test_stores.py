@@ -44,6 +44,18 @@ def test_no_decoded_value_is_further_off_than_asked(bench, tmp_path, format, bou
     assert [column["largest"] for column in report["columns"]] == apart.max(axis=0).tolist()
 
 
+@pytest.mark.parametrize("bound", ["max_error=0", "max_error=0.05"])
+def test_the_size_report_draws_measured_errors_against_ratios(bench, tmp_path, bound):
+    report = encode(bench, tmp_path / "store", bound)
+    latents, grids = ([each for each in report["error_against_ratio"] if each["codec"] == codec] for codec in ("latents", "grid"))
+
+    assert len(latents) == len(grids) == 7
+    assert sorted(latents, key=lambda each: each["ratio"])[0]["rmse"] == min(each["rmse"] for each in latents)
+    assert (np.diff([each["rmse"] for each in grids]) > 0).all()
+    assert (np.diff([each["ratio"] for each in grids]) > 0).all()
+    assert "Error against ratio" in (tmp_path / "store/size_report.html").read_text()
+
+
 @pytest.mark.parametrize("precision", ["int8", "auto"])
 def test_a_budget_for_the_rmse_is_kept_by_every_shard(bench, tmp_path, precision):
     rows = rows_of(17_000, 3)
@@ -60,8 +72,8 @@ def test_a_budget_for_the_rmse_is_kept_by_every_shard(bench, tmp_path, precision
 
 def test_a_block_that_the_winner_cannot_hold_is_written_by_another(bench, tmp_path, monkeypatch):
     """The sample sees the beginning, the middle and the end; what is strange lies between."""
-    for name in ("SAMPLE_VALUES", "BUDGET_VALUES"):
-        monkeypatch.setattr(f"flows.encode_plan.{name}", 1 << 14)
+    monkeypatch.setattr("flows.encode_plan.SAMPLE_VALUES", 1 << 14)
+    monkeypatch.setattr("flows.encode_plan.BUDGET_BYTES", 1 << 17)
     rows = rows_of(40_000, 3)
     rows[18_000:22_000] *= 40
     np.save(tmp_path / "night.npy", rows)
