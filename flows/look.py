@@ -27,24 +27,25 @@ FIRST = {
 
 
 def inspect_path(path: Path, *, field: str = "") -> Said:
-    """What a folder with a manifest, or a source, holds."""
-    return inspect_folder(path) if (path / NAME).is_file() else inspect_source(path, field)
+    """What a folder with a manifest, a packed store, or a source, holds."""
+    return inspect_result(path) if (path / NAME).is_file() or is_packed(path) else inspect_source(path, field)
 
 
-def inspect_folder(path: Path) -> Said:
+def inspect_result(path: Path) -> Said:
     """A model, store, scores or report."""
-    manifest = read_manifest(path)
+    files = Files(path)
+    manifest = parse_manifest(files.read(NAME), path / NAME)
     names = FIRST.get(manifest["kind"], "").split(", ")
     facts = {
         "kind": manifest["kind"],
         "format_version": manifest["format_version"],
         **{name: manifest[name] for name in names if name in manifest},
     }
-    size = sum((path / name).stat().st_size for name in manifest["files"] if (path / name).exists())
-    facts |= {"files": len(manifest["files"]), "size": format_bytes(size)}
+    sizes = (each.stat().st_size for name in manifest["files"] if (each := path / name).exists())
+    facts |= {"files": len(manifest["files"]), "size": format_bytes(path.stat().st_size if files.packed else sum(sizes))}
     for name in ("size_report.json", "summary.json", "model.json"):
-        if (path / name).exists():
-            facts |= headline(json.loads((path / name).read_text(encoding="utf-8")))
+        if name in manifest["files"]:
+            facts |= headline(json.loads(files.read(name)))
     return {"path": str(path), **facts}, table(str(path), facts)
 
 

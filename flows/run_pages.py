@@ -17,7 +17,7 @@ from flows.nights import NightsResult
 from flows.score import NightResult
 from flows.train import TrainResult
 from storage.manifest import read_manifest
-from storage.pages.figures import loss_curve, score_histogram
+from storage.pages.figures import error_plot, loss_curve, score_histogram
 from storage.sources.sizes import format_bytes
 
 MOST_ROWS = 10  # in the text; a table artifact holds more
@@ -86,6 +86,9 @@ def store_page(result: EncodeResult) -> Page:
         ),
         "## What is lost",
         facts_table(loss_rows(report)),
+        *error_picture(report),
+        "## What is in it",
+        facts_table(content_rows(report)),
         *contest_table(report),
         *worst_shards(result),
         f"Size report: `{result.path / 'size_report.html'}`",
@@ -103,12 +106,31 @@ def loss_rows(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     loss, bound = report["loss"], report["bound"]
     yield "root mean square error", f"{short(loss['rmse'])}{share(loss['rmse_of_range'], 'the range')}"
     yield "largest error", f"{short(loss['largest'])}{share(loss['largest_of_range'], 'the range')}"
+    yield "99.9 % of values within", f"{short(loss['p999'])}{share(loss['p999_of_range'], 'the range')}"
     if not bound:
         yield "error bound", "none was asked for"
         return
     for name, value in bound["asked"].items():
         used = bound["rmse_of_bound"] if name == "max_rmse" else bound["largest_of_bound"]
         yield plain(name), f"{short(value)}, **{held_word(report)}**{share(used, 'it used')}"
+
+
+def error_picture(report: Mapping[str, Any]) -> Iterator[str]:
+    """Error against ratio, as it was measured on a few rows."""
+    curve = report.get("error_against_ratio")  # a store that was there already may be older
+    if curve:
+        yield f"![RMSE against ratio]({error_plot(curve, report['loss']['rmse'], report['ratio']['source'])})"
+
+
+def content_rows(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What decoding reads, what else is there, and from how many rows on the decoder pays."""
+    for name in ("latents", "values", "decoder", "manifest"):
+        if report["bytes"][name]:
+            yield name, format_bytes(report["bytes"][name])
+    for name, size in report["extras"].items():
+        yield f"{name}, not needed for decoding", format_bytes(size)
+    rows = report["break_even_rows"]
+    yield "break-even with the lossless form", "never" if rows is None else f"{rows:,} rows"
 
 
 def share(value: float | None, whole: str) -> str:

@@ -84,6 +84,8 @@ def test_a_store_shows_size_loss_and_its_worst_shards(bench):
     assert f"{first.report['ratio']['source']:.3g} times smaller than the source, RMSE " in page.headline
     assert "source, decoder not counted" in page.text
     assert "| error bound | none was asked for |" in page.text
+    assert "![RMSE against ratio](data:image/svg+xml;base64," in page.text
+    assert "| break-even with the lossless form |" in page.text
     worst = max(first.shards, key=lambda shard: shard.largest_error)
     assert f"| {worst.index} | {worst.start:,} to {worst.stop:,} |" in page.text.partition("## The worst of 2 shards")[2].splitlines()[4]
     assert page.text.endswith("/size_report.html`")

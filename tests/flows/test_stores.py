@@ -118,6 +118,8 @@ def test_a_packed_store_is_the_store_in_one_file(bench, tmp_path, settings):
 
     assert decode(bench, packed).tobytes() == whole.tobytes()
     assert bench.run("verify", packed).facts["ok"]
+    told, kept = (bench.run("inspect", path).facts for path in (packed, tmp_path / "store"))
+    assert {**told, "path": 0, "size": 0, "seconds": 0} == {**kept, "path": 0, "size": 0, "seconds": 0}
     assert bench.run("pack", tmp_path / "store", "--out", packed).code == 2
     content = bytearray(packed.read_bytes())
     content[len(content) // 2] ^= 4
