@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 COMPONENTS = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 50, 64, 80, 100)
 WIDER = (4.0, 2.0, 1.5, 1.0)  # times the tolerance, tried in this order
 SEARCH_STEPS = 10
+FINEST, COARSEST = 0.05, 8.0  # steps of coefficients
 
 
 def zstd(content: bytes) -> int:
@@ -80,7 +81,7 @@ def pca_bytes(known: NDArray[Any], rows: NDArray[Any], rmse: float) -> tuple[int
     vectors = np.linalg.eigh(np.cov((known[::4] - mean).T))[1][:, ::-1]
     best = (rows.nbytes, 0.0)
     for k in COMPONENTS:
-        scale = np.abs(vectors[:, :k]).max() / 127
+        scale = np.float32(np.abs(vectors[:, :k]).max() / 127)
         basis = np.rint(vectors[:, :k] / scale).astype(np.int8)
         size, reached = _coefficients(rows, mean, basis * scale, rmse)
         if size:
@@ -91,13 +92,19 @@ def pca_bytes(known: NDArray[Any], rows: NDArray[Any], rmse: float) -> tuple[int
 def _coefficients(rows: NDArray[Any], mean: NDArray[Any], basis: NDArray[Any], rmse: float) -> tuple[int, float]:
     """Bytes of the coefficients on the widest grid within the RMSE, and that reached; 0 where none is."""
     coefficients = (rows - mean) @ basis
-    low, high, reached = 0.05, 8.0, 0.0
+
+    def loss(step: float) -> float:
+        back = np.rint(coefficients / np.float32(step)) * np.float32(step) @ basis.T
+        return float(np.sqrt(np.square(back + mean - rows).mean(dtype=np.float64)))
+
+    low, high = FINEST, COARSEST
+    reached = loss(low)
+    if reached > rmse:
+        return 0, 0.0
     for _ in range(SEARCH_STEPS):
         step = (low * high) ** 0.5
-        loss = float(np.sqrt(((np.rint(coefficients / step) * step @ basis.T + mean - rows) ** 2).mean()))
-        low, high, reached = (step, high, loss) if loss <= rmse else (low, step, reached)
-    if not reached:
-        return 0, 0.0
+        found = loss(step)
+        low, high, reached = (step, high, found) if found <= rmse else (low, step, reached)
     codes = np.rint(coefficients / low).astype(np.int16)
     return sum(zstd(np.clip(column - column.min(), 0, 255).astype(np.uint8).tobytes()) for column in codes.T), reached
 
