@@ -37,10 +37,12 @@ def error_curve(stored: Stored, sample: Encoded, bound: Bound, n_rows: int) -> l
     few = Encoded(np.ascontiguousarray(sample.rows[::step]), sample.latents[::step])
     if not len(few.rows):
         return []
-    by_latents = list(_latents(stored, few, n_rows))
+    by_latents = [point for point in _latents(stored, few, n_rows) if np.isfinite(point.rmse)]
+    if not by_latents:
+        return []
     uniform = np.sqrt(3) * by_latents[-1].rmse  # rounding within a tolerance has an error of 1 / √3 of it
     tolerance = np.where(np.isfinite(bound.tolerance) & (bound.tolerance > 0), bound.tolerance, min(uniform, np.sqrt(3) * bound.rmse))
-    return by_latents + list(_grids(few.rows, tolerance, n_rows))
+    return by_latents + [point for point in _grids(few.rows, tolerance, n_rows) if np.isfinite(point.rmse)]
 
 
 def _latents(stored: Stored, few: Encoded, n_rows: int) -> Iterator[Point]:

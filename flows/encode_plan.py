@@ -58,7 +58,7 @@ def within_rmse(job: Job, model: Autoencoder, plain: Stored, source: Source, sha
     """Latents and decoder under `max_rmse`, with `precision = "auto"` in as few bytes as it allows, and the RMSE that they reach."""
     measured = Encoded.of(model, sample_rows(source, shards, BUDGET_BYTES // np.dtype(source.schema.dtype).itemsize))
     stored = plain
-    if job.encode.precision == "auto":
+    if job.encode.precision == "auto" and len(measured.rows):
         share = measured.safe_share(model.decoder, source.n_rows, max((shard.stop - shard.start for shard in shards), default=0))
         stored = as_few_bytes(model, measured, share * job.encode.max_rmse, source.n_rows) or plain
     return stored, measured.loss(stored.decoder, latents_as_read(stored.scale, measured.latents))

@@ -70,6 +70,19 @@ def test_a_budget_for_the_rmse_is_kept_by_every_shard(bench, tmp_path, precision
     assert report["bound"]["rmse_of_bound"] == pytest.approx(np.sqrt(squares.mean()) / 0.1)
 
 
+@pytest.mark.parametrize("settings", [("max_rmse=0.1", "precision=auto"), ("max_error=0.05", "format=parquet"), ("precision=auto",)])
+def test_no_rows_and_values_beyond_all_others_make_stores_too(bench, tmp_path, settings):
+    rows = rows_of(40, 3)
+    rows[3, 2] = 1e200
+    for name, some in (("none", rows[:0]), ("wild", rows)):
+        np.save(tmp_path / f"{name}.npy", some)
+        encode(bench, tmp_path / name, *settings, source=tmp_path / f"{name}.npy")
+        back = decode(bench, tmp_path / name)
+        assert back.shape == some.shape
+    if "precision=auto" not in settings:
+        assert np.abs(back - rows).max() <= 0.05
+
+
 def test_a_block_that_the_winner_cannot_hold_is_written_by_another(bench, tmp_path, monkeypatch):
     """The sample sees the beginning, the middle and the end; what is strange lies between."""
     monkeypatch.setattr("flows.encode_plan.SAMPLE_VALUES", 1 << 14)
