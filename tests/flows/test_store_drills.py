@@ -58,7 +58,7 @@ class Finished:
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "times"), list(zip(KINDS, KILLS, strict=True)))
 def test_fifty_kills_lose_no_finished_shard_and_end_in_the_same_bytes(bench, tmp_path, kind, times):
-    write_night(bench, 250_000)
+    write_night(bench, 160_000)
     line, finished = line_of(bench, *kind), Finished(bench)
     seconds = done([*line, tmp_path / "whole"])
 
