@@ -69,7 +69,7 @@ class Station:
         if database:
             self.environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
         auth = tuple(self.environment["PREFECT_API_AUTH_STRING"].split(":"))
-        self.client = httpx.Client(base_url=self.url, auth=auth, timeout=60)
+        self.client = httpx.Client(base_url=self.url, auth=auth, timeout=60, trust_env=False)
         (folder / "empty").mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
