@@ -18,6 +18,7 @@ from aemodel.drift import Drift
 from aemodel.evidence import SIDES, evidence_p_values
 from aemodel.ranking import Tally, picture_edges
 from aemodel.rules import Cut, Decision
+from aemodel.settings import SCORES
 from flows.shard_facts import MOST_STRANGE, ShardFacts
 from storage.atomic import write_json
 from storage.changes import Changes, compare_scores
@@ -165,14 +166,14 @@ def strange_rows(run: NightRun, judged: Judged) -> Sequence[Strange]:
     clean = run.model.calibration_by("novelty")
     if judged.facts is None or judged.decision is None or run.job.score.by == "novelty" or not len(clean):
         return ()
-    found, errors = judged.facts.strange, run.model.errors(judged.facts.strange.values)
-    scores = run.model.scores_by(run.job.score.by, found.values)
-    blind = (found.scores > clean[-1]) & ~judged.decision.cut.flags(scores, found.rows)
+    found = judged.facts.strange
+    scores = dict(zip(SCORES, run.model.scores(found.values), strict=True))
+    blind = (found.scores > clean[-1]) & ~judged.decision.cut.flags(scores[run.job.score.by], found.rows)
     known = explained(run, found.rows[blind], found.values[blind])
     return tuple(
         Strange(str(name), str(file), int(row), float(novelty), float(error), known[int(row)])
         for name, file, row, novelty, error in zip(
-            *(each[blind] for each in (found.ids, found.files, found.rows, found.scores, errors)), strict=True
+            *(each[blind] for each in (found.ids, found.files, found.rows, found.scores, scores["error"])), strict=True
         )
     )
 
@@ -181,7 +182,7 @@ def count_strange(run: NightRun, judged: Judged, scores: Path) -> int:
     """How many rows `strange_rows` would list if its list did not end."""
     assert judged.decision is not None
     highest = Cut(float(run.calibration[-1]), -1)  # what lies above all calibration scores shows in the ranking, flagged or not
-    return count_novel(scores, float(run.model.calibration_by("novelty")[-1]), *min(judged.decision.cut, highest))
+    return count_novel(scores, float(run.model.calibration_by("novelty")[-1]), run.job.score.by, *min(judged.decision.cut, highest))
 
 
 def drift_of(run: NightRun, judged: Judged) -> Mapping[str, Any]:

@@ -196,7 +196,8 @@ def counted(result: NightResult, summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"**{result.flagged:,} of {result.rows:,} rows flagged** ({usual}budget {summary['alert_budget']:,})"
     if summary["rows"] and summary.get("strange_in_all"):  # reports of earlier versions do not count them
         found, chance = summary["strange_in_all"], summary["strange_by_chance"]
-        yield f"The report also lists what the error alone would miss: {found:,} (of clean rows, {chance:.2g} by chance)."
+        error = "relative error" if summary["score"] == "relative" else "error"
+        yield f"The report also lists what the {error} alone would miss: {found:,} (of clean rows, {chance:.2g} by chance)."
 
 
 def not_scored(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -117,11 +117,11 @@ def pick_scores(folder: Path, by: str, score: float, row: int, shown: NDArray[np
     return table.sort_by([(by, "descending"), ("row", "ascending")])
 
 
-def count_novel(folder: Path, novelty: float, score: float, row: int) -> int:
-    """How many rows have a greater novelty, and an error that is not above the cut (score, row)."""
-    batches = iter_scores(folder, ("row", "error", "novelty"))
+def count_novel(folder: Path, novelty: float, by: str, score: float, row: int) -> int:
+    """How many rows have a greater novelty, and a score in the column `by` that is not above the cut (score, row)."""
+    batches = iter_scores(folder, ("row", by, "novelty"))
     passed_over = (
-        pc.and_(pc.greater(batch.column("novelty"), novelty), pc.invert(_above(batch.column("error"), batch.column("row"), score, row)))
+        pc.and_(pc.greater(batch.column("novelty"), novelty), pc.invert(_above(batch.column(by), batch.column("row"), score, row)))
         for batch in batches
     )
     return sum(pc.sum(each).as_py() or 0 for each in passed_over)

@@ -169,6 +169,18 @@ def test_ranked_by_the_relative_error_the_report_says_so_and_still_names_the_bli
     assert "What the relative error alone would miss" in page
 
 
+def test_ranked_by_the_relative_error_blind_spots_are_counted_by_it_too(blind_bench, blind):
+    far_and_badly_rebuilt = FAR + np.array([0, 0, 10])  # but not for rows with so much in them
+    rows = np.concatenate([np.tile(far_and_badly_rebuilt, (60, 1)), clean_rows(200, seed=1)])
+    night_of(blind_bench, rows)
+    summary, _ = report(blind_bench.score("--set", "score.by=relative", "--set", "score.rule=absolute 1e9"))
+    _, novelties, relatives = blind.scores(rows)
+    passed_over = relatives <= blind.calibration_by("relative")[-1]
+
+    assert len(summary["strange"]) == 50
+    assert summary["strange_in_all"] == int(((novelties > blind.calibration_by("novelty")[-1]) & passed_over).sum()) >= 60
+
+
 def test_a_score_that_the_model_in_force_does_not_know_is_refused_before_any_work(blind_bench, blind):
     older = replace(blind.measured, usual=np.full(3, np.nan), relative_calibration=np.empty(0))
     put_in_force(blind_bench, replace(blind, measured=older))
