@@ -16,8 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from aemodel.bundle import from_files, to_files
 from aemodel.errors import SettingsError
 from aemodel.model import Autoencoder, Layout
-from aemodel.ranking import Ranking, Tally
-from aemodel.rules import Decision, decide, parse_rule
+from aemodel.rules import Decision, decide_beforehand, parse_rule
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.splits import row_hashes, sides_of
 from aemodel.table_settings import BATCH, HIDDEN, MEMBERS, NOISE, PROTOTYPES, table_epochs, table_latents
@@ -34,9 +33,9 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     Signs are scikit-learn's: low is anomalous. The parameters are the keys of [model], [train] and [score] in a job file, with what finds
     most in tables as their defaults; `latent=None` takes as many latents as features, at most 32, `epochs=None` as many as make about 800
-    batches; `random_state` is the seed. The share `calibration` of the clean rows only serves
-    the threshold: with `rule="quantile 0.95"` at most 5 % of fresh clean rows are called outliers on average, however few rows there are;
-    where they are too few to promise that, none is, and `fit` warns.
+    batches; `random_state` is the seed. The share `calibration` of the clean rows only serves the threshold: with `rule="quantile 0.95"` at
+    most 5 % of fresh clean rows are called outliers on average, however few rows there are; where they are too few to promise that, none
+    is, and `fit` warns.
 
     After `fit`: `model_`, the Autoencoder; `offset_`, the `score_samples` below which a row is an outlier; `promise_`, what the rule
     promises in words; `n_features_in_` and, for a table with names, `feature_names_in_`.
@@ -192,5 +191,4 @@ def decide_by_row(rule: str, calibration: NDArray[np.float64]) -> Decision:
     parsed = parse_rule(rule)
     if parsed.kind not in RULES_BY_ROW:
         raise SettingsError(f"rule must judge each row by itself, such as 'quantile 0.95' or 'absolute 0.03'. Got '{rule}' instead.")
-    nothing = np.empty(0)
-    return decide(parsed, calibration, Tally.of(calibration, nothing), Ranking.of(1, nothing, np.empty(0, np.int64)), top_n=1)
+    return decide_beforehand(parsed, calibration)

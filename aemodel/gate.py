@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,16 +144,18 @@ def check_latents(trained: Trained, champion: Autoencoder, rows: NDArray[Any]) -
 
 def check_excess(champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Do more clean rows lie in the tails of the champion's calibration than are due? Rows that it was fitted on only make that rarer."""
-    tails = [
-        beyond(champion.calibration_by(score), found, tail)
-        for score, found in zip(champion.known_scores, champion.scores(rows), strict=False)
-        for tail in TAILS
-    ]
+    tails = [beyond(calibration, found, tail) for calibration, found in beside_calibration(champion, rows) for tail in TAILS]
     chance, share, due = min(tails, key=lambda tail: (tail[0], tail[2] - tail[1]))
     figures = {"beyond_share": share, "beyond_due": due, "beyond_chance": chance}
     said = f"{share:.2%} of the clean rows have scores that the champion gave to {due:.2%} of its calibration rows"
     against = f"{said}: they are contaminated or have changed; look at them, or promote it by hand" if chance < UNLIKELY else ""
     return Check("clean rows in the champion's tails", f"{share:.2%}, chance {chance:.2g}", f"{due:.2%}, or chance", figures, against)
+
+
+def beside_calibration(champion: Autoencoder, rows: NDArray[Any]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The calibration scores (n,) and those of rows (m, *row_shape), (m,), by each of the scores that the champion knows."""
+    for score, found in zip(champion.known_scores, champion.scores(rows), strict=False):  # an older champion knows fewer
+        yield champion.calibration_by(score), found
 
 
 def beyond(calibration: NDArray[np.float64], scores: NDArray[np.float64], tail: float) -> tuple[float, float, float]:
@@ -174,8 +176,7 @@ def check_moved(champion: Autoencoder, rows: NDArray[Any]) -> Check:
     """Have the champion's scores of clean rows moved, to either side?"""
     from scipy.stats import ks_2samp  # late: takes long to import
 
-    known = zip(champion.known_scores, champion.scores(rows), strict=False)
-    tests = [ks_2samp(found, champion.calibration_by(score)) for score, found in known]
+    tests = [ks_2samp(found, calibration) for calibration, found in beside_calibration(champion, rows)]
     chance, distance = min((float(test.pvalue), float(test.statistic)) for test in tests)
     figures = {"moved_by": distance, "moved_chance": chance}
     moved = distance >= MOVED and chance < UNLIKELY

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemodel.novelty import LEAST
+
 ENERGY_FLOOR = 0.05  # of the median energy
-LEAST = 1e-12  # stands for no energy and no error at all
 
 
 def energies(scaled: Tensor) -> Tensor:

@@ -101,6 +101,12 @@ def decide(rule: Rule, calibration: NDArray[np.float64], tally: Tally, ranking: 
     return _top(ranking, top_n, len(calibration)) if rule.kind == "top" else _fixed(rule, calibration, tally)
 
 
+def decide_beforehand(rule: Rule, calibration: NDArray[np.float64], *, top_n: int = 1) -> Decision:
+    """What a rule makes of ascending calibration scores (n,) before any row of a night is seen."""
+    nobody = np.empty(0)
+    return decide(rule, calibration, Tally.of(calibration, nobody), Ranking.of(top_n, nobody, nobody.astype(np.int64)), top_n=top_n)
+
+
 def withheld(decision: Decision, why: str) -> Decision:
     """The same decision without its promise."""
     return replace(decision, promises=False, promise=f"No promise tonight: {why}. The ranking stays. Otherwise: {decision.promise}")

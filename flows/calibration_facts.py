@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.ranking import Ranking, Tally
-from aemodel.rules import Decision, decide, parse_rule
+from aemodel.rules import decide_beforehand, parse_rule
 from flows.job import Job
 
 
@@ -26,21 +25,16 @@ def calibration_facts(job: Job, calibration: NDArray[np.float64]) -> dict[str, s
 
 def flags_above(job: Job, calibration: NDArray[np.float64]) -> str:
     """The score above which a night's rows are flagged, as far as calibration alone tells."""
-    cut = before_any_night(job, calibration).cut.score
+    rule = parse_rule(job.score.rule)
+    cut = decide_beforehand(rule, calibration, top_n=job.score.top_n).cut.score
     if np.isfinite(cut):
         return f"{cut:.4g}"
-    return "nothing" if parse_rule(job.score.rule).kind == "quantile" else "what the night decides"
+    return "nothing" if rule.kind == "quantile" else "what the night decides"
 
 
 def rule_promise(job: Job, calibration: NDArray[np.float64]) -> str:
     """What the job's rule promises with these calibration scores (n,) ascending, or why it cannot, in words."""
-    if parse_rule(job.score.rule).kind == "top":
+    rule = parse_rule(job.score.rule)
+    if rule.kind == "top":
         return f"The highest {job.score.top_n:,} rows of a night are flagged, whatever their scores, and nothing is promised."
-    return before_any_night(job, calibration).promise
-
-
-def before_any_night(job: Job, calibration: NDArray[np.float64]) -> Decision:
-    """The rule's decision over no rows."""
-    nobody = np.empty(0)
-    ranking = Ranking(job.score.top_n, nobody, nobody.astype(np.int64))
-    return decide(parse_rule(job.score.rule), calibration, Tally.of(calibration, nobody), ranking, top_n=job.score.top_n)
+    return decide_beforehand(rule, calibration, top_n=job.score.top_n).promise

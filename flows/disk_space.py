@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.atomic import device_of
 from storage.errors import WorkspaceError
 from storage.sources import Shard, Source
 from storage.sources.sizes import format_bytes
@@ -42,7 +43,7 @@ def require_space(work: Path, needed: int, *, final: Path | None = None) -> None
     """
     _require_free(work.parent, max(0, needed - bytes_below(work)))
     there = next(path for path in final.absolute().parents if path.exists()) if final else work.parent
-    if there.stat().st_dev != work.parent.stat().st_dev:
+    if device_of(there) != device_of(work.parent):
         _require_free(there, needed)
 
 

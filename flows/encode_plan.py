@@ -42,10 +42,14 @@ class Planned:
 def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Shard]) -> Planned:
     """Decide; the same job, model and source always give the same plan."""
     settings = job.encode
-    stored = fewest_bits(model, Encoded.of(model, held_out_rows(job, model, source, shards)), settings.precision)
-    reached, bounded = float("inf"), None
+    measured = None
     if settings.max_rmse:
-        stored, reached = within_rmse(job, model, stored, source, shards)
+        measured = Encoded.of(model, sample_rows(source, shards, BUDGET_BYTES // np.dtype(source.schema.dtype).itemsize))
+    stored = within_rmse(job, model, measured, source, shards) if measured and settings.precision == "auto" else None
+    if stored is None:
+        stored = fewest_bits(model, Encoded.of(model, held_out_rows(job, model, source, shards)), settings.precision)
+    reached = measured.loss(stored.decoder, latents_as_read(stored.scale, measured.latents)) if measured else float("inf")
+    bounded = None
     sample = Encoded.of(model, sample_rows(source, shards, SAMPLE_VALUES))
     bound = asked_bound(job, model, model.layout.n_features)
     if settings.bounds:
@@ -54,14 +58,12 @@ def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Sh
     return Planned(plan, stored.files, stored.decoder, error_curve(stored, sample, bound, source.n_rows))
 
 
-def within_rmse(job: Job, model: Autoencoder, plain: Stored, source: Source, shards: Sequence[Shard]) -> tuple[Stored, float]:
-    """Latents and decoder under `max_rmse`, with `precision = "auto"` in as few bytes as it allows, and the RMSE that they reach."""
-    measured = Encoded.of(model, sample_rows(source, shards, BUDGET_BYTES // np.dtype(source.schema.dtype).itemsize))
-    stored = plain
-    if job.encode.precision == "auto" and len(measured.rows):
-        share = measured.safe_share(model.decoder, source.n_rows, max((shard.stop - shard.start for shard in shards), default=0))
-        stored = as_few_bytes(model, measured, share * job.encode.max_rmse, source.n_rows) or plain
-    return stored, measured.loss(stored.decoder, latents_as_read(stored.scale, measured.latents))
+def within_rmse(job: Job, model: Autoencoder, measured: Encoded, source: Source, shards: Sequence[Shard]) -> Stored | None:
+    """Latents and decoder that hold `max_rmse` in as few bytes as it allows; None where none do, or there are no rows."""
+    if not len(measured.rows):
+        return None
+    share = measured.safe_share(model.decoder, source.n_rows, max((shard.stop - shard.start for shard in shards), default=0))
+    return as_few_bytes(model, measured, share * job.encode.max_rmse, source.n_rows)
 
 
 def bounded_plan(job: Job, stored: Stored, sample: Encoded, bound: Bound, source: Source, *, latents_rmse: float) -> BoundedPlan:

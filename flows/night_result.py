@@ -38,12 +38,17 @@ class NightResult:
 
     def headline(self) -> str:
         """Date, verdict and count, on one line; where nothing was scored, date and verdict."""
-        return f"{self.date}: {self.verdict}" + (f", {self.flagged:,} of {self.rows:,} rows flagged" if self.rows else "")
+        return headline(self.date, self.verdict, self.flagged, self.rows)
 
     def words(self) -> str:
         """For a terminal."""
         known = "" if self.written else " (nothing new: this revision was already there)"
         return f"{self.headline()}{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
+
+
+def headline(date: str, verdict: str, flagged: int, rows: int) -> str:
+    """A night on one line; see `NightResult.headline`."""
+    return f"{date}: {verdict}" + (f", {flagged:,} of {rows:,} rows flagged" if rows else "")
 
 
 def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult:

@@ -16,6 +16,7 @@ from flows.errors import DONE, FAILED
 from flows.job import Job
 from flows.job_file import read_job
 from flows.labels import precision
+from flows.night_result import headline
 from flows.places import yesterday
 from flows.workspace import Workspace, open_workspace
 from storage.models import read_champion
@@ -83,8 +84,7 @@ def words(job: Job, facts: dict[str, Any]) -> str:
 def told(job: Job, facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What there is to know, a line each; a line without words is left out."""
     night, age = facts["last_night"], facts["model_age_days"]
-    flagged = f", {night['flagged']:,} of {night['rows']:,} rows flagged" if night and night["rows"] else ""
-    yield "last night", f"{night['date']}: {night['verdict']}{flagged}" if night else "none yet"
+    yield "last night", headline(*(night[name] for name in ("date", "verdict", "flagged", "rows"))) if night else "none yet"
     yield "last good night", facts["last_good_night"] or "none yet"
     yield "without data", ", ".join(facts["without_data"])
     yield "labels", f"{facts['right']:,} of {facts['labelled']:,} labelled flags were right" if facts["labelled"] else ""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from storage.atomic import write_beside
 from storage.latents.quantise import Scale
-from storage.latents.shard import ShardRows, reading
+from storage.latents.shard import Reader, ShardRows, reading
 
 SUFFIX = ".h5"
 CHUNK_ROWS = 4_096
@@ -100,24 +100,11 @@ def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> No
         file.create_dataset("block_bytes", data=np.array([len(block) for block in blocks], np.int64), chunks=(len(rows),), fletcher32=True)
 
 
-class _Reader:
-    """One file of a shard, at `path` or in memory; it stays open. Raises DamagedError."""
-
-    def __init__(self, path: Path, file: Any) -> None:
-        self._path = path
-        with reading(path):
-            self._file = h5py.File(file, "r")
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-
-class ShardReader(_Reader):
-    """Latents of one shard."""
+class ShardReader(Reader):
+    """Latents of one shard; `file` is at `path` or in memory."""
 
     def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
-        super().__init__(path, file)
+        super().__init__(path, lambda: h5py.File(file, "r"))
         with reading(path):
             self._latents = self._file["latents"]
             self._beside = ShardRows(
@@ -135,11 +122,11 @@ class ShardReader(_Reader):
         return self._beside.around(codes, start, stop)
 
 
-class ValuesReader(_Reader):
-    """The blocks of one shard."""
+class ValuesReader(Reader):
+    """The blocks of one shard; `file` is at `path` or in memory."""
 
     def __init__(self, path: Path, file: Any) -> None:
-        super().__init__(path, file)
+        super().__init__(path, lambda: h5py.File(file, "r"))
         with reading(path):
             self.rows = [int(each) for each in self._file["block_rows"][:]]
             self._ends = np.concatenate([[0], np.cumsum(self._file["block_bytes"][:])])

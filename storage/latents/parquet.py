@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.latents.quantise import Scale
-from storage.latents.shard import ShardRows, reading
+from storage.latents.shard import Reader, ShardRows, reading
 
 SUFFIX = ".parquet"
 CODE_GROUP = 32_768  # a single row costs unpacking its group; smaller ones take more bytes
@@ -54,24 +54,11 @@ def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> No
     )  # fmt: skip
 
 
-class _Reader:
-    """One file of a shard, at `path` or in memory; it stays open. Raises DamagedError."""
-
-    def __init__(self, path: Path, file: Any) -> None:
-        self._path = path
-        with reading(path):
-            self._file = pq.ParquetFile(file, page_checksum_verification=True)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-
-class ShardReader(_Reader):
-    """Latents of one shard; the row group read last is kept, since who reads a row often reads its neighbours."""
+class ShardReader(Reader):
+    """Latents of one shard, its `file` at `path` or in memory; the row group read last is kept, since who reads a row often reads its neighbours."""
 
     def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
-        super().__init__(path, file)
+        super().__init__(path, lambda: pq.ParquetFile(file, page_checksum_verification=True))
         with reading(path):
             names = self._file.schema_arrow.names
             self._names = [name for name in names if name.startswith("latent_")]
@@ -99,11 +86,11 @@ class ShardReader(_Reader):
         return codes
 
 
-class ValuesReader(_Reader):
-    """The blocks of one shard."""
+class ValuesReader(Reader):
+    """The blocks of one shard; `file` is at `path` or in memory."""
 
     def __init__(self, path: Path, file: Any) -> None:
-        super().__init__(path, file)
+        super().__init__(path, lambda: pq.ParquetFile(file, page_checksum_verification=True))
         with reading(path):
             self.rows: list[int] = self._file.read(columns=["rows"]).column("rows").to_pylist()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,19 @@ class ShardRows:
             self.exact_rows[exact] - start,
             self.exact_values[exact],
         )
+
+
+class Reader:
+    """One file of a shard, as `open_file` gives it; `path` names it in errors. It stays open. Raises DamagedError."""
+
+    def __init__(self, path: Path, open_file: Callable[[], Any]) -> None:
+        self._path = path
+        with reading(path):
+            self._file = open_file()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 @contextmanager

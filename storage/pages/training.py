@@ -32,7 +32,7 @@ def training_page(
     n_left_out: int,
     left_out: Sequence[tuple[int, float]],
 ) -> bytes:
-    """The page as bytes. `calibration` (n,): scores of the calibration rows, errors or novelties as `score` says.
+    """The page as bytes. `calibration` (n,): scores of the calibration rows, of the kind that `score` names.
 
     `figures`, `calibration_figures` and `gate`: name and value, as shown. `promise`: what the job's rule promises with these rows.
 

@@ -78,16 +78,11 @@ def test_the_verdict_comes_with_a_plot(page, artifacts, picture):
     picture("verdict")
 
 
-def test_the_highest_rows_are_a_table(page, artifacts, picture):
-    page.goto(f"/artifacts/artifact/{artifacts['small-outliers']}")
-    page.get_by_text("p_value").first.wait_for()
-    picture("outliers")
-
-
-def test_the_progress_is_at_its_end(page, artifacts, picture):
-    page.goto(f"/artifacts/artifact/{artifacts['small-score-progress']}")
-    page.get_by_text("100%").first.wait_for()
-    picture("progress")
+@pytest.mark.parametrize(("key", "shown"), [("small-outliers", "p_value"), ("small-score-progress", "100%")])
+def test_the_highest_rows_are_a_table_and_the_progress_is_at_its_end(page, artifacts, picture, key, shown):
+    page.goto(f"/artifacts/artifact/{artifacts[key]}")
+    page.get_by_text(shown).first.wait_for()
+    picture(key)
 
 
 def test_a_wrong_value_in_the_form_is_refused_in_words(station, page, picture):
