@@ -19,6 +19,8 @@ from aemodel.trained import Trained
 
 BETTER_BY = 0.02  # share of the column means' error that chance alone may give or take
 WORSE_BY = 0.05  # share of the champion's mean error
+OF_COLUMN_MEANS = 0.01  # share of the column means' error that another sample of clean rows may cost a model that rebuilds nearly all
+MOST_WORSE_BY = 1.0  # share of the champion's mean error, however little that is
 AUROC_LOSS = 0.01
 DEAD_SHARE = 0.25
 TAILS = (0.01, 0.05, 0.2, 0.5)  # of the champion's calibration scores, in which the new clean rows are counted
@@ -105,7 +107,7 @@ def against_champion(trained: Trained, champion: Autoencoder, rows: Sampled, *, 
 
 
 def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any]) -> Check:
-    """Is its error higher, by more than WORSE_BY of the champion's?
+    """Is its error higher, beyond doubt, by more than `tolerated`?
 
     In the wider of the two models' units, column by column: a column that was nearly constant for one of them would decide alone.
     """
@@ -115,10 +117,20 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[An
     own, theirs = own[known], theirs[known]
     low, high = bootstrap_interval(own - theirs)
     mean = float(theirs.mean())
+    allowed = tolerated(mean, error_of_column_means(units, rows))
     figures = {"error": float(own.mean()), "champion_error": mean, "error_difference_low": low, "error_difference_high": high}
     found = f"{own.mean():.4g}, the champion's {mean:.4g} (difference {low:+.3g} to {high:+.3g})"
-    against = f"its error {own.mean():.4g} is worse than the champion's {mean:.4g} beyond doubt" if low > WORSE_BY * mean else ""
-    return Check("error", found, f"not surely above {(1 + WORSE_BY) * mean:.4g}", figures, against)
+    against = f"its error {own.mean():.4g} is worse than the champion's {mean:.4g} beyond doubt" if low > allowed else ""
+    return Check("error", found, f"not surely above {mean + allowed:.4g}", figures, against)
+
+
+def tolerated(error: float, of_column_means: float) -> float:
+    """How much higher than the champion's mean error a challenger's may be: WORSE_BY of it.
+
+    Where it is a small part of the column means', one training or one sample of clean rows after another changes it by far more than that,
+    and no harm is done: OF_COLUMN_MEANS of theirs then, up to MOST_WORSE_BY of the champion's.
+    """
+    return max(WORSE_BY * error, min(OF_COLUMN_MEANS * of_column_means, MOST_WORSE_BY * error))
 
 
 def check_planted(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[Any], *, by: str) -> Check:
@@ -217,6 +229,15 @@ def errors_in_units(units: NDArray[np.float64], model: Autoencoder, rows: NDArra
         gaps = np.isnan(piece.reshape(len(piece), -1)) if piece.dtype.kind == "f" else np.zeros(squares.shape, np.bool_)
         errors[start : start + model.size] = np.where(gaps, 0.0, squares).sum(axis=1) / (~gaps).sum(axis=1)
     return errors
+
+
+def error_of_column_means(units: NDArray[np.float64], rows: NDArray[Any]) -> float:
+    """Mean error in units (d,) of rows (n, *row_shape) against their own column means: what a model that knows nothing else would have."""
+    values = rows.reshape(len(rows), -1).astype(np.float64)
+    seen = ~np.isnan(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        away = values - np.nansum(values, axis=0) / np.maximum(seen.sum(axis=0), 1)
+        return float(np.nansum((away / units) ** 2) / seen.sum())
 
 
 def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aemodel.gate import FEWEST_ROWS, MOST_BYTES, bootstrap_interval, judge, sample_rows
+from aemodel.gate import FEWEST_ROWS, MOST_BYTES, bootstrap_interval, check_error, judge, sample_rows, tolerated
 from aemodel.model import Layout
 from aemodel.planted import auroc_parts, iter_planted
 from aemodel.settings import ModelSettings, TrainSettings
@@ -59,6 +59,27 @@ def test_an_undertrained_model_is_refused_for_its_error_and_for_what_it_misses(c
 
     assert {"error", "planted anomalies AUROC"} <= failed(verdict)
     assert verdict.figures["error_difference_low"] > 0.05 * verdict.figures["champion_error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "of_column_means", "more"),
+    [(0.4, 1.0, 0.02), (0.2, 1.0, 0.01), (0.04, 1.0, 0.01), (0.004, 1.0, 0.004), (0.0, 1.0, 0.0), (0.4, np.inf, 0.4)],
+)
+def test_an_error_may_be_higher_by_a_share_of_it_or_of_all_that_there_is_to_explain(error, of_column_means, more):
+    assert tolerated(error, of_column_means) == pytest.approx(more)
+
+
+def test_where_nearly_all_is_rebuilt_somewhat_more_error_is_no_reason():
+    def near_a_plane(seed):
+        random = np.random.default_rng(seed)
+        return random.normal(size=(2000, 2)) @ MAP + 0.03 * random.normal(size=(2000, 6))
+
+    champion = train(near_a_plane(0), epochs=40).model
+    a_little, far_too_little = (check_error(train(near_a_plane(1), epochs=epochs).model, champion, near_a_plane(2)) for epochs in (20, 5))
+
+    assert a_little.figures["error_difference_low"] > 0.05 * a_little.figures["champion_error"]
+    assert a_little.passed
+    assert not far_too_little.passed
 
 
 def test_dead_latents_are_refused(champion):
