@@ -24,6 +24,7 @@ from flows.demo import DATE, OFFLINE, demo_rows, write_demo
 
 BIN = Path(sys.executable).parent
 LOGS = {"PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_LOGGING_EXTRA_LOGGERS": "aemodel,storage,flows"}  # in the pages of runs
+PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "7", "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}  # as env.example says
 MORE = """
 [schedule]
 cron = "*/10 * * * *"            # every ten minutes, for the look of it
@@ -40,7 +41,8 @@ def main(folder: Path, port: int) -> None:
         if answers(each):
             raise SystemExit(f"{each}: something answers there already; choose another port with NIGHTGLASS_UI_PORT")
     os.environ.update(
-        {**OFFLINE, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": f"{url}/api", "PREFECT_SERVER_UI_API_URL": f"{url}/api"}
+        {**OFFLINE, **PATIENT, "PREFECT_HOME": str(folder / "prefect")}
+        | {"PREFECT_API_URL": f"{url}/api", "PREFECT_SERVER_UI_API_URL": f"{url}/api"}
     )
     today = datetime.now(UTC).date()
     job = write_job(folder / "job", today, reports)
