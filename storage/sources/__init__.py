@@ -25,7 +25,7 @@ __all__ = [
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc")
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt")
-KNOWN = ".npy, .npz, .h5, .parquet, .csv, and IDX files (-ubyte, .idx), gzipped or not"
+KNOWN = ".npy, .npz, .h5, .parquet, .csv, and IDX files (-ubyte, .idx), of which IDX alone also gzipped"
 
 
 def open_source(path: Path | str, *, field: str = "", columns: Sequence[str] = (), id: str = "", missing: str = "error") -> Source:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.sources.source import Chunk, Schema, Source, pick_columns
 
-DELIMITERS = ",;\t|"
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 BLOCK_BYTES = 4 << 20
 SNIFF_BYTES = 1 << 16
 
@@ -53,6 +53,8 @@ class TableSource(Source):
             raise SourceError(
                 f'{file}: row {row}, column {name}: expected a number, got nothing; mend the row, or set data.missing = "impute"'
             )
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.uint8())  # a gap among truth values becomes NaN, as among numbers
         return np.asarray(column.to_numpy(zero_copy_only=False))
 
     id_column = ""
@@ -109,7 +111,8 @@ class CsvSource(TableSource):
         chosen: tuple[str, ...] = tuple(columns)
         ignored: tuple[str, ...] = ()
         for index, file in enumerate(files):
-            picked, left = pick_columns(file, self._kinds(file), chosen, id)
+            kinds = {name: is_numeric(kind) or pa.types.is_null(kind) for name, kind in self._types(file).items()}
+            picked, left = pick_columns(file, kinds, chosen, id)
             chosen, ignored = picked, left if index == 0 else ignored
         super().__init__(path, Schema((len(chosen),), "float64", chosen), 0, files=files, missing=missing, options=id)
         self.id_column, self.ignored = id, ignored
@@ -117,9 +120,10 @@ class CsvSource(TableSource):
         for file in files:
             starts.append(starts[-1] + sum(batch.num_rows for batch in self._stream(file)))
         self.starts, self.borders, self.n_rows = starts, starts[1:-1], starts[-1]
-        self.facts = {"format": "CSV", "delimiter": {"\t": "tab"}.get(self.delimiter, self.delimiter), "files": str(len(files))}
+        self.facts = {"format": "CSV", "delimiter": DELIMITERS[self.delimiter], "files": str(len(files))}
 
-    def _kinds(self, file: Path) -> dict[str, bool]:
+    def _types(self, file: Path) -> dict[str, Any]:
+        """The Arrow type of each column, as its first rows look."""
         try:
             with pa_csv.open_csv(file, self._reading(), self._parsing()) as reader:
                 schema = reader.schema
@@ -127,12 +131,13 @@ class CsvSource(TableSource):
             raise SourceError(f"{file}: not a CSV file with a header line and rows ({error})") from error
         if len(set(schema.names)) < len(schema.names):
             raise SourceError(f"{file}: the header names a column twice: {', '.join(schema.names)}")
-        return {field.name: is_numeric(field.type) or pa.types.is_null(field.type) for field in schema}
+        return {field.name: field.type for field in schema}
 
     def _stream(self, file: Path) -> Iterator[Any]:
-        names = [*self.schema.columns, *([self.id_column] if self.id_column else [])]
-        types = {name: pa.float64() for name in self.schema.columns} | ({self.id_column: pa.string()} if self.id_column else {})
-        converting = pa_csv.ConvertOptions(column_types=types, include_columns=names)
+        found = self._types(file)
+        types = {name: found[name] if pa.types.is_boolean(found[name]) else pa.float64() for name in self.schema.columns}
+        types |= {self.id_column: pa.string()} if self.id_column else {}
+        converting = pa_csv.ConvertOptions(column_types=types, include_columns=list(types))
         try:
             with pa_csv.open_csv(file, self._reading(), self._parsing(), converting) as reader:
                 yield from reader
@@ -141,7 +146,7 @@ class CsvSource(TableSource):
 
     def _in_words(self, error: pa.ArrowInvalid, file: Path) -> str:
         """What pyarrow says, with the column's name for its number and the line of the file for its row."""
-        names = list(self._kinds(file))
+        names = list(self._types(file))
         text = re.sub(r"In CSV column #(\d+)", lambda found: f"column '{names[int(found[1])]}'", str(error))
         return re.sub(r"Row #(\d+)", r"line \1", text)
 

@@ -180,8 +180,17 @@ def test_the_csv_delimiter_is_found_and_shown(tmp_path):
     path.write_text("when;x;y\n2020-01-01;1,5;2\n", encoding="utf-8")
 
     with open_source(path) as source:
-        assert source.facts["delimiter"] == ";"
+        assert source.facts["delimiter"] == "semicolon"
         assert source.schema.columns == ("y",)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_truth_values_are_0_and_1_and_their_gaps_are_nan(tmp_path, name):
+    table = pa.table({"x": [1.5, 2.5, 3.5], "on": [True, None, False]})
+    (pa_csv.write_csv if name.endswith("csv") else pq.write_table)(table, tmp_path / name)
+
+    with open_source(tmp_path / name, missing="impute") as source:
+        np.testing.assert_array_equal(read(source), [[1.5, 1.0], [2.5, np.nan], [3.5, 0.0]])
 
 
 def test_values_of_one_dimension_are_rows_of_one_value(tmp_path):
