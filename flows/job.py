@@ -37,6 +37,10 @@ class DataSettings:
     shard_bytes: str = "256 MB"
 
     def __post_init__(self) -> None:
+        if not self.clean:
+            raise UsageError("data.clean must name the clean rows: a file, a folder of Parquet or CSV files, or a glob. Got '' instead.")
+        if len(set(self.columns) - {self.id}) < len(self.columns):
+            raise UsageError(f"data.columns must name each feature once, and not data.id. Got {list(self.columns)} instead.")
         _require_choice("data.missing", self.missing, ("error", "impute"))
         _require_size("data.shard_bytes", self.shard_bytes)
         if self.ready and "{date}" not in self.ready:
@@ -169,8 +173,8 @@ class Job:
     folder: Path = Path()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name):
-            raise UsageError(f"name must be lower-case letters, digits and dashes. Got '{self.name}' instead.")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,99}", self.name):
+            raise UsageError(f"name must be lower-case letters, digits and dashes, 100 at most. Got '{self.name}' instead.")
 
     def path(self, text: str) -> Path:
         """A path of the job file as seen from here: relative ones start at the job file's folder."""

@@ -243,6 +243,6 @@ class NightRun:
         return decide(parse_rule(self.job.score.rule), self.calibration, tally, ranking, top_n=self.job.score.top_n)
 
     def _remarks(self, source: Source) -> tuple[str, ...]:
-        known = self.model.layout.columns and source.ignored
-        extra = f"columns that the model does not know, not read: {', '.join(source.ignored)}" if known else ""
+        new = () if self.job.data.columns else source.ignored_numbers
+        extra = f"columns of numbers that the model does not know, not read: {', '.join(new)}" if new else ""
         return tuple(remark for remark in (extra, warning(self.calibration), *self.remarks) if remark)

@@ -61,14 +61,24 @@ def open_source(path: Path | str, *, field: str = "", columns: Sequence[str] = (
 
 def find_files(path: Path) -> list[Path]:
     """The files that `path` stands for, in order of name. Raises NoDataError where there are none."""
-    if path.is_file():
-        files = [path]
-    elif path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.suffix.lower() in (*PARQUET, *CSV) and not each.name.startswith((".", "_")))
-    else:
-        files = sorted(path.parent.glob(path.name)) if any(mark in path.name for mark in "*?[") else []
+    try:
+        files = _files_at(path)
+        for file in files:
+            file.open("rb").close()
+    except OSError as error:
+        raise SourceError(f"{error.filename or path}: cannot be read ({error.strerror}); mend the path or its permissions") from error
     if not files:
         raise NoDataError(f"{path}: nothing there; expected a file, a folder of Parquet or CSV files, or a glob that matches some")
     if empty := [file for file in files if file.stat().st_size == 0]:
         raise SourceError(f"{empty[0]}: empty; expected a file with rows")
+    if len({file.suffix.lower() in PARQUET for file in files}) > 1:
+        raise SourceError(f"{path}: holds both Parquet and CSV files; name one kind with a glob, as in '{path / '*.parquet'}'")
     return files
+
+
+def _files_at(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*") if each.suffix.lower() in (*PARQUET, *CSV) and not each.name.startswith((".", "_")))
+    return sorted(path.parent.glob(path.name)) if any(mark in path.name for mark in "*?[") else []

@@ -59,7 +59,8 @@ class Shard:
 class Source(ABC):
     """Rows at some place. Opening one reads headers only, but for CSV, whose rows must be counted.
 
-    sequential: reading row k means reading all rows before it. ignored: columns that are there and not read. facts: for people.
+    sequential: reading row k means reading all rows before it. ignored: columns that are there and not read; `ignored_numbers`, those of
+    them that hold numbers, so could be read. facts: for people.
     borders: rows at which it is natural to cut, ascending.
     """
 
@@ -69,6 +70,7 @@ class Source(ABC):
         self.path, self.schema, self.n_rows, self.missing = path, schema, n_rows, missing
         self.files, self._options = tuple(files), options
         self.ignored: tuple[str, ...] = ()
+        self.ignored_numbers: tuple[str, ...] = ()
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
 
@@ -114,9 +116,12 @@ class Source(ABC):
         value = chunk.rows[place]
         column = self.schema.columns[place[1]] if self.schema.columns else ", ".join(map(str, place[1:]))
         hint = "mend the row" if np.isinf(value) else 'mend the row, or set data.missing = "impute"'
-        raise SourceError(
-            f"{self.path.parent / chunk.file}: row {chunk.start + place[0]}, column {column}: expected a number, got {value}; {hint}"
-        )
+        file, row = self._place(chunk.start + place[0])
+        raise SourceError(f"{file}: row {row}, column {column}: expected a number, got {value}; {hint}")
+
+    def _place(self, row: int) -> tuple[Path, int]:
+        """The file that holds a row of the source, and the row's number in it."""
+        return self.path, row
 
 
 def files_digest(files: Sequence[Path]) -> str:

@@ -36,6 +36,10 @@ class TableSource(Source):
             for at, batch in self._batches(file, max(start, begin) - begin, min(stop, end) - begin, max_rows):
                 yield self._chunk(begin + at, batch, file)
 
+    def _place(self, row: int) -> tuple[Path, int]:
+        index = bisect_right(self.starts, row) - 1
+        return self.files[index], row - self.starts[index]
+
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[tuple[int, Any]]:
         """Record batches of at most `max_rows` rows of one file, each with its first row's number in the file."""
         raise NotImplementedError
@@ -43,13 +47,13 @@ class TableSource(Source):
     def _chunk(self, start: int, batch: Any, file: Path) -> Chunk:
         rows = np.empty((batch.num_rows, len(self.schema.columns)), self.schema.dtype)
         for index, name in enumerate(self.schema.columns):
-            rows[:, index] = self._values(batch.column(name), name, start, file)
+            rows[:, index] = self._values(batch.column(name), name, start)
         ids = ids_of(batch.column(self.id_column)) if self.id_column else None
         return Chunk(start, rows, ids, file.name)
 
-    def _values(self, column: Any, name: str, start: int, file: Path) -> NDArray[Any]:
+    def _values(self, column: Any, name: str, start: int) -> NDArray[Any]:
         if column.null_count and np.dtype(self.schema.dtype).kind != "f":
-            row = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            file, row = self._place(start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]))
             raise SourceError(
                 f'{file}: row {row}, column {name}: expected a number, got nothing; mend the row, or set data.missing = "impute"'
             )
@@ -65,6 +69,8 @@ class ParquetSource(TableSource):
 
     def __init__(self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str) -> None:
         opened = [open_parquet(file) for file in files]
+        for file, each in zip(files, opened, strict=True):
+            require_distinct(file, each.schema_arrow.names)
         kinds = {field.name: is_numeric(field.type) for field in opened[0].schema_arrow}
         chosen, ignored = pick_columns(files[0], kinds, columns, id)
         for file, each in zip(files, opened, strict=True):
@@ -81,6 +87,7 @@ class ParquetSource(TableSource):
             each.close()
         super().__init__(path, Schema((len(chosen),), dtype.name, chosen), starts[-1], files=files, missing=missing, options=id)
         self.starts, self.borders, self.ignored, self.id_column = starts, groups, ignored, id
+        self.ignored_numbers = tuple(name for name in ignored if kinds[name])
         self.facts = {"format": "Parquet", "files": str(len(files))}
 
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[tuple[int, Any]]:
@@ -108,19 +115,21 @@ class CsvSource(TableSource):
 
     def __init__(self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str) -> None:
         self.delimiter = find_delimiter(files[0])
-        chosen: tuple[str, ...] = tuple(columns)
-        ignored: tuple[str, ...] = ()
-        for index, file in enumerate(files):
-            kinds = {name: is_numeric(kind) or pa.types.is_null(kind) for name, kind in self._types(file).items()}
-            picked, left = pick_columns(file, kinds, chosen, id)
-            chosen, ignored = picked, left if index == 0 else ignored
+        kinds = [self._numeric(file) for file in files]
+        chosen, ignored = pick_columns(files[0], kinds[0], columns, id)
+        for file, each in zip(files, kinds, strict=True):
+            pick_columns(file, each, chosen, id)
         super().__init__(path, Schema((len(chosen),), "float64", chosen), 0, files=files, missing=missing, options=id)
-        self.id_column, self.ignored = id, ignored
+        self.id_column, self.ignored, self.ignored_numbers = id, ignored, tuple(name for name in ignored if kinds[0][name])
         starts = [0]
         for file in files:
             starts.append(starts[-1] + sum(batch.num_rows for batch in self._stream(file)))
         self.starts, self.borders, self.n_rows = starts, starts[1:-1], starts[-1]
         self.facts = {"format": "CSV", "delimiter": DELIMITERS[self.delimiter], "files": str(len(files))}
+
+    def _numeric(self, file: Path) -> dict[str, bool]:
+        """Whether each column is numeric; one without any value may be."""
+        return {name: is_numeric(kind) or pa.types.is_null(kind) for name, kind in self._types(file).items()}
 
     def _types(self, file: Path) -> dict[str, Any]:
         """The Arrow type of each column, as its first rows look."""
@@ -129,8 +138,8 @@ class CsvSource(TableSource):
                 schema = reader.schema
         except pa.ArrowInvalid as error:
             raise SourceError(f"{file}: not a CSV file with a header line and rows ({error})") from error
-        if len(set(schema.names)) < len(schema.names):
-            raise SourceError(f"{file}: the header names a column twice: {', '.join(schema.names)}")
+        require_distinct(file, schema.names)
+        require_header(file, schema.names)
         return {field.name: field.type for field in schema}
 
     def _stream(self, file: Path) -> Iterator[Any]:
@@ -172,6 +181,18 @@ def open_parquet(file: Path) -> Any:
         return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(f"{file}: not a Parquet file, or truncated ({error})") from error
+
+
+def require_distinct(file: Path, names: Sequence[str]) -> None:
+    """Raise SourceError where two columns have one name."""
+    if len(set(names)) < len(names):
+        raise SourceError(f"{file}: the header names a column twice: {', '.join(map(repr, names))}; give each a name of its own")
+
+
+def require_header(file: Path, names: Sequence[str]) -> None:
+    """Raise SourceError where the first line holds values: numbers, not all of them whole (0, 1, 2 … are common as names)."""
+    if all(re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", name) for name in names) and not all(name.isdigit() for name in names):
+        raise SourceError(f"{file}: the first line holds numbers; expected a header line with the names of the columns, so write one")
 
 
 def cut_batch(batch: Any, at: int, start: int, stop: int) -> Iterator[tuple[int, Any]]:

@@ -240,6 +240,7 @@ def save(path, content):
         ("a-ubyte.gz", b"nonsense", "not a gzipped IDX file"),
         ("a.csv", "a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
         ("a.csv", "a,a\n1,2\n", "names a column twice"),
+        ("a.csv", "0.5,2\n1,2\n", "the first line holds numbers; expected a header line"),
         ("a.csv", "a,b\n1,\n", r'row 0, column b: .*data.missing = "impute"'),
         ("a.csv", "\n\n", "empty; expected a header line and rows"),
         ("a.csv", b"\xff\xfe\x00", "not text in UTF-8"),
@@ -299,6 +300,38 @@ def test_one_error_names_all_columns_that_are_missing_new_or_no_numbers(tmp_path
 
     with pytest.raises(SchemaError, match=message):
         open_source(path, columns=["presure", "flow", "x", "tank"], id="name")
+
+
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path):
+    pq.write_table(pa.Table.from_arrays([pa.array([1.0])] * 2, names=["a", "a"]), tmp_path / "rows.parquet")
+
+    with pytest.raises(SourceError, match="names a column twice: 'a', 'a'; give each a name of its own"):
+        open_source(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_wrong_value_in_one_file_of_many_is_named_by_that_file_and_its_row(tmp_path, kind):
+    (tmp_path / "rows/deep").mkdir(parents=True)
+    for name, values in (("1", [1.0, 2.0]), ("deep/2", [3.0, np.inf])):
+        (pa_csv.write_csv if kind == "csv" else pq.write_table)(pa.table({"a": values}), tmp_path / f"rows/{name}.{kind}")
+
+    with pytest.raises(SourceError, match=rf"rows/deep/2.{kind}: row 1, column a: expected a number, got inf"):
+        list(open_source(tmp_path / "rows").chunks(max_rows=10))
+
+
+def test_a_folder_of_both_kinds_of_tables_is_refused(tmp_path):
+    write_parquet_folder(tmp_path / "folder")
+    write_csv(tmp_path / "folder/notes.txt")
+
+    with pytest.raises(
+        SourceError, match=r"folder: holds both Parquet and CSV files; name one kind with a glob, as in '.*folder/\*.parquet'"
+    ):
+        open_source(tmp_path / "folder")
+
+
+def test_a_path_that_cannot_be_read_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(SourceError, match="cannot be read .*too long"):
+        open_source(tmp_path / ("a" * 300 + ".npy"))
 
 
 def test_every_file_of_a_table_is_looked_at(tmp_path):
