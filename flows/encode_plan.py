@@ -106,8 +106,8 @@ def clean_chunks(job: Job, model: Autoencoder) -> Iterator[NDArray[Any]]:
                 yield chunk.rows
     except StorageError as error:
         raise UsageError(
-            f"data.clean is needed for encode.max_error_relative and precision 'auto', and cannot be read: {error}; "
-            "bring it back, or set encode.max_error and another precision"
+            f"data.clean, on which encode measures ranges and makes its choices, cannot be read: {error}; "
+            "bring it back, or name the clean rows of this model with data.clean"
         ) from error
 
 

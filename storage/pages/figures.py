@@ -65,9 +65,9 @@ def loss_curve(train: Sequence[float], validation: Sequence[float]) -> str:
 
 
 def calibration_histogram(calibration: NDArray[np.float64], score: str) -> str:
-    """Scores (n,) of the calibration rows, of the kind that `score` names: an SVG data URI."""
+    """Scores (n,) of the calibration rows, of the kind that `score` names: an SVG data URI. A row without any value scores infinity: left out."""
     figure, axes = _figure(height=2.2)
-    axes.hist(calibration, bins=60, color=NIGHT, log=True)
+    axes.hist(calibration[np.isfinite(calibration)], bins=60, color=NIGHT, log=True)
     axes.set(xlabel=f"{score} of calibration rows", ylabel="rows")
     return _data_uri(figure)
 

@@ -330,7 +330,7 @@ def test_a_folder_of_both_kinds_of_tables_is_refused(tmp_path):
 
 
 def test_a_path_that_cannot_be_read_is_refused_with_the_reason(tmp_path):
-    with pytest.raises(SourceError, match="cannot be read .*too long"):
+    with pytest.raises(SourceError, match=r"cannot be read .*too long"):
         open_source(tmp_path / ("a" * 300 + ".npy"))
 
 
