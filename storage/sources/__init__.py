@@ -81,4 +81,5 @@ def _files_at(path: Path) -> list[Path]:
         return [path]
     if path.is_dir():
         return sorted(each for each in path.rglob("*") if each.suffix.lower() in (*PARQUET, *CSV) and not each.name.startswith((".", "_")))
-    return sorted(path.parent.glob(path.name)) if any(mark in path.name for mark in "*?[") else []
+    folder = next(each for each in path.parents if each.is_dir())
+    return sorted(folder.glob(str(path.relative_to(folder)))) if any(mark in str(path) for mark in "*?[") else []

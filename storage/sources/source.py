@@ -67,6 +67,8 @@ class Source(ABC):
     sequential = False
 
     def __init__(self, path: Path, schema: Schema, n_rows: int, *, files: Sequence[Path], missing: str, options: str = "") -> None:
+        if not schema.row_bytes:
+            raise SourceError(f"{path}: rows must hold at least one value. Got the shape {schema.row_shape} instead.")
         self.path, self.schema, self.n_rows, self.missing = path, schema, n_rows, missing
         self.files, self._options = tuple(files), options
         self.ignored: tuple[str, ...] = ()

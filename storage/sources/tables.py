@@ -24,9 +24,14 @@ SNIFF_BYTES = 1 << 16
 
 
 class TableSource(Source):
-    """Files with the same columns, one after the other. `starts` holds the first row of each file, and the number of all rows."""
+    """Files with the same columns, one after the other. `starts` holds the first row of each file, and the number of all rows.
+
+    whole_ids: every id is a whole number that int64 holds; else they are text.
+    """
 
     starts: Sequence[int] = (0,)
+    id_column = ""
+    whole_ids = False
 
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
         first = bisect_right(self.starts, start) - 1
@@ -34,7 +39,7 @@ class TableSource(Source):
             if begin >= stop:
                 return
             for at, batch in self._batches(file, max(start, begin) - begin, min(stop, end) - begin, max_rows):
-                yield self._chunk(begin + at, batch, file)
+                yield self._chunk(begin + at, batch, file.name)
 
     def _place(self, row: int) -> tuple[Path, int]:
         index = bisect_right(self.starts, row) - 1
@@ -44,16 +49,15 @@ class TableSource(Source):
         """Record batches of at most `max_rows` rows of one file, each with its first row's number in the file."""
         raise NotImplementedError
 
-    def _chunk(self, start: int, batch: Any, file: Path) -> Chunk:
+    def _chunk(self, start: int, batch: Any, file: str) -> Chunk:
         rows = np.empty((batch.num_rows, len(self.schema.columns)), self.schema.dtype)
         for index, name in enumerate(self.schema.columns):
             rows[:, index] = self._values(batch.column(name), name, start)
-        ids = ids_of(batch.column(self.id_column)) if self.id_column else None
-        return Chunk(start, rows, ids, file.name)
+        return Chunk(start, rows, self._ids(batch.column(self.id_column), start) if self.id_column else None, file)
 
     def _values(self, column: Any, name: str, start: int) -> NDArray[Any]:
         if column.null_count and np.dtype(self.schema.dtype).kind != "f":
-            file, row = self._place(start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]))
+            file, row = self._place(start + first_gap(column))
             raise SourceError(
                 f'{file}: row {row}, column {name}: expected a number, got nothing; mend the row, or set data.missing = "impute"'
             )
@@ -61,7 +65,16 @@ class TableSource(Source):
             column = column.cast(pa.uint8())  # a gap among truth values becomes NaN, as among numbers
         return np.asarray(column.to_numpy(zero_copy_only=False))
 
-    id_column = ""
+    def _ids(self, column: Any, start: int) -> NDArray[Any]:
+        """Ids (n,), of one kind in all chunks: int64, or text."""
+        if not self.whole_ids:
+            return np.array([str(each) for each in column.to_pylist()], dtype=object)
+        if column.null_count:
+            file, row = self._place(start + first_gap(column))
+            raise SourceError(
+                f"{file}: row {row}, column {self.id_column}: expected an id, got nothing; mend the row, or choose another data.id"
+            )
+        return np.asarray(column.to_numpy()).astype(np.int64)
 
 
 class ParquetSource(TableSource):
@@ -78,6 +91,7 @@ class ParquetSource(TableSource):
         dtypes = [each.schema_arrow.field(name).type.to_pandas_dtype() for each in opened for name in chosen]
         dtype = np.result_type(*(np.uint8 if kind is np.bool_ else kind for kind in dtypes))
         dtype = np.result_type(dtype, np.float32) if missing == "impute" else dtype
+        whole_ids = bool(id) and all(is_whole(each.schema_arrow.field(id).type) for each in opened)
         groups = [0]
         starts = [0]
         for each in opened:
@@ -86,7 +100,7 @@ class ParquetSource(TableSource):
             starts.append(starts[-1] + each.metadata.num_rows)
             each.close()
         super().__init__(path, Schema((len(chosen),), dtype.name, chosen), starts[-1], files=files, missing=missing, options=id)
-        self.starts, self.borders, self.ignored, self.id_column = starts, groups, ignored, id
+        self.starts, self.borders, self.ignored, self.id_column, self.whole_ids = starts, groups, ignored, id, whole_ids
         self.ignored_numbers = tuple(name for name in ignored if kinds[name])
         self.facts = {"format": "Parquet", "files": str(len(files))}
 
@@ -202,11 +216,14 @@ def cut_batch(batch: Any, at: int, start: int, stop: int) -> Iterator[tuple[int,
         yield at + first, batch.slice(first, last - first)
 
 
-def ids_of(column: Any) -> NDArray[Any]:
-    """Ids (n,) as int64 where the column holds whole numbers, else as text."""
-    if pa.types.is_integer(column.type) and not column.null_count:
-        return np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.int64)
-    return np.array([str(each) for each in column.to_pylist()], dtype=object)
+def first_gap(column: Any) -> int:
+    """Place of the first null of a column that has one."""
+    return int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+
+
+def is_whole(kind: Any) -> bool:
+    """Whether an Arrow type is one of whole numbers that int64 holds."""
+    return bool(pa.types.is_integer(kind)) and kind != pa.uint64()
 
 
 def is_numeric(kind: Any) -> bool:
