@@ -120,6 +120,7 @@ class NightRun:
             raise SourceError(f"{source.path}: changed while it was read; run 'score' again once it is complete")
         if not failed and (same := self._same_content(notes)):
             shutil.rmtree(self.work, ignore_errors=True)
+            self.place.note_run(same.revision, fingerprint=fingerprint)  # else it would be read again at every look
             return same
         judged = self._judge(source, shards, notes, failed, parts)
         build_night(self, judged, source, parts, fingerprint=fingerprint)
@@ -176,14 +177,16 @@ class NightRun:
         rule, chunk = parse_rule(self.job.score.rule), rows_per_chunk(source, self.job.memory_bytes)
         scorer = ShardScorer(self.model, source, parts, self.job.score.by, self.keep, rule, chunk)
         notes: list[ShardNote] = []
-        failed: list[tuple[str, str]] = []
+        failed: list[tuple[Shard, str]] = []
         for outcome in run_all(scorer.score_group, group_shards(source, shards)):
             if outcome.error is None and outcome.value is not None:
                 notes += outcome.value
             else:
                 log.error("shards %s: %s", outcome.item, outcome.error, exc_info=outcome.error)
-                failed += [(f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}", str(outcome.error)) for shard in outcome.item]
-        return sorted(notes, key=lambda note: note.index), sorted(failed)
+                failed += [(shard, str(outcome.error)) for shard in outcome.item]
+        failed.sort(key=lambda each: each[0].index)
+        told = [(f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}", why) for shard, why in failed]
+        return sorted(notes, key=lambda note: note.index), told
 
     @property
     def keep(self) -> int:

@@ -62,6 +62,10 @@ class NightPlace:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return found
 
+    def note_run(self, revision: int, **facts: object) -> None:
+        """Put facts into run.json of a revision, which no digest covers."""
+        write_json(self.report(revision) / "run.json", {**self.run(revision), **facts})
+
 
 def mark_ready(work: Path, revision: int) -> None:
     """Say that everything in `work` is whole, and which revision it is to become."""

@@ -85,6 +85,18 @@ def test_late_data_become_a_revision_by_the_model_that_judged_first(bench):
     assert due(bench) == []
 
 
+def test_an_input_that_was_only_touched_is_looked_at_once(bench):
+    promoted_on(bench, DAY)
+    path = bench.night()
+    bench.score()
+    os.utime(path, (1, 1))
+    assert due(bench) == [(DAY, read_champion(bench.workspace / "models/small").current)]
+
+    assert [each.written for each in run(bench).results.values()] == [False]
+    assert due(bench) == []
+    assert bench.run("verify", bench.workspace / f"reports/small/{DAY}/rev=1").facts["ok"]
+
+
 def test_a_partial_night_is_finished_by_the_model_that_began_it(bench):
     path = bench.night("2026-11-21", n=50_000)
     promoted_on(bench, "2026-11-21")
