@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from aemodel.table_settings import BATCH, HIDDEN, MEMBERS, NOISE, PROTOTYPES, STEPS, table_epochs, table_latents
+from storage.errors import SourceError
 from storage.sources import Source, open_source
 
 SAMPLE_ROWS = 20_000
@@ -48,8 +49,10 @@ def propose_job(source: str, *, field: str) -> tuple[dict[str, Any], str]:
 
 
 def look_at(source: Source) -> Look:
-    """Look at the first rows of a source."""
-    rows = next(iter(source.chunks(0, min(SAMPLE_ROWS, source.n_rows), max_rows=SAMPLE_ROWS))).rows
+    """Look at the first rows of a source. Raises SourceError where it holds none."""
+    if not source.n_rows:
+        raise SourceError(f"{source.path}: holds no rows; init looks at clean ones")
+    rows = next(source.chunks(0, SAMPLE_ROWS, max_rows=SAMPLE_ROWS)).rows
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     seen = flat[np.isfinite(flat)]
     return Look(

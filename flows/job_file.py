@@ -33,7 +33,7 @@ def read_job(path: Path, overrides: Iterable[str] = ()) -> Job:
     for text in overrides:
         _override(table, text)
     try:
-        return _build(Job, {**table, "folder": path.resolve().parent}, "")
+        return dataclasses.replace(_build(Job, table, ""), folder=path.resolve().parent)
     except (UsageError, SettingsError) as error:
         raise UsageError(f"{path}: {error}") from error
 
@@ -60,12 +60,12 @@ def _value(text: str) -> object:
 
 def _build(kind: type[T], table: Mapping[str, Any], section: str) -> T:
     hints = get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type] # every settings class is a dataclass
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.name != "folder"}  # type: ignore[arg-type] # every settings class is a dataclass
     values = {}
     for key, value in table.items():
         where = f"{section}.{key}" if section else key
         if key not in fields:
-            raise UsageError(_unknown(where, key, [name for name in fields if name != "folder"]))
+            raise UsageError(_unknown(where, key, list(fields)))
         values[key] = _checked(hints[key], value, where)
     required = [name for name, field in fields.items() if field.default is field.default_factory is dataclasses.MISSING]
     missing = [f"{section}.{name}" if section else name for name in required if name not in values]
@@ -90,8 +90,6 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     if isinstance(value, list):
         item = hint.__args__[0]
         return tuple(_scalar(item, each, f"{where}[{index}]") for index, each in enumerate(value))
-    if hint is Path:
-        return value
     raise UsageError(f"'{where}' must be a list in [brackets]. Got {value!r} instead.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.errors import UsageError
-from storage.errors import StorageError
+from storage.errors import SourceError, StorageError
 from storage.latents import Store, open_store
 from storage.sources import open_source
 
@@ -85,7 +84,7 @@ def probe_stores(store: Path, labels: Path, test: Path, test_labels: Path, *, ne
     try:
         original, why_not = measure(original_rows(store), known_labels, original_rows(test), asked_labels, neighbors=neighbors), ""
     except (StorageError, OSError, KeyError) as error:
-        original, why_not = None, f"not measured, the source cannot be read any more ({error})"
+        original, why_not = None, f"not measured ({error})"
     return ProbeResult(store, neighbors, latents, use, original, why_not)
 
 
@@ -133,13 +132,15 @@ def read_labels(path: Path, n_rows: int) -> NDArray[Any]:
 
 
 def original_rows(store: Path) -> NDArray[Any]:
-    """The rows that a store was made of, flat (n, d), read from where they were then."""
+    """The rows that a store was made of, flat (n, d), read from where they were then.
+
+    Raises StorageError, OSError or KeyError where they cannot be read any more, SourceError where some have gaps.
+    """
     facts = json.loads((store / "run.json").read_text(encoding="utf-8"))["source"]
     with open_source(
         Path(facts["path"]), field=facts["field"], columns=facts["columns"], id=facts["id"], missing=facts["missing"]
     ) as source:
-        return np.concatenate(list(_flat(chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS))))
-
-
-def _flat(pieces: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    return (rows.reshape(len(rows), -1) for rows in pieces)
+        rows = np.concatenate([chunk.rows.reshape(len(chunk.rows), -1) for chunk in source.chunks(max_rows=CHUNK_ROWS)])
+    if rows.dtype.kind == "f" and np.isnan(rows).any():
+        raise SourceError(f"{facts['path']}: holds NaN, and distances need every value")
+    return rows

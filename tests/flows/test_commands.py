@@ -341,6 +341,21 @@ def test_a_model_of_another_date_can_be_asked_for(bench):
     assert json.loads((report_of(result) / "summary.json").read_text())["model_id"] == current
 
 
+def test_shards_that_failed_are_told_in_their_order(bench):
+    rows = np.full((200_000, 8), np.nan)
+    np.save(bench.night(), rows)
+
+    failed = json.loads((report_of(bench.score()) / "summary.json").read_text())["failed_shards"]
+    assert [int(each["shard"].split(",")[0].removeprefix("shard ")) for each in failed] == list(range(13))
+
+
+def test_init_of_no_rows_is_wrong_input(bench):
+    np.save(bench.folder / "none.npy", np.empty((0, 3)))
+    result = bench.run("init", bench.folder / "none.npy")
+
+    assert (result.code, "none.npy: holds no rows" in result.err) == (2, True)
+
+
 def test_init_proposes_a_job_that_runs(bench, monkeypatch):
     monkeypatch.chdir(bench.folder)
     text = bench.run("init", "clean.npy").facts["job"]
@@ -372,6 +387,19 @@ def test_probe_measures_latents_beside_the_original_features(bench, tmp_path):
     assert result.code == 0, result.err
     assert result.facts["latents"]["accuracy"] > 0.9
     assert (result.facts["latents"]["features"], result.facts["original"]["features"]) == (3, 8)
+
+
+def test_probe_of_rows_with_gaps_measures_latents_alone(bench, tmp_path):
+    rows = np.load(bench.night())
+    rows[3, 2] = np.nan
+    np.save(tmp_path / "gaps.npy", rows)
+    np.save(tmp_path / "labels.npy", np.arange(300) % 2)
+    bench.run("encode", bench.job, "--source", tmp_path / "gaps.npy", "--set", "data.missing=impute", "--out", tmp_path / "gaps")
+    store, labels = tmp_path / "gaps", tmp_path / "labels.npy"
+    result = bench.run("probe", store, "--labels", labels, "--test", store, "--test-labels", labels)
+
+    assert (result.code, result.facts["original"]) == (0, None)
+    assert "gaps.npy: holds NaN" in result.facts["note"]
 
 
 def test_help_is_quick_and_imports_nothing_heavy():

@@ -46,6 +46,7 @@ def test_overrides_need_no_quotes(write):
     [
         ('name = "digits"\n[data]\nclaen = "a"\n', r"'data.claen' is not a known key; did you mean 'data.clean'\?"),
         (SMALL + "[modle]\nlatent = 8\n", r"'modle' is not a known key; did you mean 'model'\?"),
+        ('folder = "x"\n' + SMALL, "'folder' is not a known key"),
         ('[data]\nclean = "a"\n', "'name' is missing"),
         (SMALL + '[score]\nrule = "mad"\n', r"score.rule must look like .* Got 'mad' instead"),
         (SMALL + '[score]\nby = "errors"\n', "score.by must be one of error, novelty, relative. Got 'errors'"),
