@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -31,7 +32,9 @@ def label_rows(job_path: Path, file: Path) -> tuple[dict[str, Any], str]:
     """
     job = read_job(job_path)
     workspace = open_workspace(job)
-    given = [checked(workspace.root, job.name, file, number, row) for number, row in enumerate(read_rows(file), start=1)]
+    given = [
+        checked(workspace.root, job.name, file, number, row) for number, row in enumerate(read_rows(file), start=2)
+    ]  # after the header
     with lock(workspace.lock("labels"), wait=60):
         known = read_labels(workspace.root, job.name)
         new = [label for label in given if known.get((label["date"], label["id"])) != label]
@@ -44,8 +47,9 @@ def label_rows(job_path: Path, file: Path) -> tuple[dict[str, Any], str]:
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
     """The rows of a label file. Raises UsageError where it cannot be read or lacks a column."""
+    as_text = pa_csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()))  # an id such as 007 is no number
     try:
-        table = pq.read_table(file) if file.suffix == ".parquet" else pa_csv.read_csv(file)
+        table = pq.read_table(file) if file.suffix == ".parquet" else pa_csv.read_csv(file, convert_options=as_text)
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise UsageError(f"{file}: could not be read ({error}); expected CSV or Parquet with the columns {', '.join(COLUMNS)}") from error
     if missing := set(COLUMNS) - set(table.column_names):

@@ -67,8 +67,13 @@ def old_folders(job: Job, workspace: Workspace, today: date) -> Iterator[tuple[s
         models = (workspace.models / name / "manifest.json" for name in list_models(workspace.models) if name not in wanted)
         yield from (("models", path) for path in aged(models, today, keep.models))
     if keep.work:
-        work = (path for path in (root / ".work").glob(f"{job.name}-*") if path.is_dir())
-        yield from (("work", path) for path in work if age(path, today) > keep.work and not locked(path))
+        yield from (("work", path) for path in work_of(job, root) if age(path, today) > keep.work and not locked(path))
+
+
+def work_of(job: Job, root: Path) -> Iterator[Path]:
+    """The folders in which results of a job grow, or are deleted; not those of another job whose name begins with the same words."""
+    others = tuple(f"{path.name}-" for path in (root / "models").glob(f"{job.name}-*"))
+    return (path for path in sorted((root / ".work").glob(f"{job.name}-*")) if path.is_dir() and not path.name.startswith(others))
 
 
 def aged(files: Iterator[Path], today: date, days: int) -> Iterator[Path]:
@@ -105,9 +110,11 @@ def models_needed(job: Job, workspace: Workspace, window: date, today: date) -> 
 
 
 def delete(workspace: Workspace, folder: Path) -> None:
-    """Take a folder out of sight in one step, then delete its files. Raises WorkspaceError where the system refuses."""
-    grave = workspace.root / ".work" / f"deleted-{folder.parent.name}-{folder.name}"
+    """Take a folder out of sight in one step, then delete its files; what is left of it is old work. Raises WorkspaceError where the system refuses."""
+    grave = workspace.work("-".join(("deleted", *folder.relative_to(workspace.root).parts)))
     try:
+        if grave.exists():
+            shutil.rmtree(grave)
         folder.rename(grave)
         shutil.rmtree(grave)
     except OSError as error:

@@ -33,13 +33,16 @@ def serve(paths: Sequence[Path], *, prefect: bool | None) -> None:
         serve_deployments(paths)
         return
     while True:
-        for path in paths:
-            look(path)
-        time.sleep(seconds_to_next([read_job(path) for path in paths], datetime.now(UTC)))
+        jobs = [found for path in paths if (found := look(path))]
+        time.sleep(seconds_to_next(jobs, datetime.now(UTC)))
 
 
-def look(path: Path) -> None:
-    """Score what is due of one job, send the message; what goes wrong is said, and looked at again next time."""
+def look(path: Path) -> Job | None:
+    """Score what is due of one job, send the message; what goes wrong is said, and looked at again next time.
+
+    Returns the job, None where its file cannot be read.
+    """
+    job = None
     try:
         job = read_job(path)
         nights = score_due(job, yesterday(job, last_start(job, datetime.now(UTC))), lambda night: score_night(path, night))
@@ -48,6 +51,7 @@ def look(path: Path) -> None:
         send_alert(job, nights)
     except EXPECTED as error:
         say(f"{path}: {error}")
+    return job
 
 
 def score_night(path: Path, night: DueNight) -> NightResult:
@@ -59,7 +63,7 @@ def score_night(path: Path, night: DueNight) -> NightResult:
 
 def seconds_to_next(jobs: Sequence[Job], now: datetime) -> float:
     """Seconds until the next job is due, or until the next look."""
-    return (min(now + LOOK_AGAIN, *(next_start(job, now).astimezone(UTC) for job in jobs)) - now).total_seconds()
+    return (min([now + LOOK_AGAIN, *(next_start(job, now).astimezone(UTC) for job in jobs)]) - now).total_seconds()
 
 
 def serve_deployments(paths: Sequence[Path]) -> None:

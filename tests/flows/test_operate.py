@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,6 +23,8 @@ from flows.job_file import read_job
 from flows.places import yesterday
 from flows.prune import prune
 from flows.status import status_of
+from storage.errors import WorkspaceError
+from storage.models import read_champion
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -115,14 +118,28 @@ def test_labels_are_taken_in_once_and_counted(bench, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("line", "words"), [(f"{DAY},7777,normal", "is not in the report"), (f"{DAY},0,strange", "must be one of")])
+def test_labels_name_rows_by_the_very_text_of_their_ids(bench, tmp_path):
+    columns = [f"c{index}" for index in range(8)]
+    lines = [f"{row:05d},{','.join(map(str, values))}" for row, values in enumerate(np.load(bench.night(outliers=4)))]
+    (tmp_path / "night.csv").write_text("\n".join([f"id,{','.join(columns)}", *lines]))
+    common = ["--set", f"data.clean={tmp_path / 'night.csv'}", "--set", "data.id=id"]
+    assert bench.run("train", bench.job, *common).code == 0
+    assert bench.score("--source", tmp_path / "night.csv", *common).code == 0
+    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},00000,outlier\n")
+
+    assert bench.run("label", bench.job, tmp_path / "checked.csv").facts["new"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [(f"{DAY},7777,normal", "id '7777' is not in the report"), (f"{DAY},0,strange", "label must be one of")]
+)
 def test_a_wrong_label_takes_nothing_in(bench, tmp_path, line, words):
     bench.night(outliers=4)
     bench.score()
     (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},0,outlier\n{line}\n")
     result = bench.run("label", bench.job, tmp_path / "checked.csv")
 
-    assert (result.code, words in result.err) == (2, True)
+    assert (result.code, f"line 3: {words}" in result.err) == (2, True)
     assert not (bench.workspace / "labels").exists()
 
 
@@ -131,16 +148,20 @@ def test_prune_keeps_what_is_needed_and_deletes_only_when_told(bench):
     bench.score()
     np.save(path, np.load(path)[:-1])
     bench.score()
+    first = read_champion(bench.workspace / "models/small").current
     other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
     third = bench.run("train", bench.job, "--set", "train.seed=2").facts["model_id"]
-    bench.run("models", "promote", bench.job, other)
+    for each in (first, other):  # whatever the gate said, these two are the last
+        bench.run("models", "promote", bench.job, each)
     (bench.workspace / ".work/small-left").mkdir()
+    (bench.workspace / "models/small-two").mkdir()
+    (bench.workspace / ".work/small-two-score-2026-11-22").mkdir()
     later = date.today() + timedelta(days=400)
 
     dry, _ = prune(bench.job, yes=False, today=later)
     kinds = {(each["kind"], each["path"].rpartition("/")[2]) for each in dry["folders"]}
     assert {("superseded", f"date={DAY}"), ("models", third), ("work", "small-left")} <= kinds
-    assert other not in {name for _, name in kinds}
+    assert not {other, "small-two-score-2026-11-22"} & {name for _, name in kinds}
     assert (bench.workspace / "models/small" / third).exists()
 
     prune(bench.job, yes=True, today=later)
@@ -169,6 +190,21 @@ def test_one_message_says_verdict_budget_causes_and_where(bench, hook):
     causes = [line for line in text.partition("\n\n")[0].splitlines() if line.startswith("- ")]
     assert causes == top_causes([(row["id"], row["cause"]) for row in rows if row["flagged"]])
     assert 0 < len(causes) <= 3
+
+
+def test_what_an_interrupted_prune_left_goes_the_next_time(bench, monkeypatch):
+    (bench.workspace / ".work/small-left").mkdir()
+    (bench.workspace / ".work/small-left/rows").touch()
+    later = date.today() + timedelta(days=400)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("flows.prune.shutil.rmtree", Path.rmdir)  # refuses: it is not empty
+        with pytest.raises(WorkspaceError, match="could not be deleted"):
+            prune(bench.job, yes=True, today=later)
+    (bench.workspace / ".work/small-left").mkdir()  # the same work, begun again
+    prune(bench.job, yes=True, today=later)
+    prune(bench.job, yes=True, today=later)
+
+    assert not [path for path in (bench.workspace / ".work").iterdir() if path.is_dir()]
 
 
 def test_what_most_rows_have_in_common_is_told_first():
@@ -227,6 +263,23 @@ def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypa
     assert said.count(f"{day}: ") == 1
     assert all(0 < seconds <= 1800 for seconds in waits)
     assert (bench.workspace / f"reports/small/{day}/rev=1/report.html").exists()
+
+
+def test_a_broken_job_file_holds_up_no_other_job(bench, capsys, monkeypatch):
+    broken = bench.folder / "broken.toml"
+    broken.write_text(bench.job.read_text())
+
+    def stop(_):
+        if "[data" in broken.read_text()[-5:]:
+            raise KeyboardInterrupt
+        broken.write_text("[data")
+
+    monkeypatch.setattr(serving.time, "sleep", stop)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        serving.serve([broken, bench.job], prefect=None)
+
+    assert "broken.toml: not valid TOML" in capsys.readouterr().out
 
 
 def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkeypatch):
