@@ -7,6 +7,7 @@ import os
 import re
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -26,21 +27,32 @@ TIMEOUT = 20  # seconds for a webhook
 def send_alert(job: Job, nights: NightsResult) -> bool:
     """Send the message for the nights that are new or failed; return whether there was one to send and somewhere to send it.
 
-    A message that says the same as the last one is not sent: a failure that is looked at again every half hour is told once.
+    A message that says the same as the last one is not sent: a failure that is looked at again every half hour is told once. One that did not
+    get through is kept and sent along with what is new at the next look.
 
-    Raises FlowError where the message did not get through: a night of which nobody hears is not done.
+    Raises FlowError where it did not get through: a night of which nobody hears is not done.
     """
-    text = message(job, nights)
-    told = open_workspace(job).work("told.txt")
-    if not text or not (job.alert.webhook or job.alert.block) or (told.exists() and told.read_text(encoding="utf-8") == text):
+    if not (job.alert.webhook or job.alert.block):
         return False
+    told, owed = (open_workspace(job).work(name) for name in ("told.txt", "owed.txt"))
+    new, kept = message(job, nights), _read(owed)
+    fresh = new and new != _read(told) and new not in kept
+    text = "\n\n".join(filter(None, (new if fresh else "", kept)))
+    if not text:
+        return False
+    write_bytes(owed, text.encode())
     log.info("alert: %s", text)
     if job.alert.webhook:
         _post(job.alert, text)
     if job.alert.block:
         _notify(job.alert.block, text, subject=text.partition("\n")[0])
-    write_bytes(told, text.encode())
+    write_bytes(told, (new or text).encode())
+    owed.unlink()
     return True
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def message(job: Job, nights: NightsResult) -> str:

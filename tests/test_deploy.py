@@ -88,6 +88,13 @@ def test_units_are_well_formed_and_name_programs_that_are_there(tmp_path):
     assert (found.returncode, found.stderr) == (0, "")
 
 
+def test_every_unit_knows_the_addresses_of_the_machine():
+    units = [unit.read_text() for unit in (DEPLOY / "systemd").glob("*.service")]
+
+    assert all("/etc/nightglass/env" in unit for unit in units)
+    assert len(units) == 3
+
+
 def test_the_runbook_names_files_and_commands_that_are_there():
     words = (DEPLOY / "RUNBOOK.md").read_text()
     files = [name.replace("{server,worker}", part) for name in re.findall(r"deploy/[\w./{},-]+\w", words) for part in ("server", "worker")]

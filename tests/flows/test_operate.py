@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -239,6 +240,21 @@ def test_a_message_that_does_not_get_through_is_an_error(bench, monkeypatch):
 
     with pytest.raises(FlowError, match="did not take the message"):
         send_alert(read_job(bench.job, ["alert.webhook=SMALL_HOOK"]), run(bench))
+
+
+def test_a_message_that_did_not_get_through_is_sent_at_the_next_look(bench, hook, monkeypatch):
+    promoted_on(bench, DAY)
+    bench.night(outliers=9)
+    job = read_job(bench.job, ["alert.webhook=SMALL_HOOK"])
+    url = os.environ["SMALL_HOOK"]
+    monkeypatch.setenv("SMALL_HOOK", f"{url}refuse")
+    for _ in range(2):
+        with pytest.raises(FlowError, match="did not take the message"):
+            send_alert(job, run(bench))
+    monkeypatch.setenv("SMALL_HOOK", url)
+
+    assert [send_alert(job, run(bench)) for _ in range(2)] == [True, False]
+    assert [text.count(f"small {DAY}: REVIEW") for text in hook] == [1]
 
 
 def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypatch):
