@@ -33,13 +33,8 @@ def row_hashes(rows: NDArray[Any]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
-def split_rows(rows: NDArray[Any], settings: TrainSettings) -> Sides:
-    """The sides of rows (n, *row_shape) under the shares `calibration` and `validation`."""
-    return sides_of(row_hashes(rows), settings)
-
-
 def sides_of(hashes: NDArray[np.uint64], settings: TrainSettings) -> Sides:
-    """The sides of rows with these hashes (n,)."""
+    """The sides of rows with these hashes (n,) under the shares `calibration` and `validation`."""
     place = hashes / 2.0**64
     calibration = place < settings.calibration
     validation = ~calibration & (place < settings.calibration + settings.validation)

@@ -25,7 +25,7 @@ from storage.changes import Changes, compare_scores
 from storage.manifest import read_manifest, write_manifest
 from storage.nights import mark_ready
 from storage.report import Evidence, Night, Strange, write_report
-from storage.scores import count_novel, pick_scores
+from storage.scores import count_novel, no_pick, pick_scores
 from storage.sources import Source
 from storage.sources.sizes import format_bytes
 
@@ -60,7 +60,7 @@ def build_night(run: NightRun, judged: Judged, source: Source | None, parts: Pat
     scores, report = night / "scores", night / "report"
     report.mkdir(parents=True)
     revision = run.place.newest() + 1
-    picked = empty_pick()
+    picked = no_pick()
     if parts is not None and judged.decision is not None and judged.facts is not None:
         scores.mkdir()
         for part in sorted(parts.glob("part-*.parquet")):
@@ -213,18 +213,3 @@ def changes_since(run: NightRun, scores: Path, picked: pa.Table) -> Changes | No
     before = set(run.place.summary(older)["flagged_ids"])
     flagged = picked.filter(picked.column("flagged")).column("id").slice(0, run.job.score.alert_budget).to_pylist()
     return compare_scores(run.place.scores, scores, since=older, old_flagged=before, new_flagged={str(each) for each in flagged})
-
-
-def empty_pick() -> pa.Table:
-    """No rows, with the columns of `pick_scores`."""
-    kinds = {
-        "id": pa.string(),
-        "row": pa.int64(),
-        "file": pa.string(),
-        "error": pa.float64(),
-        "novelty": pa.float64(),
-        "relative": pa.float64(),
-        "p_value": pa.float64(),
-        "flagged": pa.bool_(),
-    }
-    return pa.table({name: pa.array([], kind) for name, kind in kinds.items()})

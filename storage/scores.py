@@ -29,19 +29,17 @@ def part_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
 
 
+def schema(id_kind: Any) -> Any:
+    """The Arrow schema of scores whose ids are of a kind: int64 or text."""
+    floats = ((name, pa.float64()) for name in (*SCORES, "p_value"))
+    return pa.schema([("id", id_kind), ("row", pa.int64()), ("file", pa.dictionary(pa.int32(), pa.string())), *floats])
+
+
 class ScoreWriter:
     """Writes the scores of one shard; the same rows give the same bytes, whatever chunks they come in."""
 
     def __init__(self, path: Path, *, text_ids: bool) -> None:
-        id_kind = pa.string() if text_ids else pa.int64()
-        fields = [
-            ("id", id_kind),
-            ("row", pa.int64()),
-            ("file", pa.dictionary(pa.int32(), pa.string())),
-            *((score, pa.float64()) for score in SCORES),
-            ("p_value", pa.float64()),
-        ]
-        self._schema = pa.schema(fields)
+        self._schema = schema(pa.string() if text_ids else pa.int64())
         self._held = self._schema.empty_table()
         self._writer = pq.ParquetWriter(
             path,
@@ -111,10 +109,13 @@ def pick_scores(folder: Path, by: str, score: float, row: int, shown: NDArray[np
     by: the column that is the score, one of SCORES.
     """
     kept = [_pick(batch, by, score, row, pa.array(shown)) for batch in iter_scores(folder)]
-    if not kept:
-        return pa.table({name: pa.array([], pa.float64()) for name in (*COLUMNS, "flagged")})
-    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks()
+    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks() if kept else no_pick()
     return table.sort_by([(by, "descending"), ("row", "ascending")])
+
+
+def no_pick() -> Any:
+    """No rows, with the columns of `pick_scores`."""
+    return schema(pa.string()).append(pa.field("flagged", pa.bool_())).empty_table()
 
 
 def count_novel(folder: Path, novelty: float, by: str, score: float, row: int) -> int:

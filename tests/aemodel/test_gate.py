@@ -11,7 +11,7 @@ from aemodel.gate import FEWEST_ROWS, MOST_BYTES, bootstrap_interval, check_erro
 from aemodel.model import Layout
 from aemodel.planted import auroc_parts, iter_planted
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.splits import split_rows
+from aemodel.splits import row_hashes, sides_of
 from aemodel.training import train_autoencoder
 
 MAP = np.random.default_rng(99).normal(size=(2, 6))
@@ -115,7 +115,7 @@ def test_calibration_rows_are_never_looked_at(champion):
     rows = clean_rows(seed=1)
     other = train(rows, seed=1).model
     sampled = sample_rows(other, champion, lambda: np.array_split(rows, 7))
-    sides = split_rows(rows, other.train_settings)
+    sides = sides_of(row_hashes(rows), other.train_settings)
 
     np.testing.assert_array_equal(sampled.unseen, rows[sides.validation])
     np.testing.assert_array_equal(sampled.believed, rows[~sides.calibration])
