@@ -38,11 +38,19 @@ class Scaler:
         with np.errstate(over="ignore", invalid="ignore"):
             if rows.dtype.name in _NARROW and not self.center.any():
                 return np.asarray(flat.astype(np.float32) / self.scale.astype(np.float32))
-            return ((flat.astype(np.float64) - self.center) / self.scale).astype(np.float32)
+            scaled: NDArray[np.float64] = np.subtract(flat, self.center, dtype=np.float64)
+            scaled /= self.scale
+            return scaled.astype(np.float32)
 
     def inverse(self, scaled: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Scaled rows (n, d) back in data units, float64."""
-        return np.asarray(scaled.astype(np.float64) * self.scale + self.center)
+        return self.invert(scaled.astype(np.float64))
+
+    def invert(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same, in the array itself."""
+        scaled *= self.scale
+        scaled += self.center
+        return scaled
 
 
 class ScalerFit:
