@@ -81,7 +81,15 @@ class Decoder:
     def decode_exactly(self, latents: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Latents (n, k) to rows (n, *row_shape) in data units, before any rounding."""
         rows = np.empty((len(latents), self.layout.n_features))
-        map_rows(latents, self.size, self.device, lambda some: some.astype(np.float32, copy=False), self._forward, [rows])
+        map_rows(
+            latents,
+            self.size,
+            self.device,
+            latents.shape[1],
+            lambda some, batch: np.copyto(batch, some, casting="same_kind"),
+            self._forward,
+            [rows],
+        )
         return self.scaler.invert(rows).reshape(len(latents), *self.layout.row_shape)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
@@ -178,11 +186,14 @@ class Autoencoder:
 
     def scale(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Rows in scaled units, (n, d). Raises DataError where their shape is not the one the model was trained on."""
+        self._require_shape(rows)
+        return self.scaler.transform(rows)
+
+    def _require_shape(self, rows: NDArray[Any]) -> None:
         if rows.shape[1:] != self.layout.row_shape:
             raise DataError(
                 f"rows must have the shape {self.layout.row_shape}, as the model's training data. Got {rows.shape[1:]} instead."
             )
-        return self.scaler.transform(rows)
 
     def rebuild_scaled(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Reconstructions in scaled units, (n, d); the network sees the column's median for NaN."""
@@ -191,8 +202,8 @@ class Autoencoder:
         return rebuilt
 
     def _map(self, rows: NDArray[Any], work: Callable[[Tensor], Sequence[Tensor]], outputs: Sequence[NDArray[Any]]) -> None:
-        self.scale(rows[:0])  # the shape is wrong for no rows too
-        map_rows(rows, self.size, self.device, self.scale, work, outputs)
+        self._require_shape(rows)
+        map_rows(rows, self.size, self.device, self.layout.n_features, self.scaler.transform_into, work, outputs)
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         """Latents and errors; gaps are told by the numbers of each row alone, so that a gap in one row leaves the others as they were."""
