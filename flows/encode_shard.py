@@ -23,7 +23,7 @@ from storage.latents.packed import Files
 from storage.latents.plan import STORE, note_done, shard_done
 from storage.sources import Chunk, RowsDigest, Shard, Source
 
-SAMPLE_BYTES = 8_000_000  # of all sampled shards together
+SAMPLE_BYTES = 4_000_000  # of all sampled shards together
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,15 @@ def finite_mean(errors: NDArray[np.float64]) -> float:
     return float(finite.mean()) if len(finite) else 0.0
 
 
+def as_read(decoder: Decoder, latents: NDArray[np.float32], dtype: str) -> NDArray[Any]:
+    """Rows (n, d) as a reader gets them, a batch at a time, so that what is exact stays in caches until it is rounded."""
+    rows = np.empty((len(latents), decoder.layout.n_features), dtype)
+    for start in range(0, len(rows), decoder.size):
+        exact = decoder.decode_exactly(latents[start : start + decoder.size])
+        rows[start : start + decoder.size] = to_dtype(exact.reshape(len(exact), rows.shape[1]), dtype)
+    return rows
+
+
 class _Gathered:
     """What the chunks of one shard have given so far."""
 
@@ -144,10 +153,8 @@ class _Gathered:
             rows, latents, errors = self.pending.take(self.block_rows if self.blocks else self.pending.count)
             missing = rows.dtype.kind == "f" and np.isnan(rows.min(initial=0))
             gaps = np.isnan(rows).any(axis=1) if missing else np.zeros(len(rows), bool)
-            if self.blocks:
-                back = self.blocks.add(rows, latents, unseen=bool(gaps.any()))
-            else:
-                back = to_dtype(self.encoder.decoder.decode_exactly(latents).reshape(rows.shape), rows.dtype.name)
+            unseen, decoder = bool(gaps.any()), self.encoder.decoder
+            back = self.blocks.add(rows, latents, unseen=unseen) if self.blocks else as_read(decoder, latents, rows.dtype.name)
             worst = None
             if not self.blocks or not self.blocks.blocks[-1]:
                 worst = (errors > self.tail) | gaps
