@@ -210,8 +210,9 @@ def _read_facts(files: Files, name: str) -> dict[str, Any]:
 
 
 def _read_arrays(files: Files, name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a file by name, in the order of the names: safetensors gives them in another one each time."""
     try:
-        return dict(safetensors.numpy.load(files[name]))
+        return dict(sorted(safetensors.numpy.load(files[name]).items()))
     except (KeyError, SafetensorError) as error:
         raise BundleError(f"{name}: missing or damaged ({error}); restore it from a copy") from error
 

@@ -96,25 +96,24 @@ def map_rows(
     rows: NDArray[Any],
     size: int,
     device: str,
-    to_inputs: Callable[[NDArray[Any]], NDArray[np.float32]],
+    width: int,
+    write_inputs: Callable[[NDArray[Any], NDArray[np.float32]], None],
     work: Callable[[Tensor], Sequence[Tensor]],
     outputs: Sequence[NDArray[Any]],
 ) -> None:
     """Write what `work` makes of each batch of `rows` (n, …) into `outputs`, arrays of n rows each.
 
-    `to_inputs` turns rows (m, …) into the network's (m, d). Every batch has `size` rows, the last one filled up with zeros, and lies in
-    memory that torch has aligned: products of matrices may round differently for another shape or alignment.
+    `write_inputs` puts what the network sees of rows (m, …) into an array (m, width). Every batch has `size` rows, the last one filled up
+    with zeros, and lies in memory that torch has aligned: products of matrices may round differently for another shape or alignment.
     """
-    batch = torch.zeros(0)
+    batch = torch.zeros(size if len(rows) else 0, width)
     for start in range(0, len(rows), size):
-        inputs = torch.from_numpy(to_inputs(rows[start : start + size]))
-        if not len(batch):
-            batch = torch.zeros(size, inputs.shape[1])
-        batch[: len(inputs)] = inputs
-        batch[len(inputs) :] = 0
+        some = rows[start : start + size]
+        write_inputs(some, batch.numpy()[: len(some)])
+        batch[len(some) :] = 0
         results = halving(functools.partial(_in_pieces, work, batch.to(device)), len(batch))
         for output, result in zip(outputs, results, strict=True):
-            output[start : start + size] = result[: len(inputs)].cpu().numpy()
+            output[start : start + size] = result[: len(some)].cpu().numpy()
 
 
 def _in_pieces(work: Callable[[Tensor], Sequence[Tensor]], batch: Tensor, pieces: int) -> Sequence[Tensor]:

@@ -80,9 +80,17 @@ class Decoder:
 
     def decode_exactly(self, latents: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Latents (n, k) to rows (n, *row_shape) in data units, before any rounding."""
-        scaled = np.empty((len(latents), self.layout.n_features), np.float32)
-        map_rows(latents, self.size, self.device, lambda some: some.astype(np.float32), self._forward, [scaled])
-        return self.scaler.inverse(scaled).reshape(len(latents), *self.layout.row_shape)
+        rows = np.empty((len(latents), self.layout.n_features))
+        map_rows(
+            latents,
+            self.size,
+            self.device,
+            latents.shape[1],
+            lambda some, batch: np.copyto(batch, some, casting="same_kind"),
+            self._forward,
+            [rows],
+        )
+        return self.scaler.invert(rows).reshape(len(latents), *self.layout.row_shape)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
         return (finish_output(run_layers(self.network, latents), self.output),)
@@ -178,11 +186,14 @@ class Autoencoder:
 
     def scale(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Rows in scaled units, (n, d). Raises DataError where their shape is not the one the model was trained on."""
+        self._require_shape(rows)
+        return self.scaler.transform(rows)
+
+    def _require_shape(self, rows: NDArray[Any]) -> None:
         if rows.shape[1:] != self.layout.row_shape:
             raise DataError(
                 f"rows must have the shape {self.layout.row_shape}, as the model's training data. Got {rows.shape[1:]} instead."
             )
-        return self.scaler.transform(rows)
 
     def rebuild_scaled(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Reconstructions in scaled units, (n, d); the network sees the column's median for NaN."""
@@ -191,8 +202,8 @@ class Autoencoder:
         return rebuilt
 
     def _map(self, rows: NDArray[Any], work: Callable[[Tensor], Sequence[Tensor]], outputs: Sequence[NDArray[Any]]) -> None:
-        self.scale(rows[:0])  # the shape is wrong for no rows too
-        map_rows(rows, self.size, self.device, self.scale, work, outputs)
+        self._require_shape(rows)
+        map_rows(rows, self.size, self.device, self.layout.n_features, self.scaler.transform_into, work, outputs)
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         """Latents and errors; gaps are told by the numbers of each row alone, so that a gap in one row leaves the others as they were."""
@@ -207,8 +218,8 @@ class Autoencoder:
 
     def _error(self, scaled: Tensor, rebuilt: Tensor) -> Tensor:
         """One member's error of each row."""
-        squares = (rebuilt - scaled).double().square()
-        if np.dtype(self.layout.dtype).kind != "f":
+        squares = (rebuilt - scaled).double().square_()
+        if not self._has_gaps(scaled):
             return squares.mean(dim=1)
         gaps = scaled.isnan()
         return squares.masked_fill(gaps, 0).sum(dim=1) / (~gaps).sum(dim=1)
@@ -219,8 +230,12 @@ class Autoencoder:
             total = total + _rebuild(member, filled, self.settings.output)[1]
         return total / len(self.members)
 
+    def _has_gaps(self, scaled: Tensor) -> bool:
+        """Whether any value may be missing; a sum tells it at a tenth of the cost of looking at each, and errs on the safe side."""
+        return np.dtype(self.layout.dtype).kind == "f" and bool(scaled.sum().isnan())
+
     def _filled(self, scaled: Tensor) -> Tensor:
-        if np.dtype(self.layout.dtype).kind != "f":
+        if not self._has_gaps(scaled):
             return scaled
         return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
 

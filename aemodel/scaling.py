@@ -34,15 +34,30 @@ class Scaler:
 
     def transform(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Scale rows (n, *row_shape) to a new array (n, d) float32; NaN stays NaN, what float32 cannot hold becomes infinite."""
-        flat = rows.reshape(len(rows), int(np.prod(rows.shape[1:], dtype=np.int64)))
+        scaled = np.empty((len(rows), int(np.prod(rows.shape[1:], dtype=np.int64))), np.float32)
+        self.transform_into(rows, scaled)
+        return scaled
+
+    def transform_into(self, rows: NDArray[Any], scaled: NDArray[np.float32]) -> None:
+        """The same, into an array (n, d) that is there already."""
+        flat = rows.reshape(scaled.shape)
         with np.errstate(over="ignore", invalid="ignore"):
             if rows.dtype.name in _NARROW and not self.center.any():
-                return np.asarray(flat.astype(np.float32) / self.scale.astype(np.float32))
-            return ((flat.astype(np.float64) - self.center) / self.scale).astype(np.float32)
+                np.divide(flat, self.scale.astype(np.float32), out=scaled, dtype=np.float32)
+                return
+            exact = np.subtract(flat, self.center, dtype=np.float64)
+            exact /= self.scale
+            scaled[...] = exact
 
     def inverse(self, scaled: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Scaled rows (n, d) back in data units, float64."""
-        return np.asarray(scaled.astype(np.float64) * self.scale + self.center)
+        return self.invert(scaled.astype(np.float64))
+
+    def invert(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same, in the array itself."""
+        scaled *= self.scale
+        scaled += self.center
+        return scaled
 
 
 class ScalerFit:

@@ -13,13 +13,14 @@ from store_runs import Job, Rows, beside_simple, decoded
 
 TRAIN, TEST = (DATA / f"mnist/{part}-images-idx3-ubyte.gz" for part in ("train", "t10k"))
 DIGITS = """[model]
+hidden = {hidden}
 latent = {latent}
-activation = "elu"
+activation = "{activation}"
 loss = "mse"
 l2 = {l2}
 [train]
 epochs = {epochs}
-learning_rate = 2e-3
+learning_rate = {rate}
 calibration = 0.02
 validation = 0.05
 """
@@ -34,7 +35,7 @@ def digits(kept: Rows, only: Iterable[str]) -> None:
         if not only or "int8" in only:
             kept.add("digits", f"int8, {form}", lambda form=form, job=job: _digits(job, form))
     for rmse, latent, l2, epochs in BUDGETS:
-        job = Job(TRAIN, DIGITS.format(latent=latent, l2=l2, epochs=epochs))
+        job = Job(TRAIN, DIGITS.format(hidden=[], activation="elu", rate=2e-3, latent=latent, l2=l2, epochs=epochs))
         for form in ("hdf5", "parquet"):
             if not only or str(rmse) in only:
                 kept.add("digits", f"{rmse}, {form}", lambda form=form, job=job, rmse=rmse: _digits(job, form, rmse))
@@ -76,7 +77,7 @@ def all_digits(kept: Rows, only: Iterable[str]) -> None:
     """All pictures by a model of them all."""
     kept.begin("MNIST, all 70,000 pictures, RMSE <= 0.11. Ratio against float32, everything counted")
     rows = np.concatenate([read_rows(path) for path in (TRAIN, TEST)])
-    job = Job(rows, DIGITS.format(latent=48, l2=1e-6, epochs=25))
+    job = Job(rows, DIGITS.format(hidden=[256], activation="silu", rate=1e-3, latent=16, l2=0.0, epochs=30))
     for form in ("hdf5", "parquet"):
         if not only or form in only:
             kept.add("all_digits", form, lambda form=form: _all_digits(job, rows, form))

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from store_runs import NARROW, Job, Rows
 
 from aemodel.model import Autoencoder
-from flows.decode import CHUNK_ROWS, decoder_of
+from flows.decode import decode_store
 from flows.encode import encode_rows, model_in_force
 from flows.encode_latents import wide_range
 from flows.encode_plan import Planned, plan_store
 from flows.engine import run_in_threads
 from flows.job_file import read_job
 from flows.workspace import open_workspace
-from storage.latents import Blocks, Scale, ShardRows, StorePlan, open_store
+from storage.latents import Blocks, Scale, ShardRows, StorePlan
 from storage.latents.blocks import decode_block
 from storage.latents.bounded import block_rows
 from storage.latents.packed import Files
@@ -74,7 +75,9 @@ def _latents(form: str) -> dict[str, str]:
 def speed(kept: Rows, only: list[str]) -> None:
     """Rows near a plane in 64 dimensions; `only` may name another number of them."""
     n = int(only[0]) if only else SPEED_ROWS
-    kept.begin(f"{n:,} x 64 float32: MB/s of input and second of the processor, one thread, the parts alone on the first {SOME:,} rows")
+    kept.begin(
+        f"{n:,} x 64 float32: MB/s of input and second of the processor (run with OMP_NUM_THREADS=1), the parts alone on the first {SOME:,} rows"
+    )
     with tempfile.TemporaryDirectory() as folder:
         rows = write_rows_near_a_plane(Path(folder) / "rows.npy", n)
         job = Job(np.array(rows[:20_000]), NARROW.replace("[16]", "[32]").replace("latent = 4", "latent = 8"))
@@ -106,13 +109,14 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def _speed(job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]) -> dict[str, str]:
-    """Encode and decode by the code of the commands, beside the forward pass and the codec alone."""
+    """Encode and decode by the code of the commands, file to file, beside the network and the codec alone."""
     job.train()
     loaded = read_job(job.path, [f"encode.{each}" for each in asked])
     _, model = model_in_force(open_workspace(loaded), device="cpu")
     some, whole = np.array(rows[:SOME]), rows.nbytes / 1e6
     part = some.nbytes / 1e6
-    forward = part / seconds(lambda: model.encode_and_errors(some))
+    network = part / seconds(forward_pass(model, some))
+    errors = part / seconds(lambda: model.encode_and_errors(some))
     with open_source(path) as source:
         planned = plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes))
         contest = seconds(lambda: plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes)))
@@ -121,17 +125,19 @@ def _speed(job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]) -> 
     clock, busy = both_clocks(
         lambda: encode_rows(loaded, source=str(path), date="", out=str(store), run_all=run_in_threads(1), device="cpu")
     )
-    decode = whole / seconds(lambda: decode_all(store))
+    decode_clock, decode_busy = both_clocks(lambda: decode_store(store, path.with_name("back.npy")))
     shutil.rmtree(store)
+    encode, decode, slower = whole / (busy - contest), whole / decode_busy, min(network, write)
     return {
         "asked": ", ".join(asked),
-        "encode": f"{whole / (busy - contest):.1f}",
-        "by the clock, all": f"{whole / clock:.1f}",
-        "forward pass": f"{forward:.0f}",
-        "codec's write": f"{write:.1f}",
-        "share of the slower": f"**{whole / (busy - contest) / min(forward, write):.2f}**",
+        "encode": f"{encode:.1f}",
         "decode": f"{decode:.1f}",
+        "the network alone": f"{network:.0f}",
+        "codec's write": f"{write:.1f}",
+        "shares of the slower": f"**{encode / slower:.2f}, {decode / slower:.2f}**",
+        "network, scaling and errors": f"{errors:.0f}",
         "codec's read": f"{read:.1f}",
+        "by the clock, contest included": f"{whole / clock:.1f}, {whole / decode_clock:.1f}",
         "plan and contest, s": f"{contest:.1f}",
     }
 
@@ -156,9 +162,13 @@ def codec_alone(planned: Planned, model: Autoencoder, some: NDArray[Any]) -> tup
         return write, read
 
 
-def decode_all(store: Path) -> None:
-    """Decode a whole store, piece by piece as the command does."""
-    with open_store(store) as opened:
-        decode = decoder_of(opened)
-        for start in range(0, opened.n_rows, CHUNK_ROWS):
-            opened.decode(start, min(start + CHUNK_ROWS, opened.n_rows), decode)
+def forward_pass(model: Autoencoder, some: NDArray[Any]) -> Callable[[], None]:
+    """What takes these rows, scaled beforehand, through encoder and decoder as torch does it, in the batches that the commands use."""
+    batches = torch.from_numpy(model.scale(some)).split(model.size)
+
+    @torch.inference_mode()
+    def work() -> None:
+        for batch in batches:
+            model.members[0](batch)
+
+    return work

@@ -135,9 +135,8 @@ def encode_shards(
     job: Job, model: Autoencoder, planned: Planned, source: Source, shards: Sequence[Shard], work: Path, run_all: RunAll
 ) -> list[ShardFacts]:
     """Encode all shards that are not done yet; return the facts of all, in order. Raises WorkFailed naming those that failed."""
-    encoder = ShardEncoder(
-        planned.plan, model, planned.decoder, source, work, job.encode.keep_exact, rows_per_chunk(source, job.memory_bytes), sampled(shards)
-    )
+    max_rows = rows_per_chunk(source, job.memory_bytes, batch=model.size)
+    encoder = ShardEncoder(planned.plan, model, planned.decoder, source, work, job.encode.keep_exact, max_rows, sampled(shards))
     facts: list[ShardFacts] = []
     failed: list[str] = []
     for outcome in run_all(encoder.encode_group, group_shards(source, shards)):

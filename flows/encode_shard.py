@@ -23,7 +23,7 @@ from storage.latents.packed import Files
 from storage.latents.plan import STORE, note_done, shard_done
 from storage.sources import Chunk, RowsDigest, Shard, Source
 
-SAMPLE_BYTES = 8_000_000  # of all sampled shards together
+SAMPLE_BYTES = 4_000_000  # of all sampled shards together
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,15 @@ def finite_mean(errors: NDArray[np.float64]) -> float:
     return float(finite.mean()) if len(finite) else 0.0
 
 
+def as_read(decoder: Decoder, latents: NDArray[np.float32], dtype: str) -> NDArray[Any]:
+    """Rows (n, d) as a reader gets them, a batch at a time, so that what is exact stays in caches until it is rounded."""
+    rows = np.empty((len(latents), decoder.layout.n_features), dtype)
+    for start in range(0, len(rows), decoder.size):
+        exact = decoder.decode_exactly(latents[start : start + decoder.size])
+        rows[start : start + decoder.size] = to_dtype(exact.reshape(len(exact), rows.shape[1]), dtype)
+    return rows
+
+
 class _Gathered:
     """What the chunks of one shard have given so far."""
 
@@ -115,7 +124,7 @@ class _Gathered:
         bounded = encoder.plan.bounded
         self.blocks = Blocks(bounded, encoder.decoder.decode_exactly) if bounded else None
         self.block_rows = block_rows(self.row_size)
-        self.digest, self.loss = RowsDigest(), Loss.of(self.row_size)
+        self.digest, self.loss, self.tail = RowsDigest(), Loss.of(self.row_size), encoder.tail
         self.parts: list[ShardRows] = []
         self.errors: list[NDArray[np.float64]] = []
         self.ids: list[NDArray[Any] | None] = []
@@ -142,19 +151,16 @@ class _Gathered:
         """Bring back, as a reader will, what is pending, block by block; see what is lost, and what must be kept as it is."""
         while self.pending.count >= (1 if everything else self.block_rows):
             rows, latents, errors = self.pending.take(self.block_rows if self.blocks else self.pending.count)
-            gaps = np.isnan(rows).any(axis=1) if rows.dtype.kind == "f" else np.zeros(len(rows), bool)
-            if self.blocks:
-                back = self.blocks.add(rows, latents, unseen=bool(gaps.any()))
-            else:
-                back = to_dtype(self.encoder.decoder.decode_exactly(latents).reshape(rows.shape), rows.dtype.name)
+            missing = rows.dtype.kind == "f" and np.isnan(rows.min(initial=0))
+            gaps = np.isnan(rows).any(axis=1) if missing else np.zeros(len(rows), bool)
+            unseen, decoder = bool(gaps.any()), self.encoder.decoder
+            back = self.blocks.add(rows, latents, unseen=unseen) if self.blocks else as_read(decoder, latents, rows.dtype.name)
+            worst = None
             if not self.blocks or not self.blocks.blocks[-1]:
-                worst = (errors > self.encoder.tail) | gaps
+                worst = (errors > self.tail) | gaps
                 self.exact.append(_Kept(np.flatnonzero(worst) + self.packed_rows, rows[worst], back[worst], errors[worst]))
-                self.packed_rows += len(rows)
-                rows, back = rows[~worst], back[~worst]
-            else:
-                self.packed_rows += len(rows)
-            self.loss.add(rows, back)
+            self.packed_rows += len(rows)
+            self.loss.add(rows, back, None if worst is None else ~worst)
 
     def rows(self) -> ShardRows:
         """The shard; of the rows that might be kept exactly, those with the largest errors are, at most ten times the share asked for."""
@@ -225,7 +231,7 @@ class _Pending:
 
     def take(self, n: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float64]]:
         """The first n rows, or all that there are."""
-        rows, latents, errors = (np.concatenate(each) for each in zip(*self.pieces, strict=True))
+        rows, latents, errors = self.pieces[0] if len(self.pieces) == 1 else map(np.concatenate, zip(*self.pieces, strict=True))
         self.pieces = [(rows[n:], latents[n:], errors[n:])] if len(rows) > n else []
         self.count = max(0, len(rows) - n)
         return rows[:n], latents[:n], errors[:n]

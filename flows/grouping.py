@@ -22,9 +22,10 @@ def group_shards(source: Source, shards: Sequence[Shard], *, at_most: int = MAX_
     return [tuple(shards[first : first + size]) for first in range(0, len(shards), size)]
 
 
-def rows_per_chunk(source: Source, memory_bytes: int) -> int:
-    """Rows read at once so that all buffers of one worker stay within `memory_bytes`."""
-    return max(1, min(CHUNK_BYTES, memory_bytes // BUFFERS) // source.schema.row_bytes)
+def rows_per_chunk(source: Source, memory_bytes: int, *, batch: int = 1) -> int:
+    """Rows read at once so that all buffers of one worker stay within `memory_bytes`; whole batches of so many rows where one fits."""
+    rows = max(1, min(CHUNK_BYTES, memory_bytes // BUFFERS) // source.schema.row_bytes)
+    return rows - rows % batch if rows > batch else rows
 
 
 def read_shards(source: Source, shards: Sequence[Shard], max_rows: int) -> Iterator[tuple[Shard, Iterator[Chunk]]]:

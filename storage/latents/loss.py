@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 MOST_COLUMNS = 256  # columns beyond which none is told apart
 _SHIFT = 19  # bits of a float32 that a bin leaves out: 16 bins for each doubling
 _BINS = 1 << (31 - _SHIFT)
+_BLOCK_VALUES = 65_536  # values that are looked at together: 512 KiB of float64
 
 
 @dataclass
@@ -31,16 +32,26 @@ class Loss:
         """Nothing gathered yet."""
         return cls(np.zeros(n_features), np.zeros(n_features))
 
-    def add(self, rows: NDArray[Any], back: NDArray[Any]) -> None:
-        """Take in rows (n, d) and what a reader gets for them."""
+    def add(self, rows: NDArray[Any], back: NDArray[Any], counted: NDArray[np.bool_] | None = None) -> None:
+        """Take in rows (n, d) and what a reader gets for them, those that are `counted` (n,), block by block, so that they stay in caches."""
+        step = max(1, _BLOCK_VALUES // max(1, rows.shape[1]))
+        for start in range(0, len(rows), step):
+            block = slice(start, start + step)
+            if counted is None or counted[block].all():
+                self._add(rows[block], back[block])
+            else:
+                self._add(rows[block][counted[block]], back[block][counted[block]])
+
+    def _add(self, rows: NDArray[Any], back: NDArray[Any]) -> None:
         with np.errstate(invalid="ignore", over="ignore"):
-            apart = np.abs(rows.astype(np.float64) - back.astype(np.float64))
-        apart[~np.isfinite(apart)] = 0.0
-        self.values += apart.size
-        self.squared += np.square(apart).sum(axis=0)
-        self.largest = np.maximum(self.largest, apart.max(axis=0, initial=0.0))
-        with np.errstate(over="ignore"):
+            apart = np.subtract(rows, back, dtype=np.float64)
+            np.abs(apart, out=apart)
+            if not np.isfinite(apart.sum()):
+                apart[~np.isfinite(apart)] = 0.0
+            self.squared += np.einsum("ij,ij->j", apart, apart)
             bins = apart.astype(np.float32).reshape(-1).view(np.uint32) >> _SHIFT
+        self.values += apart.size
+        np.maximum(self.largest, apart.max(axis=0, initial=0.0), out=self.largest)
         self.counts += np.bincount(bins, minlength=_BINS)
 
     def facts(self) -> dict[str, Any]:

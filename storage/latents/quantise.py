@@ -71,9 +71,13 @@ class Scale:
             return np.where(fits, latents, np.nan).astype(np.float16), ~fits
         fits = (latents >= self.low) & (latents <= self.high)
         span = (self.high - self.low).astype(np.float64)
-        place = np.where(fits, latents - self.low.astype(np.float64), 0.0) / np.where(span > 0, span, 1.0)
-        codes = np.rint(place * self.steps) + FIRST
-        return np.where(fits, codes, OUTSIDE).astype(np.int8), ~fits
+        codes = np.where(fits, latents - self.low.astype(np.float64), 0.0)
+        codes /= np.where(span > 0, span, 1.0)
+        codes *= self.steps
+        np.rint(codes, out=codes)
+        codes += FIRST
+        codes[~fits] = OUTSIDE
+        return codes.astype(np.int8), ~fits
 
     def decode(self, codes: NDArray[np.generic]) -> NDArray[np.float32]:
         """Latents (n, k) float32 of codes (n, k); those kept beside are still to be put in."""

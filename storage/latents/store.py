@@ -94,8 +94,10 @@ class Store:
     def decode(self, start: int, stop: int, decode: Decode) -> NDArray[Any]:
         """The rows [start, stop) in the source's dtype: decoded by `decode`, which gives data units, and exact where they were kept."""
         empty = np.empty((0, *self.schema.row_shape), self.schema.dtype)
-        pieces = (self._decode(shard, first, last, decode) for shard, first, last in self._shards(start, stop))
-        return np.concatenate([empty, *(piece.reshape(-1, *self.schema.row_shape) for piece in pieces)])
+        found = [
+            self._decode(shard, first, last, decode).reshape(-1, *self.schema.row_shape) for shard, first, last in self._shards(start, stop)
+        ]
+        return found[0] if len(found) == 1 else np.concatenate([empty, *found])
 
     def take(self, wanted: NDArray[np.int64], decode: Decode) -> NDArray[Any]:
         """The rows with these numbers, in any order, each run of near ones read once."""

@@ -174,3 +174,15 @@ def test_losses_merge_as_if_gathered_at_once(random):
     assert (merged.counts == whole.counts).all()
     exact = np.quantile(np.abs(rows - back), 0.999)
     assert exact <= quantile(merged, 0.999) <= exact * 17 / 16
+
+
+def test_a_loss_over_many_blocks_tells_what_is_lost_on_the_rows_that_count(random):
+    rows, back = random.normal(size=(2, 5000, 40))
+    apart, counted = np.abs(rows - back), random.random(5000) < 0.7
+    rows[17, 3], rows[4000, 5], apart[17, 3], apart[4000, 5] = np.nan, np.inf, 0, 0
+    loss = Loss.of(40)
+    loss.add(rows, back, counted)
+
+    np.testing.assert_allclose(loss.squared, np.square(apart[counted]).sum(axis=0))
+    assert (loss.largest == apart[counted].max(axis=0)).all()
+    assert loss.values == loss.counts.sum() == apart[counted].size
