@@ -219,10 +219,11 @@ class Autoencoder:
     def _error(self, scaled: Tensor, rebuilt: Tensor) -> Tensor:
         """One member's error of each row."""
         squares = (rebuilt - scaled).double().square_()
-        if not self._has_gaps(scaled):
-            return squares.mean(dim=1)
-        gaps = scaled.isnan()
-        return squares.masked_fill(gaps, 0).sum(dim=1) / (~gaps).sum(dim=1)
+        observed = squares.new_full((len(squares),), squares.shape[1])
+        if self._has_gaps(scaled):
+            gaps = scaled.isnan()
+            squares, observed = squares.masked_fill(gaps, 0), (~gaps).sum(dim=1)
+        return squares.sum(dim=1) / observed
 
     def _mean_rebuilt(self, filled: Tensor) -> Tensor:
         total = _rebuild(self.members[0], filled, self.settings.output)[1]

@@ -204,8 +204,11 @@ def require_distinct(file: Path, names: Sequence[str]) -> None:
 
 
 def require_header(file: Path, names: Sequence[str]) -> None:
-    """Raise SourceError where the first line holds values: numbers, not all of them whole (0, 1, 2 … are common as names)."""
-    if all(re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", name) for name in names) and not all(name.isdigit() for name in names):
+    """Raise SourceError where the first line holds values: numbers in no order. In order they may be names, such as wavelengths."""
+    if not all(re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", name) for name in names):
+        return
+    values = [float(name) for name in names]
+    if values not in (sorted(values), sorted(values, reverse=True)):
         raise SourceError(f"{file}: the first line holds numbers; expected a header line with the names of the columns, so write one")
 
 

@@ -52,4 +52,4 @@ def test_a_cpu_in_place_of_a_gpu_is_remarked_on_in_the_report(bench):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "cuda"}))
     bench.score()
 
-    assert "no GPU here" in (bench.workspace / f"reports/small/{DAY}/rev=1/report.html").read_text()
+    assert "No GPU here" in (bench.workspace / f"reports/small/{DAY}/rev=1/report.html").read_text()

@@ -241,7 +241,7 @@ def save(path, content):
         ("a-ubyte.gz", b"nonsense", "not a gzipped IDX file"),
         ("a.csv", "a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
         ("a.csv", "a,a\n1,2\n", "names a column twice"),
-        ("a.csv", "0.5,2\n1,2\n", "the first line holds numbers; expected a header line"),
+        ("a.csv", "0.5,2,1\n1,2,3\n", "the first line holds numbers; expected a header line"),
         ("a.csv", "a,b\n1,\n", r'row 0, column b: .*data.missing = "impute"'),
         ("a.csv", "\n\n", "empty; expected a header line and rows"),
         ("a.csv", b"\xff\xfe\x00", "not text in UTF-8"),
