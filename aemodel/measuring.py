@@ -51,6 +51,7 @@ def measure(
     spread = np.linspace(0, len(unseen) - 1, min(len(unseen), MOST_COMPARED)).astype(np.intp)  # evenly over the source
     compared, their_errors = unseen[spread], errors[spread]
     mean, deviation = feature_scales(bare, compared)
+    known = np.isfinite(errors)  # a row without values, or too far out for float32, tells nothing of the others
     scales = replace(
         bare.measured,
         residual_scale=residual_scale(bare, unseen),
@@ -69,8 +70,8 @@ def measure(
         rows.n_validation,
         rows.n_calibration,
         dead_latents(latents),
-        float(errors.mean()),
-        column_mean_error(bare, rows.column_means, unseen),
+        float(errors[known].mean()) if known.any() else float("inf"),
+        column_mean_error(bare, rows.column_means, unseen if known.all() else unseen[known]),
         int(rows.train.trim * rows.n_fit),
         left_out(bare, rows),
     )

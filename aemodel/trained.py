@@ -27,7 +27,7 @@ class Trained:
     n_validation: int
     n_calibration: int
     dead_latents: tuple[int, ...]
-    validation_error: float  # mean error of validation rows, scaled units
+    validation_error: float  # mean error of validation rows, scaled units, but for rows whose error is infinite
     column_mean_error: float  # the same for a model that only knows the column means
     n_left_out: int  # fit rows that train.trim leaves out: those with the largest errors
     left_out: tuple[tuple[int, float], ...]  # the first of them: row of the source, from 0, and error

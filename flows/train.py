@@ -56,9 +56,8 @@ class TrainResult:
 
     def facts(self) -> dict[str, Any]:
         """For --json."""
-        loss = None if math.isnan(self.validation_loss) else self.validation_loss
         plain = {"model_id": self.model_id, "promoted": self.promoted, "why": self.why, "epochs": self.epochs, "rows": self.rows}
-        return {"path": str(self.path), **plain, "validation_loss": loss}
+        return {"path": str(self.path), **plain, "validation_loss": finite(self.validation_loss)}
 
     def words(self) -> str:
         """For a terminal."""
@@ -194,13 +193,18 @@ def training_facts(trained: Trained, digest: str) -> dict[str, Any]:
             "epochs": len(trained.history),
             "best_epoch": trained.best_epoch,
             "train_loss": best.train_loss,
-            "validation_loss": None if math.isnan(best.validation_loss) else best.validation_loss,
-            "validation_error": trained.validation_error,
-            "column_mean_error": trained.column_mean_error,
+            "validation_loss": finite(best.validation_loss),
+            "validation_error": finite(trained.validation_error),
+            "column_mean_error": finite(trained.column_mean_error),
             "dead_latents": list(trained.dead_latents),
             "left_out_rows": trained.n_left_out,
         },
     }
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON can hold it; None for the others."""
+    return value if math.isfinite(value) else None
 
 
 def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVerdict) -> bytes:

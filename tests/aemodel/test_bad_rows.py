@@ -11,6 +11,7 @@ from aemodel.errors import DataError
 from aemodel.gate import against_column_means, judge
 from aemodel.model import Layout
 from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.splits import row_hashes, sides_of
 from aemodel.training import train_autoencoder
 
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
@@ -35,6 +36,15 @@ def require_sound(trained, rows):
     assert np.isfinite(trained.model.calibration).all()
     assert np.isfinite(trained.validation_error)
     assert (from_files(to_files(trained.model)).errors(rows) == errors).all()
+
+
+def test_a_validation_row_without_any_value_costs_no_verdict():
+    rows = clean_rows(400, d=3)
+    rows[7] = np.nan
+    trained = train(rows, calibration=0.3)
+
+    assert sides_of(row_hashes(rows[7:8]), trained.model.train_settings).validation.all()
+    assert 0 < trained.validation_error < 2 * trained.column_mean_error < np.inf
 
 
 def test_fewer_rows_than_a_batch_are_all_used():
