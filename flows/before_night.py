@@ -46,10 +46,10 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
     return opened
 
 
-def chosen_model(models: Path, model: str, day: date) -> str:
+def chosen_model(job: Job, models: Path, model: str, day: date) -> str:
     """The id that --model stands for: '' for the champion, 'as-of' for the one in force on the data date."""
     champion = read_champion(models) if model == "as-of" else None
-    return champion.as_of(day) if champion else "" if model == "as-of" else model
+    return champion.as_of(day, job.zone) if champion else "" if model == "as-of" else model
 
 
 def age_remark(model: Path, data_date: date, *, limit: int) -> str:

@@ -101,7 +101,7 @@ def models_needed(job: Job, workspace: Workspace, window: date, today: date) -> 
     champion = read_champion(workspace.models)
     if champion is None:
         return judged
-    in_window = {champion.as_of(window + timedelta(days=day)) for day in range((today - window).days + 1)}
+    in_window = {champion.as_of(window + timedelta(days=day), job.zone) for day in range((today - window).days + 1)}
     try:
         before = {previous_model(workspace.models)}
     except WorkspaceError:

@@ -54,7 +54,7 @@ def score_night(job: Job, *, date: str, source: str, model: str, force: bool, ru
     parse_rule(job.score.rule)
     path = Path(source) if source else job.incoming(day)
     place = NightPlace(workspace.root, job.name, day.isoformat())
-    model_id, network = model_in_force(workspace, device=device, model_id=chosen_model(workspace.models, model, day))
+    model_id, network = model_in_force(workspace, device=device, model_id=chosen_model(job, workspace.models, model, day))
     network.calibration_by(job.score.by)  # raises where the model does not know that score, before any work
     folder = workspace.models / model_id
     said = age_remark(folder, day, limit=job.schedule.max_model_age_days), device_remark(folder, network.device)

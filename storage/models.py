@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,9 @@ class Champion:
     current: str
     history: tuple[Promotion, ...]
 
-    def as_of(self, day: date) -> str:
-        """The model in force at the end of a day; the first one for days before any promotion."""
-        before = [entry.model_id for entry in self.history if entry.since[:10] <= day.isoformat()]
+    def as_of(self, day: date, zone: tzinfo) -> str:
+        """The model in force at the end of a day in a time zone; the first one for days before any promotion."""
+        before = [entry.model_id for entry in self.history if datetime.fromisoformat(entry.since).astimezone(zone).date() <= day]
         return before[-1] if before else self.history[0].model_id
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,7 +37,17 @@ def test_promotion_and_rollback_keep_the_history(tmp_path):
 
     assert read_champion(models).current == two
     assert previous_model(models) == one
-    assert [read_champion(models).as_of(date(2026, month, 15)) for month in (1, 2)] == [one, two]
+    assert [read_champion(models).as_of(date(2026, month, 15), UTC) for month in (1, 2)] == [one, two]
+
+
+@pytest.mark.parametrize(("zone", "in_force"), [("UTC", 1), ("Pacific/Auckland", 0), ("America/New_York", 1)])
+def test_a_day_is_one_of_the_time_zone(tmp_path, zone, in_force):
+    models = tmp_path / "models"
+    both = save(models), save(models, b'{"a": 1}')
+    for model_id, since in zip(both, ("2026-01-01T00:00:00+00:00", "2026-02-01T20:00:00+00:00"), strict=True):
+        promote(models, model_id, by="train", why="better", since=since)
+
+    assert read_champion(models).as_of(date(2026, 2, 1), ZoneInfo(zone)) == both[in_force]
 
 
 def test_there_is_nothing_to_go_back_to_at_first(tmp_path):
