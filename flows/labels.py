@@ -32,9 +32,8 @@ def label_rows(job_path: Path, file: Path) -> tuple[dict[str, Any], str]:
     """
     job = read_job(job_path)
     workspace = open_workspace(job)
-    given = [
-        checked(workspace.root, job.name, file, number, row) for number, row in enumerate(read_rows(file), start=2)
-    ]  # after the header
+    rows = enumerate(read_rows(file), start=2)  # line 1 is the header
+    given = [checked(workspace.root, job.name, file, number, row) for number, row in rows]
     with lock(workspace.lock("labels"), wait=60):
         known = read_labels(workspace.root, job.name)
         new = [label for label in given if known.get((label["date"], label["id"])) != label]

@@ -63,8 +63,9 @@ class NightPlace:
         return found
 
     def note_run(self, revision: int, **facts: object) -> None:
-        """Put facts into run.json of a revision, which no digest covers."""
-        write_json(self.report(revision) / "run.json", {**self.run(revision), **facts})
+        """Put facts into run.json of a revision, which no digest covers; nothing where it is gone."""
+        if run := self.run(revision):
+            write_json(self.report(revision) / "run.json", {**run, **facts})
 
 
 def mark_ready(work: Path, revision: int) -> None:
