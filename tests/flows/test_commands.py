@@ -461,6 +461,17 @@ def test_init_does_not_take_a_table_of_whole_numbers_for_grey_levels(bench, top,
     assert "prototypes" in bench.run("init", bench.folder / "counts.npy").facts["job"]
 
 
+def test_init_writes_valid_toml_whatever_the_file_is_called(tmp_path):
+    import tomllib
+
+    from flows.init import propose_job
+
+    path = tmp_path / 'a "b" \\ ü.npy'
+    np.save(path, np.ones((20, 3)))
+
+    assert tomllib.loads(propose_job(str(path), field="")[1])["data"]["clean"] == str(path)
+
+
 def test_init_takes_long_rows_of_bytes_for_grey_levels(bench):
     np.save(bench.folder / "flat.npy", np.random.default_rng(0).integers(0, 256, (300, 64)).astype(np.uint8))
 
