@@ -14,7 +14,7 @@ def judge_night(
         held.append("FAILED")
     if not rows and shards_done == shards_total:
         held.append("NO DATA")
-    if shards_done < shards_total:
+    if 0 < shards_done < shards_total:
         held.append(f"PARTIAL {shards_done} of {shards_total}")
     if drifted:
         held.append("DRIFT")

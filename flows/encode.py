@@ -20,7 +20,7 @@ from flows.disk_space import require_space, store_bytes
 from flows.encode_plan import Planned, plan_store
 from flows.encode_shard import ShardEncoder
 from flows.engine import RunAll
-from flows.errors import UsageError, WorkFailed
+from flows.errors import UsageError, WorkFailed, unexpected
 from flows.grouping import group_shards, rows_per_chunk
 from flows.job import Job
 from flows.places import open_rows, rows_of
@@ -33,6 +33,7 @@ from storage.latents.plan import STORE, keep_same_plan, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.store import finish_files, write_decoder, write_store_manifest
 from storage.locks import lock
+from storage.manifest import require_whole
 from storage.models import load_bundle, read_champion
 from storage.sources import Schema, Shard, Source, check_schema, combine_digests, plan_shards
 
@@ -120,7 +121,7 @@ def store_name(source: Source, job: Job, model_id: str, date: str) -> str:
 
 
 def existing_store(folder: Path, name: str) -> EncodeResult:
-    """The result for a store that is already there. Raises UsageError where the folder holds something else."""
+    """The result for a store that is already there. Raises UsageError where the folder holds something else, DamagedError."""
     try:
         report = json.loads((folder / "size_report.json").read_text(encoding="utf-8"))
         same = json.loads((folder / "run.json").read_text(encoding="utf-8"))["name"] == name
@@ -128,6 +129,7 @@ def existing_store(folder: Path, name: str) -> EncodeResult:
         same = False
     if not same:
         raise UsageError(f"{folder}: exists, and is not the store of this input, model and settings; name another folder with --out")
+    require_whole(folder)
     return EncodeResult(folder, report, written=False, shards=())
 
 
@@ -144,7 +146,7 @@ def encode_shards(
             facts += outcome.value
         else:
             failed.append(f"shards {outcome.item[0].index} to {outcome.item[-1].index}: {outcome.error}")
-            log.error("%s", failed[-1], exc_info=outcome.error)
+            log.error("%s", failed[-1], exc_info=unexpected(outcome.error))
     if failed:
         raise WorkFailed(f"{len(failed)} of the tasks failed: {'; '.join(failed)}; what is done is kept, run the same command again")
     return sorted(facts, key=lambda each: each.index)

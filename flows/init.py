@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -90,10 +91,10 @@ def job_name(path: str) -> str:
 
 def _data_section(source: Source, path: str, field: str, look: Look) -> list[str]:
     suffix = "".join(Path(path).suffixes[-2:]) or ".parquet"
-    lines = ["[data]", _key("clean", f'"{path}"', "rows believed to hold no outliers")]
-    lines.append(_key("incoming", f'"nights/{{date}}{suffix}"', "what a night reads; put your own place here"))
+    lines = ["[data]", _key("clean", _quoted(path), "rows believed to hold no outliers")]
+    lines.append(_key("incoming", _quoted(f"nights/{{date}}{suffix}"), "what a night reads; put your own place here"))
     if field:
-        lines.append(_key("field", f'"{field}"', "the part of the file that is read"))
+        lines.append(_key("field", _quoted(field), "the part of the file that is read"))
     if look.has_gaps:
         lines.append(_key("missing", '"impute"', "there are NaN: the network sees the median, the error counts observed features only"))
     if source.ignored:
@@ -173,6 +174,11 @@ def _rounds(look: Look, calibration: float) -> list[str]:
 def honourable_quantile(calibration_rows: int) -> str:
     """The strictest usual quantile that leaves a few calibration scores above the cut; '' where none does."""
     return next((q for q in QUANTILES if int((calibration_rows + 1) * (1 - Decimal(q))) >= WANTED_ALARMS), "")
+
+
+def _quoted(text: str) -> str:
+    """Text as TOML writes it, which is as JSON does."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _key(name: str, value: str, why: str) -> str:

@@ -37,7 +37,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A night after its decision. Without data there is no decision, and `why` says what is missing."""
+    """A night after its decision. Where nothing was scored there is no decision, and `why` says what is missing or wrong."""
 
     verdict: str
     decision: Decision | None

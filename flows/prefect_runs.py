@@ -116,7 +116,8 @@ def score(
         result = score_night(settings, date=date, source=source, model=model, force=force, run_all=run_all, device=device)
     artifacts.publish_night(settings, result)
     events.night_event(settings.name, result)
-    message = f"{result.flagged:,} of {result.rows:,} rows flagged. {result.promise} Report: {result.path / 'report.html'}"
+    count = f"{result.flagged:,} of {result.rows:,} rows flagged. " if result.rows else ""
+    message = f"{count}{result.promise.removesuffix('.')}. Report: {result.path / 'report.html'}"
     if result.code == DONE:
         return Completed(name=result.verdict, message=message, data=result)
     return Failed(name=result.verdict, message=message, data=UnfinishedNight(result))

@@ -26,6 +26,7 @@ from flows.candidates import Candidates
 from flows.disk_space import require_space, score_bytes
 from flows.encode import model_in_force
 from flows.engine import RunAll
+from flows.errors import unexpected
 from flows.grouping import group_shards, rows_per_chunk
 from flows.job import Job
 from flows.night_report import Judged, build_night
@@ -63,13 +64,16 @@ def score_night(job: Job, *, date: str, source: str, model: str, force: bool, ru
         publish_night(place, run.work / "night")
         try:
             opened = open_night(job, path, network.layout, data_date=None if source else day)
-        except NoDataError as error:
-            return run.no_data(str(error))
         except SourceError as error:
-            if not source:  # else a slip of whoever named it, and nothing to do with the night
-                run.stopped(str(error))
+            if source:  # a slip of whoever named it, and nothing to do with the night
+                raise
+            if isinstance(error, NoDataError):
+                return run.no_data(str(error))
+            run.stopped(str(error))
             raise
         with opened:
+            if not opened.n_rows and source:
+                raise NoDataError(f"{path}: holds no rows")
             if not opened.n_rows:
                 return run.no_data(f"{path}: holds no rows")
             if known := run.known(opened):
@@ -182,8 +186,8 @@ class NightRun:
             if outcome.error is None and outcome.value is not None:
                 notes += outcome.value
             else:
-                log.error("shards %s: %s", outcome.item, outcome.error, exc_info=outcome.error)
-                failed += [(shard, str(outcome.error)) for shard in outcome.item]
+                log.error("%s", outcome.error, exc_info=unexpected(outcome.error))
+                failed += [(shard, self._without_folder(str(outcome.error))) for shard in outcome.item]
         failed.sort(key=lambda each: each[0].index)
         told = [(f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}", why) for shard, why in failed]
         return sorted(notes, key=lambda note: note.index), told
@@ -226,14 +230,14 @@ class NightRun:
         )
         return Judged(
             verdict=verdict,
-            decision=decision,
+            decision=decision if facts else None,
             facts=facts,
             drift=drift,
             notes=(*others, *self._remarks(source)),
             failed=tuple(failed),
             shards=len(shards),
             digest=combine_digests([note.digest for note in notes]),
-            why="",
+            why="" if facts else failed[0][1],
         )
 
     @property

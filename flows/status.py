@@ -19,7 +19,7 @@ from flows.labels import precision
 from flows.night_result import headline
 from flows.places import yesterday
 from flows.workspace import Workspace, open_workspace
-from storage.models import read_champion
+from storage.models import list_models, read_champion
 from storage.nights import newest_nights
 from storage.sources.sizes import format_bytes
 
@@ -63,6 +63,8 @@ def problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str]:
     if champion is None:
         yield "no model is in force: run 'nightglass train JOB'"
         return
+    if champion.current not in list_models(workspace.models):
+        yield f"model {champion.current}, the one in force, is gone from {workspace.models}: restore its folder from a copy"
     for night in due_nights(job, yesterday(job, last_start(job, now))):
         yield f"{night.date}: {night.why}"
     limit, age = job.schedule.max_model_age_days, model_age(workspace.models / champion.current, now.astimezone(job.zone).date())

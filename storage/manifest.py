@@ -73,7 +73,7 @@ def parse_manifest(content: bytes, path: Path, kind: str = "") -> dict[str, Any]
     """The manifest in `content`, which came from `path`; raises as `read_manifest` does."""
     head, mark, _ = content.rpartition(_TAIL)
     if not mark or content != head + _TAIL + hashlib.sha256(head).hexdigest().encode() + b'"\n}\n':
-        raise DamagedError(f"{path}: does not match its own checksum; restore it from a copy or make the folder again")
+        raise DamagedError(f"{path}: does not match its own checksum; restore it from a copy, or delete the folder and make it again")
     body: dict[str, Any] = json.loads(content)
     if kind and body["kind"] != kind:
         raise DamagedError(f"{path}: expected a manifest of kind '{kind}', got '{body['kind']}'")
@@ -107,4 +107,6 @@ def verify_folder(folder: Path) -> list[Problem]:
 def require_whole(folder: Path) -> None:
     """Raise DamagedError naming the first file of `folder` that is not as it was written."""
     if problems := verify_folder(folder):
-        raise DamagedError(f"{folder / problems[0].file}: {problems[0].what}; restore it from a copy or make the folder again")
+        raise DamagedError(
+            f"{folder / problems[0].file}: {problems[0].what}; restore it from a copy, or delete the folder and make it again"
+        )

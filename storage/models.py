@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.atomic import json_bytes, publish_folder, write_bytes, write_json
-from storage.errors import DamagedError, NoDataError, WorkspaceError
+from storage.errors import DamagedError, WorkspaceError
 from storage.manifest import check_format_version, require_whole, write_manifest
 
 CHAMPION = "champion.json"
@@ -71,10 +71,17 @@ def save_bundle(models: Path, files: Mapping[str, bytes], *, work: Path, extra: 
 
 
 def load_bundle(models: Path, model_id: str) -> dict[str, bytes]:
-    """The files of a bundle, checked against their digests. Raises NoDataError that lists the ids there are, or DamagedError."""
+    """The files of a bundle, checked against their digests. Raises WorkspaceError that lists the ids there are, or
+    DamagedError.
+    """
     folder = models / model_id
-    if not folder.is_dir():
-        raise NoDataError(f"{folder}: no such model; there are: {', '.join(list_models(models)) or 'none, run train first'}")
+    if model_id not in (known := list_models(models)):
+        champion = read_champion(models)
+        if champion and champion.current == model_id:
+            raise DamagedError(
+                f"{folder}: the model in force is gone; restore the folder, or remove {CHAMPION} beside it and promote another"
+            )
+        raise WorkspaceError(f"{folder}: no such model; there are: {', '.join(known) or 'none, run train first'}")
     require_whole(folder)
     files = {name: (folder / name).read_bytes() for name in BUNDLE}
     if bundle_id(files) != model_id:

@@ -37,8 +37,8 @@ def number(value: float | None) -> str:
 
 
 def count(value: int | None) -> str:
-    """A whole number with thin spaces between thousands."""
-    return "–" if value is None else f"{value:,}".replace(",", "\u202f")
+    """A whole number with commas between thousands, as everywhere else."""
+    return "–" if value is None else f"{value:,}"
 
 
 def percent(value: float | None) -> str:

@@ -85,6 +85,8 @@ def ratio_plot(contest: Sequence[Mapping[str, Any]]) -> str:
 
 def error_plot(curve: Sequence[Mapping[str, Any]], rmse: float, ratio: float) -> str:
     """Root mean square error against the ratio to the source, a line for each codec of `curve`, and where the store lies: an SVG data URI."""
+    from matplotlib.ticker import LogLocator, NullFormatter  # late, as below
+
     figure, axes = _figure(height=2.9)
     for codec, color, marker in (("latents", NIGHT, "o"), ("grid", CLEAN, "s")):
         points = [(each["ratio"], each["rmse"]) for each in curve if each["codec"] == codec and each["rmse"] > 0]
@@ -93,6 +95,9 @@ def error_plot(curve: Sequence[Mapping[str, Any]], rmse: float, ratio: float) ->
     if rmse > 0:
         axes.plot([ratio], [rmse], color=CUT, marker="*", markersize=12, linestyle="", label="this store")
     axes.set(xscale="log", yscale="log", xlabel="times smaller than the source", ylabel="RMSE")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(loc="upper left", frameon=False, labelcolor=INK)
     return _data_uri(figure)
 

@@ -192,5 +192,7 @@ def pick_field(path: Path, names: list[str], field: str) -> str:
     if field and field.strip("/") not in names:
         raise SourceError(f"{path}: no field '{field}'; there are: {listed}")
     if not field and len(names) != 1:
-        raise SourceError(f"{path}: holds several fields: {listed}; name one with data.field" if names else f"{path}: holds no array")
+        raise SourceError(
+            f"{path}: holds several fields: {listed}; name one with data.field (for init: --field)" if names else f"{path}: holds no array"
+        )
     return field.strip("/") or names[0]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from storage.errors import SchemaError, SourceError
 
 NUMERIC = "biuf"
+WIDEST = 8  # bytes of a value
 MOST_NAMED = 100  # columns in one message
 
 
@@ -69,6 +70,8 @@ class Source(ABC):
     def __init__(self, path: Path, schema: Schema, n_rows: int, *, files: Sequence[Path], missing: str, options: str = "") -> None:
         if not schema.row_bytes:
             raise SourceError(f"{path}: rows must hold at least one value. Got the shape {schema.row_shape} instead.")
+        if np.dtype(schema.dtype).itemsize > WIDEST:
+            raise SourceError(f"{path}: values must have 64 bits at most. Got {schema.dtype} instead.")
         self.path, self.schema, self.n_rows, self.missing = path, schema, n_rows, missing
         self.files, self._options = tuple(files), options
         self.ignored: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ def test_promotion_by_hand_and_rollback(bench):
     other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
     assert bench.run("models", "promote", bench.job, other).facts["current"] == other
     assert bench.run("models", "rollback", bench.job).facts["current"] == first
-    assert bench.run("models", "promote", bench.job, "nonsense").code == 3
+    assert bench.run("models", "promote", bench.job, "nonsense").code == 2
 
 
 @pytest.mark.parametrize("format", ["hdf5", "parquet"])
@@ -263,6 +263,21 @@ def test_hostile_ids_do_no_harm(bench):
     assert "'=cmd()" in (report_of(result) / "outliers.csv").read_text()
 
 
+def test_a_night_that_no_row_of_can_be_scored_says_why_without_a_traceback_or_a_promise(bench):
+    rows = np.ones((5, 8))
+    rows[3, 2] = np.inf
+    np.save(bench.night(), rows)
+    result = bench.score()
+    summary = json.loads((report_of(result) / "summary.json").read_text())
+
+    assert (result.code, result.facts["verdict"]) == (1, "FAILED")
+    assert "row 3, column 2: expected a number, got inf; mend the row" in result.err
+    assert "Traceback" not in result.err
+    assert (
+        summary["promise"] == summary["failed_shards"][0]["why"] == f"{DAY}.npy: row 3, column 2: expected a number, got inf; mend the row"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -272,7 +287,9 @@ def test_hostile_ids_do_no_harm(bench):
         (["score", "JOB", "--from", DAY], 2, "both --from and --to"),
         (["score", "JOB", "--date", DAY, "--source", "other.npy"], 2, r"shape \(8,\), as in training. Got \(3,\)"),
         (["score", "JOB", "--date", DAY, "--source", "text.csv"], 2, "as in training|text.csv"),
-        (["score", "JOB", "--date", DAY, "--model", "123"], 3, "no such model; there are"),
+        (["score", "JOB", "--date", DAY, "--model", "123"], 2, "no such model; there are"),
+        (["score", "JOB", "--date", DAY, "--model", "../small"], 2, "no such model; there are"),
+        (["score", "JOB", "--date", DAY, "--source", "slip.npy"], 3, "slip.npy: nothing there"),
         (["score", "none.toml", "--date", DAY], 2, "nightglass init"),
         (["encode", "JOB", "--date", DAY, "--source", "x"], 2, "name two inputs"),
         (["encode", "JOB", "--source", "nothing.npy"], 3, "nothing there"),
@@ -442,6 +459,17 @@ def test_init_does_not_take_a_table_of_whole_numbers_for_grey_levels(bench, top,
     np.save(bench.folder / "counts.npy", np.random.default_rng(0).integers(0, top, (300, 10), endpoint=True).astype(dtype))
 
     assert "prototypes" in bench.run("init", bench.folder / "counts.npy").facts["job"]
+
+
+def test_init_writes_valid_toml_whatever_the_file_is_called(tmp_path):
+    import tomllib
+
+    from flows.init import propose_job
+
+    path = tmp_path / 'a "b" \\ ü.npy'
+    np.save(path, np.ones((20, 3)))
+
+    assert tomllib.loads(propose_job(str(path), field="")[1])["data"]["clean"] == str(path)
 
 
 def test_init_takes_long_rows_of_bytes_for_grey_levels(bench):

@@ -93,6 +93,15 @@ def test_a_monitor_that_asks_every_minute_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_status_names_a_model_in_force_that_is_gone(bench):
+    current = bench.run("models", "list", bench.job).facts["current"]
+    (bench.workspace / "models/small" / current).rename(bench.folder / "elsewhere")
+
+    assert any(
+        f"model {current}, the one in force, is gone from " in problem for problem in bench.run("status", bench.job).facts["problems"]
+    )
+
+
 def test_status_of_a_job_without_a_model(bench):
     found = bench.run("status", bench.job, "--json")
     for path in (bench.workspace / "models/small").rglob("champion.json"):

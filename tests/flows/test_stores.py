@@ -149,6 +149,16 @@ def test_the_highest_rows_are_found_from_the_store_alone(bench, tmp_path):
         assert (np.diff(store.errors(0, 300)[store.highest(300)]) <= 0).all()
 
 
+def test_a_finished_store_that_has_lost_a_shard_is_never_called_done(bench, tmp_path):
+    line = ["encode", bench.job, "--source", bench.folder / "clean.npy", "--out", tmp_path / "store"]
+    assert bench.run(*line).code == 0
+    (tmp_path / "store/shard-00000.h5").unlink()
+    again = bench.run(*line)
+
+    assert (again.code, "Nothing new" in again.out) == (1, False)
+    assert "store/shard-00000.h5: is missing; restore it from a copy, or delete the folder and make it again" in again.err
+
+
 def test_shards_of_two_plans_never_stand_in_one_store(bench, tmp_path, monkeypatch):
     """Interrupted, and gone on with after the clean data, on which bits and bounds depend, have changed."""
     np.save(tmp_path / "night.npy", rows_of(2_000, 3))

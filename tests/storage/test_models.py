@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from storage.errors import DamagedError, LockedError, NoDataError, WorkspaceError
+from storage.errors import DamagedError, LockedError, WorkspaceError
 from storage.locks import lock
 from storage.models import list_models, load_bundle, previous_model, promote, read_champion, save_bundle
 
@@ -58,8 +58,17 @@ def test_there_is_nothing_to_go_back_to_at_first(tmp_path):
 def test_an_unknown_model_lists_those_there_are(tmp_path):
     known = save(tmp_path / "models")
 
-    with pytest.raises(NoDataError, match=f"no such model; there are: {known}"):
+    with pytest.raises(WorkspaceError, match=f"no such model; there are: {known}"):
         load_bundle(tmp_path / "models", "123")
+
+
+def test_a_model_in_force_that_is_gone_says_how_to_go_on(tmp_path):
+    model_id = save(tmp_path / "models")
+    promote(tmp_path / "models", model_id, by="train", why="first", since="2026-11-22T00:00:00+00:00")
+    (tmp_path / "models" / model_id).rename(tmp_path / "elsewhere")
+
+    with pytest.raises(DamagedError, match=r"the model in force is gone; restore the folder, or remove champion.json beside it"):
+        load_bundle(tmp_path / "models", model_id)
 
 
 def test_a_changed_model_is_refused_by_file(tmp_path):

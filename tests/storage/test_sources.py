@@ -231,6 +231,7 @@ def save(path, content):
         ("a.npy", np.array([[1j]]), "expected numbers, got dtype complex128"),
         ("a.npy", np.asfortranarray(np.ones((3, 2))), "Fortran order"),
         ("a.npy", np.empty((5, 0)), "rows must hold at least one value"),
+        ("a.npy", np.ones((3, 2), np.longdouble), "values must have 64 bits at most. Got float128 instead"),
         ("a.npy", np.array(3.0), "expected an array of rows, got a single value"),
         ("a.npy", b"nonsense", "not a NPY file"),
         ("a.npy", b"", "empty; expected a file with rows"),
