@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ from flows.encode import encode_rows, model_in_force
 from flows.encode_latents import wide_range
 from flows.encode_plan import Planned, plan_store
 from flows.engine import run_in_threads
+from flows.init import propose_job
 from flows.job_file import read_job
 from flows.workspace import open_workspace
 from storage.latents import Blocks, Scale, ShardRows, StorePlan
@@ -80,9 +82,20 @@ def speed(kept: Rows, only: list[str]) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         rows = write_rows_near_a_plane(Path(folder) / "rows.npy", n)
-        job = Job(np.array(rows[:20_000]), NARROW.replace("[16]", "[32]").replace("latent = 4", "latent = 8"))
-        for asked in (("format=hdf5",), ("format=parquet",), ("max_error_relative=1e-2",)):
-            kept.add("speed", f"{n}, {', '.join(asked)}", lambda asked=asked: _speed(job, Path(folder) / "rows.npy", rows, asked))
+        small = NARROW.replace("[16]", "[32]").replace("latent = 4", "latent = 8")
+        for network, text in (("64-32-8-32-64", small), ("as init writes it", proposed_model(rows[:20_000]))):
+            job = Job(np.array(rows[:20_000]), text)
+            for asked in (("format=hdf5",), ("format=parquet",), ("max_error_relative=1e-2",)):
+                measure = functools.partial(_speed, network, job, Path(folder) / "rows.npy", rows, asked)
+                kept.add("speed", f"{n}, {network}, {', '.join(asked)}", measure)
+
+
+def proposed_model(rows: NDArray[np.float32]) -> str:
+    """The sections [model] and [train] that `nightglass init` writes for these rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "clean.npy", rows)
+        text = propose_job(str(Path(folder) / "clean.npy"), field="")[1]
+    return text[text.index("[model]") : text.index("[score]")]
 
 
 def write_rows_near_a_plane(path: Path, n: int) -> NDArray[np.float32]:
@@ -108,14 +121,14 @@ def seconds(work: Callable[[], Any]) -> float:
     return both_clocks(work)[1]
 
 
-def _speed(job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]) -> dict[str, str]:
+def _speed(network: str, job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]) -> dict[str, str]:
     """Encode and decode by the code of the commands, file to file, beside the network and the codec alone."""
     job.train()
     loaded = read_job(job.path, [f"encode.{each}" for each in asked])
     _, model = model_in_force(open_workspace(loaded), device="cpu")
     some, whole = np.array(rows[:SOME]), rows.nbytes / 1e6
     part = some.nbytes / 1e6
-    network = part / seconds(forward_pass(model, some))
+    forward = part / seconds(forward_pass(model, some))
     errors = part / seconds(lambda: model.encode_and_errors(some))
     with open_source(path) as source:
         planned = plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes))
@@ -127,12 +140,13 @@ def _speed(job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]) -> 
     )
     decode_clock, decode_busy = both_clocks(lambda: decode_store(store, path.with_name("back.npy")))
     shutil.rmtree(store)
-    encode, decode, slower = whole / (busy - contest), whole / decode_busy, min(network, write)
+    encode, decode, slower = whole / (busy - contest), whole / decode_busy, min(forward, write)
     return {
+        "network": network,
         "asked": ", ".join(asked),
         "encode": f"{encode:.1f}",
         "decode": f"{decode:.1f}",
-        "the network alone": f"{network:.0f}",
+        "the network alone": f"{forward:.0f}",
         "codec's write": f"{write:.1f}",
         "shares of the slower": f"**{encode / slower:.2f}, {decode / slower:.2f}**",
         "network, scaling and errors": f"{errors:.0f}",
@@ -169,6 +183,7 @@ def forward_pass(model: Autoencoder, some: NDArray[Any]) -> Callable[[], None]:
     @torch.inference_mode()
     def work() -> None:
         for batch in batches:
-            model.members[0](batch)
+            for member in model.members:
+                member(batch)
 
     return work

@@ -57,7 +57,9 @@ class ShardEncoder:
         for chunk in chunks:
             gathered.take(chunk)
         gathered.pack(everything=True)
-        rows, errors, ids = gathered.rows(), np.concatenate(gathered.errors).astype(np.float32), gathered.all_ids()
+        with np.errstate(over="ignore"):  # a row beyond what float32 holds is infinitely far out
+            errors = np.concatenate(gathered.errors).astype(np.float32)
+        rows, ids = gathered.rows(), gathered.all_ids()
         self.plan.write(self.store, shard.index, rows)
         self.plan.write_rows(self.store, shard.index, errors, ids)
         if gathered.blocks:
