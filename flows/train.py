@@ -136,11 +136,14 @@ def keep_model(
     files = to_files(replace(trained.model, facts=training_facts(trained, digest)))
     model_id = bundle_id(files)
     run = facts.finish(command="train", job=job.name, source=str(source.path), device=trained.model.device)
+    champion = read_champion(workspace.models)
+    in_force = bool(champion and champion.current == model_id)
+    if in_force:
+        verdict = replace(verdict, promote=True, reasons=("it is in force already: the same rows and settings give the same model",))
     result = result_of(job, workspace.models / model_id, trained, verdict)
     extra = {"training.html": report_page(job, result, trained, verdict)}
     save_bundle(workspace.models, files, work=workspace.work(f"model-{model_id}"), extra=extra, run=run)
-    champion = read_champion(workspace.models)
-    if verdict.promote and not (champion and champion.current == model_id):
+    if verdict.promote and not in_force:
         promote(workspace.models, model_id, by=by, why=result.why, since=run["ended"])
     log.info("model %s: %s", model_id, result.why)
     return result

@@ -30,6 +30,15 @@ def test_the_report_of_a_good_challenger_shows_every_check_and_it_is_in_force(be
     )
 
 
+def test_training_again_on_the_same_rows_says_that_the_model_is_in_force_already(bench):
+    history = bench.run("models", "show", bench.job).facts
+    result = bench.run("train", bench.job)
+
+    assert (result.code, result.facts["promoted"]) == (0, True)
+    assert result.facts["why"] == "it is in force already: the same rows and settings give the same model"
+    assert bench.run("models", "show", bench.job).facts == history
+
+
 def test_clean_rows_in_other_units_are_refused_and_the_model_in_force_stays(bench):
     before = bench.run("models", "list", bench.job).facts["current"]
     np.save(bench.folder / "clean.npy", rows_of(1500, 7) * 1.5)
