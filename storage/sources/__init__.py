@@ -40,6 +40,8 @@ def open_source(path: Path | str, *, field: str = "", columns: Sequence[str] = (
 
     path = Path(path)
     files = find_files(path)
+    if empty := [file for file in files if file.stat().st_size == 0]:
+        raise SourceError(f"{empty[0]}: empty; expected a file with rows")
     kind = files[0].suffix.lower()
     if kind in (*PARQUET, *CSV):
         table = tables.ParquetSource if kind in PARQUET else tables.CsvSource
@@ -60,7 +62,7 @@ def open_source(path: Path | str, *, field: str = "", columns: Sequence[str] = (
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files that `path` stands for, in order of name. Raises NoDataError where there are none."""
+    """The files that `path` stands for, in order of name. Raises NoDataError where there are none, SourceError for those that cannot be read."""
     try:
         files = _files_at(path)
         for file in files:
@@ -69,8 +71,6 @@ def find_files(path: Path) -> list[Path]:
         raise SourceError(f"{error.filename or path}: cannot be read ({error.strerror}); mend the path or its permissions") from error
     if not files:
         raise NoDataError(f"{path}: nothing there; expected a file, a folder of Parquet or CSV files, or a glob that matches some")
-    if empty := [file for file in files if file.stat().st_size == 0]:
-        raise SourceError(f"{empty[0]}: empty; expected a file with rows")
     if len({file.suffix.lower() in PARQUET for file in files}) > 1:
         raise SourceError(f"{path}: holds both Parquet and CSV files; name one kind with a glob, as in '{path / '*.parquet'}'")
     return files

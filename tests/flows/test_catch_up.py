@@ -127,6 +127,17 @@ def test_an_input_that_is_still_being_written_is_left_alone_until_it_settles(ben
     assert (later.code, later.facts["revision"], later.facts["rows"]) == (0, 2, 300)
 
 
+def test_an_input_that_is_still_empty_is_waited_for_too(bench):
+    path = bench.night()
+    path.write_bytes(b"")
+    early = bench.score("--set", "data.settle=10 min")
+    os.utime(path, (time.time() - 700, time.time() - 700))
+    later = bench.score("--set", "data.settle=10 min")
+
+    assert (early.code, early.facts["verdict"]) == (3, "NO DATA")
+    assert (later.code, "empty; expected a file with rows" in later.err) == (2, True)
+
+
 def test_an_input_that_is_written_to_while_it_is_read_is_not_published_and_whole_at_the_next_look(bench, monkeypatch):
     path = bench.night()
     rows = np.load(path)
