@@ -129,23 +129,21 @@ class CsvSource(TableSource):
 
     def __init__(self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str) -> None:
         self.delimiter = find_delimiter(files[0])
-        kinds = [self._numeric(file) for file in files]
-        chosen, ignored = pick_columns(files[0], kinds[0], columns, id)
-        for file, each in zip(files, kinds, strict=True):
-            pick_columns(file, each, chosen, id)
+        self._types = {file: self._look_at(file) for file in files}
+        # a column without any value may be numeric
+        kinds = {file: {name: is_numeric(kind) or pa.types.is_null(kind) for name, kind in self._types[file].items()} for file in files}
+        chosen, ignored = pick_columns(files[0], kinds[files[0]], columns, id)
+        for file in files:
+            pick_columns(file, kinds[file], chosen, id)
         super().__init__(path, Schema((len(chosen),), "float64", chosen), 0, files=files, missing=missing, options=id)
-        self.id_column, self.ignored, self.ignored_numbers = id, ignored, tuple(name for name in ignored if kinds[0][name])
+        self.id_column, self.ignored, self.ignored_numbers = id, ignored, tuple(name for name in ignored if kinds[files[0]][name])
         starts = [0]
         for file in files:
             starts.append(starts[-1] + sum(batch.num_rows for batch in self._stream(file)))
         self.starts, self.borders, self.n_rows = starts, starts[1:-1], starts[-1]
         self.facts = {"format": "CSV", "delimiter": DELIMITERS[self.delimiter], "files": str(len(files))}
 
-    def _numeric(self, file: Path) -> dict[str, bool]:
-        """Whether each column is numeric; one without any value may be."""
-        return {name: is_numeric(kind) or pa.types.is_null(kind) for name, kind in self._types(file).items()}
-
-    def _types(self, file: Path) -> dict[str, Any]:
+    def _look_at(self, file: Path) -> dict[str, Any]:
         """The Arrow type of each column, as its first rows look."""
         try:
             with pa_csv.open_csv(file, self._reading(), self._parsing()) as reader:
@@ -157,7 +155,7 @@ class CsvSource(TableSource):
         return {field.name: field.type for field in schema}
 
     def _stream(self, file: Path) -> Iterator[Any]:
-        found = self._types(file)
+        found = self._types[file]
         types = {name: found[name] if pa.types.is_boolean(found[name]) else pa.float64() for name in self.schema.columns}
         types |= {self.id_column: pa.string()} if self.id_column else {}
         converting = pa_csv.ConvertOptions(column_types=types, include_columns=list(types))
@@ -169,7 +167,7 @@ class CsvSource(TableSource):
 
     def _in_words(self, error: pa.ArrowInvalid, file: Path) -> str:
         """What pyarrow says, with the column's name for its number and the line of the file for its row."""
-        names = list(self._types(file))
+        names = list(self._types[file])
         text = re.sub(r"In CSV column #(\d+)", lambda found: f"column '{names[int(found[1])]}'", str(error))
         return re.sub(r"Row #(\d+)", r"line \1", text)
 
