@@ -117,7 +117,7 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: NDArray[An
     own, theirs = own[known], theirs[known]
     low, high = bootstrap_interval(own - theirs)
     mean = float(theirs.mean())
-    allowed = tolerated(mean, error_of_column_means(units, rows))
+    allowed = tolerated(mean, error_of_column_means(units, rows[known]))
     figures = {"error": float(own.mean()), "champion_error": mean, "error_difference_low": low, "error_difference_high": high}
     found = f"{own.mean():.4g}, the champion's {mean:.4g} (difference {low:+.3g} to {high:+.3g})"
     against = f"its error {own.mean():.4g} is worse than the champion's {mean:.4g} beyond doubt" if low > allowed else ""
