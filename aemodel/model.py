@@ -207,23 +207,17 @@ class Autoencoder:
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         """Latents and errors; gaps are told by the numbers of each row alone, so that a gap in one row leaves the others as they were."""
-        filled = self._filled(scaled)
+        return self._rebuild_and_judge(scaled, self._filled(scaled))
+
+    def _rebuild_and_judge(self, scaled: Tensor, filled: Tensor) -> tuple[Tensor, Tensor]:
         outcomes = [_rebuild(member, filled, self.settings.output) for member in self.members]
-        errors = torch.stack([self._error(scaled, rebuilt) for _, rebuilt in outcomes])
+        errors = torch.stack([_error(scaled, rebuilt, may_have_gaps=filled is not scaled) for _, rebuilt in outcomes])
         return outcomes[0][0], errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
 
     def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        filled, errors = self._filled(scaled), self._encode_and_errors(scaled)[1]
+        filled = self._filled(scaled)
+        errors = self._rebuild_and_judge(scaled, filled)[1]
         return errors, self.novelty(filled, errors), relative_errors(filled, errors, self.measured.usual)
-
-    def _error(self, scaled: Tensor, rebuilt: Tensor) -> Tensor:
-        """One member's error of each row."""
-        squares = (rebuilt - scaled).double().square_()
-        observed = squares.new_full((len(squares),), squares.shape[1])
-        if self._has_gaps(scaled):
-            gaps = scaled.isnan()
-            squares, observed = squares.masked_fill(gaps, 0), (~gaps).sum(dim=1)
-        return squares.sum(dim=1) / observed
 
     def _mean_rebuilt(self, filled: Tensor) -> Tensor:
         total = _rebuild(self.members[0], filled, self.settings.output)[1]
@@ -231,14 +225,21 @@ class Autoencoder:
             total = total + _rebuild(member, filled, self.settings.output)[1]
         return total / len(self.members)
 
-    def _has_gaps(self, scaled: Tensor) -> bool:
-        """Whether any value may be missing; a sum tells it at a tenth of the cost of looking at each, and errs on the safe side."""
-        return np.dtype(self.layout.dtype).kind == "f" and bool(scaled.sum().isnan())
-
     def _filled(self, scaled: Tensor) -> Tensor:
-        if not self._has_gaps(scaled):
+        """What the network sees: `scaled` itself where nothing is missing, which a sum tells at a tenth of the cost of looking at each value."""
+        if np.dtype(self.layout.dtype).kind != "f" or not scaled.sum().isnan():
             return scaled
         return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
+
+
+def _error(scaled: Tensor, rebuilt: Tensor, *, may_have_gaps: bool) -> Tensor:
+    """One member's error of each row."""
+    squares = (rebuilt - scaled).double().square_()
+    observed = squares.new_full((len(squares),), squares.shape[1])
+    if may_have_gaps:
+        gaps = scaled.isnan()
+        squares, observed = squares.masked_fill(gaps, 0), (~gaps).sum(dim=1)
+    return squares.sum(dim=1) / observed
 
 
 def _rebuild(member: nn.Module, filled: Tensor, output: str) -> tuple[Tensor, Tensor]:
