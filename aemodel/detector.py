@@ -1,4 +1,7 @@
-"""The autoencoder as a scikit-learn outlier estimator, for notebooks and pipelines; it keeps the same bundle as the commands."""
+"""The autoencoder as a scikit-learn outlier estimator, for notebooks and pipelines.
+
+It keeps the same bundle as the commands.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,22 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aemodel.bundle import from_files, to_files
+from aemodel.decisions.rules import Decision, decide_beforehand, parse_rule
 from aemodel.errors import SettingsError
-from aemodel.model import Autoencoder, Layout
-from aemodel.rules import Decision, decide_beforehand, parse_rule
+from aemodel.model import Autoencoder
+from aemodel.rows.layout import Layout
+from aemodel.rows.splits import row_hashes, sides_of
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
-from aemodel.splits import row_hashes, sides_of
-from aemodel.table_settings import BATCH, HIDDEN, MEMBERS, NOISE, PROTOTYPES, table_epochs, table_latents
-from aemodel.training import train_autoencoder
+from aemodel.table_defaults import (
+    BATCH,
+    HIDDEN,
+    MEMBERS,
+    NOISE,
+    PROTOTYPES,
+    table_epochs,
+    table_latents,
+)
+from aemodel.training.loop import train_autoencoder
 
 FEWEST_FIT_ROWS = 2
 RULES_BY_ROW = ("quantile", "absolute")
@@ -106,24 +118,39 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: N803, ARG002 # scikit-learn's names
-        """Fit to clean rows X (n, d), n >= 2. Raises SettingsError for a wrong parameter, ValueError for rows scikit-learn would not take."""
-        rows = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=FEWEST_FIT_ROWS)
-        layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name, columns=tuple(getattr(self, "feature_names_in_", ())))
+        """Fit to clean rows X (n, d), n >= 2.
+
+        Raises SettingsError for a wrong parameter, ValueError for rows scikit-learn would not take.
+        """
+        rows = validate_data(
+            self, X, dtype=(np.float64, np.float32), ensure_min_samples=FEWEST_FIT_ROWS
+        )
+        layout = Layout(
+            row_shape=rows.shape[1:],
+            dtype=rows.dtype.name,
+            columns=tuple(getattr(self, "feature_names_in_", ())),
+        )
         trained = train_autoencoder(
             lambda: [rows],
             layout=layout,
             model=self._model_settings(rows.shape[1]),
             train=without_empty_sides(self._train_settings(len(rows)), row_hashes(rows)),
-            memory_bytes=8 * rows.nbytes,  # an eighth serves the validation rows: all stay in memory
+            memory_bytes=8
+            * rows.nbytes,  # an eighth serves the validation rows: all stay in memory
             device=self.device,
         )
         return self._take(trained.model)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
-        """The score of each row of X (n, d) with its sign turned, (n,): the lower, the more anomalous."""
+        """The score of each row of X (n, d) with its sign turned, (n,).
+
+        The lower, the more anomalous.
+        """
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
-        scores = self.model_.scores_by(self.by, rows.reshape(len(rows), *self.model_.layout.row_shape))
+        scores = self.model_.scores_by(
+            self.by, rows.reshape(len(rows), *self.model_.layout.row_shape)
+        )
         return -np.minimum(scores, np.finfo(np.float64).max)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
@@ -137,13 +164,27 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def to_files(self) -> dict[str, bytes]:
         """The bundle that `nightglass train` writes: {"model.safetensors": …, "model.json": …}."""
         check_is_fitted(self)
-        return to_files(replace(self.model_, facts={**self.model_.facts, "score": {name: getattr(self, name) for name in KEPT}}))
+        return to_files(
+            replace(
+                self.model_,
+                facts={**self.model_.facts, "score": {name: getattr(self, name) for name in KEPT}},
+            )
+        )
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, device: str = "cpu") -> Self:
-        """The fitted estimator of a bundle, from `to_files` or from `nightglass train`. Raises BundleError."""
+        """The fitted estimator of a bundle, from `to_files` or from `nightglass train`.
+
+        Raises BundleError.
+        """
         model = from_files(files, device=device)
-        known = {**asdict(model.settings), **asdict(model.train_settings), "by": "error", **model.facts.get("score", {}), "device": device}
+        known = {
+            **asdict(model.settings),
+            **asdict(model.train_settings),
+            "by": "error",
+            **model.facts.get("score", {}),
+            "device": device,
+        }
         known["random_state"] = model.train_settings.seed
         detector = cls(**{name: known[name] for name in cls._get_param_names() if name in known})
         detector.n_features_in_ = model.layout.n_features
@@ -160,7 +201,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         return self
 
     def _model_settings(self, n_features: int) -> ModelSettings:
-        chosen = {field.name: getattr(self, field.name) for field in fields(ModelSettings) if hasattr(self, field.name)}
+        chosen = {
+            field.name: getattr(self, field.name)
+            for field in fields(ModelSettings)
+            if hasattr(self, field.name)
+        }
         latent = table_latents(n_features) if self.latent is None else self.latent
         return ModelSettings(**{**chosen, "hidden": tuple(self.hidden), "latent": latent})
 
@@ -168,15 +213,26 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         if self.by not in SCORES:
             raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{self.by}' instead.")
         given = self.random_state
-        seed = int(given) if isinstance(given, int | np.integer) else int(check_random_state(given).randint(2**31))
-        chosen = {field.name: getattr(self, field.name) for field in fields(TrainSettings) if hasattr(self, field.name)}
+        seed = (
+            int(given)
+            if isinstance(given, int | np.integer)
+            else int(check_random_state(given).randint(2**31))
+        )
+        chosen = {
+            field.name: getattr(self, field.name)
+            for field in fields(TrainSettings)
+            if hasattr(self, field.name)
+        }
         if self.epochs is None:
             chosen["epochs"] = table_epochs(n_rows * (1 - self.calibration - self.validation))
         return TrainSettings(**{**chosen, "seed": seed})
 
 
 def without_empty_sides(train: TrainSettings, hashes: NDArray[np.uint64]) -> TrainSettings:
-    """Settings whose sides all have rows: with few rows (n,) or many duplicates, a side may get none and is then left out."""
+    """Settings whose sides all have rows.
+
+    With few rows (n,) or many duplicates, a side may get none and is then left out.
+    """
     if not sides_of(hashes, train).calibration.any():
         train = replace(train, calibration=0.0)
     if not sides_of(hashes, train).validation.any():
@@ -187,8 +243,13 @@ def without_empty_sides(train: TrainSettings, hashes: NDArray[np.uint64]) -> Tra
 
 
 def decide_by_row(rule: str, calibration: NDArray[np.float64]) -> Decision:
-    """What a rule makes of ascending calibration scores (n,) before any row is seen. Raises SettingsError for rules over whole nights."""
+    """What a rule makes of ascending calibration scores (n,) before any row is seen.
+
+    Raises SettingsError for rules over whole nights.
+    """
     parsed = parse_rule(rule)
     if parsed.kind not in RULES_BY_ROW:
-        raise SettingsError(f"rule must judge each row by itself, such as 'quantile 0.95' or 'absolute 0.03'. Got '{rule}' instead.")
+        raise SettingsError(
+            f"rule must judge each row by itself, such as 'quantile 0.95' or 'absolute 0.03'. Got '{rule}' instead."
+        )
     return decide_beforehand(parsed, calibration)

@@ -3,7 +3,8 @@
 ModelError
 ├── SettingsError    a setting is wrong, or does not fit the data; says which key to change
 ├── DataError        rows that the model cannot be fitted on or applied to
-└── BundleError      files that do not make up a model: damaged, incomplete, or written by a newer version
+└── BundleError      files that do not make up a model: damaged, incomplete, or written by a newer
+version
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A trained autoencoder with everything that belongs to it: scaler, calibration scores, residual and latent scales."""
+"""A trained autoencoder with everything that belongs to it.
+
+Scaler, calibration scores, residual and latent scales.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +16,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.errors import DataError, SettingsError
-from aemodel.inference import batch_rows, layer_widths, map_rows, run_layers
-from aemodel.network import finish_output
-from aemodel.novelty import Novelty, Reference
-from aemodel.relative import relative_errors
-from aemodel.scaling import Scaler
+from aemodel.network.dense import finish_output
+from aemodel.network.inference import batch_rows, layer_widths, map_rows, run_layers
+from aemodel.rows.layout import Layout
+from aemodel.rows.scaling import Scaler
+from aemodel.scores.novelty import Novelty, Reference
+from aemodel.scores.relative_error import relative_errors
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What one row is: its shape and dtype in the source, and the columns' names where it has any."""
-
-    row_shape: tuple[int, ...]
-    dtype: str
-    columns: tuple[str, ...] = ()
-
-    @property
-    def n_features(self) -> int:
-        """Values in one row."""
-        return int(np.prod(self.row_shape, dtype=np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """What was measured on clean rows that the network was not fitted on.
 
-    calibration, novelty_calibration, relative_calibration (n,) float64: the calibration rows' scores by each of SCORES, ascending; evidence
-    (3, n): the same of `aemodel.evidence`. usual (3,) float64: see `aemodel.relative`; NaN in a bundle older than that score, which then has
-    no relative_calibration. residual_scale (d,) float64: root mean square of each feature's residual in scaled units; feature_mean,
-    feature_deviation (d,): of scaled clean rows. latent_low, latent_high (k,) float32: the range that latents are stored in. reference:
-    what novelty is measured against.
+    calibration, novelty_calibration, relative_calibration (n,) float64: the calibration rows'
+    scores by each of SCORES, ascending; evidence (3, n): the same of `aemodel.explain.evidence`.
+    usual (3,) float64: see `aemodel.scores.relative_error`; NaN in a bundle older than that score,
+    which then has no relative_calibration. residual_scale (d,) float64: root mean square of each
+    feature's residual in scaled units; feature_mean, feature_deviation (d,): of scaled clean rows.
+    latent_low, latent_high (k,) float32: the range that latents are stored in. reference: what
+    novelty is measured against.
     """
 
     calibration: NDArray[np.float64]
@@ -75,7 +67,10 @@ class Decoder:
         return batch_rows(layer_widths(self.network), self.device)
 
     def decode(self, latents: NDArray[np.floating[Any]]) -> NDArray[Any]:
-        """Latents (n, k) to rows (n, *row_shape) in the source's dtype; integers are rounded and clipped."""
+        """Latents (n, k) to rows (n, *row_shape) in the source's dtype.
+
+        Integers are rounded and clipped.
+        """
         return to_dtype(self.decode_exactly(latents), self.layout.dtype)
 
     def decode_exactly(self, latents: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -98,9 +93,11 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """Trained networks and their measures. Arrays of rows are (n, *row_shape) in the source's dtype or one like it.
+    """Trained networks and their measures.
 
-    Of several members, latents and the decoder are the first one's; reconstructions and residuals are means over all.
+    Arrays of rows are (n, *row_shape) in the source's dtype or one like it.
+    Of several members, latents and the decoder are the first one's; reconstructions and residuals
+    are means over all.
     """
 
     members: tuple[nn.Module, ...]
@@ -123,20 +120,29 @@ class Autoencoder:
         return SCORES if np.isfinite(self.measured.usual).all() else SCORES[:2]
 
     def calibration_by(self, score: str) -> NDArray[np.float64]:
-        """Scores of the calibration rows by one of SCORES, ascending. Raises SettingsError for one that an older model does not know."""
+        """Scores of the calibration rows by one of SCORES, ascending.
+
+        Raises SettingsError for one that an older model does not know.
+        """
         if score not in self.known_scores:
             raise SettingsError(
                 f"score.by = '{score}' needs a model that knows this score. Got one that is older than it; "
                 f"train again, or set score.by to {' or '.join(repr(known) for known in self.known_scores)}."
             )
-        found = (self.measured.calibration, self.measured.novelty_calibration, self.measured.relative_calibration)
+        found = (
+            self.measured.calibration,
+            self.measured.novelty_calibration,
+            self.measured.relative_calibration,
+        )
         return found[SCORES.index(score)]
 
     @cached_property
     def novelty(self) -> Novelty:
         """The reference, ready to be compared with."""
         reference = self.measured.reference
-        return Novelty(reference, self._filled(torch.from_numpy(self.scale(reference.rows)).to(self.device)))
+        return Novelty(
+            reference, self._filled(torch.from_numpy(self.scale(reference.rows)).to(self.device))
+        )
 
     @property
     def size(self) -> int:
@@ -147,7 +153,13 @@ class Autoencoder:
     @property
     def decoder(self) -> Decoder:
         """The half that turns latents into rows."""
-        return Decoder(self.members[0].get_submodule("decoder"), self.settings.output, self.scaler, self.layout, self.device)
+        return Decoder(
+            self.members[0].get_submodule("decoder"),
+            self.settings.output,
+            self.scaler,
+            self.layout,
+            self.device,
+        )
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Latents (n, k)."""
@@ -160,14 +172,24 @@ class Autoencoder:
         """
         return self.encode_and_errors(rows)[1]
 
-    def encode_and_errors(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    def encode_and_errors(
+        self, rows: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Latents (n, k) and errors (n,) in one pass."""
-        latents, errors = np.empty((len(rows), self.settings.latent), np.float32), np.empty(len(rows), np.float64)
+        latents, errors = (
+            np.empty((len(rows), self.settings.latent), np.float32),
+            np.empty(len(rows), np.float64),
+        )
         self._map(rows, self._encode_and_errors, [latents, errors])
         return latents, np.where(np.isnan(errors), np.inf, errors)
 
-    def scores(self, rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Scores (n,) by each of SCORES, in one pass; see `errors`, `aemodel.novelty` and `aemodel.relative`."""
+    def scores(
+        self, rows: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Scores (n,) by each of SCORES, in one pass.
+
+        See `errors`, `aemodel.scores.novelty` and `aemodel.scores.relative_error`.
+        """
         errors, novelties, relatives = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(rows))
         self._map(rows, self._scores, [errors, novelties, relatives])
         return np.where(np.isnan(errors), np.inf, errors), novelties, relatives
@@ -185,7 +207,10 @@ class Autoencoder:
         return self.scaler.inverse(self.rebuild_scaled(rows)).reshape(rows.shape)
 
     def scale(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Rows in scaled units, (n, d). Raises DataError where their shape is not the one the model was trained on."""
+        """Rows in scaled units, (n, d).
+
+        Raises DataError where their shape is not the one the model was trained on.
+        """
         self._require_shape(rows)
         return self.scaler.transform(rows)
 
@@ -201,9 +226,22 @@ class Autoencoder:
         self._map(rows, lambda scaled: (self._mean_rebuilt(self._filled(scaled)),), [rebuilt])
         return rebuilt
 
-    def _map(self, rows: NDArray[Any], work: Callable[[Tensor], Sequence[Tensor]], outputs: Sequence[NDArray[Any]]) -> None:
+    def _map(
+        self,
+        rows: NDArray[Any],
+        work: Callable[[Tensor], Sequence[Tensor]],
+        outputs: Sequence[NDArray[Any]],
+    ) -> None:
         self._require_shape(rows)
-        map_rows(rows, self.size, self.device, self.layout.n_features, self.scaler.transform_into, work, outputs)
+        map_rows(
+            rows,
+            self.size,
+            self.device,
+            self.layout.n_features,
+            self.scaler.transform_into,
+            work,
+            outputs,
+        )
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         """Latents and errors; gaps are told by the numbers of each row alone, so that a gap in one row leaves the others as they were."""
@@ -211,13 +249,21 @@ class Autoencoder:
 
     def _rebuild_and_judge(self, scaled: Tensor, filled: Tensor) -> tuple[Tensor, Tensor]:
         outcomes = [_rebuild(member, filled, self.settings.output) for member in self.members]
-        errors = torch.stack([_error(scaled, rebuilt, may_have_gaps=filled is not scaled) for _, rebuilt in outcomes])
-        return outcomes[0][0], errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
+        errors = torch.stack(
+            [_error(scaled, rebuilt, may_have_gaps=filled is not scaled) for _, rebuilt in outcomes]
+        )
+        return outcomes[0][0], errors.amax(
+            dim=0
+        ) if self.settings.combine == "max" else errors.mean(dim=0)
 
     def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         filled = self._filled(scaled)
         errors = self._rebuild_and_judge(scaled, filled)[1]
-        return errors, self.novelty(filled, errors), relative_errors(filled, errors, self.measured.usual)
+        return (
+            errors,
+            self.novelty(filled, errors),
+            relative_errors(filled, errors, self.measured.usual),
+        )
 
     def _mean_rebuilt(self, filled: Tensor) -> Tensor:
         total = _rebuild(self.members[0], filled, self.settings.output)[1]
@@ -226,7 +272,11 @@ class Autoencoder:
         return total / len(self.members)
 
     def _filled(self, scaled: Tensor) -> Tensor:
-        """What the network sees: `scaled` itself where nothing is missing, which a sum tells at a tenth of the cost of looking at each value."""
+        """What the network sees:
+
+        `scaled` itself where nothing is missing, which a sum tells at a tenth of the cost of
+        looking at each value.
+        """
         if np.dtype(self.layout.dtype).kind != "f" or not scaled.sum().isnan():
             return scaled
         return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
@@ -249,7 +299,10 @@ def _rebuild(member: nn.Module, filled: Tensor, output: str) -> tuple[Tensor, Te
 
 
 def to_dtype(rows: NDArray[np.float64], dtype: str) -> NDArray[Any]:
-    """Cast rows to the source's dtype; whole-number dtypes are rounded and clipped to their range first."""
+    """Cast rows to the source's dtype.
+
+    Whole-number dtypes are rounded and clipped to their range first.
+    """
     kind = np.dtype(dtype)
     if kind.kind not in "iu":
         with np.errstate(over="ignore"):

@@ -1,4 +1,7 @@
-"""Settings of the network and of its training, as frozen values that check themselves. Imports no torch."""
+"""Settings of the network and of its training, as frozen values that check themselves.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,11 @@ LARGEST_SEED = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """[model]: the autoencoder, or `members` of them. `hidden` are the widths between input and latent, mirrored in the decoder; of conv, the channels."""
+    """[model]: the autoencoder, or `members` of them.
+
+    `hidden` are the widths between input and latent, mirrored in the decoder; of conv, the
+    channels.
+    """
 
     network: str = "dense"
     hidden: tuple[int, ...] = ()
@@ -60,18 +67,27 @@ class ModelSettings:
             raise SettingsError(
                 f"model.loss = 'bce' needs model.output = 'sigmoid'. Got '{self.output}' instead; set the output to 'sigmoid' or the loss to 'mse'."
             )
-        for key, wanted in {"network": "dense", "output": "identity", "loss": "mse", "tied": False}.items() if self.prototypes else ():
+        for key, wanted in (
+            {"network": "dense", "output": "identity", "loss": "mse", "tied": False}.items()
+            if self.prototypes
+            else ()
+        ):
             if getattr(self, key) != wanted:
                 raise SettingsError(
                     f"model.prototypes needs model.{key} = {wanted!r}, since a reconstruction is a mean of rows. Got {getattr(self, key)!r} instead."
                 )
         if self.tied and self.network == "conv":
-            raise SettingsError("model.tied = true needs model.network = 'dense'. Got 'conv' instead; set model.tied to false.")
+            raise SettingsError(
+                "model.tied = true needs model.network = 'dense'. Got 'conv' instead; set model.tied to false."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """[train]: how the network is fitted. `calibration` and `validation` are shares of the clean rows, `trim` one of the fit rows."""
+    """[train]: how the network is fitted.
+
+    `calibration` and `validation` are shares of the clean rows, `trim` one of the fit rows.
+    """
 
     epochs: int = 30
     batch_size: int = 256
@@ -91,17 +107,23 @@ class TrainSettings:
         _at_most("train.seed", self.seed, LARGEST_SEED)
         _choice("train.device", self.device, DEVICES)
         if not 0 < self.learning_rate < float("inf"):
-            raise SettingsError(f"train.learning_rate must be above 0 and finite. Got {self.learning_rate} instead.")
+            raise SettingsError(
+                f"train.learning_rate must be above 0 and finite. Got {self.learning_rate} instead."
+            )
         for name in ("calibration", "validation"):
             _share(f"train.{name}", getattr(self, name))
         if not 0 <= self.trim <= 0.5:
-            raise SettingsError(f"train.trim must be a share from 0 to 0.5. Got {self.trim} instead.")
+            raise SettingsError(
+                f"train.trim must be a share from 0 to 0.5. Got {self.trim} instead."
+            )
         if self.calibration + self.validation > 0.9:
             raise SettingsError(
                 f"train.calibration + train.validation must leave a tenth to fit on. Got {self.calibration} + {self.validation} instead."
             )
         if self.patience and not self.validation:
-            raise SettingsError("train.patience stops on validation rows; set train.validation above 0, or train.patience to 0.")
+            raise SettingsError(
+                "train.patience stops on validation rows; set train.validation above 0, or train.patience to 0."
+            )
 
 
 def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:

@@ -46,7 +46,11 @@ def zfp(tolerance: float) -> Any:
 def within(rows: NDArray[Any], tolerance: float, options: Any) -> int:
     """Fewest bytes of a filter that holds the bound."""
     best = rows.nbytes
-    layouts = [rows, rows.T.copy(), rows.reshape(-1)] if rows.ndim == 2 else [rows, rows.reshape(len(rows), -1)]
+    layouts = (
+        [rows, rows.T.copy(), rows.reshape(-1)]
+        if rows.ndim == 2
+        else [rows, rows.reshape(len(rows), -1)]
+    )
     for layout in layouts:
         for share in WIDER:
             size, back = through_filter(layout, options(share * tolerance))
@@ -62,7 +66,10 @@ def truncated(unit: NDArray[np.float32], bound: float) -> int:
         mask = np.uint32(0xFFFFFFFF << (23 - bits) & 0xFFFFFFFF)
         cut = (unit.view(np.uint32) & mask).view(np.float32)
         if np.abs(cut - unit).max() <= bound:
-            return min(through_filter(each, hdf5plugin.Blosc2(cname="zstd", clevel=9))[0] for each in (cut, cut.T.copy()))
+            return min(
+                through_filter(each, hdf5plugin.Blosc2(cname="zstd", clevel=9))[0]
+                for each in (cut, cut.T.copy())
+            )
     return unit.nbytes
 
 
@@ -76,7 +83,10 @@ def simple_grid(rows: NDArray[Any], tolerance: float) -> int:
 
 
 def pca_bytes(known: NDArray[Any], rows: NDArray[Any], rmse: float) -> tuple[int, float]:
-    """PCA fitted on `known`, coefficients on one grid, they and an 8-bit basis under zstd 19: fewest bytes within the RMSE, and that reached."""
+    """PCA fitted on `known`, coefficients on one grid, they and an 8-bit basis under zstd 19.
+
+    Fewest bytes within the RMSE, and that reached.
+    """
     mean = known.mean(axis=0)
     vectors = np.linalg.eigh(np.cov((known[::4] - mean).T))[1][:, ::-1]
     best = (rows.nbytes, 0.0)
@@ -85,12 +95,20 @@ def pca_bytes(known: NDArray[Any], rows: NDArray[Any], rmse: float) -> tuple[int
         basis = np.rint(vectors[:, :k] / scale).astype(np.int8)
         size, reached = _coefficients(rows, mean, basis * scale, rmse)
         if size:
-            best = min(best, (size + zstd(basis.T.tobytes()) + zstd(mean.astype(np.float16).tobytes()), reached))
+            best = min(
+                best,
+                (size + zstd(basis.T.tobytes()) + zstd(mean.astype(np.float16).tobytes()), reached),
+            )
     return best
 
 
-def _coefficients(rows: NDArray[Any], mean: NDArray[Any], basis: NDArray[Any], rmse: float) -> tuple[int, float]:
-    """Bytes of the coefficients on the widest grid within the RMSE, and that reached; 0 where none is."""
+def _coefficients(
+    rows: NDArray[Any], mean: NDArray[Any], basis: NDArray[Any], rmse: float
+) -> tuple[int, float]:
+    """Bytes of the coefficients on the widest grid within the RMSE, and that reached.
+
+    0 where none is.
+    """
     coefficients = (rows - mean) @ basis
 
     def loss(step: float) -> float:
@@ -106,7 +124,10 @@ def _coefficients(rows: NDArray[Any], mean: NDArray[Any], basis: NDArray[Any], r
         found = loss(step)
         low, high, reached = (step, high, found) if found <= rmse else (low, step, reached)
     codes = np.rint(coefficients / low).astype(np.int16)
-    return sum(zstd(np.clip(column - column.min(), 0, 255).astype(np.uint8).tobytes()) for column in codes.T), reached
+    return sum(
+        zstd(np.clip(column - column.min(), 0, 255).astype(np.uint8).tobytes())
+        for column in codes.T
+    ), reached
 
 
 def sz3_at(rows: NDArray[np.float32], rmse: float) -> int:

@@ -4,7 +4,8 @@
     python benchmarks/compression.py tables SKAB shuttle           one of them, or some of its rows
     python benchmarks/compression.py --keep rows.json              goes on where it was broken off
 
-Ratios are against float32, everything that `decode` reads counted, unless a table says otherwise. Needs the extra 'sz3' for the peers.
+Ratios are against float32, everything that `decode` reads counted, unless a table says otherwise.
+Needs the extra 'sz3' for the peers.
 """
 
 from __future__ import annotations
@@ -18,14 +19,29 @@ from store_runs import Rows
 from store_speed import latents, speed
 from store_tables import fields, tables
 
-TABLES = {"tables": tables, "fields": fields, "digits": digits, "all_digits": all_digits, "latents": latents, "speed": speed}
+TABLES = {
+    "tables": tables,
+    "fields": fields,
+    "digits": digits,
+    "all_digits": all_digits,
+    "latents": latents,
+    "speed": speed,
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("table", nargs="?", choices=TABLES, help="default: all")
-    parser.add_argument("only", nargs="*", help="data sets, formats or budgets of that table; of 'speed', the number of rows")
-    parser.add_argument("--keep", type=Path, help="a JSON file of finished rows, which are not measured again")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        help="data sets, formats or budgets of that table; of 'speed', the number of rows",
+    )
+    parser.add_argument(
+        "--keep", type=Path, help="a JSON file of finished rows, which are not measured again"
+    )
     chosen = parser.parse_args()
     print(f"Machine: {machine()}")
     for name in [chosen.table] if chosen.table else TABLES:

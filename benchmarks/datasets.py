@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from storage.sources import open_source
 
-DATA = Path(os.environ.get("NIGHTGLASS_DATA", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
+DATA = Path(
+    os.environ.get(
+        "NIGHTGLASS_DATA", Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    )
+)
 
 
 def read_rows(name: str) -> NDArray[Any]:
@@ -23,7 +27,9 @@ def read_rows(name: str) -> NDArray[Any]:
 
 def images_and_labels(dataset: str, part: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Images (n, 28, 28) uint8 and labels (n,) of 'mnist' or 'fashion-mnist', 'train' or 't10k'."""
-    return read_rows(f"{dataset}/{part}-images-idx3-ubyte.gz"), read_rows(f"{dataset}/{part}-labels-idx1-ubyte.gz")[:, 0]
+    return read_rows(f"{dataset}/{part}-images-idx3-ubyte.gz"), read_rows(
+        f"{dataset}/{part}-labels-idx1-ubyte.gz"
+    )[:, 0]
 
 
 def machine() -> str:

@@ -31,11 +31,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from tables import BESIDE, Rows, Split, adbench_names, split, standardized
 
-from aemodel.model import Layout
-from aemodel.trained import Trained
-from aemodel.training import train_autoencoder
-from flows.init import propose_job
-from flows.job_file import read_job
+from aemodel.rows.layout import Layout
+from aemodel.training.loop import train_autoencoder
+from aemodel.training.result import Trained
+from flows.jobs.job_file import read_job
+from flows.jobs.propose import propose_job
 
 NEIGHBOURS = 5
 EQUAL = 0.002  # differences of mean AUROC up to this are neither won nor lost
@@ -51,7 +51,9 @@ def train_as_proposed(clean: Rows, seed: int) -> Trained:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clean.npy"
         np.save(path, clean)
-        (Path(folder) / "job.toml").write_text(propose_job(str(path), field="")[1], encoding="utf-8")
+        (Path(folder) / "job.toml").write_text(
+            propose_job(str(path), field="").text, encoding="utf-8"
+        )
         job = read_job(Path(folder) / "job.toml")
     return train_autoencoder(
         lambda: [clean],
@@ -115,11 +117,23 @@ def measure(rows: Split, name: str, seed: int, method: str) -> Iterator[tuple[Ke
     seconds = time.perf_counter() - began
     for score, values in scores.items():
         finite = np.nan_to_num(values, nan=np.inf).clip(max=np.finfo(np.float64).max)
-        yield (name, seed, score), (float(roc_auc_score(anomaly, finite)), float(average_precision_score(anomaly, finite)), seconds)
+        yield (
+            (name, seed, score),
+            (
+                float(roc_auc_score(anomaly, finite)),
+                float(average_precision_score(anomaly, finite)),
+                seconds,
+            ),
+        )
 
 
-def measure_all(splits: Callable[[int], Splits], seeds: Sequence[int], methods: Sequence[str], keep: Path | None) -> dict[Key, Found]:
-    """All figures, each measured unless the file `keep` holds it; new ones are added there. splits(seed): the tables by name."""
+def measure_all(
+    splits: Callable[[int], Splits], seeds: Sequence[int], methods: Sequence[str], keep: Path | None
+) -> dict[Key, Found]:
+    """All figures, each measured unless the file `keep` holds it.
+
+    New ones are added there. splits(seed): the tables by name.
+    """
     found = read_kept(keep) if keep else {}
     for seed in seeds:
         for name, rows in splits(seed):
@@ -137,7 +151,11 @@ def read_kept(path: Path) -> dict[Key, Found]:
         path.write_text(",".join(FIELDS) + "\n", encoding="utf-8")
     with path.open(encoding="utf-8", newline="") as file:
         return {
-            (row["set"], int(row["seed"]), row["method"]): (float(row["auroc"]), float(row["ap"]), float(row["seconds"]))
+            (row["set"], int(row["seed"]), row["method"]): (
+                float(row["auroc"]),
+                float(row["ap"]),
+                float(row["seconds"]),
+            )
             for row in csv.DictReader(file)
         }
 
@@ -147,25 +165,37 @@ def append(path: Path, found: Mapping[Key, Found]) -> None:
         csv.writer(file).writerows([*key, *figures] for key, figures in found.items())
 
 
-def mean_over_seeds(found: Mapping[Key, Found], name: str, seeds: Sequence[int], column: str) -> tuple[float, float]:
+def mean_over_seeds(
+    found: Mapping[Key, Found], name: str, seeds: Sequence[int], column: str
+) -> tuple[float, float]:
     """Mean AUROC and average precision."""
     auroc, ap = np.mean([found[name, seed, column][:2] for seed in seeds], axis=0)
     return float(auroc), float(ap)
 
 
-def show_sets(means: Mapping[str, Mapping[str, tuple[float, float]]], columns: Sequence[str]) -> None:
+def show_sets(
+    means: Mapping[str, Mapping[str, tuple[float, float]]], columns: Sequence[str]
+) -> None:
     """Each set in a line, AUROC / AP, and below them the means."""
     print(f"\n| AUROC / AP | {' | '.join(columns)} |\n|:--|{'--:|' * len(columns)}")
     for name, row in means.items():
-        print(f"| {name} | {' | '.join('{:.3f} / {:.3f}'.format(*row[column]) for column in columns)} |")
+        print(
+            f"| {name} | {' | '.join('{:.3f} / {:.3f}'.format(*row[column]) for column in columns)} |"
+        )
     if len(means) > 1:
         totals = [np.mean([row[column] for row in means.values()], axis=0) for column in columns]
-        print(f"| **mean** | {' | '.join('**{:.4f} / {:.4f}**'.format(*total) for total in totals)} |")
+        print(
+            f"| **mean** | {' | '.join('**{:.4f} / {:.4f}**'.format(*total) for total in totals)} |"
+        )
 
 
-def show_duels(means: Mapping[str, Mapping[str, tuple[float, float]]], columns: Sequence[str]) -> None:
+def show_duels(
+    means: Mapping[str, Mapping[str, tuple[float, float]]], columns: Sequence[str]
+) -> None:
     """Our two scores against each peer over the sets."""
-    print("\n| AUROC against | won / lost | worse by > .03 | worse by > .01 | mean difference | Wilcoxon p |\n|:--|--:|--:|--:|--:|--:|")
+    print(
+        "\n| AUROC against | won / lost | worse by > .03 | worse by > .01 | mean difference | Wilcoxon p |\n|:--|--:|--:|--:|--:|--:|"
+    )
     for ours in columns[:2]:
         for peer in columns[2:]:
             gains = {name: row[ours][0] - row[peer][0] for name, row in means.items()}
@@ -177,14 +207,18 @@ def show_duels(means: Mapping[str, Mapping[str, tuple[float, float]]], columns: 
             )
 
 
-def show_seconds(found: Mapping[Key, Found], names: Sequence[str], seeds: Sequence[int], columns: Sequence[str]) -> None:
+def show_seconds(
+    found: Mapping[Key, Found], names: Sequence[str], seeds: Sequence[int], columns: Sequence[str]
+) -> None:
     spent = [f"{'nightglass' if each == 'error' else each} {np.mean([sum(found[name, seed, each][2] for name in names) for seed in seeds]):.0f}"
              for each in columns if each != "novelty"]  # fmt: skip
     print(f"\nSeconds to learn and score all of these, a seed: {', '.join(spent)}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sets", nargs="+", default=[], help="names, in whole or in part")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
@@ -194,13 +228,28 @@ def main() -> None:
     logging.disable(logging.INFO)  # PyOD's progress
 
     def splits(seed: int) -> Splits:
-        tables = keel_splits(given.keel, seed) if given.keel else ((name, split(name, seed)) for name in (*adbench_names(), *BESIDE))
-        return ((name, rows) for name, rows in tables if not given.sets or any(part in name for part in given.sets))
+        tables = (
+            keel_splits(given.keel, seed)
+            if given.keel
+            else ((name, split(name, seed)) for name in (*adbench_names(), *BESIDE))
+        )
+        return (
+            (name, rows)
+            for name, rows in tables
+            if not given.sets or any(part in name for part in given.sets)
+        )
 
     chosen = [name for name, _ in splits(given.seeds[0])]
     found = measure_all(splits, given.seeds, given.methods, given.keep)
-    columns = [each for each in COLUMNS if all((name, seed, each) in found for name in chosen for seed in given.seeds)]
-    means = {name: {each: mean_over_seeds(found, name, given.seeds, each) for each in columns} for name in chosen}
+    columns = [
+        each
+        for each in COLUMNS
+        if all((name, seed, each) in found for name in chosen for seed in given.seeds)
+    ]
+    means = {
+        name: {each: mean_over_seeds(found, name, given.seeds, each) for each in columns}
+        for name in chosen
+    }
     print(f"Machine: {machine()}; seeds {given.seeds}")
     public = {name: row for name, row in means.items() if name not in BESIDE}
     for part in (public, {name: row for name, row in means.items() if name in BESIDE}):

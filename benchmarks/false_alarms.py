@@ -9,8 +9,8 @@ import numpy as np
 from datasets import machine
 from scipy.stats import gamma
 
-from aemodel.ranking import Ranking, Tally
-from aemodel.rules import decide, parse_rule
+from aemodel.decisions.ranking import Ranking, Tally
+from aemodel.decisions.rules import decide, parse_rule
 
 RULE = parse_rule("quantile 0.99")
 SETS = 500
@@ -28,7 +28,9 @@ def main() -> None:
             calibration, nothing = np.sort(random.gamma(SHAPE, size=n)), np.empty(0)
             ranking = Ranking.of(1, nothing, np.empty(0, np.int64))
             cut = decide(RULE, calibration, Tally.of(calibration, nothing), ranking, top_n=1).cut
-            shares.append(gamma.sf(cut.score, SHAPE))  # the chance itself: fresh rows would only add noise
+            shares.append(
+                gamma.sf(cut.score, SHAPE)
+            )  # the chance itself: fresh rows would only add noise
         print(f"| {n:,} | {np.mean(shares):.5f} | {np.std(shares) / np.sqrt(SETS):.5f} | ≤ 0.01 |")
 
 

@@ -22,18 +22,34 @@ import torch
 from datasets import DATA, images_and_labels, machine
 from numpy.typing import NDArray
 
-from aemodel.ensemble import Ensemble
-from aemodel.fit_rows import look_at_rows
-from aemodel.gate import GateVerdict, judge
-from aemodel.measuring import measure, some_fit_rows
-from aemodel.model import Layout
-from aemodel.network import DenseAutoencoder, start_from_rows
+from aemodel.network.dense import DenseAutoencoder, start_from_rows
+from aemodel.network.ensemble import Ensemble
+from aemodel.rows.layout import Layout
+from aemodel.rows.training_rows import look_at_rows
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.table_settings import BATCH, HIDDEN, MEMBERS, NOISE, PROTOTYPES, table_epochs, table_latents
-from aemodel.trained import Trained
-from aemodel.training import MOST_START_ROWS, fit_ensemble
+from aemodel.table_defaults import (
+    BATCH,
+    HIDDEN,
+    MEMBERS,
+    NOISE,
+    PROTOTYPES,
+    table_epochs,
+    table_latents,
+)
+from aemodel.training.loop import MOST_START_ROWS, fit_ensemble
+from aemodel.training.measure import measure, some_fit_rows
+from aemodel.training.promotion_gate import GateVerdict, judge
+from aemodel.training.result import Trained
 
-TABLES = ("2_annthyroid", "6_cardio", "10_cover", "24_mnist", "28_pendigits", "30_satellite", "32_shuttle")
+TABLES = (
+    "2_annthyroid",
+    "6_cardio",
+    "10_cover",
+    "24_mnist",
+    "28_pendigits",
+    "30_satellite",
+    "32_shuttle",
+)
 MOST_ROWS = 8_000  # of a source: half for the champion, half for its challengers
 CONTAMINATION = 0.1
 DEAD = 0.5
@@ -64,28 +80,59 @@ def settings_for(rows: Rows) -> tuple[ModelSettings, TrainSettings, str]:
         hidden=HIDDEN, latent=table_latents(rows.shape[1]), prototypes=PROTOTYPES, members=MEMBERS, activation="silu", scaling="minmax",
         output="identity", loss="mse", noise=NOISE,
     )  # fmt: skip
-    return table, TrainSettings(epochs=table_epochs(0.7 * len(rows)), batch_size=BATCH, calibration=0.2), "novelty"
+    return (
+        table,
+        TrainSettings(epochs=table_epochs(0.7 * len(rows)), batch_size=BATCH, calibration=0.2),
+        "novelty",
+    )
 
 
 def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Trained:
     """Train as `train_autoencoder` does; a share of the latents may be dead before the first step."""
-    (model, settings, _), layout = settings_for(rows), Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
+    (model, settings, _), layout = (
+        settings_for(rows),
+        Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name),
+    )
     settings = replace(settings, seed=seed, epochs=epochs or settings.epochs)
     parts = [rows]
-    looked = look_at_rows(lambda: parts, layout=layout, model=model, train=settings, memory_bytes=10**9)
+    looked = look_at_rows(
+        lambda: parts, layout=layout, model=model, train=settings, memory_bytes=10**9
+    )
     generator = torch.Generator().manual_seed(seed)
     members = [DenseAutoencoder(layout.n_features, model, generator) for _ in range(model.members)]
     for member in members:
         if model.prototypes:
-            start_from_rows(member, looked.tensor(some_fit_rows(looked, MOST_START_ROWS)), generator)
+            start_from_rows(
+                member, looked.tensor(some_fit_rows(looked, MOST_START_ROWS)), generator
+            )
         kill(member, round(dead * model.latent))
     ensemble = Ensemble(members)
-    history, best = fit_ensemble(ensemble, looked, model=model, train=settings, device="cpu", generator=generator, on_epoch=lambda _: None)
-    return measure(ensemble.unstacked(), looked, history=history, best_epoch=best, model=model, train=settings, layout=layout, device="cpu")
+    history, best = fit_ensemble(
+        ensemble,
+        looked,
+        model=model,
+        train=settings,
+        device="cpu",
+        generator=generator,
+        on_epoch=lambda _: None,
+    )
+    return measure(
+        ensemble.unstacked(),
+        looked,
+        history=history,
+        best_epoch=best,
+        model=model,
+        train=settings,
+        layout=layout,
+        device="cpu",
+    )
 
 
 def kill(network: DenseAutoencoder, count: int) -> None:
-    """Cut `count` latents off from both halves: they are 0 for every row, and no gradient reaches them."""
+    """Cut `count` latents off from both halves.
+
+    They are 0 for every row, and no gradient reaches them.
+    """
     last = [layer for layer in network.encoder.children() if isinstance(layer, torch.nn.Linear)][-1]
     first = network.decoder[0]
     with torch.no_grad():
@@ -104,12 +151,16 @@ def shift(rows: Rows, random: np.random.Generator, *, scaled: bool) -> Rows:
     if scaled:
         moved = values * 1.2
     else:
-        columns = random.permutation(rows[0].size).reshape(rows.shape[1:]) < max(1, round(MOVED * rows[0].size))
+        columns = random.permutation(rows[0].size).reshape(rows.shape[1:]) < max(
+            1, round(MOVED * rows[0].size)
+        )
         moved = values + columns * values.std(axis=0)
     return (np.clip(moved, 0, 255) if rows.dtype == np.uint8 else moved).astype(rows.dtype)
 
 
-def challengers(rows: Rows, anomalies: Rows, seed: int, turn: int) -> Iterator[tuple[str, Rows, Callable[[Rows], Trained]]]:
+def challengers(
+    rows: Rows, anomalies: Rows, seed: int, turn: int
+) -> Iterator[tuple[str, Rows, Callable[[Rows], Trained]]]:
     """Kind, clean rows, and how to train on them."""
     random = np.random.default_rng(seed)
     seeds = range(seed + 1, seed + 7)
@@ -136,7 +187,10 @@ def main() -> None:
             parts = [clean]
             verdict = judge(fit(clean), champion, lambda parts=parts: parts, by=by)  # type: ignore[misc] # bound at once
             verdicts.setdefault(kind, []).append(verdict)
-            print(f"| {name} | {kind} | {'yes' if verdict.promote else 'no'} | {'; '.join(verdict.reasons)} |", flush=True)
+            print(
+                f"| {name} | {kind} | {'yes' if verdict.promote else 'no'} | {'; '.join(verdict.reasons)} |",
+                flush=True,
+            )
     print("\n| challenger | refused | of |\n|---|--:|--:|")
     for kind, found in verdicts.items():
         print(f"| {kind} | {sum(not verdict.promote for verdict in found)} | {len(found)} |")

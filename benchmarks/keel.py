@@ -28,7 +28,9 @@ MANY_CLASSES = ("segment", "texture", "vowel", "movement_libras", "led7digit")
 FEWEST_TRAIN = 150
 
 
-def keel_splits(folder: Path, seed: int) -> Iterator[tuple[str, tuple[Rows, Rows, NDArray[np.bool_]]]]:
+def keel_splits(
+    folder: Path, seed: int
+) -> Iterator[tuple[str, tuple[Rows, Rows, NDArray[np.bool_]]]]:
     """Each task by its name: 70 % of the clean rows train, the others and all anomalies test."""
     for name, rows, anomaly in _tasks(folder):
         clean = np.random.default_rng(seed).permutation(np.flatnonzero(~anomaly))
@@ -52,10 +54,19 @@ def _tasks(folder: Path) -> Iterator[Task]:
 
 
 def _read(folder: Path, name: str) -> tuple[Rows, NDArray[np.str_]]:
-    """Rows (n, d) without those that have gaps, and their classes (n,); a feature of words becomes one column a word, of two words one."""
+    """Rows (n, d) without those that have gaps, and their classes (n,).
+
+    A feature of words becomes one column a word, of two words one.
+    """
     path = next(folder.rglob(f"{name}.dat"))
     lines = [line.strip() for line in path.read_text(encoding="latin-1").splitlines()]
-    fields = np.array([[field.strip() for field in line.split(",")] for line in lines if line and not line.startswith("@")])
+    fields = np.array(
+        [
+            [field.strip() for field in line.split(",")]
+            for line in lines
+            if line and not line.startswith("@")
+        ]
+    )
     rows = np.concatenate([_columns(feature) for feature in fields[:, :-1].T], axis=1)
     whole = np.isfinite(rows).all(axis=1)
     return rows[whole], fields[whole, -1]
@@ -63,7 +74,9 @@ def _read(folder: Path, name: str) -> tuple[Rows, NDArray[np.str_]]:
 
 def _columns(feature: NDArray[np.str_]) -> Rows:
     try:
-        return np.where(np.isin(feature, ("?", "<null>")), "nan", feature).astype(np.float64)[:, None]
+        return np.where(np.isin(feature, ("?", "<null>")), "nan", feature).astype(np.float64)[
+            :, None
+        ]
     except ValueError:
         words = np.unique(feature)
         return (feature[:, None] == (words[:1] if len(words) == 2 else words)).astype(np.float64)

@@ -47,27 +47,37 @@ def pieces(rows: int) -> Any:
     random = np.random.default_rng(0)
     plane = random.normal(size=(8, FEATURES)).astype(np.float32)
     for _ in range(rows // PIECE):
-        yield random.normal(size=(PIECE, 8)).astype(np.float32) @ plane + random.normal(size=(PIECE, FEATURES)).astype(np.float32)
+        yield random.normal(size=(PIECE, 8)).astype(np.float32) @ plane + random.normal(
+            size=(PIECE, FEATURES)
+        ).astype(np.float32)
 
 
 def columns(rows: NDArray[np.float32]) -> pa.Table:
-    return pa.table({f"f{index:02d}": np.ascontiguousarray(rows[:, index]) for index in range(FEATURES)})
+    return pa.table(
+        {f"f{index:02d}": np.ascontiguousarray(rows[:, index]) for index in range(FEATURES)}
+    )
 
 
 def write(path: Path, rows: int) -> None:
     """Write a file of `rows` rows, in the format of its suffix."""
     if path.suffix == ".npy":
         with path.open("wb") as stream:  # no memory map: its pages would be counted as the child's
-            np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, FEATURES)})
+            np.lib.format.write_array_header_1_0(
+                stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, FEATURES)}
+            )
             for piece in pieces(rows):
                 stream.write(piece.data)
     elif path.suffix == ".h5":
         with h5py.File(path, "w") as file:
-            dataset = file.create_dataset("rows", (rows, FEATURES), np.float32, chunks=(4096, FEATURES))
+            dataset = file.create_dataset(
+                "rows", (rows, FEATURES), np.float32, chunks=(4096, FEATURES)
+            )
             for index, piece in enumerate(pieces(rows)):
                 dataset[index * PIECE : (index + 1) * PIECE] = piece
     else:
-        with pq.ParquetWriter(path, columns(next(pieces(PIECE))).schema, use_dictionary=False) as writer:
+        with pq.ParquetWriter(
+            path, columns(next(pieces(PIECE))).schema, use_dictionary=False
+        ) as writer:
             for piece in pieces(rows):
                 writer.write_table(columns(piece))
 
@@ -86,7 +96,9 @@ def measure(*words: object) -> tuple[dict[str, Any], float, float]:
 
 
 def main() -> None:
-    print(f"Machine: {machine()}\n\n| format | rows | peak MiB | against 1 million | seconds | rows/s |\n|:--|--:|--:|--:|--:|--:|")
+    print(
+        f"Machine: {machine()}\n\n| format | rows | peak MiB | against 1 million | seconds | rows/s |\n|:--|--:|--:|--:|--:|--:|"
+    )
     for suffix in ("h5", "parquet", "npy"):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

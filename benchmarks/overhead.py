@@ -43,7 +43,15 @@ def start_server(home: Path) -> subprocess.Popen[bytes]:
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "ERROR",
     }
-    words = [Path(sys.executable).with_name("prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    words = [
+        Path(sys.executable).with_name("prefect"),
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 (our own words)
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     while True:
@@ -61,7 +69,10 @@ def cpu(*processes: psutil.Process) -> float:
 
 
 def settled(server: psutil.Process) -> None:
-    """Wait until the server has nothing left to store: less than a tenth of a core for five seconds."""
+    """Wait until the server has nothing left to store.
+
+    Less than a tenth of a core for five seconds.
+    """
     before = cpu(server)
     while True:
         time.sleep(5)
@@ -87,8 +98,8 @@ def measure(server: psutil.Process) -> None:
     from prefect import flow
     from prefect.task_runners import ThreadPoolTaskRunner
 
-    from flows.engine import run_in_threads
-    from flows.prefect_engine import run_as_tasks
+    from flows.engine.run_all import run_in_threads
+    from flows.orchestration.prefect_tasks import run_as_tasks
 
     @flow(name="night", task_runner=ThreadPoolTaskRunner(max_workers=WORKERS))
     def night(shards: int) -> int:
@@ -101,7 +112,10 @@ def measure(server: psutil.Process) -> None:
     time.sleep(10)
     idle = (cpu(server) - idle) / 10
     figures = {}
-    for name, run in (("threads", lambda: list(run_in_threads(WORKERS)(work, range(SHARDS)))), ("Prefect", lambda: night(SHARDS))):
+    for name, run in (
+        ("threads", lambda: list(run_in_threads(WORKERS)(work, range(SHARDS)))),
+        ("Prefect", lambda: night(SHARDS)),
+    ):
         began, mine, its = time.monotonic(), sum(own.cpu_times()[:2]), cpu(server)
         run()
         wall = time.monotonic() - began

@@ -16,10 +16,10 @@ import numpy as np
 from datasets import machine
 from numpy.typing import NDArray
 
-from aemodel.contamination import strangers as find_strangers
-from aemodel.drift import find_drift
-from aemodel.ranking import Ranking, Tally
-from aemodel.rules import decide, parse_rule
+from aemodel.decisions.contamination import strangers as find_strangers
+from aemodel.decisions.drift import find_drift
+from aemodel.decisions.ranking import Ranking, Tally
+from aemodel.decisions.rules import decide, parse_rule
 
 NIGHTS = 200
 ROWS = 20_000  # of a night, and of a calibration set
@@ -27,7 +27,13 @@ OUTLIERS = 200
 SHIFT = 5.0
 RULE = parse_rule("fdr 0.1")
 SETS = 20  # calibration sets, each of which serves all the nights
-STRANGERS = ((0, 1.0), (1, 3.0), (1, 30.0), (10, 3.0), (100, 3.0))  # how many, and how many times the highest clean score
+STRANGERS = (
+    (0, 1.0),
+    (1, 3.0),
+    (1, 30.0),
+    (10, 3.0),
+    (100, 3.0),
+)  # how many, and how many times the highest clean score
 
 Scores = NDArray[np.float64]
 SHAPES: dict[str, Callable[[np.random.Generator, int], Scores]] = {
@@ -45,14 +51,20 @@ def draw_night(random: np.random.Generator, *, outliers: int, wider: float = 1.0
     return scores
 
 
-def false_and_found(calibration: Scores, tally: Tally, night: Scores, outliers: int) -> tuple[float, float]:
+def false_and_found(
+    calibration: Scores, tally: Tally, night: Scores, outliers: int
+) -> tuple[float, float]:
     """Share of clean rows among those that the rule flags, and share of the outliers among which it does."""
     nothing = Ranking.of(1, night[:0], np.empty(0, np.int64))
     flagged = decide(RULE, calibration, tally, nothing, top_n=1).cut.flags(night, np.arange(ROWS))
-    return float(flagged[outliers:].sum() / max(1, flagged.sum())), float(flagged[:outliers].mean()) if outliers else 0.0
+    return float(flagged[outliers:].sum() / max(1, flagged.sum())), float(
+        flagged[:outliers].mean()
+    ) if outliers else 0.0
 
 
-def run_nights(random: np.random.Generator, *, outliers: int, calibration: Scores | None = None) -> tuple[Scores, Scores]:
+def run_nights(
+    random: np.random.Generator, *, outliers: int, calibration: Scores | None = None
+) -> tuple[Scores, Scores]:
     """False and found shares (NIGHTS,) of as many nights, with a calibration set of their own or a given one."""
     shares = []
     for _ in range(NIGHTS):
@@ -67,13 +79,20 @@ def discoveries() -> None:
     random = np.random.default_rng(1)
     false, found = run_nights(random, outliers=OUTLIERS)
     error = false.std(ddof=1) / np.sqrt(NIGHTS)
-    print(f"\n## {RULE}, {NIGHTS} nights of {ROWS:,} rows, {ROWS:,} calibration rows, {OUTLIERS} outliers at +{SHIFT:g}\n")
+    print(
+        f"\n## {RULE}, {NIGHTS} nights of {ROWS:,} rows, {ROWS:,} calibration rows, {OUTLIERS} outliers at +{SHIFT:g}\n"
+    )
     print("| what | measured | promised |\n|:--|--:|--:|")
-    print(f"| false among the flagged, a fresh calibration set each night | {false.mean():.4f} ± {error:.4f} | ≤ 0.1 |")
+    print(
+        f"| false among the flagged, a fresh calibration set each night | {false.mean():.4f} ± {error:.4f} | ≤ 0.1 |"
+    )
     print(f"| outliers flagged | {found.mean():.4f} | |")
     clean, _ = run_nights(random, outliers=0)
     print(f"| clean nights with any alarm | {(clean > 0).mean():.1%} | ≤ 10 % |")
-    sets = [run_nights(random, outliers=OUTLIERS, calibration=np.sort(random.normal(size=ROWS)))[0] for _ in range(SETS)]
+    sets = [
+        run_nights(random, outliers=OUTLIERS, calibration=np.sort(random.normal(size=ROWS)))[0]
+        for _ in range(SETS)
+    ]
     means = np.array([each.mean() for each in sets])
     low, high = np.quantile(sets[0], [0.05, 0.95])
     print(f"| one calibration set for all nights: mean | {means[0]:.4f} | |")
@@ -84,7 +103,9 @@ def discoveries() -> None:
 
 
 def drift() -> None:
-    print(f"\n## Drift: {NIGHTS} nights of {ROWS:,} rows, {OUTLIERS} outliers, all scores wider; a fresh calibration set each night\n")
+    print(
+        f"\n## Drift: {NIGHTS} nights of {ROWS:,} rows, {OUTLIERS} outliers, all scores wider; a fresh calibration set each night\n"
+    )
     print(
         "| wider | promise still made | false among the flagged, if nobody looks | … on nights with a promise | target |\n|--:|--:|--:|--:|:--|"
     )
@@ -92,28 +113,46 @@ def drift() -> None:
     for wider in (1.0, 1.02, 1.05, 1.1, 1.2):
         promised, false = np.empty(NIGHTS, bool), np.empty(NIGHTS)
         for number in range(NIGHTS):
-            calibration, night = np.sort(random.normal(size=ROWS)), draw_night(random, outliers=OUTLIERS, wider=wider)
+            calibration, night = (
+                np.sort(random.normal(size=ROWS)),
+                draw_night(random, outliers=OUTLIERS, wider=wider),
+            )
             tally = Tally.of(calibration, night)
             found = find_drift(calibration, tally)
             promised[number] = found is None or not found.alarm
             false[number] = false_and_found(calibration, tally, night, OUTLIERS)[0]
         kept = f"{false[promised].mean():.3f}" if promised.any() else "–"
         target = "≤ 5 %" if wider >= 1.1 else "≥ 99.9 %" if wider == 1.0 else "reported"
-        print(f"| {wider} | {promised.mean():.1%} | {false.mean():.3f} | {kept} | {target} |", flush=True)
+        print(
+            f"| {wider} | {promised.mean():.1%} | {false.mean():.3f} | {kept} | {target} |",
+            flush=True,
+        )
 
 
 def strangers() -> None:
     cases = [f"{count} × {apart:g}" if count else "none" for count, apart in STRANGERS]
-    print(f"\n## Strangers among {ROWS:,} calibration rows, so many at so many times the highest clean score, {NIGHTS} sets each\n")
-    print(f"Share of sets in which there is a warning, and the median number it names\n\n| clean scores | {' | '.join(cases)} |")
+    print(
+        f"\n## Strangers among {ROWS:,} calibration rows, so many at so many times the highest clean score, {NIGHTS} sets each\n"
+    )
+    print(
+        f"Share of sets in which there is a warning, and the median number it names\n\n| clean scores | {' | '.join(cases)} |"
+    )
     print(f"|:--|{'--:|' * len(cases)}")
     random = np.random.default_rng(3)
     for name, draw in SHAPES.items():
         cells = []
         for count, apart in STRANGERS:
-            said = np.array([find_strangers(with_strangers(random, draw(random, ROWS), count, apart)) for _ in range(NIGHTS)])
+            said = np.array(
+                [
+                    find_strangers(with_strangers(random, draw(random, ROWS), count, apart))
+                    for _ in range(NIGHTS)
+                ]
+            )
             warned = said > 0
-            cells.append(f"{warned.mean():.1%}" + (f", {np.median(said[warned]):.0f}" if warned.any() else ""))
+            cells.append(
+                f"{warned.mean():.1%}"
+                + (f", {np.median(said[warned]):.0f}" if warned.any() else "")
+            )
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -24,23 +24,41 @@ learning_rate = {rate}
 calibration = 0.02
 validation = 0.05
 """
-BUDGETS = ((0.185, 12, 3e-5, 30), (0.146, 28, 2e-6, 40))  # RMSE, and latents, l2 and epochs that suit it
+BUDGETS = (
+    (0.185, 12, 3e-5, 30),
+    (0.146, 28, 2e-6, 40),
+)  # RMSE, and latents, l2 and epochs that suit it
 
 
 def digits(kept: Rows, only: Iterable[str]) -> None:
     """The test set by models of the training set."""
-    kept.begin("MNIST test set, 10,000 pictures: root mean square error (0 to 1). Ratio against float32, everything counted")
+    kept.begin(
+        "MNIST test set, 10,000 pictures: root mean square error (0 to 1). Ratio against float32, everything counted"
+    )
     job = Job(TRAIN, "[model]\nlatent = 8\n")
     for form in ("hdf5", "parquet"):
         if not only or "int8" in only:
             kept.add("digits", f"int8, {form}", lambda form=form, job=job: _digits(job, form))
     for rmse, latent, l2, epochs in BUDGETS:
-        job = Job(TRAIN, DIGITS.format(hidden=[], activation="elu", rate=2e-3, latent=latent, l2=l2, epochs=epochs))
+        job = Job(
+            TRAIN,
+            DIGITS.format(
+                hidden=[], activation="elu", rate=2e-3, latent=latent, l2=l2, epochs=epochs
+            ),
+        )
         for form in ("hdf5", "parquet"):
             if not only or str(rmse) in only:
-                kept.add("digits", f"{rmse}, {form}", lambda form=form, job=job, rmse=rmse: _digits(job, form, rmse))
+                kept.add(
+                    "digits",
+                    f"{rmse}, {form}",
+                    lambda form=form, job=job, rmse=rmse: _digits(job, form, rmse),
+                )
         if not only or "peers" in only:
-            kept.add("digits", f"peers of {rmse}", lambda rmse=rmse: _peers(unit(TRAIN), unit(TEST), rmse))
+            kept.add(
+                "digits",
+                f"peers of {rmse}",
+                lambda rmse=rmse: _peers(unit(TRAIN), unit(TEST), rmse),
+            )
 
 
 def unit(path: Any) -> NDArray[np.float32]:
@@ -75,9 +93,14 @@ def _peers(known: NDArray[np.float32], rows: NDArray[np.float32], rmse: float) -
 
 def all_digits(kept: Rows, only: Iterable[str]) -> None:
     """All pictures by a model of them all."""
-    kept.begin("MNIST, all 70,000 pictures, RMSE <= 0.11. Ratio against float32, everything counted")
+    kept.begin(
+        "MNIST, all 70,000 pictures, RMSE <= 0.11. Ratio against float32, everything counted"
+    )
     rows = np.concatenate([read_rows(path) for path in (TRAIN, TEST)])
-    job = Job(rows, DIGITS.format(hidden=[256], activation="silu", rate=1e-3, latent=16, l2=0.0, epochs=30))
+    job = Job(
+        rows,
+        DIGITS.format(hidden=[256], activation="silu", rate=1e-3, latent=16, l2=0.0, epochs=30),
+    )
     for form in ("hdf5", "parquet"):
         if not only or form in only:
             kept.add("all_digits", form, lambda form=form: _all_digits(job, rows, form))
@@ -89,7 +112,9 @@ def all_digits(kept: Rows, only: Iterable[str]) -> None:
 def _all_digits(job: Job, rows: NDArray[Any], form: str) -> dict[str, str]:
     settings = ("precision=auto", f"max_rmse={0.11 * 255}", f"format={form}")
     store, report = job.encode(*settings)
-    reached = float(np.sqrt(np.square(decoded(store).astype(np.float32) - rows).mean(dtype=np.float64)) / 255)
+    reached = float(
+        np.sqrt(np.square(decoded(store).astype(np.float32) - rows).mean(dtype=np.float64)) / 255
+    )
     return {
         "by": f"this store, {form} ({', '.join(report['bound']['codecs'])})",
         "ratio": f"**{report['ratio']['float32']:.1f}**",

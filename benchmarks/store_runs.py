@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.encode import model_in_force
-from flows.encode_plan import plan_store
-from flows.job_file import read_job
-from flows.workspace import open_workspace
-from storage.latents.blocks import encode_block
-from storage.latents.bounded import block_rows
-from storage.latents.contest import rmse
+from flows.encoding.plan import plan_store
+from flows.jobs.job_file import read_job
+from flows.jobs.workspace import open_workspace
+from flows.training.load_model import load_model
+from storage.codecs.blocks import encode_block
+from storage.codecs.bounded import block_rows
+from storage.codecs.selection import rmse
 from storage.sources import open_source, plan_shards
 
 NARROW = """[model]
@@ -36,11 +36,16 @@ Measure = Callable[[], dict[str, str]]
 
 
 class Rows:
-    """The rows of all tables; those in the file `kept` are not measured again, and new ones are added to it."""
+    """The rows of all tables.
+
+    Those in the file `kept` are not measured again, and new ones are added to it.
+    """
 
     def __init__(self, kept: Path | None) -> None:
         self.kept = kept
-        self.found: dict[str, dict[str, str]] = json.loads(kept.read_text(encoding="utf-8")) if kept and kept.exists() else {}
+        self.found: dict[str, dict[str, str]] = (
+            json.loads(kept.read_text(encoding="utf-8")) if kept and kept.exists() else {}
+        )
         self.heads: tuple[str, ...] = ()
 
     def begin(self, title: str) -> None:
@@ -54,13 +59,19 @@ class Rows:
         if name not in self.found:
             self.found[name] = measure()
             if self.kept:
-                self.kept.write_text(json.dumps(self.found, indent=1, ensure_ascii=False), encoding="utf-8")
+                self.kept.write_text(
+                    json.dumps(self.found, indent=1, ensure_ascii=False), encoding="utf-8"
+                )
         self._print(self.found[name])
 
     def _print(self, row: Mapping[str, str]) -> None:
         if self.heads != tuple(row):
             self.heads = tuple(row)
-            print("|".join(["", *(f" {head} " for head in row), ""]), "|".join(["", *("--:" for _ in row), ""]), sep="\n")
+            print(
+                "|".join(["", *(f" {head} " for head in row), ""]),
+                "|".join(["", *("--:" for _ in row), ""]),
+                sep="\n",
+            )
         print("|".join(["", *(f" {cell} " for cell in row.values()), ""]), flush=True)
 
 
@@ -86,7 +97,9 @@ class Job:
         if not isinstance(clean, Path):
             np.save(self.clean, np.ascontiguousarray(clean))
         self.path = self.folder / "job.toml"
-        self.path.write_text(f'name = "bench"\n[data]\nclean = "{self.clean}"\n{model}', encoding="utf-8")
+        self.path.write_text(
+            f'name = "bench"\n[data]\nclean = "{self.clean}"\n{model}', encoding="utf-8"
+        )
         self._trained = False
 
     def train(self) -> None:
@@ -107,7 +120,7 @@ class Job:
     def best_simple(self, *settings: str, source: Path | None = None) -> tuple[str, int]:
         """The best codec of the contest that needs no decoder, and its bytes over all rows, in the blocks of the store."""
         job = read_job(self.path, [f"encode.{each}" for each in settings])
-        _, model = model_in_force(open_workspace(job), device="cpu")
+        _, model = load_model(open_workspace(job), device="cpu")
         with open_source(source or self.clean) as opened:
             shards = plan_shards(opened, job.shard_bytes)
             bounded = plan_store(job, model, opened, shards).plan.bounded
@@ -126,7 +139,9 @@ class Job:
         return name, totals[name]
 
 
-def beside_simple(job: Job, settings: tuple[str, ...], report: Mapping[str, Any], source: Path | None = None) -> str:
+def beside_simple(
+    job: Job, settings: tuple[str, ...], report: Mapping[str, Any], source: Path | None = None
+) -> str:
     """How many bytes of values, latents and decoder a store has over the best simple codec's, and as a share of the store."""
     name, simple = job.best_simple(*settings, source=source)
     size = report["bytes"]

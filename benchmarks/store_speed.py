@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 from store_runs import NARROW, Job, Rows
 
 from aemodel.model import Autoencoder
-from flows.decode import decode_store
-from flows.encode import encode_rows, model_in_force
-from flows.encode_latents import wide_range
-from flows.encode_plan import Planned, plan_store
-from flows.engine import run_in_threads
-from flows.init import propose_job
-from flows.job_file import read_job
-from flows.workspace import open_workspace
+from flows.encoding.decode import decode_store
+from flows.encoding.encode import encode_rows
+from flows.encoding.plan import Planned, plan_store
+from flows.encoding.precision import wide_range
+from flows.engine.run_all import run_in_threads
+from flows.jobs.job_file import read_job
+from flows.jobs.propose import propose_job
+from flows.jobs.requests import EncodeRequest
+from flows.jobs.workspace import open_workspace
+from flows.training.load_model import load_model
+from storage.codecs.blocks import decode_block
+from storage.codecs.bounded import block_rows
 from storage.latents import Blocks, Scale, ShardRows, StorePlan
-from storage.latents.blocks import decode_block
-from storage.latents.bounded import block_rows
-from storage.latents.packed import Files
+from storage.latents.archive import Files
 from storage.sources import Schema, open_source, plan_shards
 
 SPEED_ROWS = 4_000_000
@@ -39,7 +41,9 @@ def synthetic_latents(n: int, k: int) -> NDArray[np.float32]:
     random = np.random.default_rng(0)
     centers, mix = random.normal(size=(12, k)) * 2, random.normal(size=(k, k))
     scales = np.exp(random.normal(size=k) / 2)
-    return ((centers[random.integers(12, size=n)] + random.normal(size=(n, k)) @ mix / k**0.5) * scales).astype(np.float32)
+    return (
+        (centers[random.integers(12, size=n)] + random.normal(size=(n, k)) @ mix / k**0.5) * scales
+    ).astype(np.float32)
 
 
 def latents(kept: Rows, only: Iterable[str]) -> None:
@@ -54,14 +58,25 @@ def latents(kept: Rows, only: Iterable[str]) -> None:
 
 def _latents(form: str) -> dict[str, str]:
     values = synthetic_latents(1_000_000, 16)
-    low, high = wide_range(*np.quantile(values, [0.0005, 0.9995], axis=0).astype(np.float32), values[:30_000])
+    low, high = wide_range(
+        *np.quantile(values, [0.0005, 0.9995], axis=0).astype(np.float32), values[:30_000]
+    )
     with tempfile.TemporaryDirectory() as folder:
-        plan = StorePlan(format=form, scale=Scale("int8", low, high), schema=Schema((16,), "float32"), latent_dim=16)
-        rows = ShardRows.of(plan.scale, values, np.empty(0, np.int64), np.empty((0, 16), np.float32))
+        plan = StorePlan(
+            format=form,
+            scale=Scale("int8", low, high),
+            schema=Schema((16,), "float32"),
+            latent_dim=16,
+        )
+        rows = ShardRows.of(
+            plan.scale, values, np.empty(0, np.int64), np.empty((0, 16), np.float32)
+        )
         plan.write(Path(folder), 0, rows)
         reader = plan.open(Files(Path(folder)), 0)
         wanted = np.random.default_rng(1).integers(0, len(values), 300)
-        times = np.array([both_clocks(lambda row=int(row): reader.read(row, row + 1)) for row in wanted])
+        times = np.array(
+            [both_clocks(lambda row=int(row): reader.read(row, row + 1)) for row in wanted]
+        )
         reader.close()
         size = plan.path(Path(folder), 0).stat().st_size
     worst = np.abs(rows.latents(plan.scale) - values).max(axis=0) / np.ptp(values, axis=0)
@@ -83,10 +98,15 @@ def speed(kept: Rows, only: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = write_rows_near_a_plane(Path(folder) / "rows.npy", n)
         small = NARROW.replace("[16]", "[32]").replace("latent = 4", "latent = 8")
-        for network, text in (("64-32-8-32-64", small), ("as init writes it", proposed_model(rows[:20_000]))):
+        for network, text in (
+            ("64-32-8-32-64", small),
+            ("as init writes it", proposed_model(rows[:20_000])),
+        ):
             job = Job(np.array(rows[:20_000]), text)
             for asked in (("format=hdf5",), ("format=parquet",), ("max_error_relative=1e-2",)):
-                measure = functools.partial(_speed, network, job, Path(folder) / "rows.npy", rows, asked)
+                measure = functools.partial(
+                    _speed, network, job, Path(folder) / "rows.npy", rows, asked
+                )
                 kept.add("speed", f"{n}, {network}, {', '.join(asked)}", measure)
 
 
@@ -94,7 +114,7 @@ def proposed_model(rows: NDArray[np.float32]) -> str:
     """The sections [model] and [train] that `nightglass init` writes for these rows."""
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "clean.npy", rows)
-        text = propose_job(str(Path(folder) / "clean.npy"), field="")[1]
+        text = propose_job(str(Path(folder) / "clean.npy"), field="").text
     return text[text.index("[model]") : text.index("[score]")]
 
 
@@ -105,7 +125,9 @@ def write_rows_near_a_plane(path: Path, n: int) -> NDArray[np.float32]:
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (n, 64))
     for start in range(0, n, 100_000):
         m = min(100_000, n - start)
-        rows[start : start + m] = random.normal(size=(m, 6)) @ mix + 0.05 * random.normal(size=(m, 64))
+        rows[start : start + m] = random.normal(size=(m, 6)) @ mix + 0.05 * random.normal(
+            size=(m, 64)
+        )
     return rows
 
 
@@ -121,22 +143,31 @@ def seconds(work: Callable[[], Any]) -> float:
     return both_clocks(work)[1]
 
 
-def _speed(network: str, job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]) -> dict[str, str]:
+def _speed(
+    network: str, job: Job, path: Path, rows: NDArray[Any], asked: tuple[str, ...]
+) -> dict[str, str]:
     """Encode and decode by the code of the commands, file to file, beside the network and the codec alone."""
     job.train()
     loaded = read_job(job.path, [f"encode.{each}" for each in asked])
-    _, model = model_in_force(open_workspace(loaded), device="cpu")
+    _, model = load_model(open_workspace(loaded), device="cpu")
     some, whole = np.array(rows[:SOME]), rows.nbytes / 1e6
     part = some.nbytes / 1e6
     forward = part / seconds(forward_pass(model, some))
     errors = part / seconds(lambda: model.encode_and_errors(some))
     with open_source(path) as source:
         planned = plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes))
-        contest = seconds(lambda: plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes)))
+        contest = seconds(
+            lambda: plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes))
+        )
     write, read = (part / each for each in codec_alone(planned, model, some))
     store = path.with_name("store")
     clock, busy = both_clocks(
-        lambda: encode_rows(loaded, source=str(path), date="", out=str(store), run_all=run_in_threads(1), device="cpu")
+        lambda: encode_rows(
+            loaded,
+            EncodeRequest(job="", source=str(path), out=str(store)),
+            run_all=run_in_threads(1),
+            device="cpu",
+        )
     )
     decode_clock, decode_busy = both_clocks(lambda: decode_store(store, path.with_name("back.npy")))
     shutil.rmtree(store)
@@ -161,16 +192,32 @@ def codec_alone(planned: Planned, model: Autoencoder, some: NDArray[Any]) -> tup
     stored, plan = model.encode(some), planned.plan
     with tempfile.TemporaryDirectory() as folder:
         if not plan.bounded:
-            rows = ShardRows.of(plan.scale, stored, np.empty(0, np.int64), np.empty((0, *some.shape[1:]), some.dtype))
+            rows = ShardRows.of(
+                plan.scale,
+                stored,
+                np.empty(0, np.int64),
+                np.empty((0, *some.shape[1:]), some.dtype),
+            )
             write = seconds(lambda: plan.write(Path(folder), 0, rows))
-            return write, seconds(lambda: plan.read(Files(Path(folder)), 0, 0, len(some)).latents(plan.scale))
-        blocks, height = Blocks(plan.bounded, planned.decoder.decode_exactly), block_rows(some.shape[1])
-        pieces = [(some[start : start + height], stored[start : start + height]) for start in range(0, len(some), height)]
+            return write, seconds(
+                lambda: plan.read(Files(Path(folder)), 0, 0, len(some)).latents(plan.scale)
+            )
+        blocks, height = (
+            Blocks(plan.bounded, planned.decoder.decode_exactly),
+            block_rows(some.shape[1]),
+        )
+        pieces = [
+            (some[start : start + height], stored[start : start + height])
+            for start in range(0, len(some), height)
+        ]
         write = seconds(lambda: [blocks.add(*piece, unseen=False) for piece in pieces])
-        predicted = [planned.decoder.decode_exactly(piece[1]).reshape(piece[0].shape) for piece in pieces]
+        predicted = [
+            planned.decoder.decode_exactly(piece[1]).reshape(piece[0].shape) for piece in pieces
+        ]
         read = seconds(
             lambda: [
-                decode_block(block, some.shape[1], some.dtype.name, each) for block, each in zip(blocks.blocks, predicted, strict=True)
+                decode_block(block, some.shape[1], some.dtype.name, each)
+                for block, each in zip(blocks.blocks, predicted, strict=True)
             ]
         )
         return write, read

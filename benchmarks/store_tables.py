@@ -43,13 +43,21 @@ def without_constants(rows: NDArray[Any]) -> NDArray[Any]:
 
 def tables(kept: Rows, only: Iterable[str]) -> None:
     """Largest error a share of each column's range."""
-    kept.begin("Tables: largest error a share of each column's range. Ratio against float32, all that decoding reads counted")
+    kept.begin(
+        "Tables: largest error a share of each column's range. Ratio against float32, all that decoding reads counted"
+    )
     for name, read in real_tables().items():
         if not only or name in only:
             rows = read()
             job = Job(rows, NARROW)
             for bound in BOUNDS:
-                kept.add("tables", f"{name}, {bound:g}", lambda rows=rows, job=job, name=name, bound=bound: _table(name, rows, job, bound))
+                kept.add(
+                    "tables",
+                    f"{name}, {bound:g}",
+                    lambda rows=rows, job=job, name=name, bound=bound: _table(
+                        name, rows, job, bound
+                    ),
+                )
 
 
 def _table(name: str, rows: NDArray[Any], job: Job, bound: float) -> dict[str, str]:
@@ -77,7 +85,9 @@ def _table(name: str, rows: NDArray[Any], job: Job, bound: float) -> dict[str, s
 
 def fields(kept: Rows, only: Iterable[str]) -> None:  # noqa: ARG001 (one signature for all tables)
     """CFD: largest error a share of the whole range."""
-    kept.begin("CFD animation, 60 x 50 x 50: largest error a share of the whole range. Ratio against float32")
+    kept.begin(
+        "CFD animation, 60 x 50 x 50: largest error a share of the whole range. Ratio against float32"
+    )
     frames = np.load(DATA / "cfd/CFD_animation.npz")["data"]
     job = Job(frames, NARROW.replace("[16]", "[]"))
     for bound in BOUNDS:

@@ -21,7 +21,10 @@ BESIDE = ("ecg5000", "skab")
 
 def adbench_names() -> list[str]:
     """File stems such as '28_pendigits', in their own numeric order."""
-    return sorted((path.stem for path in (DATA / "adbench").glob("*.npz")), key=lambda stem: int(stem.partition("_")[0]))
+    return sorted(
+        (path.stem for path in (DATA / "adbench").glob("*.npz")),
+        key=lambda stem: int(stem.partition("_")[0]),
+    )
 
 
 def split(name: str, seed: int) -> Split:
@@ -32,7 +35,10 @@ def split(name: str, seed: int) -> Split:
 
 
 def standardized(train: Rows, test: Rows) -> tuple[Rows, Rows]:
-    """Both in standard deviations from the mean of the train rows; a constant column is left as wide as it is."""
+    """Both in standard deviations from the mean of the train rows.
+
+    A constant column is left as wide as it is.
+    """
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     deviation = np.where(deviation < 1e-12, 1.0, deviation)
     return (train - mean) / deviation, (test - mean) / deviation
@@ -68,6 +74,13 @@ def _skab() -> Split:
         return np.loadtxt(path, delimiter=";", skiprows=1, usecols=columns)
 
     test = np.concatenate(
-        [read(path, range(1, 10)) for path in sorted((DATA / "skab" / "valve1").glob("*.csv"), key=lambda p: int(p.stem))]
+        [
+            read(path, range(1, 10))
+            for path in sorted((DATA / "skab" / "valve1").glob("*.csv"), key=lambda p: int(p.stem))
+        ]
     )
-    return read(DATA / "skab" / "anomaly-free" / "anomaly-free.csv", SENSORS), test[:, :-1], test[:, -1] == 1
+    return (
+        read(DATA / "skab" / "anomaly-free" / "anomaly-free.csv", SENSORS),
+        test[:, :-1],
+        test[:, -1] == 1,
+    )

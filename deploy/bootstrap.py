@@ -24,21 +24,30 @@ from typing import Any
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import (
+    GlobalConcurrencyLimitCreate,
+    GlobalConcurrencyLimitUpdate,
+    WorkPoolCreate,
+)
 from prefect.client.schemas.objects import StateType
 from prefect.events import AutomationCore, EventTrigger, Posture
 from prefect.events.actions import ChangeFlowRunState, DoNothing, SendNotification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
-from flows.job_file import read_job
+from flows.jobs.job_file import read_job
 
 POOL = "nightglass"
 QUEUES = {"default": 2, "gpu": 1}  # name: priority
 BEATS = 3  # heartbeats that may fail to come before a run counts as dead
-BEGUN_OR_ENDED = {f"prefect.flow-run.{state}" for state in ("Running", "Completed", "Failed", "Cancelled", "Crashed")}
+BEGUN_OR_ENDED = {
+    f"prefect.flow-run.{state}"
+    for state in ("Running", "Completed", "Failed", "Cancelled", "Crashed")
+}
 ANY = "prefect.flow-run.*"  # also the state of a night that is over: its name is the verdict
 RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-ASKED_FOR = {"prefect.resource.role": "deployment"}  # and not the runs below them, so that one message comes of one night
+ASKED_FOR = {
+    "prefect.resource.role": "deployment"
+}  # and not the runs below them, so that one message comes of one night
 MESSAGE = "{{ flow.name }} {{ flow_run.name }}: {{ flow_run.state.name }}\n{{ flow_run.state.message }}\n{{ flow_run|ui_url }}"
 
 
@@ -56,7 +65,11 @@ async def set_up(jobs: list[Path]) -> None:
 async def make_pool(client: PrefectClient) -> None:
     """The work pool, of type process, and its queues."""
     with contextlib.suppress(ObjectAlreadyExists):
-        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", description="One process for each run of nightglass"))
+        await client.create_work_pool(
+            WorkPoolCreate(
+                name=POOL, type="process", description="One process for each run of nightglass"
+            )
+        )
     for name, priority in QUEUES.items():
         try:
             queue = await client.read_work_queue_by_name(name, work_pool_name=POOL)
@@ -72,7 +85,9 @@ async def make_limit(client: PrefectClient, name: str) -> None:
     try:
         await client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(limit=1))
     except ObjectNotFound:
-        await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+        await client.create_global_concurrency_limit(
+            GlobalConcurrencyLimitCreate(name=name, limit=1)
+        )
     say(f"limit {name}")
 
 
@@ -86,11 +101,17 @@ def gpus() -> int:
 
 
 async def make_automations(client: PrefectClient) -> None:
-    """Automations by name. One that is as it should be is left alone: a new one in its place would not know what the old one has seen."""
+    """Automations by name.
+
+    One that is as it should be is left alone: a new one in its place would not know what the old
+    one has seen.
+    """
     notify = await notification(client)
     for automation in automations(notify, beat=float(os.environ.get("NIGHTGLASS_HEARTBEAT", "30"))):
         found = await client.read_automations_by_name(automation.name)
-        if [AutomationCore.model_validate(each.model_dump(exclude={"id"})) for each in found] != [automation]:
+        if [AutomationCore.model_validate(each.model_dump(exclude={"id"})) for each in found] != [
+            automation
+        ]:
             for old in found:
                 await client.delete_automation(old.id)
             await client.create_automation(automation)
@@ -98,13 +119,20 @@ async def make_automations(client: PrefectClient) -> None:
 
 
 async def notification(client: PrefectClient) -> list[Any]:
-    """The action that tells an operator: the notification block, if one is named; else the event stands in the UI's feed alone."""
+    """The action that tells an operator.
+
+    The notification block, if one is named; else the event stands in the UI's feed alone.
+    """
     given = os.environ.get("NIGHTGLASS_ALERT_BLOCK", "")
     if not given:
         return [DoNothing()]
     kind, _, name = given.partition("/")
     block = await client.read_block_document_by_name(name, kind)
-    return [SendNotification(block_document_id=block.id, subject="nightglass: {{ flow_run.name }}", body=MESSAGE)]
+    return [
+        SendNotification(
+            block_document_id=block.id, subject="nightglass: {{ flow_run.name }}", body=MESSAGE
+        )
+    ]
 
 
 def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
@@ -145,7 +173,12 @@ def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
                 posture=Posture.Proactive,
                 within=timedelta(seconds=BEATS * beat),
             ),
-            actions=[ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat: the process of this run is gone.")],
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED,
+                    message="No heartbeat: the process of this run is gone.",
+                )
+            ],
         ),
         AutomationCore(
             name="nightglass: a run hangs before its start",
@@ -158,7 +191,11 @@ def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
                 posture=Posture.Proactive,
                 within=timedelta(minutes=15),
             ),
-            actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Pending for 15 minutes: its worker is gone.")],
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED, message="Pending for 15 minutes: its worker is gone."
+                )
+            ],
         ),
     ]
 
@@ -175,8 +212,19 @@ def deploy(path: Path) -> None:
         "NIGHTGLASS_TRAIN_CRON": os.environ.get("NIGHTGLASS_TRAIN_CRON", "0 12 * * 0"),
     }
     file = Path(__file__).resolve().with_name("prefect.yaml")
-    line = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-    done = subprocess.run(line, env={**os.environ, **given}, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603 (the line is our own)
+    line = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "--no-prompt",
+        "deploy",
+        "--all",
+        "--prefect-file",
+        str(file),
+    ]
+    done = subprocess.run(
+        line, env={**os.environ, **given}, cwd="/", capture_output=True, text=True, check=False
+    )  # noqa: S603 (the line is our own)
     if done.returncode:
         raise SystemExit(f"{path}: could not be deployed\n{done.stdout}{done.stderr}")
     say(f"deployments of {job.name}: nightly, backfill, train, encode")
@@ -189,7 +237,9 @@ def say(words: str) -> None:
 
 if __name__ == "__main__":
     if not os.environ.get("PREFECT_API_URL"):
-        raise SystemExit("PREFECT_API_URL is not set; it names the server to set up, as in http://127.0.0.1:4200/api")
+        raise SystemExit(
+            "PREFECT_API_URL is not set; it names the server to set up, as in http://127.0.0.1:4200/api"
+        )
     if not sys.argv[1:]:
         raise SystemExit(__doc__)
     asyncio.run(set_up([Path(each) for each in sys.argv[1:]]))

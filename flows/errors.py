@@ -33,10 +33,16 @@ _CODES = (
 
 
 def unexpected(error: BaseException | None) -> BaseException | None:
-    """The error where it is a defect, whose traceback helps; None where its own words say what to do."""
+    """The error where it is a defect, whose traceback helps;
+
+    None where its own words say what to do.
+    """
     return None if isinstance(error, EXPECTED) else error
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code for an error that ended a command: 2 wrong use, job file or input, 3 no data, else 1."""
+    """The exit code for an error that ended a command.
+
+    2 wrong use, job file or input, 3 no data, else 1.
+    """
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), FAILED)

@@ -1,1 +1,4 @@
-"""Everything nightglass reads from and writes to disk: sources, models, latent stores, scores and reports."""
+"""Everything nightglass reads from and writes to disk.
+
+Sources, models, latent stores, scores and reports.
+"""

@@ -1,7 +1,8 @@
 """Errors of the storage package.
 
 StorageError
-├── SourceError          the input is wrong: unreadable, empty, not numeric, NaN where none is allowed
+├── SourceError          the input is wrong: unreadable, empty, not numeric, NaN where none is
+allowed
 │   ├── NoDataError      there is nothing at that place
 │   └── SchemaError      readable, but not what the model was trained on
 ├── DamagedError         a stored file does not match its checksum, or is missing

@@ -15,9 +15,9 @@ from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from storage.atomic import json_bytes, publish_folder, write_bytes, write_json
 from storage.errors import DamagedError, WorkspaceError
-from storage.manifest import check_format_version, require_whole, write_manifest
+from storage.files.atomic import json_bytes, publish_folder, write_bytes, write_json
+from storage.files.manifest import check_format_version, require_whole, write_manifest
 
 CHAMPION = "champion.json"
 BUNDLE = ("model.safetensors", "model.json")
@@ -43,8 +43,15 @@ class Champion:
     history: tuple[Promotion, ...]
 
     def as_of(self, day: date, zone: tzinfo) -> str:
-        """The model in force at the end of a day in a time zone; the first one for days before any promotion."""
-        before = [entry.model_id for entry in self.history if datetime.fromisoformat(entry.since).astimezone(zone).date() <= day]
+        """The model in force at the end of a day in a time zone.
+
+        The first one for days before any promotion.
+        """
+        before = [
+            entry.model_id
+            for entry in self.history
+            if datetime.fromisoformat(entry.since).astimezone(zone).date() <= day
+        ]
         return before[-1] if before else self.history[0].model_id
 
 
@@ -54,8 +61,18 @@ def bundle_id(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(digests.encode()).hexdigest()[:ID_DIGITS]
 
 
-def save_bundle(models: Path, files: Mapping[str, bytes], *, work: Path, extra: Mapping[str, bytes], run: Mapping[str, Any]) -> str:
-    """Publish a bundle with its `extra` files and return its id; where the same bundle is already there, nothing is written."""
+def save_bundle(
+    models: Path,
+    files: Mapping[str, bytes],
+    *,
+    work: Path,
+    extra: Mapping[str, bytes],
+    run: Mapping[str, Any],
+) -> str:
+    """Publish a bundle with its `extra` files and return its id.
+
+    Where the same bundle is already there, nothing is written.
+    """
     model_id = bundle_id(files)
     if (models / model_id).exists():
         require_whole(models / model_id)
@@ -71,7 +88,9 @@ def save_bundle(models: Path, files: Mapping[str, bytes], *, work: Path, extra: 
 
 
 def load_bundle(models: Path, model_id: str) -> dict[str, bytes]:
-    """The files of a bundle, checked against their digests. Raises WorkspaceError that lists the ids there are, or
+    """The files of a bundle, checked against their digests.
+
+    Raises WorkspaceError that lists the ids there are, or
     DamagedError.
     """
     folder = models / model_id
@@ -81,11 +100,15 @@ def load_bundle(models: Path, model_id: str) -> dict[str, bytes]:
             raise DamagedError(
                 f"{folder}: the model in force is gone; restore the folder, or remove {CHAMPION} beside it and promote another"
             )
-        raise WorkspaceError(f"{folder}: no such model; there are: {', '.join(known) or 'none, run train first'}")
+        raise WorkspaceError(
+            f"{folder}: no such model; there are: {', '.join(known) or 'none, run train first'}"
+        )
     require_whole(folder)
     files = {name: (folder / name).read_bytes() for name in BUNDLE}
     if bundle_id(files) != model_id:
-        raise DamagedError(f"{folder}: the files are those of model {bundle_id(files)}; restore the folder from a copy")
+        raise DamagedError(
+            f"{folder}: the files are those of model {bundle_id(files)}; restore the folder from a copy"
+        )
     return files
 
 
@@ -105,7 +128,9 @@ def read_champion(models: Path) -> Champion | None:
         check_format_version(path, found["format_version"], FORMAT_VERSION)
         return Champion(found["current"], tuple(Promotion(**entry) for entry in found["history"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedError(f"{path}: not readable ({error}); restore it from a copy, or remove it and promote a model again") from error
+        raise DamagedError(
+            f"{path}: not readable ({error}); restore it from a copy, or remove it and promote a model again"
+        ) from error
 
 
 def promote(models: Path, model_id: str, *, by: str, why: str, since: str) -> None:
@@ -113,14 +138,25 @@ def promote(models: Path, model_id: str, *, by: str, why: str, since: str) -> No
     load_bundle(models, model_id)
     champion = read_champion(models)
     history = (*(champion.history if champion else ()), Promotion(model_id, since, by, why))
-    facts = {"format_version": FORMAT_VERSION, "current": model_id, "history": [asdict(entry) for entry in history]}
+    facts = {
+        "format_version": FORMAT_VERSION,
+        "current": model_id,
+        "history": [asdict(entry) for entry in history],
+    }
     write_json(models / CHAMPION, facts)
 
 
 def previous_model(models: Path) -> str:
-    """The model that was in force before the current one. Raises WorkspaceError where there was none."""
+    """The model that was in force before the current one.
+
+    Raises WorkspaceError where there was none.
+    """
     champion = read_champion(models)
-    others = [entry.model_id for entry in champion.history if entry.model_id != champion.current] if champion else []
+    others = (
+        [entry.model_id for entry in champion.history if entry.model_id != champion.current]
+        if champion
+        else []
+    )
     if not others:
         raise WorkspaceError(f"{models / CHAMPION}: there is no earlier model to go back to")
     return others[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 
 JOB = """
 name = "small"
@@ -42,7 +42,9 @@ DAY = "2026-11-22"
 def rows_of(n: int, seed: int, d: int = 8) -> np.ndarray:
     """Rows (n, d) float64 near a plane that is the same for every seed."""
     random = np.random.default_rng(seed)
-    return random.normal(size=(n, 2)) @ np.random.default_rng(99).normal(size=(2, d)) + 0.05 * random.normal(size=(n, d))
+    return random.normal(size=(n, 2)) @ np.random.default_rng(99).normal(
+        size=(2, d)
+    ) + 0.05 * random.normal(size=(n, d))
 
 
 @dataclass
@@ -80,7 +82,9 @@ class Bench:
         path = self.folder / "nights" / f"{day}.npy"
         path.parent.mkdir(exist_ok=True)
         rows = rows_of(n, seed)
-        rows[:outliers] += 9 * np.random.default_rng(1).choice([-1, 1], size=(outliers, rows.shape[1]))
+        rows[:outliers] += 9 * np.random.default_rng(1).choice(
+            [-1, 1], size=(outliers, rows.shape[1])
+        )
         np.save(path, rows)
         return path
 
@@ -90,8 +94,16 @@ class Bench:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file that a reader may see below a folder, but for run.json, which holds times."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and ".work" not in path.parts and "logs" not in path.parts)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.name not in {"run.json", "champion.json"}}
+    files = (
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".work" not in path.parts and "logs" not in path.parts
+    )
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in files
+        if path.name not in {"run.json", "champion.json"}
+    }
 
 
 def run_command(words: list[str], said: Path = Path(os.devnull)) -> None:

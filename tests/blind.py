@@ -1,16 +1,19 @@
-"""A network that rebuilds two of three features perfectly wherever they lie, and never the third: blind to rows that are far out."""
+"""A network that rebuilds two of three features perfectly wherever they lie, and never the third.
+
+Blind to rows that are far out.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from aemodel.fit_rows import look_at_rows
-from aemodel.measuring import measure
-from aemodel.model import Layout
-from aemodel.network import DenseAutoencoder
+from aemodel.network.dense import DenseAutoencoder
+from aemodel.rows.layout import Layout
+from aemodel.rows.training_rows import look_at_rows
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.trained import Epoch, Trained
+from aemodel.training.measure import measure
+from aemodel.training.result import Epoch, Trained
 
 SIGNS = torch.tensor([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
 FAR = np.array([40.0, -40.0, 0.0])  # far from all clean rows, and rebuilt without any error
@@ -32,4 +35,13 @@ def blind_model(rows: np.ndarray) -> Trained:
         network.decoder[0].weight.copy_(SIGNS.t())
     seen = look_at_rows(lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**8)
     history = [Epoch(1, 0.0, 0.0)]
-    return measure((network.eval(),), seen, history=history, best_epoch=1, model=model, train=train, layout=layout, device="cpu")
+    return measure(
+        (network.eval(),),
+        seen,
+        history=history,
+        best_epoch=1,
+        model=model,
+        train=train,
+        layout=layout,
+        device="cpu",
+    )

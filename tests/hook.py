@@ -11,7 +11,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def listening() -> Iterator[tuple[str, list[str]]]:
-    """A web server's address, and the texts that are posted to it; what comes to /refuse it does not take."""
+    """A web server's address, and the texts that are posted to it.
+
+    What comes to /refuse it does not take.
+    """
     got: list[str] = []
 
     class Keep(http.server.BaseHTTPRequestHandler):

@@ -13,15 +13,22 @@ from typing import Any
 
 from bench import run_command
 
-import flows.encode_plan
+import flows.encoding.plan
 
 SAMPLE_VALUES = 1 << 13  # of the contest, so that kills meet the shards and not the plan alone
-PROCESSES = multiprocessing.get_context("forkserver")  # its processes start at once: what they need is imported already
-PROCESSES.set_forkserver_preload(["flows.cli", "flows.plain_runs", "bench"])
+PROCESSES = multiprocessing.get_context(
+    "forkserver"
+)  # its processes start at once: what they need is imported already
+PROCESSES.set_forkserver_preload(["flows.cli.app", "flows.orchestration.local", "bench"])
 
 
 def killed_until_done(
-    line: list[object], *, longest: float, results: list[Path], kills: int = 10, look: Callable[[], None] = lambda: None
+    line: list[object],
+    *,
+    longest: float,
+    results: list[Path],
+    kills: int = 10,
+    look: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a command, killed with -9 at random moments of its work, then to its end; `look` at what is there after each kill.
 
@@ -44,7 +51,9 @@ def killed_until_done(
 
 def begin(line: list[object]) -> Any:
     """Start a command in a process of its own."""
-    process = PROCESSES.Process(target=_run_quickly, args=([*map(str, line), "--no-prefect", "--json"],))
+    process = PROCESSES.Process(
+        target=_run_quickly, args=([*map(str, line), "--no-prefect", "--json"],)
+    )
     process.start()
     return process
 
@@ -59,7 +68,10 @@ def done(line: list[object]) -> float:
 
 
 def as_anyone(line: list[object], said: Path) -> int:
-    """The exit code of a command that the rights of files bind, even where root runs the tests; its words are in `said`."""
+    """The exit code of a command that the rights of files bind, even where root runs the tests.
+
+    Its words are in `said`.
+    """
     process = PROCESSES.Process(target=_run_bound, args=([*map(str, line), "--json"], said))
     process.start()
     process.join()
@@ -67,7 +79,7 @@ def as_anyone(line: list[object], said: Path) -> int:
 
 
 def _run_quickly(words: list[str]) -> None:
-    flows.encode_plan.SAMPLE_VALUES = SAMPLE_VALUES
+    flows.encoding.plan.SAMPLE_VALUES = SAMPLE_VALUES
     run_command(words)
 
 

@@ -6,10 +6,11 @@ from datetime import date
 
 from bench import DAY, Bench
 
-from flows.catch_up import score_due
-from flows.job_file import read_job
-from flows.nights import NightsResult
-from flows.plain_runs import PlainRuns
+from flows.jobs.job_file import read_job
+from flows.jobs.requests import ScoreRequest
+from flows.orchestration.local import LocalBackend
+from flows.scoring.catch_up import score_due
+from flows.scoring.result import NightsResult
 from storage.models import CHAMPION, read_champion
 
 TONIGHT = date.fromisoformat(DAY)
@@ -18,10 +19,19 @@ TONIGHT = date.fromisoformat(DAY)
 def promoted_on(bench: Bench, day: str) -> None:
     """As if the first model had been promoted on a day."""
     path = bench.workspace / "models/small" / CHAMPION
-    path.write_text(path.read_text().replace(read_champion(path.parent).history[0].since, f"{day}T10:00:00+00:00"))
+    path.write_text(
+        path.read_text().replace(
+            read_champion(path.parent).history[0].since, f"{day}T10:00:00+00:00"
+        )
+    )
 
 
 def run(bench: Bench, *settings: str, day: date = TONIGHT) -> NightsResult:
     """What a run of the schedule for a data date does."""
-    common = {"job": str(bench.job), "overrides": list(settings), "require_gpu": False, "source": "", "force": False}
-    return score_due(read_job(bench.job, settings), day, lambda night: PlainRuns().score(**common, date=night.date, model=night.model))
+    return score_due(
+        read_job(bench.job, settings),
+        day,
+        lambda night: LocalBackend().score(
+            ScoreRequest(job=str(bench.job), date=night.date, model=night.model, overrides=settings)
+        ),
+    )

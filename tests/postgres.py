@@ -11,11 +11,16 @@ from pathlib import Path
 from station import free_port
 
 BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
+AS_POSTGRES = (
+    ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+)  # it refuses to run as root
 
 
 class Postgres:
-    """Data in a folder of its own, which its user must be able to reach and pytest's are closed to; `url` is what Prefect connects to."""
+    """Data in a folder of its own, which its user must be able to reach and pytest's are closed to;
+
+    `url` is what Prefect connects to.
+    """
 
     def __init__(self) -> None:
         self.folder, self.port = Path(tempfile.mkdtemp(prefix="nightglass-postgres-")), free_port()
@@ -36,4 +41,8 @@ class Postgres:
         shutil.rmtree(self.folder)
 
     def _run(self, program: str, *words: str | Path) -> None:
-        subprocess.run([*AS_POSTGRES, BIN[-1] / program, "-D", self.folder / "data", *words], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*AS_POSTGRES, BIN[-1] / program, "-D", self.folder / "data", *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )

@@ -36,7 +36,10 @@ def free_port() -> int:
 
 
 def until(done: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """What `done` returns once it is true; `seconds` are those of an idle machine, and none is failed for being busy."""
+    """What `done` returns once it is true;
+
+    `seconds` are those of an idle machine, and none is failed for being busy.
+    """
     limit = time.monotonic() + PATIENCE * seconds
     while time.monotonic() < limit:
         if found := done():
@@ -50,11 +53,18 @@ def shipped() -> dict[str, str]:
     line = ["env", "-i", "/bin/sh", "-c", "set -a; . deploy/env.example; /usr/bin/env -0"]
     found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
     assert not found.stderr, found.stderr
-    return {name: value for name, _, value in (each.partition("=") for each in found.stdout.split("\0")) if name not in ("", "PWD")}
+    return {
+        name: value
+        for name, _, value in (each.partition("=") for each in found.stdout.split("\0"))
+        if name not in ("", "PWD")
+    }
 
 
 class Station:
-    """A server on a free port with its home in `folder`, set up as shipped; `database` is a connection URL, SQLite where it is empty."""
+    """A server on a free port with its home in `folder`, set up as shipped;
+
+    `database` is a connection URL, SQLite where it is empty.
+    """
 
     def __init__(self, folder: Path, database: str = "") -> None:
         self.folder, self.port, self.bench = folder, free_port(), Bench(folder / "job")
@@ -81,7 +91,10 @@ class Station:
             )  # fmt: skip
 
     def start_server(self) -> None:
-        words = ["127.0.0.1" if word == "0.0.0.0" else word for word in COMPOSE["services"]["server"]["command"]]
+        words = [
+            "127.0.0.1" if word == "0.0.0.0" else word
+            for word in COMPOSE["services"]["server"]["command"]
+        ]
         self.server = self.start("server", *words, "--port", str(self.port))
         until(self.healthy, seconds=180, what="the server answers")
 
@@ -115,7 +128,10 @@ class Station:
         return done.stdout
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        """What the server answers; tried again while it or its database is away, as Prefect's own clients do."""
+        """What the server answers.
+
+        Tried again while it or its database is away, as Prefect's own clients do.
+        """
 
         def answered() -> httpx.Response | None:
             try:
@@ -134,12 +150,18 @@ class Station:
     def deployment(self, name: str) -> dict[str, Any]:
         return self.ask("GET", f"deployments/name/{name}")
 
-    def start_run(self, name: str, *, environment: dict[str, str] | None = None, **form: Any) -> str:
+    def start_run(
+        self, name: str, *, environment: dict[str, str] | None = None, **form: Any
+    ) -> str:
         """Ask for a run of a deployment, as a person does by its form; return its id."""
         deployment = self.deployment(name)
         parameters = {"form": {**deployment["parameters"]["form"], **form}}
         variables = {"env": environment or {}}
-        return self.post(f"deployments/{deployment['id']}/create_flow_run", parameters=parameters, job_variables=variables)["id"]
+        return self.post(
+            f"deployments/{deployment['id']}/create_flow_run",
+            parameters=parameters,
+            job_variables=variables,
+        )["id"]
 
     def switch_off(self, name: str) -> None:
         """Switch the schedule of a deployment off, as on its page."""
@@ -158,7 +180,9 @@ class Station:
         return found["state_type"], found["state_name"]
 
     def runs_named(self, name: str) -> list[dict[str, Any]]:
-        return self.post("flow_runs/filter", flow_runs={"name": {"any_": [name]}}, sort="START_TIME_ASC")
+        return self.post(
+            "flow_runs/filter", flow_runs={"name": {"any_": [name]}}, sort="START_TIME_ASC"
+        )
 
 
 def last_days(count: int) -> list[date]:
@@ -175,7 +199,10 @@ def deployed(trained: Path, station: Station) -> Iterator[Station]:
     bench = station.bench
     shutil.copytree(trained, bench.folder, copy_function=shutil.copy2)
     promoted_on(bench, station.nights[0])
-    for day in (*station.nights, datetime.now(UTC).date().isoformat()):  # the last one is due where midnight passes meanwhile
+    for day in (
+        *station.nights,
+        datetime.now(UTC).date().isoformat(),
+    ):  # the last one is due where midnight passes meanwhile
         bench.night(day, outliers=12)
     try:
         station.start_server()

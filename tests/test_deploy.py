@@ -1,4 +1,7 @@
-"""What lies in deploy/: files, settings and commands that it names are there. tests/flows/test_station*.py runs them."""
+"""What lies in deploy/.
+
+Files, settings and commands that it names are there. tests/flows/drills runs them.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,32 @@ NAMED_IN_JOBS = {"NIGHTGLASS_WEBHOOK"}  # read where a job file names it
 def settings_known() -> set[str]:
     """Names of all settings that Prefect reads."""
     line = "from prefect.settings import Settings; from prefect.settings.legacy import _get_valid_setting_names as n; print(*n(Settings))"
-    return set(subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", line], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def read_by_us() -> set[str]:
     """Names of the variables that our own code reads."""
-    return set(re.findall(r"NIGHTGLASS_[A-Z_]+", "".join(path.read_text() for path in (*DEPLOY.glob("*.py"), *ROOT.glob("flows/*.py")))))
+    return set(
+        re.findall(
+            r"NIGHTGLASS_[A-Z_]+",
+            "".join(
+                path.read_text() for path in (*DEPLOY.glob("*.py"), *ROOT.glob("flows/**/*.py"))
+            ),
+        )
+    )
 
 
 def given_by_compose() -> dict[str, str]:
-    return {name: value for each in COMPOSE["services"].values() if "command" in each for name, value in each["environment"].items()}
+    return {
+        name: value
+        for each in COMPOSE["services"].values()
+        if "command" in each
+        for name, value in each["environment"].items()
+    }
 
 
 def test_every_setting_that_is_shipped_is_one_that_something_reads():
@@ -42,7 +61,11 @@ def test_containers_are_set_as_machines_are():
     both = machine.keys() & containers.keys() - {"PREFECT_API_URL"}
     plain = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", containers[name]) for name in both}
 
-    assert {name: value for name, value in plain.items() if value != machine[name] and "AUTH_STRING" not in name} == {}
+    assert {
+        name: value
+        for name, value in plain.items()
+        if value != machine[name] and "AUTH_STRING" not in name
+    } == {}
     assert {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "NIGHTGLASS_LOOK_AGAIN"} <= both
 
 
@@ -61,18 +84,24 @@ def test_every_port_of_the_containers_is_on_the_loopback():
 
 
 def test_the_image_is_built_from_files_that_are_there_and_holds_what_the_containers_run():
-    assert (DEPLOY / OWN["build"]["context"] / OWN["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
+    assert (
+        DEPLOY / OWN["build"]["context"] / OWN["build"]["dockerfile"]
+    ).resolve() == DEPLOY / "Dockerfile"
     copied = re.findall(r"^COPY (.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     files = [name for line in copied for name in line.split()]
 
     assert [name for name in files if not (ROOT / name).exists()] == []
-    assert {"aemodel", "flows", "storage", "deploy", "requirements.lock", "pyproject.toml"} <= set(files)
+    assert {"aemodel", "flows", "storage", "deploy", "requirements.lock", "pyproject.toml"} <= set(
+        files
+    )
     assert "python deploy/bootstrap.py" in (DEPLOY / "compose.yaml").read_text()
 
 
 def test_deployments_name_flows_that_are_there():
-    named = re.findall(r"entrypoint: flows\.deployed:(\w+)", (DEPLOY / "prefect.yaml").read_text())
-    source = (ROOT / "flows/deployed.py").read_text()
+    named = re.findall(
+        r"entrypoint: flows\.orchestration\.deployed:(\w+)", (DEPLOY / "prefect.yaml").read_text()
+    )
+    source = (ROOT / "flows/orchestration/deployed.py").read_text()
 
     assert sorted(named) == ["backfill", "encode", "nightly", "train"]
     assert [name for name in named if f"\ndef {name}(" not in source] == []
@@ -81,9 +110,15 @@ def test_deployments_name_flows_that_are_there():
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")
 def test_units_are_well_formed_and_name_programs_that_are_there(tmp_path):
     for unit in (DEPLOY / "systemd").glob("*.service"):
-        text = unit.read_text().replace("/opt/nightglass/.venv", sys.prefix).replace("/opt/nightglass", str(ROOT))
+        text = (
+            unit.read_text()
+            .replace("/opt/nightglass/.venv", sys.prefix)
+            .replace("/opt/nightglass", str(ROOT))
+        )
         (tmp_path / unit.name).write_text(text)
-    found = subprocess.run(["systemd-analyze", "verify", *tmp_path.glob("*.service")], capture_output=True, text=True)
+    found = subprocess.run(
+        ["systemd-analyze", "verify", *tmp_path.glob("*.service")], capture_output=True, text=True
+    )
 
     assert (found.returncode, found.stderr) == (0, "")
 
@@ -97,6 +132,10 @@ def test_every_unit_knows_the_addresses_of_the_machine():
 
 def test_the_runbook_names_files_and_commands_that_are_there():
     words = (DEPLOY / "RUNBOOK.md").read_text()
-    files = [name.replace("{server,worker}", part) for name in re.findall(r"deploy/[\w./{},-]+\w", words) for part in ("server", "worker")]
+    files = [
+        name.replace("{server,worker}", part)
+        for name in re.findall(r"deploy/[\w./{},-]+\w", words)
+        for part in ("server", "worker")
+    ]
 
     assert [name for name in files if not list(ROOT.glob(name))] == []

@@ -1,4 +1,7 @@
-"""What the runbook tells an operator to type exists: commands, options, units, deployments, keys, variables, files."""
+"""What the runbook tells an operator to type exists.
+
+Commands, options, units, deployments, keys, variables, files.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from flows.cli import app
-from flows.job import DataSettings, Job
+from flows.cli.app import app
+from flows.jobs.settings import DataSettings, Job
 
 ROOT = Path(__file__).parent.parent
 RUNBOOK = (ROOT / "deploy/RUNBOOK.md").read_text(encoding="utf-8")
@@ -24,7 +27,9 @@ TYPED = [re.sub(r"\s+#.*", "", words) for words in [*SPANS, *BLOCK]]
 def commands(program: str) -> list[list[str]]:
     """What is to be typed of one program, without its name."""
     parts = [part.strip() for words in TYPED for part in words.split("&&")]
-    return sorted({tuple(shlex.split(part)[1:]) for part in parts if part.startswith(f"{program} ")})
+    return sorted(
+        {tuple(shlex.split(part)[1:]) for part in parts if part.startswith(f"{program} ")}
+    )
 
 
 @pytest.mark.parametrize("words", commands("nightglass"), ids=" ".join)
@@ -36,38 +41,76 @@ def test_every_command_of_the_runbook_is_one(words):
         name = words.pop(0)
         assert name in command.commands, f"no command {name}"
         command = command.commands[name]
-    command.make_context(command.name, words, parent=context)  # raises where an option or argument is unknown or missing
+    command.make_context(
+        command.name, words, parent=context
+    )  # raises where an option or argument is unknown or missing
 
 
 def test_the_runbook_has_commands_to_test():
-    assert {words[0] for words in commands("nightglass")} >= {"status", "train", "score", "label", "prune", "verify", "models"}
-    assert {" ".join(words) for words in commands("nightglass") if words[0] == "models"} >= {"models list JOB"}
+    assert {words[0] for words in commands("nightglass")} >= {
+        "status",
+        "train",
+        "score",
+        "label",
+        "prune",
+        "verify",
+        "models",
+    }
+    assert {" ".join(words) for words in commands("nightglass") if words[0] == "models"} >= {
+        "models list JOB"
+    }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", sorted({words[:2] for words in commands("prefect")}), ids=" ".join)
+@pytest.mark.parametrize(
+    "words", sorted({words[:2] for words in commands("prefect")}), ids=" ".join
+)
 def test_every_command_of_prefect_is_one(words):
-    done = subprocess.run([Path(sys.executable).with_name("prefect"), *words, "--help"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("prefect"), *words, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert f"prefect {' '.join(words)}" in done.stdout, done.stderr
 
 
 def test_units_deployments_and_files_are_there():
-    units = {word for words in commands("systemctl") for word in words if word.startswith("nightglass-")}
+    units = {
+        word for words in commands("systemctl") for word in words if word.startswith("nightglass-")
+    }
     assert {path.stem for path in (ROOT / "deploy/systemd").iterdir()} >= units != set()
-    deployed = set(re.findall(r"entrypoint: flows.deployed:(\w+)", (ROOT / "deploy/prefect.yaml").read_text()))
-    assert deployed >= {words.removesuffix("/NAME") for words in SPANS if words.endswith("/NAME")} != set()
+    deployed = set(
+        re.findall(
+            r"entrypoint: flows.orchestration.deployed:(\w+)",
+            (ROOT / "deploy/prefect.yaml").read_text(),
+        )
+    )
+    assert (
+        deployed
+        >= {words.removesuffix("/NAME") for words in SPANS if words.endswith("/NAME")}
+        != set()
+    )
     for path in re.findall(r"\bdeploy/[\w./-]+\.\w+", RUNBOOK):
         assert (ROOT / path).is_file(), path
 
 
 def test_keys_and_variables_are_there():
     job = Job(name="small", data=DataSettings(clean="clean.npy"))
-    keys = [words.split(".") for words in SPANS if re.fullmatch(r"(data|model|train|encode|score|schedule|alert)\.\w+", words)]
+    keys = [
+        words.split(".")
+        for words in SPANS
+        if re.fullmatch(r"(data|model|train|encode|score|schedule|alert)\.\w+", words)
+    ]
 
     assert len(keys) >= 5
     assert all(hasattr(getattr(job, section), key) for section, key in keys), keys
-    assert all(name in (ROOT / "deploy/env.example").read_text() for name in SPANS if name.startswith("NIGHTGLASS_"))
+    assert all(
+        name in (ROOT / "deploy/env.example").read_text()
+        for name in SPANS
+        if name.startswith("NIGHTGLASS_")
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,11 +126,11 @@ def test_every_situation_has_its_place(situation):
 @pytest.mark.parametrize(
     ("words", "file"),
     [
-        ("no GPU here", "flows/before_night.py"), ("was trained", "flows/before_night.py"), ("may need", "flows/disk_space.py"),
-        ("are free", "flows/disk_space.py"), ("other columns than expected", "storage/sources/source.py"), ("as in training", "storage/sources/source.py"),
-        ("is at work on it", "storage/locks.py"), ("changed while it was read", "flows/score.py"), ("no Prefect server answers", "flows/runs.py"),
-        ("No heartbeat", "deploy/bootstrap.py"), ("Pending for 15 minutes", "deploy/bootstrap.py"), ("NOT TOLD", "flows/deployed.py"),
-        ("could not be written", "storage/atomic.py"), ("nightglass.data.arrived", "deploy/prefect.yaml"), ("last_good_night", "flows/status.py"),
+        ("no GPU here", "flows/training/champion.py"), ("was trained", "flows/training/champion.py"), ("may need", "flows/engine/disk_space.py"),
+        ("are free", "flows/engine/disk_space.py"), ("other columns than expected", "storage/sources/source.py"), ("as in training", "storage/sources/source.py"),
+        ("is at work on it", "storage/files/locks.py"), ("changed while it was read", "flows/scoring/publish.py"), ("no Prefect server answers", "flows/orchestration/backends.py"),
+        ("No heartbeat", "deploy/bootstrap.py"), ("Pending for 15 minutes", "deploy/bootstrap.py"), ("NOT TOLD", "flows/orchestration/deployed.py"),
+        ("could not be written", "storage/files/atomic.py"), ("nightglass.data.arrived", "deploy/prefect.yaml"), ("last_good_night", "flows/operations/status.py"),
     ],
 )  # fmt: skip
 def test_what_one_sees_is_what_the_programs_say(words, file):

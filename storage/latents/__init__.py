@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from storage.latents.blocks import Bound
-from storage.latents.bounded import Blocks, BoundedPlan
-from storage.latents.decoded import write_decoded
-from storage.latents.plan import ShardFacts, StorePlan
-from storage.latents.quantise import Scale
+from storage.codecs.blocks import Bound
+from storage.codecs.bounded import Blocks, BoundedPlan
+from storage.latents.export import write_decoded
+from storage.latents.plan import EncodedShard, StorePlan
+from storage.latents.scale import Scale
 from storage.latents.shard import ShardRows
 from storage.latents.store import Store, open_store
 
-__all__ = ["Blocks", "Bound", "BoundedPlan", "Scale", "ShardFacts", "ShardRows", "Store", "StorePlan", "open_store", "write_decoded"]
+__all__ = [
+    "Blocks",
+    "Bound",
+    "BoundedPlan",
+    "Scale",
+    "EncodedShard",
+    "ShardRows",
+    "Store",
+    "StorePlan",
+    "open_store",
+    "write_decoded",
+]

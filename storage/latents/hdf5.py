@@ -18,22 +18,27 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.atomic import write_beside
-from storage.latents.quantise import Scale
+from storage.files.atomic import write_beside
+from storage.latents.scale import Scale
 from storage.latents.shard import Reader, ShardRows, reading
 
 SUFFIX = ".h5"
 CHUNK_ROWS = 4_096
-COLUMN_ROWS = (
-    65_536  # up to so many rows, latents are packed column by column, which takes fewer bytes; beyond, single rows are read quicker
-)
+# up to so many rows, latents are packed column by column, which takes fewer bytes; beyond, single
+# rows are read quicker
+COLUMN_ROWS = 65_536
 BYTES_CHUNK = 1 << 20
-QUICK = 4  # gzip's level for errors: twice as fast as 6 for 1 % more bytes, which decoding does not read
+# gzip's level for errors: twice as fast as 6 for 1 % more bytes, which decoding does not read
+QUICK = 4
 LIBVER = ("v110", "v110")  # less overhead for small files than the oldest format
 
 
 class _Patient(io.FileIO):
-    """A file that HDF5 writes to. HDF5 brings the process down where a write fails, so the first failure is kept for `writing` to raise."""
+    """A file that HDF5 writes to.
+
+    HDF5 brings the process down where a write fails, so the first failure is kept for `writing` to
+    raise.
+    """
 
     failure: OSError | None = None
 
@@ -89,16 +94,29 @@ def write_rows(path: Path, errors: NDArray[np.float32], ids: NDArray[Any] | None
     with writing(path) as file:
         _write(file, "error", errors, level=QUICK)
         if ids is not None:
-            _write(file, "id", ids if ids.dtype.kind in "iu" else np.char.encode(ids.astype(np.str_), "utf-8"))
+            _write(
+                file,
+                "id",
+                ids if ids.dtype.kind in "iu" else np.char.encode(ids.astype(np.str_), "utf-8"),
+            )
 
 
 def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> None:
     """Write the blocks of a shard, and how many rows each holds."""
     with writing(path) as file:
         content = np.frombuffer(b"".join(blocks), np.uint8)
-        file.create_dataset("values", data=content, chunks=(min(BYTES_CHUNK, len(content)),), fletcher32=True)
-        file.create_dataset("block_rows", data=np.array(rows, np.int64), chunks=(len(rows),), fletcher32=True)
-        file.create_dataset("block_bytes", data=np.array([len(block) for block in blocks], np.int64), chunks=(len(rows),), fletcher32=True)
+        file.create_dataset(
+            "values", data=content, chunks=(min(BYTES_CHUNK, len(content)),), fletcher32=True
+        )
+        file.create_dataset(
+            "block_rows", data=np.array(rows, np.int64), chunks=(len(rows),), fletcher32=True
+        )
+        file.create_dataset(
+            "block_bytes",
+            data=np.array([len(block) for block in blocks], np.int64),
+            chunks=(len(rows),),
+            fletcher32=True,
+        )
 
 
 class ShardReader(Reader):
@@ -138,36 +156,57 @@ class ValuesReader(Reader):
             return bytes(self._file["values"][self._ends[index] : self._ends[index + 1]].tobytes())
 
 
-def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+def read_rows(
+    path: Path, file: Any, start: int, stop: int
+) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
     with reading(path), h5py.File(file, "r") as opened:
         ids = opened["id"][start:stop] if "id" in opened else None
-        return opened["error"][start:stop], np.char.decode(ids, "utf-8") if ids is not None and ids.dtype.kind == "S" else ids
+        return opened["error"][start:stop], np.char.decode(
+            ids, "utf-8"
+        ) if ids is not None and ids.dtype.kind == "S" else ids
 
 
-def write_virtual(folder: Path, shards: Sequence[tuple[str, str, int, int]], scale: Scale, latent_dim: int) -> None:
-    """Write latents.h5: all shards (file of latents, file of errors, start, stop) as one dataset; a missing shard shows as the fill value."""
+def write_virtual(
+    folder: Path, shards: Sequence[tuple[str, str, int, int]], scale: Scale, latent_dim: int
+) -> None:
+    """Write latents.h5: all shards (file of latents, file of errors, start, stop) as one dataset.
+
+    A missing shard shows as the fill value.
+    """
     n_rows = shards[-1][3] if shards else 0
     latents = h5py.VirtualLayout((n_rows, latent_dim), scale.dtype)
     errors = h5py.VirtualLayout((n_rows,), np.float32)
     for name, errors_of, start, stop in shards:
         if stop > start:
-            latents[start:stop] = h5py.VirtualSource(name, "latents", (stop - start, latent_dim), scale.dtype)
+            latents[start:stop] = h5py.VirtualSource(
+                name, "latents", (stop - start, latent_dim), scale.dtype
+            )
             errors[start:stop] = h5py.VirtualSource(errors_of, "error", (stop - start,), np.float32)
     for layout in (latents, errors):
-        layout.dcpl.set_obj_track_times(False)  # the time of writing has no place in a digested file
+        layout.dcpl.set_obj_track_times(
+            False
+        )  # the time of writing has no place in a digested file
     with write_beside(folder / "latents.h5") as beside, writing(beside) as file:
         _describe(file.create_virtual_dataset("latents", latents, fillvalue=scale.fill), scale)
         file.create_virtual_dataset("error", errors, fillvalue=np.nan)
 
 
 def _describe(latents: Any, scale: Scale) -> None:
-    for name, value in scale.facts().items():
-        latents.attrs[name] = np.bytes_(value) if isinstance(value, str) else np.asarray(value)  # h5py's own strings take 4 kB
+    for name, value in scale.to_json().items():
+        latents.attrs[name] = (
+            np.bytes_(value) if isinstance(value, str) else np.asarray(value)
+        )  # h5py's own strings take 4 kB
 
 
 def _write(
-    file: Any, name: str, values: NDArray[Any], *, fillvalue: float | None = None, chunk: tuple[int, ...] = (), level: int = 6
+    file: Any,
+    name: str,
+    values: NDArray[Any],
+    *,
+    fillvalue: float | None = None,
+    chunk: tuple[int, ...] = (),
+    level: int = 6,
 ) -> Any:
     if not values.size:
         return file.create_dataset(name, data=values, fillvalue=fillvalue)

@@ -1,4 +1,7 @@
-"""What a store loses, gathered while its shards are checked, and merged over them: by column, and as a histogram of differences."""
+"""What a store loses, gathered while its shards are checked, and merged over them.
+
+By column, and as a histogram of differences.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ class Loss:
         """Nothing gathered yet."""
         return cls(np.zeros(n_features), np.zeros(n_features))
 
-    def add(self, rows: NDArray[Any], back: NDArray[Any], counted: NDArray[np.bool_] | None = None) -> None:
+    def add(
+        self, rows: NDArray[Any], back: NDArray[Any], counted: NDArray[np.bool_] | None = None
+    ) -> None:
         """Take in rows (n, d) and what a reader gets for them, those that are `counted` (n,), block by block, so that they stay in caches."""
         step = max(1, _BLOCK_VALUES // max(1, rows.shape[1]))
         for start in range(0, len(rows), step):
@@ -54,7 +59,7 @@ class Loss:
         np.maximum(self.largest, apart.max(axis=0, initial=0.0), out=self.largest)
         self.counts += np.bincount(bins, minlength=_BINS)
 
-    def facts(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As JSON has it."""
         filled = np.flatnonzero(self.counts)
         wide = len(self.squared) > MOST_COLUMNS
@@ -79,7 +84,10 @@ def merge_losses(losses: Sequence[Mapping[str, Any]]) -> Loss:
 
 
 def quantile(loss: Loss, share: float) -> float:
-    """A difference that at least `share` of the values do not exceed: the upper edge of a bin, at most a sixteenth too large."""
+    """A difference that at least `share` of the values do not exceed.
+
+    The upper edge of a bin, at most a sixteenth too large.
+    """
     if not loss.values:
         return 0.0
     index = int(np.searchsorted(np.cumsum(loss.counts), share * loss.values))

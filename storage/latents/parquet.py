@@ -17,19 +17,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from storage.latents.quantise import Scale
+from storage.latents.scale import Scale
 from storage.latents.shard import Reader, ShardRows, reading
 
 SUFFIX = ".parquet"
 CODE_GROUP = 32_768  # a single row costs unpacking its group; smaller ones take more bytes
-FLOAT_GROUP = 262_144  # a byte plane of floats must be long, or it shares its Huffman table with noisy ones
+FLOAT_GROUP = (
+    262_144  # a byte plane of floats must be long, or it shares its Huffman table with noisy ones
+)
 LEVEL = 12  # from here on zstd packs small dictionaries in half the bytes
 
 
 def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
     """Write latents and what belongs to them; the same rows give the same bytes."""
     names = [f"latent_{index}" for index in range(rows.codes.shape[1])]
-    columns: dict[str, Any] = {name: pa.array(np.ascontiguousarray(rows.codes[:, index])) for index, name in enumerate(names)}
+    columns: dict[str, Any] = {
+        name: pa.array(np.ascontiguousarray(rows.codes[:, index]))
+        for index, name in enumerate(names)
+    }
     n = len(rows.codes)
     if len(rows.outside_rows):
         columns["outside"] = _lists(n, rows.outside_rows, rows.outside_values)
@@ -37,7 +42,13 @@ def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
         flat = rows.exact_values.reshape(len(rows.exact_rows), -1)
         columns["exact"] = _lists(n, np.repeat(rows.exact_rows, flat.shape[1]), flat.ravel())
     coded = scale.coded
-    _write(path, columns, dictionary=names if coded else [], split=[] if coded else names, group=CODE_GROUP if coded else FLOAT_GROUP)
+    _write(
+        path,
+        columns,
+        dictionary=names if coded else [],
+        split=[] if coded else names,
+        group=CODE_GROUP if coded else FLOAT_GROUP,
+    )
 
 
 def write_rows(path: Path, errors: NDArray[np.float32], ids: NDArray[Any] | None) -> None:
@@ -55,14 +66,19 @@ def write_values(path: Path, blocks: Sequence[bytes], rows: Sequence[int]) -> No
 
 
 class ShardReader(Reader):
-    """Latents of one shard, its `file` at `path` or in memory; the row group read last is kept, since who reads a row often reads its neighbours."""
+    """Latents of one shard, its `file` at `path` or in memory.
+
+    The row group read last is kept, since who reads a row often reads its neighbours.
+    """
 
     def __init__(self, path: Path, file: Any, row_shape: Sequence[int], dtype: str) -> None:
         super().__init__(path, lambda: pq.ParquetFile(file, page_checksum_verification=True))
         with reading(path):
             names = self._file.schema_arrow.names
             self._names = [name for name in names if name.startswith("latent_")]
-            beside = self._file.read(columns=[name for name in ("outside", "exact") if name in names], use_threads=False)
+            beside = self._file.read(
+                columns=[name for name in ("outside", "exact") if name in names], use_threads=False
+            )
             self._edges = _edges(self._file)
         outside = _unlist(beside, "outside", np.dtype(np.float32))
         rows, values = _unlist(beside, "exact", np.dtype(dtype))
@@ -97,19 +113,36 @@ class ValuesReader(Reader):
     def block(self, index: int) -> bytes:
         """One block."""
         with reading(self._path):
-            return bytes(self._file.read_row_group(index, columns=["block"], use_threads=False).column("block")[0].as_py())
+            return bytes(
+                self._file.read_row_group(index, columns=["block"], use_threads=False)
+                .column("block")[0]
+                .as_py()
+            )
 
 
-def read_rows(path: Path, file: Any, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+def read_rows(
+    path: Path, file: Any, start: int, stop: int
+) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Errors and ids of the rows from `start` up to `stop`. Raises DamagedError."""
     with reading(path), pq.ParquetFile(file, page_checksum_verification=True) as opened:
         groups, first = _groups(_edges(opened), start, stop)
-        table = opened.read_row_groups(groups, use_threads=False).slice(start - first, stop - start).combine_chunks()
-    return table.column("error").to_numpy(), _ids(table.column("id")) if "id" in table.column_names else None
+        table = (
+            opened.read_row_groups(groups, use_threads=False)
+            .slice(start - first, stop - start)
+            .combine_chunks()
+        )
+    return table.column("error").to_numpy(), _ids(
+        table.column("id")
+    ) if "id" in table.column_names else None
 
 
-def _write(path: Path, columns: dict[str, Any], *, dictionary: list[str], split: list[str], group: int) -> None:
-    fields = [pa.field(name, column.type, nullable=bool(column.null_count)) for name, column in columns.items()]
+def _write(
+    path: Path, columns: dict[str, Any], *, dictionary: list[str], split: list[str], group: int
+) -> None:
+    fields = [
+        pa.field(name, column.type, nullable=bool(column.null_count))
+        for name, column in columns.items()
+    ]
     pq.write_table(
         pa.table(columns, schema=pa.schema(fields)),
         path,
@@ -127,7 +160,9 @@ def _write(path: Path, columns: dict[str, Any], *, dictionary: list[str], split:
 
 def _edges(file: Any) -> NDArray[np.int64]:
     """The first row of each row group, and the number of all rows."""
-    return np.cumsum([0] + [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)])
+    return np.cumsum(
+        [0] + [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
+    )
 
 
 def _groups(edges: NDArray[np.int64], start: int, stop: int) -> tuple[list[int], int]:
@@ -149,8 +184,14 @@ def _unlist(table: Any, name: str, dtype: np.dtype[Any]) -> tuple[NDArray[np.int
         return np.empty(0, np.int64), np.empty(0, dtype)
     lists = table.column(name).combine_chunks()
     counts = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return np.repeat(np.arange(len(counts)), counts), lists.flatten().to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+    return np.repeat(np.arange(len(counts)), counts), lists.flatten().to_numpy(
+        zero_copy_only=False
+    ).astype(dtype, copy=False)
 
 
 def _ids(column: Any) -> NDArray[Any]:
-    return np.asarray(column.to_numpy()) if pa.types.is_integer(column.type) else np.array(column.to_pylist(), dtype=object)
+    return (
+        np.asarray(column.to_numpy())
+        if pa.types.is_integer(column.type)
+        else np.array(column.to_pylist(), dtype=object)
+    )

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import DamagedError
-from storage.latents.quantise import Scale
+from storage.latents.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class ShardRows:
     """The latents of n consecutive rows of a store, and the rows kept beside them.
 
     codes (n, k): latents as stored.
-    outside_rows, outside_values (j,): latents that no code can hold, with their row inside the shard, in reading order.
-    exact_rows (m,) int64, exact_values (m, *row_shape): rows kept as they are in the source, with their row inside the shard.
+    outside_rows, outside_values (j,): latents that no code can hold, with their row inside the
+    shard, in reading order. exact_rows (m,) int64, exact_values (m, *row_shape): rows kept as they
+    are in the source, with their row inside the shard.
     """
 
     codes: NDArray[np.generic]
@@ -32,18 +33,34 @@ class ShardRows:
     exact_values: NDArray[Any]
 
     @classmethod
-    def of(cls, scale: Scale, latents: NDArray[np.float32], exact_rows: NDArray[np.int64], exact_values: NDArray[Any]) -> ShardRows:
+    def of(
+        cls,
+        scale: Scale,
+        latents: NDArray[np.float32],
+        exact_rows: NDArray[np.int64],
+        exact_values: NDArray[Any],
+    ) -> ShardRows:
         """A shard of latents (n, k) and the rows kept beside them."""
         codes, outside = scale.encode(latents)
         return cls(codes, np.nonzero(outside)[0], latents[outside], exact_rows, exact_values)
 
     @classmethod
-    def join(cls, parts: Sequence[ShardRows], exact_rows: NDArray[np.int64], exact_values: NDArray[Any]) -> ShardRows:
+    def join(
+        cls, parts: Sequence[ShardRows], exact_rows: NDArray[np.int64], exact_values: NDArray[Any]
+    ) -> ShardRows:
         """A shard of consecutive parts, at least one, with the rows kept beside them all."""
         starts = np.cumsum([0, *(len(part.codes) for part in parts)])
-        outside_rows = [part.outside_rows + start for part, start in zip(parts, starts[:-1], strict=True)]
+        outside_rows = [
+            part.outside_rows + start for part, start in zip(parts, starts[:-1], strict=True)
+        ]
         outside_values = np.concatenate([part.outside_values for part in parts])
-        return cls(np.concatenate([part.codes for part in parts]), np.concatenate(outside_rows), outside_values, exact_rows, exact_values)
+        return cls(
+            np.concatenate([part.codes for part in parts]),
+            np.concatenate(outside_rows),
+            outside_values,
+            exact_rows,
+            exact_values,
+        )
 
     def latents(self, scale: Scale) -> NDArray[np.float32]:
         """Latents (n, k) float32 as a reader of the store gets them."""
@@ -69,7 +86,10 @@ class ShardRows:
 
 
 class Reader:
-    """One file of a shard, as `open_file` gives it; `path` names it in errors. It stays open. Raises DamagedError."""
+    """One file of a shard, as `open_file` gives it;
+
+    `path` names it in errors. It stays open. Raises DamagedError.
+    """
 
     def __init__(self, path: Path, open_file: Callable[[], Any]) -> None:
         self._path = path
@@ -87,7 +107,9 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, RuntimeError, pa.ArrowInvalid) as error:
-        raise DamagedError(f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again") from error
+        raise DamagedError(
+            f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again"
+        ) from error
 
 
 def latents_as_read(scale: Scale, latents: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from storage.atomic import write_bytes, write_json
-from storage.latents.bounded import LATENTS
+from storage.codecs.bounded import LATENTS
+from storage.files.atomic import write_bytes, write_json
+from storage.files.manifest import list_files, sealed_bytes
 from storage.latents.loss import MOST_COLUMNS, Loss, merge_losses, quantile
-from storage.latents.plan import ShardFacts, StorePlan
+from storage.latents.plan import EncodedShard, StorePlan
 from storage.latents.store import MODEL
-from storage.manifest import list_files, sealed_bytes
 
 PLACEHOLDER = "0" * 64
 REPORTS = ("size_report.html", "size_report.json")
@@ -23,7 +23,11 @@ MOST_SHOWN = 100  # columns on the page, those with the largest errors
 
 
 def write_size_report(
-    folder: Path, manifest: Mapping[str, Any], shards: Sequence[ShardFacts], plan: StorePlan, curve: Sequence[Mapping[str, Any]] = ()
+    folder: Path,
+    manifest: Mapping[str, Any],
+    shards: Sequence[EncodedShard],
+    plan: StorePlan,
+    curve: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Measure the store in `folder`, write size_report.json and .html into it, and return the report.
 
@@ -38,7 +42,8 @@ def write_size_report(
     report = size_report(folder, shards, plan, manifest_bytes=manifest_bytes)
     source = report["bytes"]["source"]
     report["error_against_ratio"] = [
-        {"codec": each["codec"], "rmse": each["rmse"], "ratio": _ratio(source, each["bytes"])} for each in curve
+        {"codec": each["codec"], "rmse": each["rmse"], "ratio": _ratio(source, each["bytes"])}
+        for each in curve
     ]
     write_json(folder / "size_report.json", report)
     worst = sorted(report["columns"], key=lambda column: -column["largest"])[:MOST_SHOWN]
@@ -48,14 +53,24 @@ def write_size_report(
         manifest=manifest,
         columns=worst,
         plot=ratio_plot(report["contest"]) if report["contest"] else "",
-        curve=error_plot(report["error_against_ratio"], report["loss"]["rmse"], report["ratio"]["source"]) if curve else "",
+        curve=error_plot(
+            report["error_against_ratio"], report["loss"]["rmse"], report["ratio"]["source"]
+        )
+        if curve
+        else "",
     )
     write_bytes(folder / "size_report.html", page)
     return report
 
 
-def size_report(folder: Path, shards: Sequence[ShardFacts], plan: StorePlan, *, manifest_bytes: int) -> dict[str, Any]:
-    """All figures of a store. Bytes of the store = all that `decode` reads: value files, manifest, and the decoder where a codec uses it."""
+def size_report(
+    folder: Path, shards: Sequence[EncodedShard], plan: StorePlan, *, manifest_bytes: int
+) -> dict[str, Any]:
+    """All figures of a store.
+
+    Bytes of the store = all that `decode` reads: value files, manifest, and the decoder where a
+    codec uses it.
+    """
     schema = plan.schema
     rows = shards[-1].stop if shards else 0
     source = sum(facts.bytes_in for facts in shards)
@@ -101,7 +116,7 @@ def size_report(folder: Path, shards: Sequence[ShardFacts], plan: StorePlan, *, 
     }
 
 
-def count_codecs(shards: Sequence[ShardFacts]) -> dict[str, int]:
+def count_codecs(shards: Sequence[EncodedShard]) -> dict[str, int]:
     """Rows by the codec that brings them back."""
     found: dict[str, int] = {}
     for facts in shards:
@@ -114,29 +129,47 @@ def _bytes(folder: Path, prefix: str) -> int:
     return sum(path.stat().st_size for path in folder.glob(f"{prefix}*"))
 
 
-def _extras(folder: Path, shards: Sequence[ShardFacts], decoder: int) -> dict[str, int]:
+def _extras(folder: Path, shards: Sequence[EncodedShard], decoder: int) -> dict[str, int]:
     """What stands in the store and decoding does not read."""
     all_read = sum(facts.bytes_out for facts in shards)
     latents = _bytes(folder, "shard-") + _bytes(folder, "values-") - all_read
-    found = {"errors and ids": _bytes(folder, "rows-"), "latents": latents, "decoder": decoder, "latents.h5": _bytes(folder, "latents.h5")}
+    found = {
+        "errors and ids": _bytes(folder, "rows-"),
+        "latents": latents,
+        "decoder": decoder,
+        "latents.h5": _bytes(folder, "latents.h5"),
+    }
     return {name: size for name, size in found.items() if size}
 
 
-def _lossless(shards: Sequence[ShardFacts], source: int) -> dict[str, Any]:
-    taken, left = sum(facts.lossless_sample_in for facts in shards), sum(facts.lossless_sample_out for facts in shards)
+def _lossless(shards: Sequence[EncodedShard], source: int) -> dict[str, Any]:
+    taken, left = (
+        sum(facts.lossless_sample_in for facts in shards),
+        sum(facts.lossless_sample_out for facts in shards),
+    )
     how = "zstd at level 19, narrowest exact dtype, better of row and column order"
-    return {"bytes": round(source * left / taken) if taken else source, "measured_on_bytes": taken, "how": how}
+    return {
+        "bytes": round(source * left / taken) if taken else source,
+        "measured_on_bytes": taken,
+        "how": how,
+    }
 
 
-def _loss(shards: Sequence[ShardFacts], loss: Loss) -> dict[str, float | None]:
+def _loss(shards: Sequence[EncodedShard], loss: Loss) -> dict[str, float | None]:
     values = sum(facts.values for facts in shards)
-    span = max(facts.high for facts in shards) - min(facts.low for facts in shards) if values else 0.0
+    span = (
+        max(facts.high for facts in shards) - min(facts.low for facts in shards) if values else 0.0
+    )
     found = {
         "rmse": math.sqrt(sum(facts.squared for facts in shards) / values) if values else 0.0,
         "largest": max((facts.largest_error for facts in shards), default=0.0),
         "p999": quantile(loss, 0.999),
     }
-    return {**found, "range": span, **{f"{name}_of_range": value / span if span else None for name, value in found.items()}}
+    return {
+        **found,
+        "range": span,
+        **{f"{name}_of_range": value / span if span else None for name, value in found.items()},
+    }
 
 
 def _columns(plan: StorePlan, loss: Loss, rows: int) -> list[dict[str, Any]]:
@@ -157,7 +190,9 @@ def _columns(plan: StorePlan, loss: Loss, rows: int) -> list[dict[str, Any]]:
     ]
 
 
-def _bound(plan: StorePlan, shards: Sequence[ShardFacts], loss: Loss, codecs: Mapping[str, int]) -> dict[str, Any] | None:
+def _bound(
+    plan: StorePlan, shards: Sequence[EncodedShard], loss: Loss, codecs: Mapping[str, int]
+) -> dict[str, Any] | None:
     """The bound asked for, and what was measured on all that was read back and decoded."""
     if not plan.bounded:
         return None
@@ -171,7 +206,9 @@ def _bound(plan: StorePlan, shards: Sequence[ShardFacts], loss: Loss, codecs: Ma
         "asked": dict(plan.bounded.asked),
         "values": loss.values,
         "held": bool((loss.largest <= tolerance).all()) and rmse <= bound.rmse,
-        "largest_of_bound": float(used.max(initial=0.0)) if np.isfinite(bound.tolerance).any() else None,
+        "largest_of_bound": float(used.max(initial=0.0))
+        if np.isfinite(bound.tolerance).any()
+        else None,
         "rmse_of_bound": rmse / bound.rmse if math.isfinite(bound.rmse) else None,
         "codecs": dict(codecs),
     }
@@ -181,7 +218,14 @@ def _contest(plan: StorePlan, source: int) -> list[dict[str, Any]]:
     """The candidates with what the whole store would take by each, as far as the sample tells."""
     if not plan.bounded:
         return []
-    return [{"codec": entry.name, "bytes": entry.store_bytes, "ratio": _ratio(source, entry.store_bytes)} for entry in plan.bounded.entries]
+    return [
+        {
+            "codec": entry.name,
+            "bytes": entry.store_bytes,
+            "ratio": _ratio(source, entry.store_bytes),
+        }
+        for entry in plan.bounded.entries
+    ]
 
 
 def _ratio(before: int, after: int) -> float:
@@ -189,6 +233,9 @@ def _ratio(before: int, after: int) -> float:
 
 
 def _break_even(rows: int, lossless: int, store: int, decoder: int) -> int | None:
-    """Rows after which the decoder has paid for itself against the lossless form; None where it never does."""
+    """Rows after which the decoder has paid for itself against the lossless form;
+
+    None where it never does.
+    """
     saved_a_row = (lossless - (store - decoder)) / rows if rows else 0.0
     return math.ceil(decoder / saved_a_row) if saved_a_row > 0 else None

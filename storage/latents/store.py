@@ -17,16 +17,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.atomic import write_bytes
+from storage.codecs.blocks import codec_of, decode_block
+from storage.codecs.grid import to_dtype
 from storage.errors import DamagedError
+from storage.files.atomic import write_bytes
+from storage.files.manifest import NAME, digest_files, parse_manifest, read_manifest, sealed_bytes
 from storage.latents import hdf5
-from storage.latents.blocks import codec_of, decode_block
-from storage.latents.grid import to_dtype
-from storage.latents.packed import Files
-from storage.latents.plan import ShardFacts, StorePlan
-from storage.latents.quantise import Scale
+from storage.latents.archive import Files
+from storage.latents.plan import EncodedShard, StorePlan
+from storage.latents.scale import Scale
 from storage.latents.shard import ShardRows
-from storage.manifest import NAME, digest_files, parse_manifest, read_manifest, sealed_bytes
 from storage.sources.source import Schema
 
 MODEL = "model"
@@ -53,13 +53,22 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder, self._files = folder, Files(folder)
         packed = self._files.packed
-        self.manifest = parse_manifest(self._files.read(NAME), folder, "latents") if packed else read_manifest(folder, "latents")
+        self.manifest = (
+            parse_manifest(self._files.read(NAME), folder, "latents")
+            if packed
+            else read_manifest(folder, "latents")
+        )
         source = self.manifest["source"]
         self.schema = Schema(tuple(source["row_shape"]), source["dtype"], tuple(source["columns"]))
         self.scale = Scale.of_facts(self.manifest["scale"])
         self.n_rows: int = self.manifest["rows"]
         self.latent_dim: int = self.manifest["latent_dim"]
-        self._plan = StorePlan(format=self.manifest["format"], scale=self.scale, schema=self.schema, latent_dim=self.latent_dim)
+        self._plan = StorePlan(
+            format=self.manifest["format"],
+            scale=self.scale,
+            schema=self.schema,
+            latent_dim=self.latent_dim,
+        )
         self._readers: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._block: tuple[tuple[int, int], NDArray[Any]] | None = None
 
@@ -79,11 +88,16 @@ class Store:
     def latents(self, start: int, stop: int) -> NDArray[np.float32]:
         """Latents (stop - start, k) of the rows [start, stop)."""
         empty = np.empty((0, self.latent_dim), np.float32)
-        return np.concatenate([empty, *(part.latents(self.scale) for part in self.parts(start, stop))])
+        return np.concatenate(
+            [empty, *(part.latents(self.scale) for part in self.parts(start, stop))]
+        )
 
     def errors(self, start: int, stop: int) -> NDArray[np.float32]:
         """Reconstruction errors (stop - start,) of the rows [start, stop)."""
-        found = (self._plan.read_rows(self._files, shard["index"], first, last)[0] for shard, first, last in self._shards(start, stop))
+        found = (
+            self._plan.read_rows(self._files, shard["index"], first, last)[0]
+            for shard, first, last in self._shards(start, stop)
+        )
         return np.concatenate([np.empty(0, np.float32), *found])
 
     def highest(self, n: int) -> NDArray[np.int64]:
@@ -92,10 +106,14 @@ class Store:
         return np.lexsort((np.arange(len(errors)), -errors))[:n]
 
     def decode(self, start: int, stop: int, decode: Decode) -> NDArray[Any]:
-        """The rows [start, stop) in the source's dtype: decoded by `decode`, which gives data units, and exact where they were kept."""
+        """The rows [start, stop) in the source's dtype.
+
+        Decoded by `decode`, which gives data units, and exact where they were kept.
+        """
         empty = np.empty((0, *self.schema.row_shape), self.schema.dtype)
         found = [
-            self._decode(shard, first, last, decode).reshape(-1, *self.schema.row_shape) for shard, first, last in self._shards(start, stop)
+            self._decode(shard, first, last, decode).reshape(-1, *self.schema.row_shape)
+            for shard, first, last in self._shards(start, stop)
         ]
         return found[0] if len(found) == 1 else np.concatenate([empty, *found])
 
@@ -108,16 +126,24 @@ class Store:
                 some = places[start : start + TOGETHER]
                 if len(some):
                     first = int(wanted[some[0]])
-                    found[some] = self.decode(first, int(wanted[some[-1]]) + 1, decode)[wanted[some] - first]
+                    found[some] = self.decode(first, int(wanted[some[-1]]) + 1, decode)[
+                        wanted[some] - first
+                    ]
         return found
 
     def decoder_files(self) -> dict[str, bytes]:
         """The files of the decoder, checked against their digests."""
-        listed = {name: digest for name, digest in self.manifest["files"].items() if name.startswith(f"{MODEL}/")}
+        listed = {
+            name: digest
+            for name, digest in self.manifest["files"].items()
+            if name.startswith(f"{MODEL}/")
+        }
         found = {name.removeprefix(f"{MODEL}/"): self._files.read(name) for name in listed}
         for name, digest in listed.items():
             if hashlib.sha256(found[name.removeprefix(f"{MODEL}/")]).hexdigest() != digest:
-                raise DamagedError(f"{self.folder / name}: does not match its checksum; restore the store from a copy or encode again")
+                raise DamagedError(
+                    f"{self.folder / name}: does not match its checksum; restore the store from a copy or encode again"
+                )
         return found
 
     def _shards(self, start: int, stop: int) -> Iterator[tuple[dict[str, Any], int, int]]:
@@ -130,7 +156,9 @@ class Store:
     def _reader(self, kind: str, index: int) -> Any:
         """The reader of a shard's latents or values, opened once and kept while it is in use."""
         if (kind, index) not in self._readers:
-            self._readers[kind, index] = (self._plan.open if kind == "shard" else self._plan.open_values)(self._files, index)
+            self._readers[kind, index] = (
+                self._plan.open if kind == "shard" else self._plan.open_values
+            )(self._files, index)
             if len(self._readers) > OPEN_FILES:
                 self._readers.popitem(last=False)[1].close()
         self._readers.move_to_end((kind, index))
@@ -145,35 +173,62 @@ class Store:
             )
         return part
 
-    def _decode(self, shard: Mapping[str, Any], first: int, last: int, decode: Decode) -> NDArray[Any]:
+    def _decode(
+        self, shard: Mapping[str, Any], first: int, last: int, decode: Decode
+    ) -> NDArray[Any]:
         """Rows of one shard: through its latents, or block by block where it has values."""
         if not set(shard.get("codecs", {})) - {"latents"}:
-            return decode_part(self._latents(shard, first, last), self.scale, decode, self.schema.dtype)
+            return decode_part(
+                self._latents(shard, first, last), self.scale, decode, self.schema.dtype
+            )
         reader = self._reader("values", shard["index"])
         ends = np.concatenate([[0], np.cumsum(reader.rows)])
-        wanted = [index for index in range(len(reader.rows)) if ends[index] < last and ends[index + 1] > first]
+        wanted = [
+            index
+            for index in range(len(reader.rows))
+            if ends[index] < last and ends[index + 1] > first
+        ]
         pieces = []
         for index in wanted:
             rows = self._decode_block(shard, index, int(ends[index]), int(ends[index + 1]), decode)
             pieces.append(rows[max(0, first - int(ends[index])) : last - int(ends[index])])
         return np.concatenate(pieces)
 
-    def _decode_block(self, shard: Mapping[str, Any], index: int, first: int, last: int, decode: Decode) -> NDArray[Any]:
-        """The rows of one block, (n, d); the last one is kept, since who reads a row often reads its neighbours."""
+    def _decode_block(
+        self, shard: Mapping[str, Any], index: int, first: int, last: int, decode: Decode
+    ) -> NDArray[Any]:
+        """The rows of one block, (n, d).
+
+        The last one is kept, since who reads a row often reads its neighbours.
+        """
         if self._block is None or self._block[0] != (shard["index"], index):
             block = self._reader("values", shard["index"]).block(index)
             size = int(np.prod(self.schema.row_shape, dtype=np.int64))
             if not block:
-                rows = decode_part(self._latents(shard, first, last), self.scale, decode, self.schema.dtype).reshape(-1, size)
+                rows = decode_part(
+                    self._latents(shard, first, last), self.scale, decode, self.schema.dtype
+                ).reshape(-1, size)
             else:
-                predicted = decode(self._latents(shard, first, last).latents(self.scale)) if codec_of(block) == "residual" else None
-                rows = decode_block(block, size, self.schema.dtype, None if predicted is None else predicted.reshape(-1, size))
+                predicted = (
+                    decode(self._latents(shard, first, last).latents(self.scale))
+                    if codec_of(block) == "residual"
+                    else None
+                )
+                rows = decode_block(
+                    block,
+                    size,
+                    self.schema.dtype,
+                    None if predicted is None else predicted.reshape(-1, size),
+                )
             self._block = (shard["index"], index), rows
         return self._block[1]
 
 
 def open_store(folder: Path) -> Store:
-    """Open a latent store. Raises NoDataError where there is none, DamagedError, FormatVersionError."""
+    """Open a latent store.
+
+    Raises NoDataError where there is none, DamagedError, FormatVersionError.
+    """
     return Store(folder)
 
 
@@ -184,8 +239,16 @@ def decode_part(part: ShardRows, scale: Scale, decode: Decode, dtype: str) -> ND
     return rows
 
 
-def finish_files(folder: Path, plan: StorePlan, shards: Sequence[ShardFacts]) -> None:
+def finish_files(folder: Path, plan: StorePlan, shards: Sequence[EncodedShard]) -> None:
     """Write what stands beside the shards: for HDF5 the virtual dataset over all of them."""
     if plan.format == "hdf5":
-        names = [(plan.path(Path(), each.index).name, plan.path(Path(), each.index, "rows").name, each.start, each.stop) for each in shards]
+        names = [
+            (
+                plan.path(Path(), each.index).name,
+                plan.path(Path(), each.index, "rows").name,
+                each.start,
+                each.stop,
+            )
+            for each in shards
+        ]
         hdf5.write_virtual(folder, names, plan.scale, plan.latent_dim)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from storage.sources.sizes import format_bytes
+from storage.units import format_bytes
 
 
 def render(template: str, **values: Any) -> bytes:

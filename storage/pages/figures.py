@@ -28,23 +28,41 @@ SETTINGS: Any = {
 }
 
 
-def score_histogram(edges: NDArray[np.float64], night: NDArray[np.int64], calibration: NDArray[np.int64], threshold: float | None) -> str:
+def score_histogram(
+    edges: NDArray[np.float64],
+    night: NDArray[np.int64],
+    calibration: NDArray[np.int64],
+    threshold: float | None,
+) -> str:
     """Tonight's scores over the calibration scores, both as shares of their rows, with the cut: an SVG data URI.
 
     edges (b + 1,) ascending; night, calibration (b + 2,): counts below the first edge, between edges, above the last.
     """
     figure, axes = _figure(height=2.9)
     shown = slice(*_span(night + calibration, threshold, edges))
-    for counts, color, name, fill in ((calibration, CLEAN, "clean rows (calibration)", True), (night, NIGHT, "tonight", False)):
+    for counts, color, name, fill in (
+        (calibration, CLEAN, "clean rows (calibration)", True),
+        (night, NIGHT, "tonight", False),
+    ):
         share = _inside(counts)[shown] / max(1, counts.sum())
         axes.stairs(
-            np.where(share > 0, share, np.nan), edges[shown.start : shown.stop + 1], color=color, fill=fill, label=name, linewidth=1.6
+            np.where(share > 0, share, np.nan),
+            edges[shown.start : shown.stop + 1],
+            color=color,
+            fill=fill,
+            label=name,
+            linewidth=1.6,
         )
     axes.set(xscale="log", yscale="log", xlabel="score (log scale)", ylabel="share of rows")
     if threshold is not None and np.isfinite(threshold):
         axes.axvline(threshold, color=CUT, linewidth=1.2)
         axes.annotate(
-            "flagged →", (threshold, 1), xycoords=("data", "axes fraction"), xytext=(4, -10), textcoords="offset points", color=CUT
+            "flagged →",
+            (threshold, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -10),
+            textcoords="offset points",
+            color=CUT,
         )
     axes.legend(loc="upper right", frameon=False, labelcolor=INK)
     return _data_uri(figure)
@@ -65,7 +83,10 @@ def loss_curve(train: Sequence[float], validation: Sequence[float]) -> str:
 
 
 def calibration_histogram(calibration: NDArray[np.float64], score: str) -> str:
-    """Scores (n,) of the calibration rows, of the kind that `score` names: an SVG data URI. A row without any value scores infinity: left out."""
+    """Scores (n,) of the calibration rows, of the kind that `score` names: an SVG data URI.
+
+    A row without any value scores infinity: left out.
+    """
     figure, axes = _figure(height=2.2)
     axes.hist(calibration[np.isfinite(calibration)], bins=60, color=NIGHT, log=True)
     axes.set(xlabel=f"{score} of calibration rows", ylabel="rows")
@@ -76,7 +97,9 @@ def ratio_plot(contest: Sequence[Mapping[str, Any]]) -> str:
     """How many times smaller than its source each codec of a contest makes a store, all within one bound: an SVG data URI."""
     ordered = sorted(contest, key=lambda entry: entry["ratio"])
     figure, axes = _figure(height=0.9 + 0.24 * len(ordered))
-    bars = axes.barh([entry["codec"] for entry in ordered], [entry["ratio"] for entry in ordered], color=CLEAN)
+    bars = axes.barh(
+        [entry["codec"] for entry in ordered], [entry["ratio"] for entry in ordered], color=CLEAN
+    )
     bars[-1].set_color(NIGHT)
     axes.bar_label(bars, fmt="%.3g", padding=3, color=INK)
     axes.set(xlabel="times smaller than the source, estimated from the sample")
@@ -89,11 +112,24 @@ def error_plot(curve: Sequence[Mapping[str, Any]], rmse: float, ratio: float) ->
 
     figure, axes = _figure(height=2.9)
     for codec, color, marker in (("latents", NIGHT, "o"), ("grid", CLEAN, "s")):
-        points = [(each["ratio"], each["rmse"]) for each in curve if each["codec"] == codec and each["rmse"] > 0]
+        points = [
+            (each["ratio"], each["rmse"])
+            for each in curve
+            if each["codec"] == codec and each["rmse"] > 0
+        ]
         if points:
-            axes.plot(*zip(*sorted(points), strict=True), color=color, marker=marker, markersize=4, linewidth=1.6, label=LINES[codec])
+            axes.plot(
+                *zip(*sorted(points), strict=True),
+                color=color,
+                marker=marker,
+                markersize=4,
+                linewidth=1.6,
+                label=LINES[codec],
+            )
     if rmse > 0:
-        axes.plot([ratio], [rmse], color=CUT, marker="*", markersize=12, linestyle="", label="this store")
+        axes.plot(
+            [ratio], [rmse], color=CUT, marker="*", markersize=12, linestyle="", label="this store"
+        )
     axes.set(xscale="log", yscale="log", xlabel="times smaller than the source", ylabel="RMSE")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -110,7 +146,9 @@ def _inside(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return inside
 
 
-def _span(counts: NDArray[np.int64], threshold: float | None, edges: NDArray[np.float64]) -> tuple[int, int]:
+def _span(
+    counts: NDArray[np.int64], threshold: float | None, edges: NDArray[np.float64]
+) -> tuple[int, int]:
     """The bins worth showing: those with rows, and the one with the cut."""
     filled = np.flatnonzero(_inside(counts))
     first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, len(edges) - 2)
@@ -135,5 +173,7 @@ def _data_uri(figure: Any) -> str:
 
     buffer = io.BytesIO()
     with rc_context(SETTINGS):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

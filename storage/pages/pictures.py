@@ -13,16 +13,24 @@ GAP = 4
 
 
 def is_picture(row_shape: tuple[int, ...]) -> bool:
-    """Whether rows of this shape can be shown: height × width, or height × width × 1, 3 or 4 channels."""
+    """Whether rows of this shape can be shown.
+
+    Height × width, or height × width × 1, 3 or 4 channels.
+    """
     return len(row_shape) == 2 or (len(row_shape) == 3 and row_shape[2] in (1, 3, 4))
 
 
 def picture_strip(actual: NDArray[Any], expected: NDArray[Any], low: float, high: float) -> bytes:
-    """PNG of one row (h, w) or (h, w, c): input, reconstruction, and their difference (blue below, red above), on one scale low to high."""
+    """PNG of one row (h, w) or (h, w, c).
+
+    Input, reconstruction, and their difference (blue below, red above), on one scale low to high.
+    """
     from PIL import Image  # late: only reports need it
 
     span = high - low or 1.0
-    panels = [_grey(each, low, span) for each in (actual, expected)] + [_difference(actual, expected, span)]
+    panels = [_grey(each, low, span) for each in (actual, expected)] + [
+        _difference(actual, expected, span)
+    ]
     times = max(1, PANEL // max(actual.shape[:2]))
     grown = [np.repeat(np.repeat(panel, times, axis=0), times, axis=1) for panel in panels]
     gap = np.full((grown[0].shape[0], GAP, 3), 255, np.uint8)

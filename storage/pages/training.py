@@ -32,12 +32,15 @@ def training_page(
     n_left_out: int,
     left_out: Sequence[tuple[int, float]],
 ) -> bytes:
-    """The page as bytes. `calibration` (n,): scores of the calibration rows, of the kind that `score` names.
+    """The page as bytes.
 
-    `figures`, `calibration_figures` and `gate`: name and value, as shown. `promise`: what the job's rule promises with these rows.
+    `calibration` (n,): scores of the calibration rows, of the kind that `score` names.
+    `figures`, `calibration_figures` and `gate`: name and value, as shown. `promise`: what the job's
+    rule promises with these rows.
 
-    `checks`: what the gate asked, what it found, what it allows, and whether that passed. `warning`: what is wrong with the calibration
-    rows, or ''. `left_out`: the first of the `n_left_out` fit rows that were trimmed, row and error.
+    `checks`: what the gate asked, what it found, what it allows, and whether that passed.
+    `warning`: what is wrong with the calibration rows, or ''. `left_out`: the first of the
+    `n_left_out` fit rows that were trimmed, row and error.
     """
     return render(
         "training.html.j2",

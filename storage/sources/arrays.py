@@ -31,9 +31,13 @@ class StreamSource(Source):
         if not shape:
             raise SourceError(f"{self._where}: expected an array of rows, got a single value")
         if dtype.kind not in NUMERIC:
-            raise SourceError(f"{self._where}: expected numbers, got dtype {dtype}; no objects or text are read")
+            raise SourceError(
+                f"{self._where}: expected numbers, got dtype {dtype}; no objects or text are read"
+            )
         self._dtype = dtype
-        schema = Schema(tuple(shape[1:]) or (1,), "uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name)
+        schema = Schema(
+            tuple(shape[1:]) or (1,), "uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name
+        )
         super().__init__(path, schema, shape[0], files=[path], missing=missing, options=member)
         self._require_size()
 
@@ -47,7 +51,9 @@ class StreamSource(Source):
         expected = self._offset + self.n_bytes
         found = self.path.stat().st_size
         if not self.sequential and found < expected:
-            raise SourceError(f"{self.path}: truncated: the header promises {self.n_rows} rows, {expected} bytes, and there are {found}")
+            raise SourceError(
+                f"{self.path}: truncated: the header promises {self.n_rows} rows, {expected} bytes, and there are {found}"
+            )
 
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
         with self._open_stream(self.path) as stream:
@@ -55,7 +61,14 @@ class StreamSource(Source):
             for first in range(start, stop, max_rows):
                 count = min(max_rows, stop - first)
                 rows = self._take(stream, count, first)
-                yield Chunk(first, rows.reshape(count, *self.schema.row_shape).astype(self.schema.dtype, copy=False), None, self.path.name)
+                yield Chunk(
+                    first,
+                    rows.reshape(count, *self.schema.row_shape).astype(
+                        self.schema.dtype, copy=False
+                    ),
+                    None,
+                    self.path.name,
+                )
             if self.sequential and stop == self.n_rows:
                 self._require_end(stream)
 
@@ -66,7 +79,9 @@ class StreamSource(Source):
         except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
             raise self._truncated(self.n_rows, error) from error
         if extra:
-            raise SourceError(f"{self._where}: holds more bytes than the {self.n_rows} rows that its header promises; restore the file")
+            raise SourceError(
+                f"{self._where}: holds more bytes than the {self.n_rows} rows that its header promises; restore the file"
+            )
 
     def _skip_to(self, stream: IO[bytes], offset: int) -> None:
         try:
@@ -81,11 +96,15 @@ class StreamSource(Source):
         except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
             raise self._truncated(first, error) from error
         if len(content) < wanted:
-            raise self._truncated(first, f"row {first + len(content) // max(1, self.schema.row_bytes)} is not there")
+            raise self._truncated(
+                first, f"row {first + len(content) // max(1, self.schema.row_bytes)} is not there"
+            )
         return np.frombuffer(content, self._dtype)
 
     def _truncated(self, row: int, why: object) -> SourceError:
-        return SourceError(f"{self._where}: truncated or damaged near row {row} of {self.n_rows} ({why}); restore the file from its origin")
+        return SourceError(
+            f"{self._where}: truncated or damaged near row {row} of {self.n_rows} ({why}); restore the file from its origin"
+        )
 
 
 class IdxSource(StreamSource):
@@ -105,11 +124,20 @@ class IdxSource(StreamSource):
             sizes = stream.read(4 * magic[3]) if len(magic) == 4 else b""
         except (EOFError, OSError, zlib.error) as error:
             raise SourceError(f"{self._where}: not a gzipped IDX file ({error})") from error
-        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES or len(sizes) < 4 * magic[3]:
+        if (
+            len(magic) < 4
+            or magic[:2] != b"\0\0"
+            or magic[2] not in IDX_DTYPES
+            or len(sizes) < 4 * magic[3]
+        ):
             raise SourceError(
                 f"{self._where}: not an IDX file: expected it to begin with two zero bytes, a type and a rank, got {magic.hex(' ')}"
             )
-        return np.dtype(IDX_DTYPES[magic[2]]), tuple(int(size) for size in np.frombuffer(sizes, ">u4")), 4 + len(sizes)
+        return (
+            np.dtype(IDX_DTYPES[magic[2]]),
+            tuple(int(size) for size in np.frombuffer(sizes, ">u4")),
+            4 + len(sizes),
+        )
 
 
 class NpySource(StreamSource):
@@ -127,7 +155,9 @@ class NpySource(StreamSource):
         except (ValueError, EOFError) as error:
             raise SourceError(f"{self._where}: not a NPY file ({error})") from error
         if fortran and len(shape) > 1:
-            raise SourceError(f"{self._where}: stored in Fortran order, whose rows are scattered; save it with np.ascontiguousarray(...)")
+            raise SourceError(
+                f"{self._where}: stored in Fortran order, whose rows are scattered; save it with np.ascontiguousarray(...)"
+            )
         return dtype, shape, stream.tell()
 
 
@@ -155,13 +185,19 @@ class Hdf5Source(Source):
     def __init__(self, path: Path, *, field: str, missing: str) -> None:
         with self._open(path) as file:
             names: list[str] = []
-            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) and item.ndim else None)
+            file.visititems(
+                lambda name, item: (
+                    names.append(name) if isinstance(item, h5py.Dataset) and item.ndim else None
+                )
+            )
             self._field = pick_field(path, names, field)
             dataset = file[self._field]
             shape, dtype, chunks = dataset.shape, dataset.dtype, dataset.chunks
         if dtype.kind not in NUMERIC:
             raise SourceError(f"{path}[{self._field}]: expected numbers, got dtype {dtype}")
-        schema = Schema(tuple(shape[1:]) or (1,), "uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name)
+        schema = Schema(
+            tuple(shape[1:]) or (1,), "uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name
+        )
         super().__init__(path, schema, shape[0], files=[path], missing=missing, options=self._field)
         self.borders = range(0, self.n_rows, chunks[0]) if chunks else ()
         self.facts = {"format": "HDF5", "field": self._field}
@@ -180,9 +216,16 @@ class Hdf5Source(Source):
                 try:
                     rows = dataset[first:last]
                 except OSError as error:
-                    raise SourceError(f"{self.path}[{self._field}]: rows {first} to {last} cannot be read ({error})") from error
+                    raise SourceError(
+                        f"{self.path}[{self._field}]: rows {first} to {last} cannot be read ({error})"
+                    ) from error
                 yield Chunk(
-                    first, rows.reshape(last - first, *self.schema.row_shape).astype(self.schema.dtype, copy=False), None, self.path.name
+                    first,
+                    rows.reshape(last - first, *self.schema.row_shape).astype(
+                        self.schema.dtype, copy=False
+                    ),
+                    None,
+                    self.path.name,
                 )
 
 
@@ -193,6 +236,8 @@ def pick_field(path: Path, names: list[str], field: str) -> str:
         raise SourceError(f"{path}: no field '{field}'; there are: {listed}")
     if not field and len(names) != 1:
         raise SourceError(
-            f"{path}: holds several fields: {listed}; name one with data.field (for init: --field)" if names else f"{path}: holds no array"
+            f"{path}: holds several fields: {listed}; name one with data.field (for init: --field)"
+            if names
+            else f"{path}: holds no array"
         )
     return field.strip("/") or names[0]

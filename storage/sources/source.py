@@ -60,18 +60,32 @@ class Shard:
 class Source(ABC):
     """Rows at some place. Opening one reads headers only, but for CSV, whose rows must be counted.
 
-    sequential: reading row k means reading all rows before it. ignored: columns that are there and not read; `ignored_numbers`, those of
-    them that hold numbers, so could be read. facts: for people.
+    sequential: reading row k means reading all rows before it. ignored: columns that are there and
+    not read; `ignored_numbers`, those of them that hold numbers, so could be read. facts: for
+    people.
     borders: rows at which it is natural to cut, ascending.
     """
 
     sequential = False
 
-    def __init__(self, path: Path, schema: Schema, n_rows: int, *, files: Sequence[Path], missing: str, options: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        n_rows: int,
+        *,
+        files: Sequence[Path],
+        missing: str,
+        options: str = "",
+    ) -> None:
         if not schema.row_bytes:
-            raise SourceError(f"{path}: rows must hold at least one value. Got the shape {schema.row_shape} instead.")
+            raise SourceError(
+                f"{path}: rows must hold at least one value. Got the shape {schema.row_shape} instead."
+            )
         if np.dtype(schema.dtype).itemsize > WIDEST:
-            raise SourceError(f"{path}: values must have 64 bits at most. Got {schema.dtype} instead.")
+            raise SourceError(
+                f"{path}: values must have 64 bits at most. Got {schema.dtype} instead."
+            )
         self.path, self.schema, self.n_rows, self.missing = path, schema, n_rows, missing
         self.files, self._options = tuple(files), options
         self.ignored: tuple[str, ...] = ()
@@ -91,9 +105,11 @@ class Source(ABC):
         return self.n_rows * self.schema.row_bytes
 
     def chunks(self, start: int = 0, stop: int | None = None, *, max_rows: int) -> Iterator[Chunk]:
-        """Rows from `start` up to `stop` as chunks of at most `max_rows`, checked. Each call opens the files anew.
+        """Rows from `start` up to `stop` as chunks of at most `max_rows`, checked.
 
-        Raises SourceError naming file, row and column of a NaN (unless missing = "impute") or an infinity.
+        Each call opens the files anew.
+        Raises SourceError naming file, row and column of a NaN (unless missing = "impute") or an
+        infinity.
         """
         stop = self.n_rows if stop is None else min(stop, self.n_rows)
         if start >= stop:
@@ -107,8 +123,18 @@ class Source(ABC):
         """The rows as they are, for 0 <= start < stop <= n_rows."""
 
     def fingerprint(self) -> str:
-        """Hash of the files' names, sizes and times of change, and of how they are read: equal means that nothing need be read again."""
-        parts = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._options, *_stamps(self.files)]
+        """Hash of the files' names, sizes and times of change, and of how they are read.
+
+        Equal means that nothing need be read again.
+        """
+        parts = [
+            str(self.path),
+            str(self.schema),
+            str(self.n_rows),
+            self.missing,
+            self._options,
+            *_stamps(self.files),
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _require_finite(self, chunk: Chunk) -> None:
@@ -119,10 +145,14 @@ class Source(ABC):
             return
         place = tuple(int(each) for each in np.argwhere(bad)[0])
         value = chunk.rows[place]
-        column = self.schema.columns[place[1]] if self.schema.columns else ", ".join(map(str, place[1:]))
+        column = (
+            self.schema.columns[place[1]] if self.schema.columns else ", ".join(map(str, place[1:]))
+        )
         hint = "mend the row" if np.isinf(value) else 'mend the row, or set data.missing = "impute"'
         file, row = self._place(chunk.start + place[0])
-        raise SourceError(f"{file}: row {row}, column {column}: expected a number, got {value}; {hint}")
+        raise SourceError(
+            f"{file}: row {row}, column {column}: expected a number, got {value}; {hint}"
+        )
 
     def _place(self, row: int) -> tuple[Path, int]:
         """The file that holds a row of the source, and the row's number in it."""
@@ -130,7 +160,10 @@ class Source(ABC):
 
 
 def files_digest(files: Sequence[Path]) -> str:
-    """Hash of the names, sizes and times of change of files, none of which is opened. Raises SourceError where one is gone."""
+    """Hash of the names, sizes and times of change of files, none of which is opened.
+
+    Raises SourceError where one is gone.
+    """
     return hashlib.sha256("\n".join(_stamps(files)).encode()).hexdigest()
 
 
@@ -160,15 +193,21 @@ def check_schema(source: Source, expected: Schema) -> None:
     """Raise SchemaError where rows of `source` are not what `expected` (the schema of a model's training data) says."""
     found, wrong = source.schema, []
     if found.row_shape != expected.row_shape:
-        wrong.append(f"rows must have the shape {expected.row_shape}, as in training. Got {found.row_shape} instead.")
+        wrong.append(
+            f"rows must have the shape {expected.row_shape}, as in training. Got {found.row_shape} instead."
+        )
     kinds = np.dtype(found.dtype).kind, np.dtype(expected.dtype).kind
     if not expected.columns and (kinds[0] == "f") != (kinds[1] == "f"):
-        wrong.append(f"values must be {expected.dtype}, as in training. Got {found.dtype} instead; were they scaled in between?")
+        wrong.append(
+            f"values must be {expected.dtype}, as in training. Got {found.dtype} instead; were they scaled in between?"
+        )
     if wrong:
         raise SchemaError(f"{source.path}: {' And '.join(wrong)}")
 
 
-def pick_columns(path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def pick_columns(
+    path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The feature columns to read and those left out, from all columns and whether each is numeric.
 
     Raises SchemaError that names every column that is missing, not numeric, or new.
@@ -178,13 +217,19 @@ def pick_columns(path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], i
     missing = [name for name in named if name not in kinds]
     changed = [name for name in wanted if not kinds.get(name, True)]
     if missing or changed:
-        said = {"missing": [_with_hint(name, new) for name in missing], "not numeric": map(repr, changed), "not expected": map(repr, new)}
+        said = {
+            "missing": [_with_hint(name, new) for name in missing],
+            "not numeric": map(repr, changed),
+            "not expected": map(repr, new),
+        }
         parts = [f"{what}: {_listed(list(names))}" for what, names in said.items()]
         raise SchemaError(
             f"{path}: other columns than expected: {'; '.join(part for part in parts if not part.endswith(': '))}. "
             "Mend the file; or, where the change is meant, mend data.columns or data.id and train on clean data of the new form"
         )
-    chosen = tuple(wanted) or tuple(name for name, numeric in kinds.items() if numeric and name != id_column)
+    chosen = tuple(wanted) or tuple(
+        name for name, numeric in kinds.items() if numeric and name != id_column
+    )
     if not chosen:
         raise SourceError(f"{path}: no numeric column; there are: {_listed(list(kinds))}")
     return chosen, tuple(name for name in kinds if name not in chosen and name != id_column)
@@ -216,7 +261,9 @@ class RowsDigest:
 
     def hexdigest(self) -> str:
         """The digest of all rows so far."""
-        return hashlib.sha256(f"{self._header} {self._rows.hexdigest()} {self._ids.hexdigest()}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self._header} {self._rows.hexdigest()} {self._ids.hexdigest()}".encode()
+        ).hexdigest()
 
 
 def combine_digests(digests: Sequence[str]) -> str:

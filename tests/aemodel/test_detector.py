@@ -17,9 +17,9 @@ import aemodel.detector
 from aemodel import AutoencoderDetector
 from aemodel.bundle import to_files
 from aemodel.errors import SettingsError
-from aemodel.model import Layout
+from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
-from aemodel.training import train_autoencoder
+from aemodel.training.loop import train_autoencoder
 
 MAP = np.random.default_rng(99).normal(size=(2, 6))
 
@@ -53,7 +53,11 @@ def test_by_default_it_is_what_init_proposes_for_a_table():
     with pytest.warns(UserWarning, match="No row will be called an outlier"):
         model = AutoencoderDetector(rule="quantile 0.999", members=1).fit(clean_rows(50)).model_
 
-    assert (model.settings.prototypes, model.settings.scaling, model.settings.latent) == (512, "minmax", 6)
+    assert (model.settings.prototypes, model.settings.scaling, model.settings.latent) == (
+        512,
+        "minmax",
+        6,
+    )
     assert model.train_settings.epochs == 800, "one batch a pass"
 
 
@@ -70,7 +74,12 @@ def test_signs_are_those_of_scikit_learn(fitted):
 
 def test_the_promised_share_of_fresh_clean_rows_is_flagged():
     shares = [
-        (AutoencoderDetector(epochs=1, calibration=0.5).fit(clean_rows(400, seed)).predict(clean_rows(2000, 50 + seed)) < 0).mean()
+        (
+            AutoencoderDetector(epochs=1, calibration=0.5)
+            .fit(clean_rows(400, seed))
+            .predict(clean_rows(2000, 50 + seed))
+            < 0
+        ).mean()
         for seed in range(10)
     ]
     assert 0.02 < np.mean(shares) < 0.07
@@ -88,13 +97,19 @@ def test_rows_too_few_for_a_promise_are_fitted_and_flag_nothing(n):
 
 
 def test_one_row_is_refused_as_scikit_learn_does():
-    with pytest.raises(ValueError, match=r"Found array with 1 sample.* while a minimum of 2 is required"):
+    with pytest.raises(
+        ValueError, match=r"Found array with 1 sample.* while a minimum of 2 is required"
+    ):
         AutoencoderDetector().fit(clean_rows(1))
 
 
 @pytest.mark.filterwarnings("ignore:No row will be called an outlier")
 def test_duplicate_rows_and_constant_columns_are_no_obstacle():
-    for rows in (np.repeat(clean_rows(1), 50, axis=0), np.repeat(clean_rows(20), 10, axis=0), np.full((50, 3), 7.0)):
+    for rows in (
+        np.repeat(clean_rows(1), 50, axis=0),
+        np.repeat(clean_rows(20), 10, axis=0),
+        np.full((50, 3), 7.0),
+    ):
         detector = AutoencoderDetector(epochs=2, patience=1).fit(rows)
         assert np.isfinite(detector.score_samples(rows)).all()
         assert detector.score_samples(rows[:1] + 3) < detector.score_samples(rows[:1])
@@ -104,7 +119,8 @@ def test_the_same_seed_gives_the_same_scores_and_leaves_global_state_alone():
     rows = clean_rows(100)
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 # the global state is what is tested
     first, second, other = (
-        AutoencoderDetector(epochs=2, random_state=seed).fit(rows).score_samples(rows) for seed in (3, 3, np.random.RandomState(3))
+        AutoencoderDetector(epochs=2, random_state=seed).fit(rows).score_samples(rows)
+        for seed in (3, 3, np.random.RandomState(3))
     )
 
     np.testing.assert_array_equal(first, second)
@@ -120,7 +136,9 @@ def test_a_bundle_gives_the_estimator_back(fitted):
     np.testing.assert_array_equal(back.predict(rows), fitted.predict(rows))
     assert back.to_files() == fitted.to_files()
     assert back.get_params() == fitted.get_params()
-    with pytest.raises(ValueError, match="X has 4 features, but AutoencoderDetector is expecting 6"):
+    with pytest.raises(
+        ValueError, match="X has 4 features, but AutoencoderDetector is expecting 6"
+    ):
         back.predict(rows[:, :4])
 
 
@@ -128,11 +146,17 @@ def test_a_bundle_of_pictures_judges_flat_rows():
     pictures = np.random.default_rng(0).integers(0, 255, (300, 4, 4)).astype(np.uint8)
     parts, layout = [pictures], Layout(row_shape=(4, 4), dtype="uint8")
     model = train_autoencoder(
-        lambda: parts, layout=layout, model=ModelSettings(latent=4), train=TrainSettings(epochs=1), memory_bytes=10**6
+        lambda: parts,
+        layout=layout,
+        model=ModelSettings(latent=4),
+        train=TrainSettings(epochs=1),
+        memory_bytes=10**6,
     ).model
     detector = AutoencoderDetector.from_files(to_files(model))
 
-    np.testing.assert_array_equal(detector.score_samples(pictures.reshape(300, 16)), -model.errors(pictures))
+    np.testing.assert_array_equal(
+        detector.score_samples(pictures.reshape(300, 16)), -model.errors(pictures)
+    )
     assert AutoencoderDetector.from_files(detector.to_files()).offset_ == detector.offset_
 
 
@@ -148,7 +172,9 @@ def test_it_works_in_a_pipeline_and_survives_pickling(fitted):
     pipeline = make_pipeline(RobustScaler(), AutoencoderDetector(epochs=2, scaling="none"))
 
     assert set(pipeline.fit(rows).predict(rows)) == {-1, 1}
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(rows), fitted.predict(rows))  # its own bytes
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(fitted)).predict(rows), fitted.predict(rows)
+    )  # its own bytes
 
 
 @pytest.mark.parametrize("by", ["novelty", "relative"])
@@ -159,7 +185,9 @@ def test_other_scores_and_ensembles_are_a_parameter_away(by):
 
     assert set(detector.predict(rows)) == {-1, 1}
     assert (back.by, back.members, back.offset_) == (by, 2, detector.offset_)
-    np.testing.assert_array_equal(back.score_samples(rows), -detector.model_.scores(rows)[SCORES.index(by)])
+    np.testing.assert_array_equal(
+        back.score_samples(rows), -detector.model_.scores(rows)[SCORES.index(by)]
+    )
     with pytest.raises(SettingsError, match="by must be one of error, novelty, relative"):
         AutoencoderDetector(by="distance").fit(rows)
 

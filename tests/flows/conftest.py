@@ -44,5 +44,7 @@ def postgres():
 @pytest.fixture(scope="session")
 def on_postgres(postgres, trained_folder, tmp_path_factory):
     """A station whose server keeps its records in PostgreSQL."""
-    with deployed(trained_folder, Station(tmp_path_factory.mktemp("on-postgres"), postgres.url)) as found:
+    with deployed(
+        trained_folder, Station(tmp_path_factory.mktemp("on-postgres"), postgres.url)
+    ) as found:
         yield found

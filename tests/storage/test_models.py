@@ -1,4 +1,7 @@
-"""Versions of a model: named by content, one in force, history kept; and the lock that keeps two runs apart."""
+"""Versions of a model: named by content, one in force, history kept.
+
+And the lock that keeps two runs apart.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,27 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from storage.errors import DamagedError, LockedError, WorkspaceError
-from storage.locks import lock
-from storage.models import list_models, load_bundle, previous_model, promote, read_champion, save_bundle
+from storage.files.locks import lock
+from storage.models import (
+    list_models,
+    load_bundle,
+    previous_model,
+    promote,
+    read_champion,
+    save_bundle,
+)
 
 FILES = {"model.safetensors": b"weights", "model.json": b"{}"}
 
 
 def save(models, text=b"{}"):
-    return save_bundle(models, {**FILES, "model.json": text}, work=models.parent / "work", extra={"training.html": b"<p>"}, run={})
+    return save_bundle(
+        models,
+        {**FILES, "model.json": text},
+        work=models.parent / "work",
+        extra={"training.html": b"<p>"},
+        run={},
+    )
 
 
 def test_the_same_bundle_has_the_same_id_and_is_written_once(tmp_path):
@@ -37,14 +53,21 @@ def test_promotion_and_rollback_keep_the_history(tmp_path):
 
     assert read_champion(models).current == two
     assert previous_model(models) == one
-    assert [read_champion(models).as_of(date(2026, month, 15), UTC) for month in (1, 2)] == [one, two]
+    assert [read_champion(models).as_of(date(2026, month, 15), UTC) for month in (1, 2)] == [
+        one,
+        two,
+    ]
 
 
-@pytest.mark.parametrize(("zone", "in_force"), [("UTC", 1), ("Pacific/Auckland", 0), ("America/New_York", 1)])
+@pytest.mark.parametrize(
+    ("zone", "in_force"), [("UTC", 1), ("Pacific/Auckland", 0), ("America/New_York", 1)]
+)
 def test_a_day_is_one_of_the_time_zone(tmp_path, zone, in_force):
     models = tmp_path / "models"
     both = save(models), save(models, b'{"a": 1}')
-    for model_id, since in zip(both, ("2026-01-01T00:00:00+00:00", "2026-02-01T20:00:00+00:00"), strict=True):
+    for model_id, since in zip(
+        both, ("2026-01-01T00:00:00+00:00", "2026-02-01T20:00:00+00:00"), strict=True
+    ):
         promote(models, model_id, by="train", why="better", since=since)
 
     assert read_champion(models).as_of(date(2026, 2, 1), ZoneInfo(zone)) == both[in_force]
@@ -64,10 +87,15 @@ def test_an_unknown_model_lists_those_there_are(tmp_path):
 
 def test_a_model_in_force_that_is_gone_says_how_to_go_on(tmp_path):
     model_id = save(tmp_path / "models")
-    promote(tmp_path / "models", model_id, by="train", why="first", since="2026-11-22T00:00:00+00:00")
+    promote(
+        tmp_path / "models", model_id, by="train", why="first", since="2026-11-22T00:00:00+00:00"
+    )
     (tmp_path / "models" / model_id).rename(tmp_path / "elsewhere")
 
-    with pytest.raises(DamagedError, match=r"the model in force is gone; restore the folder, or remove champion.json beside it"):
+    with pytest.raises(
+        DamagedError,
+        match=r"the model in force is gone; restore the folder, or remove champion.json beside it",
+    ):
         load_bundle(tmp_path / "models", model_id)
 
 
@@ -88,10 +116,10 @@ def test_a_damaged_champion_is_named(tmp_path):
 
 def test_a_held_lock_names_its_holder_and_is_freed_when_that_dies(tmp_path):
     path = tmp_path / "a.lock"
-    code = (
-        f"from pathlib import Path\nfrom storage.locks import lock\nwith lock(Path({str(path)!r})):\n print('held', flush=True)\n input()"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    code = f"from pathlib import Path\nfrom storage.files.locks import lock\nwith lock(Path({str(path)!r})):\n print('held', flush=True)\n input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(LockedError, match=f"process {holder.pid} is at work"), lock(path):
             pass

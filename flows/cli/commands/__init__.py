@@ -1,0 +1,1 @@
+"""One function for each command: options in, one call, one result."""

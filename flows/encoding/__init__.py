@@ -1,0 +1,1 @@
+"""encode, decode and probe: from rows to a latent store and back."""

@@ -1,0 +1,79 @@
+"""The work that `encode` and `score` do shard by shard.
+
+Skip what is done, do the rest, collect what failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from flows.engine.run_all import RunAll
+from flows.engine.shard_tasks import group_shards, read_shards
+from flows.errors import unexpected
+from storage.sources import Chunk, Shard, Source
+
+log = logging.getLogger(__name__)
+
+
+class ShardNote(Protocol):
+    """What is kept of a finished shard; `index` is the shard's."""
+
+    @property
+    def index(self) -> int:
+        """The shard's index."""
+        ...
+
+
+Note = TypeVar("Note", bound=ShardNote)
+
+
+@dataclass(frozen=True)
+class FailedShards:
+    """Consecutive shards whose task failed, and the error."""
+
+    shards: tuple[Shard, ...]
+    error: BaseException | None
+
+
+class ShardJob(ABC, Generic[Note]):
+    """Does one shard of `source` at a time, in chunks of at most `max_rows` rows."""
+
+    source: Source
+    max_rows: int
+
+    @abstractmethod
+    def finished(self, shard: Shard) -> Note | None:
+        """Return the note of a shard that an earlier run finished, None where it must be done."""
+
+    @abstractmethod
+    def run_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> Note:
+        """Do one shard: write its files, and only then its note."""
+
+    def run_group(self, shards: Sequence[Shard]) -> list[Note]:
+        """Do consecutive shards, except those that an earlier run finished."""
+        notes = {shard.index: note for shard in shards if (note := self.finished(shard))}
+        missing = [shard for shard in shards if shard.index not in notes]
+        for shard, chunks in read_shards(self.source, missing, self.max_rows):
+            notes[shard.index] = self.run_shard(shard, chunks)
+        return [notes[shard.index] for shard in shards]
+
+
+def run_shards(
+    job: ShardJob[Note], shards: Sequence[Shard], run_all: RunAll
+) -> tuple[list[Note], list[FailedShards]]:
+    """Do all shards. Return the notes of those that finished and what failed, both by index."""
+    notes: list[Note] = []
+    failed: list[FailedShards] = []
+    for outcome in run_all(job.run_group, group_shards(job.source, shards)):
+        if outcome.error is None and outcome.value is not None:
+            notes += outcome.value
+        else:
+            log.error("%s", outcome.error, exc_info=unexpected(outcome.error))
+            failed.append(FailedShards(outcome.item, outcome.error))
+    notes.sort(key=lambda note: note.index)
+    failed.sort(key=lambda each: each.shards[0].index)
+    return notes, failed

@@ -1,0 +1,50 @@
+"""Data dates and the schedule."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from cronsim import CronSim
+
+from flows.errors import UsageError
+from flows.jobs.settings import Job
+
+
+def parse_date(text: str) -> date:
+    """A data date from YYYY-MM-DD. Raises UsageError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"a data date must look like 2026-11-22. Got '{text}' instead.") from error
+
+
+def yesterday(job: Job, at: datetime | None = None) -> date:
+    """The data date that is due `at` a moment (now, or the scheduled start of a run).
+
+    The day before it in the job's time zone.
+    """
+    return (at or datetime.now(UTC)).astimezone(job.zone).date() - timedelta(days=1)
+
+
+def dates_between(first: date, last: date) -> list[date]:
+    """All data dates from `first` to `last`, both included.
+
+    Raises UsageError where they stand the wrong way round.
+    """
+    if last < first:
+        raise UsageError(f"--from must not be after --to. Got {first} and {last} instead.")
+    return [first + timedelta(days=day) for day in range((last - first).days + 1)]
+
+
+def last_start(job: Job, now: datetime) -> datetime:
+    """The latest scheduled start that is not after `now`, in the job's time zone."""
+    return next(CronSim(job.schedule.cron, _local(job, now), reverse=True))
+
+
+def next_start(job: Job, now: datetime) -> datetime:
+    """The first scheduled start after `now`, in the job's time zone."""
+    return next(CronSim(job.schedule.cron, _local(job, now)))
+
+
+def _local(job: Job, now: datetime) -> datetime:
+    return now.astimezone(job.zone)

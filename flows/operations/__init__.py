@@ -1,0 +1,1 @@
+"""What operators ask: status, labels, prune, inspect and verify."""

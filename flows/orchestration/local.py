@@ -1,0 +1,53 @@
+"""train, encode and score in this process, with a progress bar and no Prefect."""
+
+from __future__ import annotations
+
+from aemodel.training.result import Epoch
+from flows.encoding.encode import EncodeResult, encode_rows
+from flows.engine.device import pick_device
+from flows.engine.progress import progress_bar
+from flows.engine.run_all import run_in_threads
+from flows.engine.session import WORKERS, begin
+from flows.errors import UsageError
+from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
+from flows.scoring.result import NightResult
+from flows.scoring.score import score_night
+from flows.training.train import TrainResult, train_model
+
+
+class LocalBackend:
+    """train, encode and score as plain calls."""
+
+    def train(self, request: TrainRequest) -> TrainResult:
+        """Fit, calibrate, gate, promote."""
+        settings = begin(request.job, request.overrides, "train")
+        device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+        with progress_bar("training") as progress:
+
+            def on_epoch(epoch: Epoch) -> None:
+                progress(epoch.number, settings.train.epochs)
+
+            return train_model(
+                settings, run_all=run_in_threads(1), on_epoch=on_epoch, device=device
+            )
+
+    def encode(self, request: EncodeRequest) -> EncodeResult:
+        """Write a latent store."""
+        settings = begin(request.job, request.overrides, "encode")
+        device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+        with progress_bar("encoding") as progress:
+            run_all = run_in_threads(WORKERS, progress)
+            return encode_rows(settings, request, run_all=run_all, device=device)
+
+    def score(self, request: ScoreRequest) -> NightResult:
+        """Score one night."""
+        settings = begin(request.job, request.overrides, "score")
+        if settings.score.runner != "threads":
+            raise UsageError(
+                f"score.runner = '{settings.score.runner}' needs Prefect; "
+                "set PREFECT_API_URL, or add --set score.runner=threads"
+            )
+        device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+        with progress_bar(f"scoring {request.date}") as progress:
+            run_all = run_in_threads(WORKERS, progress)
+            return score_night(settings, request, run_all=run_all, device=device)

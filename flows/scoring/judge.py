@@ -1,0 +1,71 @@
+"""One decision over all scored shards: what is flagged, whether the night drifted, the verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aemodel.decisions.contamination import warning
+from aemodel.decisions.drift import find_drift
+from aemodel.decisions.ranking import Tally
+from aemodel.decisions.rules import Decision, decide, parse_rule, withheld
+from aemodel.decisions.verdict import judge_night
+from flows.scoring.candidates import Candidates
+from flows.scoring.night_run import Judged, NightRun
+from flows.scoring.score_shards import ScoredShards, facts_path
+from flows.scoring.shard_summary import ShardSummary
+from storage.sources import Source
+
+
+def judge(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
+    """Judge a night. Summaries merge exactly, so neither shards nor their order matter."""
+    summary = merged_summary(run, scored)
+    tally = summary.tally if summary else Tally.of(run.calibration, np.empty(0))
+    drift = find_drift(run.calibration, tally)
+    drifted = bool(drift and drift.alarm)
+    decision = decide_night(run, tally, summary)
+    if drift and drifted:
+        decision = withheld(decision, drift.to_text())
+    verdict, others = judge_night(
+        decision,
+        rows=tally.rows,
+        alert_budget=run.job.score.alert_budget,
+        shards_done=len(scored.notes),
+        shards_total=scored.total,
+        drifted=drifted,
+    )
+    return Judged(
+        verdict=verdict,
+        decision=decision if summary else None,
+        facts=summary,
+        drift=drift,
+        notes=(*others, *remarks(run, source)),
+        failed=tuple(scored.failed),
+        shards=scored.total,
+        digest=scored.digest,
+        why="" if summary else scored.failed[0][1],
+    )
+
+
+def merged_summary(run: NightRun, scored: ScoredShards) -> ShardSummary | None:
+    """The summary of all scored shards; None where none was scored."""
+    merged: ShardSummary | None = None
+    for note in scored.notes:
+        found = ShardSummary.load(facts_path(scored.parts, note.index), run.keep)
+        merged = merged.merge(found) if merged else found
+    return merged
+
+
+def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None) -> Decision:
+    """Apply the job's rule to the night."""
+    ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
+    rule = parse_rule(run.job.score.rule)
+    return decide(rule, run.calibration, tally, ranking, top_n=run.job.score.top_n)
+
+
+def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
+    """What the report says of columns, calibration rows, model and device."""
+    new = () if run.job.data.columns else source.ignored_numbers
+    extra = (
+        f"numeric columns that the model does not know, not read: {', '.join(new)}" if new else ""
+    )
+    return tuple(remark for remark in (extra, warning(run.calibration), *run.remarks) if remark)

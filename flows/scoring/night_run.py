@@ -1,0 +1,102 @@
+"""Plain data of one scored night: what is scored, by which model, and what was decided."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.decisions.drift import Drift
+from aemodel.decisions.rules import Decision
+from aemodel.model import Autoencoder
+from flows.engine.run_record import RunRecord
+from flows.jobs.settings import Job
+from flows.scoring.shard_summary import ShardSummary
+from storage.nights.revisions import NightPlace
+from storage.sources import Source, files_digest
+
+NOT_IN_DIGEST = ("memory", "runner", "dask_address")  # settings of [score] that change no score
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightRun:
+    """One run of `score` for one data date, under its lock.
+
+    path: the input. work: the folder in which the night grows. remarks: about model and device.
+    """
+
+    job: Job
+    place: NightPlace
+    work: Path
+    path: Path
+    model_id: str
+    model: Autoencoder
+    record: RunRecord
+    force: bool
+    remarks: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def settings_digest(self) -> str:
+        """Digest of the settings that a report depends on."""
+        settings = asdict(self.job.score)
+        for name in NOT_IN_DIGEST:
+            del settings[name]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def calibration(self) -> NDArray[np.float64]:
+        """Scores of the calibration rows, of the kind that ranks, ascending."""
+        return self.model.calibration_by(self.job.score.by)
+
+    @property
+    def keep(self) -> int:
+        """Number of rows kept in detail."""
+        return max(self.job.score.top_n, self.job.score.alert_budget)
+
+    def fingerprint(self, source: Source) -> str:
+        """Fingerprint of the input, of how it is cut into shards, and of its files alone."""
+        return f"{source.fingerprint()} {self.job.shard_bytes} {files_digest(source.files)}"
+
+    def without_folder(self, message: str) -> str:
+        """The message without the input's folder: no path stands in what is digested."""
+        return message.replace(f"{self.path.parent}/", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A night after its decision.
+
+    Where nothing was scored there is no decision, and `why` says what is missing or wrong.
+    failed: what could not be scored, and why. shards: number of all shards.
+    """
+
+    verdict: str
+    decision: Decision | None
+    facts: ShardSummary | None
+    drift: Drift | None
+    notes: Sequence[str]
+    failed: Sequence[tuple[str, str]]
+    shards: int
+    digest: str
+    why: str
+
+
+def nothing_scored(verdict: str, why: str) -> Judged:
+    """A night without any scored row: NO DATA or FAILED."""
+    return Judged(
+        verdict=verdict,
+        decision=None,
+        facts=None,
+        drift=None,
+        notes=(),
+        failed=(),
+        shards=0,
+        digest="",
+        why=why,
+    )

@@ -1,0 +1,191 @@
+"""p-values, summaries that merge exactly, and rules that keep what they promise."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
+
+from aemodel.decisions.ranking import Ranking, Tally
+from aemodel.decisions.rules import allowed_above, decide, parse_rule
+from aemodel.decisions.verdict import judge_night
+from aemodel.errors import SettingsError
+from aemodel.scores.p_values import p_values
+
+few_values = st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 7.0, np.inf]), max_size=40).map(
+    np.array
+)
+
+
+def decide_on(text, calibration, scores, *, top_n=5):
+    rows = np.arange(len(scores))
+    calibration = np.sort(calibration)
+    rule = parse_rule(text)
+    tally = Tally.of(calibration, scores, threshold=rule.threshold(calibration))
+    return decide(rule, calibration, tally, Ranking.of(100, scores, rows), top_n=top_n)
+
+
+def test_a_p_value_counts_calibration_scores_at_least_as_high():
+    assert p_values(np.array([1.0, 2.0, 2.0, 3.0]), np.array([0.0, 2.0, 2.5, 9.0])).tolist() == [
+        1.0,
+        0.8,
+        0.4,
+        0.2,
+    ]
+
+
+@given(scores=few_values, cuts=st.lists(st.integers(0, 40), max_size=5), keep=st.integers(1, 10))
+def test_summaries_of_parts_merge_to_those_of_the_whole(scores, cuts, keep):
+    calibration = np.array([0.5, 1.0, 1.0, 2.0])
+    rows = np.arange(len(scores))
+    tally, ranking = Tally.of(calibration, scores[:0]), Ranking.of(keep, scores[:0], rows[:0])
+    for part in np.array_split(np.random.default_rng(0).permutation(rows), max(1, len(cuts))):
+        tally = tally.merge(Tally.of(calibration, scores[part], threshold=1.0))
+        ranking = ranking.merge(Ranking.of(keep, scores[part], part))
+
+    whole = Tally.of(calibration, scores, threshold=1.0)
+    assert (tally.by_rank == whole.by_rank).all()
+    assert (tally.picture == whole.picture).all()
+    assert (tally.above, tally.rows) == (whole.above, whole.rows)
+    assert (
+        ranking.rows.tolist() == sorted(rows.tolist(), key=lambda row: (-scores[row], row))[:keep]
+    )
+
+
+def test_a_long_list_is_ranked_without_sorting_it_all(random):
+    scores, rows = random.integers(0, 50, 10_000).astype(float), np.arange(10_000)
+
+    assert (
+        Ranking.of(30, scores, rows).rows.tolist()
+        == sorted(rows.tolist(), key=lambda row: (-scores[row], row))[:30]
+    )
+
+
+@pytest.mark.parametrize(
+    ("q", "n", "j"),
+    [
+        ("0.9", 9, 1),
+        ("0.9", 8, 0),
+        ("0.999", 999, 1),
+        ("0.999", 998, 0),
+        ("0.99", 1000, 10),
+        ("0.7", 9, 3),
+    ],
+)
+def test_the_cut_is_counted_in_exact_decimals(q, n, j):
+    assert allowed_above(parse_rule(f"quantile {q}"), n) == j
+
+
+@pytest.mark.parametrize("n", [10, 30, 100, 1_000])
+@pytest.mark.parametrize("q", ["0.9", "0.99"])
+def test_clean_rows_are_flagged_at_most_as_often_as_promised(n, q):
+    random = np.random.default_rng(1)
+    sets, share = 400, float(1 - Decimal(q))
+    flagged = [
+        decide_on(f"quantile {q}", random.normal(size=n), random.normal(size=500)).flagged / 500
+        for _ in range(sets)
+    ]
+
+    assert np.mean(flagged) <= share + 3 * np.std(flagged) / np.sqrt(sets)
+
+
+@given(few_values.filter(len), few_values)
+def test_no_threshold_rises_as_more_false_alarms_are_allowed(calibration, scores):
+    for rules in (
+        ["quantile 0.99", "quantile 0.9", "quantile 0.5"],
+        ["fdr 0.05", "fdr 0.2", "fdr 0.9"],
+    ):
+        cuts = [decide_on(rule, calibration, scores).cut.score for rule in rules]
+        assert cuts == sorted(cuts, reverse=True)
+
+
+@given(
+    few_values,
+    few_values,
+    st.sampled_from(["quantile 0.5", "quantile 0.9", "fdr 0.3", "absolute 1.0", "top"]),
+)
+def test_the_cut_flags_as_many_rows_as_the_decision_says(calibration, scores, rule):
+    decision = decide_on(rule, calibration, scores)
+
+    assert decision.cut.flags(scores, np.arange(len(scores))).sum() == decision.flagged
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.floats(0, 10), min_size=1, max_size=30),
+    st.lists(st.floats(0, 20), min_size=1, max_size=30),
+    st.sampled_from([0.1, 0.3]),
+)
+def test_fdr_is_benjamini_and_hochberg_on_the_p_values(calibration, scores, alpha):
+    calibration, scores = np.sort(calibration), np.array(scores)
+    expected = false_discovery_control(p_values(calibration, scores)) <= alpha + 1e-12
+
+    assert decide_on(f"fdr {alpha}", calibration, scores).flagged == expected.sum()
+
+
+def test_too_few_calibration_rows_promise_nothing_and_say_how_many_would():
+    decision = decide_on("quantile 0.999", np.arange(500.0), np.arange(600.0))
+
+    assert (decision.flagged, decision.promises) == (0, False)
+    assert "500 calibration rows are too few" in decision.promise
+    assert "999 would do" in decision.promise
+
+
+def test_the_number_of_rows_that_would_do_would_do():
+    for q in ("0.9", "0.99", "0.999"):
+        promise = decide_on(f"quantile {q}", np.arange(3.0), np.arange(3.0)).promise
+        needed = int(promise.split("; ")[1].split(" would")[0].replace(",", ""))
+        assert allowed_above(parse_rule(f"quantile {q}"), needed) == 1
+        assert allowed_above(parse_rule(f"quantile {q}"), needed - 1) == 0
+
+
+def test_fdr_says_how_many_it_must_flag_at_once():
+    assert (
+        "no fewer than 1,000 rows"
+        in decide_on("fdr 0.1", np.arange(99.0), np.zeros(10_000)).promise
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "quantile",
+        "quantile 1",
+        "quantile x",
+        "fdr 0",
+        "fdr 1",
+        "absolute -1",
+        "top 5",
+        "best 3",
+        "quantile nan",
+        "absolute inf",
+    ],
+)
+def test_a_wrong_rule_is_refused_with_examples(text):
+    with pytest.raises(SettingsError, match=r"score\.rule must look like quantile 0\.999"):
+        parse_rule(text)
+
+
+@pytest.mark.parametrize(
+    ("flagged", "limit", "done", "verdict", "notes"),
+    [
+        (2, 9, 4, "OK", ()),
+        (10, 9, 4, "REVIEW 10", ()),
+        (2000, 9, 4, "FLOOD", ("REVIEW 2000",)),
+        (2000, 9, 3, "PARTIAL 3 of 4", ("FLOOD", "REVIEW 2000")),
+        (0, 0, 0, "FAILED", ()),
+        (5, None, 4, "OK", ()),
+    ],
+)
+def test_the_first_verdict_that_holds_is_the_verdict(flagged, limit, done, verdict, notes):
+    decision = decide_on("top", np.arange(3.0), np.arange(3.0))
+    changed = type(decision)(**{**vars(decision), "flagged": flagged, "limit": limit})
+
+    assert judge_night(
+        changed, rows=100 * done, alert_budget=1000, shards_done=done, shards_total=4
+    ) == (verdict, notes)

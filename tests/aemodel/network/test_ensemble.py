@@ -1,0 +1,288 @@
+"""Ensembles fitted as one network, their bundles, and fits that leave out the worst rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
+from aemodel.decisions.contamination import strangers
+from aemodel.errors import SettingsError
+from aemodel.network.build import build_network
+from aemodel.network.ensemble import Ensemble
+from aemodel.rows.layout import Layout
+from aemodel.rows.training_rows import look_at_rows
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.loop import fit_ensemble, train_autoencoder, without_worst
+
+TABLE = {
+    "hidden": (12,),
+    "latent": 3,
+    "activation": "silu",
+    "output": "identity",
+    "loss": "mse",
+    "scaling": "standard",
+}
+PICTURES = {"network": "conv", "hidden": (4,), "latent": 3}
+
+
+def table(n=300, d=6, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(n, 2)) @ np.random.default_rng(9).normal(
+        size=(2, d)
+    ) + 0.05 * random.normal(size=(n, d))
+
+
+def pictures(n=100):
+    return np.random.default_rng(0).integers(0, 255, (n, 8, 8)).astype(np.uint8)
+
+
+def train(rows, settings, **more):
+    chosen = TrainSettings(
+        **{
+            "epochs": 3,
+            "batch_size": 64,
+            "learning_rate": 3e-3,
+            "calibration": 0.2,
+            "validation": 0.2,
+            **more,
+        }
+    )
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
+    return train_autoencoder(
+        lambda: [rows],
+        layout=layout,
+        model=ModelSettings(**settings),
+        train=chosen,
+        memory_bytes=10**8,
+    )
+
+
+def fitted(seeds, *, epochs=5, **more):
+    """The weights of networks with these seeds, fitted together on the same batches."""
+    rows, model, chosen = (
+        table(),
+        ModelSettings(**TABLE, members=len(seeds), **more),
+        TrainSettings(epochs=epochs, batch_size=50),
+    )
+    seen = look_at_rows(
+        lambda: [rows],
+        layout=Layout(row_shape=(6,), dtype="float64"),
+        model=model,
+        train=chosen,
+        memory_bytes=10**8,
+    )
+    networks = [build_network((6,), model, torch.Generator().manual_seed(seed)) for seed in seeds]
+    ensemble = Ensemble(networks)
+    order = torch.Generator().manual_seed(1)
+    fit_ensemble(
+        ensemble,
+        seen,
+        model=model,
+        train=chosen,
+        device="cpu",
+        generator=order,
+        on_epoch=lambda _: None,
+    )
+    return [
+        torch.cat([weight.detach().ravel() for weight in member.parameters()])
+        for member in ensemble.unstacked()
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"tied": True}, {"l1": 0.1, "l2": 0.01}])
+def test_members_fitted_together_are_what_each_would_be_alone(more):
+    together = fitted([3, 4, 5], **more)
+
+    for seed, weights in zip([3, 4, 5], together, strict=True):
+        torch.testing.assert_close(weights, fitted([seed], **more)[0], rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(together[0], together[1], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"), [(TABLE, (6,)), (PICTURES, (8, 8)), ({**TABLE, "tied": True}, (6,))]
+)
+def test_an_ensemble_gives_what_its_members_give(settings, shape):
+    model = ModelSettings(**settings)
+    members = [
+        build_network(shape, model, torch.Generator().manual_seed(seed)) for seed in range(3)
+    ]
+    rows = torch.rand(3, 7, int(np.prod(shape)), generator=torch.Generator().manual_seed(0))
+
+    for count in (1, 3):
+        latents, logits = Ensemble(members[:count])(rows[:count])
+        for place, member in enumerate(members[:count]):
+            alone = member(rows[place])
+            torch.testing.assert_close(latents[place], alone[0], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(logits[place], alone[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("combine", "expected"), [("mean", np.mean), ("max", np.max)])
+def test_the_error_of_an_ensemble_is_the_mean_or_the_highest_of_its_members(combine, expected):
+    model = train(table(), {**TABLE, "members": 3, "combine": combine}).model
+    rows = table(50, seed=1)
+    alone = [
+        type(model)((member,), model.settings, model.layout, model.scaler, model.measured).errors(
+            rows
+        )
+        for member in model.members
+    ]
+
+    np.testing.assert_allclose(model.errors(rows), expected(alone, axis=0), rtol=1e-12)
+    assert len({tuple(errors) for errors in alone}) == 3
+
+
+def test_one_member_is_the_plain_network():
+    rows = table()
+    plain, one = (
+        train(rows, TABLE).model,
+        train(rows, {**TABLE, "members": 1, "combine": "max"}).model,
+    )
+
+    assert (plain.errors(rows) == one.errors(rows)).all()
+    assert (plain.encode(rows) == one.encode(rows)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({**TABLE, "members": 3}, table()),
+        ({**TABLE, "members": 2, "combine": "max", "tied": True}, table()),
+        ({**TABLE, "members": 2, "prototypes": 20}, table()),
+        ({**PICTURES, "members": 2}, pictures()),
+    ],
+)
+def test_a_bundle_and_the_decoder_of_a_store_bring_every_kind_of_network_back(settings, rows):
+    model = train(rows, settings, epochs=1).model
+    files = to_files(model)
+    back, decoder = from_files(files), decoder_from_files(decoder_files(model))
+    latents = model.encode(rows)
+
+    assert to_files(back) == files
+    assert all(
+        (one == other).all()
+        for one, other in zip(back.scores(rows), model.scores(rows), strict=True)
+    )
+    assert (decoder.decode(latents) == model.decoder.decode(latents)).all()
+
+
+def test_early_stopping_puts_the_best_weights_of_every_member_back():
+    trained = train(table(), {**TABLE, "members": 2}, epochs=30, patience=2, learning_rate=0.05)
+    losses = [epoch.validation_loss for epoch in trained.history]
+    rows = table()
+
+    assert trained.best_epoch == int(np.argmin(losses)) + 1
+    again = train(rows, {**TABLE, "members": 2}, epochs=trained.best_epoch, learning_rate=0.05)
+    assert (again.model.errors(rows) == trained.model.errors(rows)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"members": 0}, "model.members must be at least 1. Got 0"),
+        ({"members": 10**6}, "model.members must be at most 100. Got 1,000,000"),
+        ({"prototypes": 10**12}, "model.prototypes must be at most 1,000,000"),
+        ({"hidden": (8, 10**12)}, r"model.hidden\[1\] must be at most 1,000,000"),
+        ({"prototypes": -1}, "model.prototypes must be at least 0"),
+        ({"combine": "median"}, "model.combine must be one of mean, max"),
+        ({"prototypes": 5, "network": "conv"}, "model.prototypes needs model.network = 'dense'"),
+        ({"prototypes": 5}, "model.prototypes needs model.output = 'identity'"),
+        (
+            {"prototypes": 5, "output": "identity", "loss": "mse", "tied": True},
+            "model.prototypes needs model.tied = False",
+        ),
+    ],
+)
+def test_settings_of_ensembles_and_prototypes_that_make_no_sense_name_the_key(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        ModelSettings(**settings)
+
+
+@pytest.mark.parametrize("trim", [-0.1, 0.6, float("nan")])
+def test_a_trim_that_is_no_share_up_to_a_half_is_refused(trim):
+    with pytest.raises(SettingsError, match=r"train.trim must be a share from 0 to 0.5. Got"):
+        TrainSettings(trim=trim)
+
+
+def test_the_worst_losses_are_left_out_and_never_all_of_them():
+    losses = torch.tensor([5.0, 1.0, 3.0, 2.0])
+
+    assert sorted(without_worst(losses, 0.5).tolist()) == [1.0, 2.0]
+    assert without_worst(losses, 0.2).tolist() == losses.tolist()
+    assert without_worst(losses[:1], 0.5).tolist() == [5.0]
+
+
+def planted(n=600, bad=40):
+    """Clean rows, the first `bad` of them of another kind.
+
+    Equal pairs of features where clean rows have opposite ones.
+    """
+    random = np.random.default_rng(0)
+    first = random.normal(size=(n, 3))
+    rows = np.concatenate([first, -first], axis=1) + 0.02 * random.normal(size=(n, 6))
+    rows[:bad, 3:] = rows[:bad, :3]
+    return rows, bad
+
+
+def test_a_trimmed_fit_does_not_learn_bad_rows_among_the_clean_ones():
+    rows, bad = planted()
+    settings, more = (
+        {**TABLE, "latent": 6, "activation": "elu", "hidden": ()},
+        {"epochs": 60, "learning_rate": 0.01, "calibration": 0, "validation": 0},
+    )
+    plain, trimmed = (train(rows, settings, trim=trim, **more).model for trim in (0.0, 0.15))
+
+    assert np.median(trimmed.errors(rows[:bad])) > 5 * np.median(plain.errors(rows[:bad]))
+    assert np.median(trimmed.errors(rows[:bad])) > 20 * np.median(trimmed.errors(rows[bad:]))
+
+
+def test_bad_rows_are_no_reference_of_a_trimmed_fit():
+    rows, bad = planted()
+    settings = {**TABLE, "latent": 6, "activation": "elu", "hidden": ()}
+    model = train(
+        rows, settings, trim=0.15, epochs=30, learning_rate=0.01, calibration=0, validation=0
+    ).model
+    reference = {row.tobytes() for row in model.measured.reference.rows}
+
+    assert sum(row.tobytes() in reference for row in rows[:bad]) <= 0.1 * bad
+    assert sum(row.tobytes() in reference for row in rows[bad:]) > 300
+
+
+def test_strangers_among_calibration_rows_are_found_when_planted():
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        clean, bad = random.lognormal(size=2000), 1e4 * (1 + random.random(10))
+        assert 10 <= strangers(np.sort(np.concatenate([clean, bad]))) <= 12
+
+
+@pytest.mark.parametrize("tail", ["normal", "lognormal", "exponential", "pareto", "cauchy"])
+def test_clean_scores_with_any_tail_seldom_look_like_strangers(tail):
+    draw = {
+        "normal": lambda random: np.square(random.normal(size=1000)),
+        "lognormal": lambda random: random.lognormal(size=1000),
+        "exponential": lambda random: random.exponential(size=1000),
+        "pareto": lambda random: random.pareto(2, size=1000) + 1,
+        "cauchy": lambda random: np.abs(random.standard_cauchy(size=1000)),
+    }[tail]
+
+    assert (
+        sum(strangers(np.sort(draw(np.random.default_rng(seed)))) > 0 for seed in range(300)) <= 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        (np.empty(0), 0),
+        (np.zeros(500), 0),
+        (np.r_[np.ones(200), np.inf], 1),
+        (np.ones(5), 0),
+        (np.r_[np.zeros(150), np.ones(150)], 0),
+    ],
+)
+def test_odd_calibration_scores_have_a_count_of_strangers_too(scores, expected):
+    kept = scores.copy()
+
+    assert strangers(scores) == expected
+    assert (scores == kept).all()

@@ -1,0 +1,116 @@
+"""Scalers: exact merges, constant columns, values that are missing or out of reach."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from aemodel.rows.scaling import ScalerFit
+from aemodel.settings import SCALINGS
+
+KINDS = pytest.mark.parametrize("kind", SCALINGS)
+TABLES = arrays(
+    "float32",
+    st.tuples(st.integers(1, 40), st.just(3)),
+    elements=st.floats(-1e6, 1e6, width=32) | st.just(float("nan")),
+)
+
+
+def scaler_of(kind, *pieces):
+    fit = ScalerFit(kind, int(np.prod(pieces[0].shape[1:])), pieces[0].dtype.name)
+    for piece in pieces:
+        fit.update(piece)
+    return fit.finish()
+
+
+def assert_equal(one, other):
+    for name in ("center", "scale", "fill"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=2e-6, atol=1e-6)
+
+
+@KINDS
+@given(rows=TABLES, cut=st.integers(0, 40))
+def test_a_scaler_does_not_depend_on_chunks(kind, rows, cut):
+    assert_equal(scaler_of(kind, rows), scaler_of(kind, rows[:cut], rows[cut:]))
+
+
+@KINDS
+def test_merged_fits_equal_one_fit(kind):
+    rows = np.random.default_rng(0).normal(1e3, 2, (500, 4)).astype(np.float32)
+    one, other = (ScalerFit(kind, 4, "float32") for _ in range(2))
+    one.update(rows[:123])
+    other.update(rows[123:])
+    one.merge(other)
+    merged, whole = one.finish(), scaler_of(kind, rows)
+    for name in ("center", "scale", "fill"):
+        np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name))
+
+
+@KINDS
+@pytest.mark.parametrize("value", [0.0, 0.1, -7e7, 1e-30])
+def test_a_constant_column_becomes_finite_and_a_later_move_keeps_its_own_units(kind, value):
+    rows = np.full((50, 2), value, np.float32)
+    rows[:, 1] = np.linspace(1, 2, 50)
+    scaler = scaler_of(kind, rows)
+    moved = rows[:1] + np.array([3, 0], np.float32)
+    step = scaler.transform(moved)[0, 0] - scaler.transform(rows[:1])[0, 0]
+    assert np.isfinite(scaler.transform(rows)).all()
+    assert abs(step) <= 3.001 if kind != "range" else np.isfinite(step)
+
+
+def test_a_column_that_only_rounding_moves_counts_as_constant():
+    rows = np.full((100, 1), 0.1) * np.where(np.arange(100) % 2, 1.0, 1 + 2e-16)[:, None]
+    assert scaler_of("standard", rows).scale[0] == 1
+
+
+@KINDS
+def test_an_empty_column_is_filled_with_a_finite_value(kind):
+    rows = np.full((5, 2), np.nan, np.float32)
+    rows[:, 1] = [1, 2, 3, 4, 5]
+    scaler = scaler_of(kind, rows)
+    assert np.isfinite(scaler.fill).all()
+    assert np.isfinite(scaler.scale).all()
+
+
+def test_pixels_run_from_0_to_1_whatever_they_held():
+    rows = np.full((3, 2, 2), 100, np.uint8)
+    np.testing.assert_array_equal(
+        scaler_of("range", rows).transform(np.full((1, 2, 2), 255, np.uint8)), 1
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "float16", "float64"])
+@KINDS
+def test_inverse_gives_back_the_rows(kind, dtype):
+    rows = np.random.default_rng(0).integers(0, 200, (50, 3)).astype(dtype)
+    scaler = scaler_of(kind, rows)
+    np.testing.assert_allclose(scaler.inverse(scaler.transform(rows)), rows, atol=1e-3)
+
+
+def test_missing_values_are_left_out_and_filled_with_the_median():
+    rows = np.array([[1.0], [np.nan], [3.0], [np.nan], [5.0]], np.float32)
+    scaler = scaler_of("standard", rows)
+    assert scaler.center[0] == pytest.approx(3)
+    assert scaler.fill[0] == pytest.approx(0, abs=1e-6)
+    assert np.isnan(scaler.transform(rows)[1, 0])
+
+
+def test_large_offsets_keep_their_digits():
+    rows = (1e6 + np.random.default_rng(0).normal(size=(1000, 1))).astype(np.float32)
+    assert np.abs(scaler_of("standard", rows).transform(rows).mean()) < 1e-3
+
+
+def test_what_float32_cannot_hold_is_infinite_without_a_warning():
+    rows = np.array([[0.0], [1.0]])
+    assert scaler_of("minmax", rows).transform(np.array([[1e300]]))[0, 0] == np.inf
+
+
+@KINDS
+def test_neither_fit_nor_transform_changes_the_rows(kind):
+    rows = np.array([[1.0, np.nan], [2.0, 3.0]], np.float32)
+    before = rows.copy()
+    scaler_of(kind, rows).transform(rows)
+    np.testing.assert_array_equal(rows, before)

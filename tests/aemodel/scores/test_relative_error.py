@@ -1,0 +1,98 @@
+"""The relative error: what it is, what it finds that the error does not, and that its p-values are even."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+
+from aemodel.bundle import from_files, to_files
+from aemodel.model import Autoencoder
+from aemodel.rows.layout import Layout
+from aemodel.scores.p_values import p_values
+from aemodel.scores.relative_error import energies, relative_errors, usual_error
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.loop import train_autoencoder
+
+SIDE = np.random.default_rng(7).random((2, 8))
+
+
+def clean_rows(n: int = 3000, seed: int = 0) -> np.ndarray:
+    """Rows of two latents and of very different energy, with noise that grows with it."""
+    random = np.random.default_rng(seed)
+    bright = random.uniform(0.02, 1, (n, 1)) * (random.random((n, 2)) @ SIDE)
+    return np.clip(bright * (1 + 0.05 * random.normal(size=bright.shape)), 0, None)
+
+
+def fit(rows: np.ndarray, *, calibration: float = 0.2, validation: float = 0.1) -> Autoencoder:
+    model = ModelSettings(latent=2, activation="elu", output="identity", loss="mse", scaling="none")
+    train = TrainSettings(
+        epochs=20, batch_size=64, learning_rate=0.01, calibration=calibration, validation=validation
+    )
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
+    return train_autoencoder(
+        lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**7
+    ).model
+
+
+@pytest.fixture(scope="module")
+def model() -> Autoencoder:
+    return fit(clean_rows())
+
+
+@pytest.mark.parametrize(("power", "slope"), [(0.5, 0.5), (-1.0, 0.0), (2.0, 1.0)])
+def test_the_usual_error_follows_the_energy_by_a_power_from_0_to_1(power, slope):
+    rows = torch.from_numpy(np.random.default_rng(0).random((500, 9), np.float32))
+    floor = 0.05 * energies(rows).median()
+    errors = 0.3 * (energies(rows) + floor) ** power
+    usual = usual_error(rows, errors)
+
+    np.testing.assert_allclose(usual[:2], [floor, slope], rtol=1e-9, atol=1e-9)
+    if power == slope:
+        np.testing.assert_allclose(relative_errors(rows, errors, usual), 1)
+
+
+def test_a_faint_row_that_is_rebuilt_worse_than_faint_ones_are_is_found(model):
+    strange = np.where(np.arange(8) == 3, 0.3, 0.0)[None]
+    [error], _, [relative] = model.scores(strange)
+
+    assert error < model.calibration_by("error")[-1]
+    assert relative > 2 * model.calibration_by("relative")[-1]
+
+
+def test_a_clean_row_has_a_relative_error_of_about_one(model):
+    assert 0.5 < np.median(model.scores_by("relative", clean_rows(500, seed=1))) < 2
+
+
+def test_p_values_of_the_relative_error_are_even_among_fresh_clean_rows(model):
+    found = p_values(
+        model.calibration_by("relative"), model.scores_by("relative", clean_rows(4000, seed=1))
+    )
+
+    assert (
+        kstest(found, "uniform").statistic < 0.08
+    )  # 5 % of so few calibration rows lie further off than 0.06
+
+
+def test_a_bundle_keeps_it(model):
+    rows = clean_rows(50, seed=2)
+    back = from_files(to_files(model))
+
+    assert (back.scores_by("relative", rows) == model.scores_by("relative", rows)).all()
+    assert (back.calibration_by("relative") == model.calibration_by("relative")).all()
+
+
+@pytest.mark.parametrize("rows", [np.zeros((300, 4)), np.ones((300, 4))])
+def test_rows_that_are_all_the_same_leave_it_finite(rows):
+    model = fit(rows, calibration=0, validation=0)
+
+    assert np.isfinite(model.scores_by("relative", np.concatenate([rows[:2], rows[:2] + 1]))).all()
+
+
+def test_gaps_and_rows_beyond_any_number_have_a_score():
+    model = fit(np.where(np.random.default_rng(3).random((500, 8)) < 0.1, np.nan, clean_rows(500)))
+    found = model.scores_by("relative", np.array([[np.nan, *[0.1] * 7], [1e300] * 8, [np.nan] * 8]))
+
+    assert np.isfinite(found[0])
+    assert np.isposinf(found[1:]).all()

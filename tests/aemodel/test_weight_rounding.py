@@ -1,0 +1,32 @@
+"""The decoder of a store in few bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aemodel.bundle import compact_decoder_files, decoder_files
+from aemodel.rows.layout import Layout
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.loop import train_autoencoder
+
+
+def test_rounded_weights_are_the_same_however_often_they_are_read():
+    rows = np.random.default_rng(0).normal(size=(300, 20)).astype(np.float32)
+    settings = ModelSettings(
+        hidden=(32,), latent=8, output="identity", loss="mse", scaling="standard"
+    )
+    layout = Layout(row_shape=(20,), dtype="float32")
+    model = train_autoencoder(
+        lambda: [rows],
+        layout=layout,
+        model=settings,
+        train=TrainSettings(epochs=1),
+        memory_bytes=10**8,
+    ).model
+    whole, latents = decoder_files(model), model.encode(rows) * np.arange(1, 9, dtype=np.float32)
+
+    packed = {
+        compact_decoder_files(whole, latents, 0.1)["decoder.safetensors.xz"] for _ in range(20)
+    }
+
+    assert len(packed) == 1

@@ -1,0 +1,197 @@
+"""Training on rows as they come: few, equal, constant, very wide, or with gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aemodel.bundle import from_files, to_files
+from aemodel.errors import DataError
+from aemodel.explain.attribution import explain
+from aemodel.rows.layout import Layout
+from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.loop import train_autoencoder
+from aemodel.training.promotion_gate import against_column_means, judge
+
+SCALINGS = ("none", "range", "minmax", "standard", "robust")
+
+
+def clean_rows(n=400, d=6, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(n, 2)) @ random.normal(size=(2, d)) + 0.1 * random.normal(
+        size=(n, d)
+    )
+
+
+def train(rows, *, scaling="standard", latent=2, memory=10**8, **settings):
+    model = ModelSettings(
+        hidden=(8,),
+        latent=latent,
+        activation="silu",
+        output="identity",
+        loss="mse",
+        scaling=scaling,
+    )
+    chosen = TrainSettings(**{"epochs": 5, "learning_rate": 3e-3, **settings})
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
+    return train_autoencoder(
+        lambda: [rows], layout=layout, model=model, train=chosen, memory_bytes=memory
+    )
+
+
+def require_sound(trained, rows):
+    """Everything that a night uses is finite, and the bundle gives the same back."""
+    errors = trained.model.errors(rows)
+    assert np.isfinite(errors).all()
+    assert np.isfinite(trained.model.calibration).all()
+    assert np.isfinite(trained.validation_error)
+    assert (from_files(to_files(trained.model)).errors(rows) == errors).all()
+
+
+def test_a_validation_row_without_any_value_costs_no_verdict():
+    rows = clean_rows(400, d=3)
+    rows[7] = np.nan
+    trained = train(rows, calibration=0.3)
+
+    assert sides_of(row_hashes(rows[7:8]), trained.model.train_settings).validation.all()
+    assert 0 < trained.validation_error < 2 * trained.column_mean_error < np.inf
+
+
+def test_fewer_rows_than_a_batch_are_all_used():
+    rows = clean_rows(30)
+    trained = train(rows, batch_size=4096, epochs=200, calibration=0.3, validation=0.3)
+
+    require_sound(trained, rows)
+    assert trained.history[-1].train_loss < 0.8 * trained.history[0].train_loss
+    assert trained.n_fit + trained.n_validation + trained.n_calibration == 30
+
+
+def test_a_last_batch_of_one_row_is_used_as_the_others():
+    rows = clean_rows(300)
+    n_fit = train(rows).n_fit
+    trained = train(rows, batch_size=n_fit - 1)
+
+    require_sound(trained, rows)
+
+
+@pytest.mark.parametrize("memory", [10**8, 100])
+def test_no_row_and_one_row_are_too_few_and_say_so(memory):
+    for n in (0, 1):
+        with pytest.raises(
+            DataError, match=rf"{n} rows to fit on, of {n} clean ones; at least 2 are needed"
+        ):
+            train(clean_rows(5)[:n], calibration=0.0, validation=0.0, memory=memory)
+
+
+def test_two_rows_are_enough_without_calibration():
+    rows = clean_rows(2)
+    require_sound(train(rows, calibration=0.0, validation=0.0), rows)
+
+
+def test_equal_rows_stay_on_one_side_and_say_so():
+    rows = np.repeat(clean_rows(1), 100, axis=0)
+    with pytest.raises(
+        DataError,
+        match=r"no row fell to the (validation|calibration) side|0 rows to fit on, of 100 clean ones",
+    ):
+        train(rows)
+    require_sound(train(rows, calibration=0.0, validation=0.0), rows)
+
+
+def test_duplicates_never_have_a_twin_on_another_side():
+    rows = np.repeat(clean_rows(100), 5, axis=0)
+    trained = train(rows)
+
+    require_sound(trained, rows)
+    assert {trained.n_fit % 5, trained.n_validation % 5, trained.n_calibration % 5} == {0}
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_nothing_but_constant_columns_is_learned_and_a_move_shows(scaling):
+    rows = np.tile([3.0, 0.0, -7.0], (300, 1)) + np.zeros((300, 3))
+    rows[:, 0] += (
+        np.arange(300) * 1e-9
+    )  # rows differ by less than any rounding of their scale that matters
+    trained = train(rows, scaling=scaling, epochs=2)
+    moved = rows[:3] + 5 * np.eye(3)[2]
+
+    require_sound(trained, rows)
+    assert np.isfinite(trained.model.errors(moved)).all()
+    assert trained.model.errors(moved).max() < 1e8
+    assert (
+        not against_column_means(trained).promote
+        or trained.validation_error < trained.column_mean_error
+    )
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("constant", [0.0, 1000.0, 1e-12])
+def test_a_constant_column_that_moves_at_night_is_named_and_no_more_than_that(scaling, constant):
+    rows = np.column_stack([clean_rows(), np.full(400, constant)])
+    trained = train(rows, scaling=scaling)
+    moved = rows[:20].copy()
+    moved[:, 6] += 50.0
+
+    require_sound(trained, rows)
+    assert np.median(trained.model.errors(moved)) > np.median(trained.model.errors(rows))
+    assert trained.model.errors(moved).max() < 1e7
+    assert all(
+        cause.features[0].name == "6" or "6" in cause.words
+        for cause in explain(trained.model, moved)
+    )
+
+
+def test_ten_thousand_columns():
+    rows = np.random.default_rng(0).normal(size=(40, 10_000)).astype(np.float32)
+    trained = train(rows, epochs=1, calibration=0.3, validation=0.4)
+
+    require_sound(trained, rows)
+    assert judge(trained, trained.model, lambda: [rows]).figures
+
+
+def gappy_rows():
+    rows = clean_rows()
+    rows[np.random.default_rng(1).random(rows.shape) < 0.1] = np.nan
+    return rows
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_gaps_are_learned_around(scaling):
+    rows = gappy_rows()
+    trained = train(rows, scaling=scaling, epochs=20)
+
+    require_sound(trained, rows)
+    assert np.isfinite(trained.history[-1].train_loss)
+    np.testing.assert_array_equal(np.isnan(trained.model.residuals(rows)), np.isnan(rows))
+
+
+def test_a_column_of_nothing_but_gaps_counts_for_nothing_until_it_is_observed():
+    rows = clean_rows()
+    rows[:, 2] = np.nan
+    trained = train(rows)
+    seen = rows[:5].copy()
+    seen[:, 2] = 30.0
+
+    require_sound(trained, rows)
+    assert (trained.model.errors(seen) > trained.model.errors(rows[:5])).all()
+    assert np.isfinite(trained.model.errors(seen)).all()
+
+
+def test_the_gate_judges_rows_with_gaps():
+    rows, other = gappy_rows(), train(gappy_rows(), epochs=20, validation=0.2).model
+    verdict = judge(train(rows, epochs=20, validation=0.2, seed=1), other, lambda: [rows])
+
+    assert verdict.figures
+    assert all(np.isfinite(value) for value in verdict.figures.values())
+
+
+def test_the_gate_judges_although_a_row_lies_too_far_out_for_float32():
+    rows = clean_rows(1000)
+    champion = train(rows, validation=0.2).model
+    challenger = train(rows, validation=0.2, seed=1, epochs=10)
+    far = np.concatenate([rows, np.full((100, 6), 1e200) + np.arange(100)[:, None] * 1e190])
+
+    verdict = judge(challenger, champion, lambda: [far])
+    assert np.isfinite(verdict.figures["error"])
+    assert "contaminated or have changed" in "; ".join(verdict.reasons)

@@ -1,0 +1,215 @@
+"""What the promotion gate lets pass and what it refuses, on small tables.
+
+Benchmarks/gate.py has real ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aemodel.rows.layout import Layout
+from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.loop import train_autoencoder
+from aemodel.training.promotion_gate import (
+    FEWEST_ROWS,
+    MOST_BYTES,
+    bootstrap_interval,
+    check_error,
+    judge,
+    sample_rows,
+    tolerated,
+)
+from aemodel.training.synthetic_anomalies import auroc_parts, iter_planted
+
+MAP = np.random.default_rng(99).normal(size=(2, 6))
+TABLE = ModelSettings(
+    hidden=(16,), latent=4, activation="silu", output="identity", loss="mse", scaling="standard"
+)
+
+
+def clean_rows(n=2000, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(n, 2)) @ MAP + 0.3 * random.normal(size=(n, 6))
+
+
+def train(rows, *, model=TABLE, **settings):
+    chosen = TrainSettings(
+        **{
+            "epochs": 20,
+            "batch_size": 64,
+            "learning_rate": 3e-3,
+            "calibration": 0.2,
+            "validation": 0.2,
+            **settings,
+        }
+    )
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
+    return train_autoencoder(
+        lambda: [rows], layout=layout, model=model, train=chosen, memory_bytes=10**8
+    )
+
+
+def verdict_on(rows, champion, **settings):
+    return judge(train(rows, **settings), champion, lambda: [rows])
+
+
+def failed(verdict):
+    return {check.what for check in verdict.checks if not check.passed}
+
+
+@pytest.fixture(scope="module")
+def champion():
+    return train(clean_rows()).model
+
+
+def test_another_seed_and_fresh_clean_rows_pass(champion):
+    verdict = verdict_on(clean_rows(seed=1), champion, seed=5)
+
+    assert verdict.promote
+    assert "not worse than the champion" in verdict.reasons[0]
+    assert all(check.passed for check in verdict.checks)
+
+
+def test_the_same_rows_again_pass(champion):
+    assert verdict_on(clean_rows(), champion, seed=3).promote
+
+
+def test_an_undertrained_model_is_refused_for_its_error_and_for_what_it_misses(champion):
+    verdict = verdict_on(clean_rows(seed=1), champion, epochs=1)
+
+    assert {"error", "planted anomalies AUROC"} <= failed(verdict)
+    assert verdict.figures["error_difference_low"] > 0.05 * verdict.figures["champion_error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "of_column_means", "more"),
+    [
+        (0.4, 1.0, 0.02),
+        (0.2, 1.0, 0.01),
+        (0.04, 1.0, 0.01),
+        (0.004, 1.0, 0.004),
+        (0.0, 1.0, 0.0),
+        (0.4, np.inf, 0.4),
+    ],
+)
+def test_an_error_may_be_higher_by_a_share_of_it_or_of_all_that_there_is_to_explain(
+    error, of_column_means, more
+):
+    assert tolerated(error, of_column_means) == pytest.approx(more)
+
+
+def test_where_nearly_all_is_rebuilt_somewhat_more_error_is_no_reason():
+    def near_a_plane(seed):
+        random = np.random.default_rng(seed)
+        return random.normal(size=(2000, 2)) @ MAP + 0.03 * random.normal(size=(2000, 6))
+
+    champion = train(near_a_plane(0), epochs=40).model
+    a_little, far_too_little = (
+        check_error(train(near_a_plane(1), epochs=epochs).model, champion, near_a_plane(2))
+        for epochs in (20, 5)
+    )
+
+    assert a_little.figures["error_difference_low"] > 0.05 * a_little.figures["champion_error"]
+    assert a_little.passed
+    assert not far_too_little.passed
+
+
+def test_dead_latents_are_refused(champion):
+    verdict = verdict_on(
+        clean_rows(seed=1),
+        champion,
+        model=replace(TABLE, hidden=(), activation="relu", l1=100.0),
+        learning_rate=0.02,
+    )
+
+    assert "dead latents" in failed(verdict)
+    assert "% of its latents are dead" in "; ".join(verdict.reasons)
+
+
+def test_anomalies_among_the_clean_rows_are_refused(champion):
+    rows = clean_rows(seed=1)
+    rows[::20] += np.random.default_rng(0).normal(size=(100, 6)) * 2
+    verdict = verdict_on(rows, champion)
+
+    assert "clean rows in the champion's tails" in failed(verdict)
+    assert "contaminated or have changed" in verdict.reasons[-1] + verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda rows: rows * 1.3, lambda rows: rows * 0.7, lambda rows: rows + np.eye(6)[0]]
+)
+def test_rows_in_other_units_are_refused(champion, change):
+    assert failed(verdict_on(change(clean_rows(seed=1)), champion)) & {
+        "clean rows in the champion's tails",
+        "champion's scores moved by",
+    }
+
+
+def test_too_few_rows_that_neither_model_saw_are_refused(champion):
+    rows = clean_rows(40)
+    verdict = judge(train(rows, calibration=0.2, validation=0.1), champion, lambda: [rows])
+
+    assert not verdict.promote
+    assert (
+        f"{FEWEST_ROWS} are needed; raise train.validation, or promote it by hand"
+        in verdict.reasons[0]
+    )
+
+
+def test_calibration_rows_are_never_looked_at(champion):
+    rows = clean_rows(seed=1)
+    other = train(rows, seed=1).model
+    sampled = sample_rows(other, champion, lambda: np.array_split(rows, 7))
+    sides = sides_of(row_hashes(rows), other.train_settings)
+
+    np.testing.assert_array_equal(sampled.unseen, rows[sides.validation])
+    np.testing.assert_array_equal(sampled.believed, rows[~sides.calibration])
+    assert sampled.believed.nbytes < MOST_BYTES
+
+
+def test_the_verdict_does_not_depend_on_chunks(champion):
+    rows = clean_rows(seed=1)
+    trained = train(rows, seed=1)
+
+    assert judge(trained, champion, lambda: [rows]) == judge(
+        trained, champion, lambda: np.array_split(rows, 13)
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_planted_anomalies_have_shape_and_dtype_of_the_rows_and_change_them(dtype):
+    rows = np.random.default_rng(0).integers(0, 255, (50, 4, 5)).astype(dtype)
+    if dtype != "uint8":
+        rows[3, 1] = np.nan
+    kept = rows.copy()
+    for planted in iter_planted(rows):
+        assert (planted.shape, planted.dtype) == (rows.shape, rows.dtype)
+        assert (planted != rows).reshape(50, -1).any(axis=1).mean() > 0.9
+        assert (np.isnan(planted) == np.isnan(rows)).mean() > 0.9
+    np.testing.assert_array_equal(rows, kept)
+
+
+def test_auroc_parts_average_to_the_auroc():
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(0)
+    clean, planted = random.integers(0, 9, 60) * 1.0, random.integers(3, 12, 60) * 1.0
+    planted[0] = np.inf
+
+    expected = roc_auc_score(
+        np.repeat([0, 1], 60), np.minimum(np.concatenate([clean, planted]), 1e9)
+    )
+    assert auroc_parts(clean, planted).mean() == pytest.approx(expected)
+
+
+def test_the_interval_of_a_mean_covers_it_in_about_95_of_100_samples():
+    random = np.random.default_rng(0)
+    inside = [
+        low <= 0.5 <= high
+        for low, high in (bootstrap_interval(random.random(80)) for _ in range(200))
+    ]
+    assert np.mean(inside) > 0.9

@@ -1,0 +1,18 @@
+"""How much is read at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flows.engine.shard_tasks import rows_per_chunk
+from storage.sources import open_source
+
+
+def test_a_chunk_holds_whole_batches_where_one_fits_and_never_more_than_the_memory_allows(tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((5, 10), np.float32))  # 40 bytes a row
+    with open_source(tmp_path / "rows.npy") as source:
+        plenty, little = 10**9, 8 * 40 * 1000
+
+        assert rows_per_chunk(source, plenty) == 100_000
+        assert rows_per_chunk(source, plenty, batch=4096) == 24 * 4096
+        assert rows_per_chunk(source, little, batch=4096) == 1000

@@ -1,0 +1,118 @@
+"""The job file: defaults, relative paths, overrides, and errors that name the key and the nearest known one."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from flows.errors import UsageError
+from flows.jobs.job_file import read_job
+
+SMALL = 'name = "digits"\n[data]\nclean = "clean.npy"\n'
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "job.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_only_name_and_clean_are_needed(write):
+    job = read_job(write(SMALL))
+
+    assert (job.name, job.model.latent, job.train.epochs, job.score.rule) == (
+        "digits",
+        64,
+        30,
+        "quantile 0.999",
+    )
+
+
+def test_relative_paths_start_at_the_job_file(write, tmp_path):
+    job = read_job(write(SMALL + 'incoming = "nights/{date}.npy"\n'))
+
+    assert job.path(job.data.clean) == tmp_path / "clean.npy"
+    assert job.incoming(date(2026, 11, 22)) == tmp_path / "nights" / "2026-11-22.npy"
+
+
+def test_overrides_need_no_quotes(write):
+    job = read_job(
+        write(SMALL),
+        ["model.latent=8", "score.rule=fdr 0.1", "model.hidden=[32, 16]", "train.learning_rate=1"],
+    )
+
+    assert (job.model.latent, job.score.rule, job.model.hidden, job.train.learning_rate) == (
+        8,
+        "fdr 0.1",
+        (32, 16),
+        1.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            'name = "digits"\n[data]\nclaen = "a"\n',
+            r"'data.claen' is not a known key; did you mean 'data.clean'\?",
+        ),
+        (SMALL + "[modle]\nlatent = 8\n", r"'modle' is not a known key; did you mean 'model'\?"),
+        ('folder = "x"\n' + SMALL, "'folder' is not a known key"),
+        ('[data]\nclean = "a"\n', "'name' is missing"),
+        (SMALL + '[score]\nrule = "mad"\n', r"score.rule must look like .* Got 'mad' instead"),
+        (
+            SMALL + '[score]\nby = "errors"\n',
+            "score.by must be one of error, novelty, relative. Got 'errors'",
+        ),
+        ('name = "digits"\n', "'data' is missing"),
+        ('name = "digits"\n[data]\n', "'data.clean' is missing"),
+        ('name = "Digits 1"\n[data]\nclean = "a"\n', "name must be lower-case"),
+        (f'name = "{"a" * 101}"\n[data]\nclean = "a"\n', "letters, digits and dashes, 100 at most"),
+        ('name = "digits"\n[data]\nclean = ""\n', "data.clean must name the clean rows"),
+        (
+            SMALL + 'columns = ["a", "b", "a"]\n',
+            r"data.columns must name each feature once, .* Got \['a', 'b', 'a'\]",
+        ),
+        (
+            SMALL + 'columns = ["a", "b"]\nid = "a"\n',
+            "data.columns must name each feature once, and not data.id",
+        ),
+        (SMALL + '[model]\nlatent = "8"\n', "'model.latent' must be a whole number. Got '8'"),
+        (SMALL + "[model]\nlatent = true\n", "'model.latent' must be a whole number. Got True"),
+        (SMALL + "[model]\nhidden = 64\n", "'model.hidden' must be a list"),
+        (SMALL + "[model]\nlatent = 0\n", "latent"),
+        (
+            SMALL + '[encode]\nprecision = "int9"\n',
+            "encode.precision must be one of float32, float16, int8, auto. Got 'int9'",
+        ),
+        (SMALL + '[score]\nmemory = "lots"\n', "score.memory"),
+        (SMALL + '[schedule]\ntimezone = "Mars/Olympus"\n', "schedule.timezone must be a zone"),
+        ("name = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_job_file_is_refused_by_key(write, text, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read_job(write(text))
+
+    assert "job.toml" in str(caught.value)
+
+
+def test_a_job_file_that_is_not_there_names_the_command_that_makes_one(tmp_path):
+    with pytest.raises(UsageError, match="nightglass init"):
+        read_job(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("override", ["model.latent", "=8", "model..latent=8"])
+def test_an_override_that_is_none_is_refused(write, override):
+    with pytest.raises(UsageError, match="--set must look like"):
+        read_job(write(SMALL), [override])
+
+
+def test_a_job_without_a_place_for_nights_says_what_to_do(write):
+    with pytest.raises(UsageError, match="--source"):
+        read_job(write(SMALL)).incoming(date(2026, 11, 22))

@@ -1,0 +1,384 @@
+"""status, label, prune, serve and the message: what an operator relies on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from bench import DAY, tree
+from hook import listening
+from nights import promoted_on, run
+
+from flows.errors import FlowError
+from flows.jobs.dates import last_start, next_start, yesterday
+from flows.jobs.job_file import read_job
+from flows.operations.prune import prune
+from flows.operations.status import status_of
+from flows.orchestration import serve as serving
+from flows.scoring.alerts import send_alert, top_causes
+from storage.errors import WorkspaceError
+from storage.models import read_champion
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    """A web server that keeps what is posted to it."""
+    with listening() as (url, got):
+        monkeypatch.setenv("SMALL_HOOK", url)
+        yield got
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2026-03-28", 23), ("2026-10-24", 25), ("2026-11-22", 24)]
+)
+@pytest.mark.parametrize("cron", ["0 4 * * *", "30 2 * * *"])
+def test_each_day_has_one_run_whatever_the_clocks_do(bench, day, hours, cron):
+    job = read_job(bench.job, ["schedule.timezone=Europe/Berlin", f"schedule.cron={cron}"])
+    noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=BERLIN)
+    starts = [next_start(job, noon)]
+    for _ in range(3):
+        starts.append(next_start(job, starts[-1]))
+
+    first = noon.date()
+    assert [yesterday(job, start) for start in starts] == [
+        first + timedelta(days=back) for back in range(4)
+    ]
+    assert (
+        datetime.combine(noon.date() + timedelta(days=1), noon.timetz()).astimezone(UTC)
+        - noon.astimezone(UTC)
+    ) == timedelta(hours=hours)
+    assert last_start(job, starts[1] + timedelta(minutes=1)) == starts[1]
+
+
+def test_status_says_what_is_open_and_what_is_well(bench):
+    promoted_on(bench, DAY)
+    early = status_of(bench.job, now=NOW)
+    bench.night()
+    bench.score()
+    late = status_of(bench.job, now=NOW)
+
+    assert (early.exit_code, early.facts["problems"], early.facts["last_good_night"]) == (
+        1,
+        [f"{DAY}: not scored yet"],
+        None,
+    )
+    assert (late.exit_code, late.facts["problems"], late.facts["last_good_night"]) == (0, [], DAY)
+    assert late.facts["next_run"].startswith("2026-11-24T04:00")
+    assert late.text.startswith("small: nothing to do\n  last night       2026-11-22: ")
+    assert f"\n  last good night  {DAY}\n" in late.text
+    assert f"\n  model            {late.facts['model_id']}, trained " in late.text
+    assert "\n  next run         2026-11-24 04:00 UTC\n" in late.text
+    assert "None" not in late.text
+
+
+def test_status_tells_open_problems_first_and_nights_without_data(bench):
+    promoted_on(bench, "2026-11-21")
+    bench.score(day="2026-11-21")
+    np.save(bench.night(), np.ones((5, 3)))
+    run(bench)
+    found = status_of(bench.job, now=NOW)
+
+    assert found.text.splitlines()[0] == "small: 1 open problem"
+    assert found.text.splitlines()[1].startswith(f"  ! {DAY}: stopped before scoring: ")
+    assert "\n  without data     2026-11-21\n" in found.text
+    assert found.facts["last_night"] == {
+        "date": DAY,
+        "verdict": "FAILED",
+        "revision": 1,
+        "rows": 0,
+        "flagged": 0,
+    }
+    assert (found.facts["last_good_night"], found.facts["without_data"], found.exit_code) == (
+        None,
+        ["2026-11-21"],
+        1,
+    )
+
+
+def test_a_monitor_that_asks_every_minute_loads_no_torch():
+    code = "import sys, flows.operations.status; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_status_names_a_model_in_force_that_is_gone(bench):
+    current = bench.run("models", "list", bench.job).facts["current"]
+    (bench.workspace / "models/small" / current).rename(bench.folder / "elsewhere")
+
+    assert any(
+        f"model {current}, the one in force, is gone from " in problem
+        for problem in bench.run("status", bench.job).facts["problems"]
+    )
+
+
+def test_status_of_a_job_without_a_model(bench):
+    found = bench.run("status", bench.job, "--json")
+    for path in (bench.workspace / "models/small").rglob("champion.json"):
+        path.unlink()
+    result = bench.run("status", bench.job)
+
+    assert found.facts["model_id"]
+    assert (result.code, result.facts["problems"]) == (
+        1,
+        ["no model is in force: run 'nightglass train JOB'"],
+    )
+
+
+def test_labels_are_taken_in_once_and_counted(bench, tmp_path):
+    bench.night(outliers=4)
+    bench.score()
+    file = tmp_path / "checked.csv"
+    file.write_text(f"date,id,label\n{DAY},0,outlier\n{DAY},1,normal\n")
+    first, second = bench.run("label", bench.job, file), bench.run("label", bench.job, file)
+    file.write_text(f"date,id,label\n{DAY},1,outlier\n")
+    third = bench.run("label", bench.job, file)
+
+    assert [
+        (each.facts["new"], each.facts["labelled"], each.facts["right"])
+        for each in (first, second, third)
+    ] == [
+        (2, 2, 1),
+        (0, 2, 1),
+        (1, 2, 2),
+    ]
+
+
+def test_labels_name_rows_by_the_very_text_of_their_ids(bench, tmp_path):
+    columns = [f"c{index}" for index in range(8)]
+    lines = [
+        f"{row:05d},{','.join(map(str, values))}"
+        for row, values in enumerate(np.load(bench.night(outliers=4)))
+    ]
+    (tmp_path / "night.csv").write_text("\n".join([f"id,{','.join(columns)}", *lines]))
+    common = ["--set", f"data.clean={tmp_path / 'night.csv'}", "--set", "data.id=id"]
+    assert bench.run("train", bench.job, *common).code == 0
+    assert bench.score("--source", tmp_path / "night.csv", *common).code == 0
+    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},00000,outlier\n")
+
+    assert bench.run("label", bench.job, tmp_path / "checked.csv").facts["new"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"{DAY},7777,normal", "id '7777' is not in the report"),
+        (f"{DAY},0,strange", "label must be one of"),
+    ],
+)
+def test_a_wrong_label_takes_nothing_in(bench, tmp_path, line, words):
+    bench.night(outliers=4)
+    bench.score()
+    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},0,outlier\n{line}\n")
+    result = bench.run("label", bench.job, tmp_path / "checked.csv")
+
+    assert (result.code, f"line 3: {words}" in result.err) == (2, True)
+    assert not (bench.workspace / "labels").exists()
+
+
+def test_prune_keeps_what_is_needed_and_deletes_only_when_told(bench):
+    path = bench.night()
+    bench.score()
+    np.save(path, np.load(path)[:-1])
+    bench.score()
+    first = read_champion(bench.workspace / "models/small").current
+    other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
+    third = bench.run("train", bench.job, "--set", "train.seed=2").facts["model_id"]
+    for each in (first, other):  # whatever the gate said, these two are the last
+        bench.run("models", "promote", bench.job, each)
+    (bench.workspace / ".work/small-left").mkdir()
+    (bench.workspace / "models/small-two").mkdir()
+    (bench.workspace / ".work/small-two-score-2026-11-22").mkdir()
+    later = date.today() + timedelta(days=400)
+
+    dry = prune(bench.job, yes=False, today=later)
+    kinds = {(each["kind"], each["path"].rpartition("/")[2]) for each in dry.facts["folders"]}
+    assert {("superseded", f"date={DAY}"), ("models", third), ("work", "small-left")} <= kinds
+    assert not {other, "small-two-score-2026-11-22"} & {name for _, name in kinds}
+    assert (bench.workspace / "models/small" / third).exists()
+
+    prune(bench.job, yes=True, today=later)
+    assert not (bench.workspace / "models/small" / third).exists()
+    assert bench.run("models", "rollback", bench.job).code == 0
+    assert bench.run("verify", bench.workspace / f"scores/small/date={DAY}").facts["ok"]
+    assert bench.score().code == 0
+    assert prune(bench.job, yes=False, today=later).facts["folders"] == []
+
+
+def test_one_message_says_verdict_budget_causes_and_where(bench, hook):
+    promoted_on(bench, "2026-11-21")
+    bench.night("2026-11-21")
+    bench.night(outliers=9)
+    settings = ("alert.webhook=SMALL_HOOK", "alert.reports_url=http://reports/")
+    job = read_job(bench.job, settings)
+    assert send_alert(job, run(bench, *settings))
+    assert not send_alert(job, run(bench, *settings))
+
+    [text] = hook
+    assert text.startswith(f"small {DAY}: REVIEW")
+    assert "(budget 200)" in text
+    assert f"http://reports/small/{DAY}/rev=1/report.html" in text
+    assert "small 2026-11-21" in text
+    rows = pq.read_table(
+        bench.workspace / f"reports/small/{DAY}/rev=1/outliers.parquet"
+    ).to_pylist()
+    causes = [line for line in text.partition("\n\n")[0].splitlines() if line.startswith("- ")]
+    assert causes == top_causes([(row["id"], row["cause"]) for row in rows if row["flagged"]])
+    assert 0 < len(causes) <= 3
+
+
+def test_what_an_interrupted_prune_left_goes_the_next_time(bench, monkeypatch):
+    (bench.workspace / ".work/small-left").mkdir()
+    (bench.workspace / ".work/small-left/rows").touch()
+    later = date.today() + timedelta(days=400)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(
+            "flows.operations.prune.shutil.rmtree", Path.rmdir
+        )  # refuses: it is not empty
+        with pytest.raises(WorkspaceError, match="could not be deleted"):
+            prune(bench.job, yes=True, today=later)
+    (bench.workspace / ".work/small-left").mkdir()  # the same work, begun again
+    prune(bench.job, yes=True, today=later)
+    prune(bench.job, yes=True, today=later)
+
+    assert not [path for path in (bench.workspace / ".work").iterdir() if path.is_dir()]
+
+
+def test_what_most_rows_have_in_common_is_told_first():
+    cold = [
+        (
+            f"c{each}",
+            f"heat is {each}, below the 20 expected (9{each}% of the error); flow is 2, above the 1 expected",
+        )
+        for each in range(4)
+    ]
+    other = [
+        ("a", "heat is 99, above the 20 expected (80% of the error)"),
+        ("b", "left (rows 3–5, columns 0–2): lower than expected, 50%"),
+    ]
+
+    assert top_causes([*other, *cold, ("z", "something else"), ("y", "and more")]) == [
+        f"- 4 rows like row c0: {cold[0][1]}",
+        f"- row a: {other[0][1]}",
+        f"- row b: {other[1][1]}",
+    ]
+
+
+def test_a_failure_that_is_looked_at_again_is_told_once(bench, hook):
+    promoted_on(bench, DAY)
+    np.save(bench.night(), np.ones((5, 3)))
+    job = read_job(bench.job, ["alert.webhook=SMALL_HOOK"])
+    sent = [send_alert(job, run(bench)) for _ in range(3)]
+
+    assert sent == [True, False, False]
+    assert hook[0].startswith(f"small {DAY}: FAILED\n")
+    assert "rows must have the shape" in hook[0]
+    assert hook[0].endswith("/workspace/reports/small/index.html")
+
+
+def test_a_message_that_does_not_get_through_is_an_error(bench, monkeypatch):
+    promoted_on(bench, DAY)
+    bench.night()
+    monkeypatch.setenv("SMALL_HOOK", "http://127.0.0.1:9/")
+
+    with pytest.raises(FlowError, match="did not take the message"):
+        send_alert(read_job(bench.job, ["alert.webhook=SMALL_HOOK"]), run(bench))
+
+
+def test_a_message_that_did_not_get_through_is_sent_at_the_next_look(bench, hook, monkeypatch):
+    promoted_on(bench, DAY)
+    bench.night(outliers=9)
+    job = read_job(bench.job, ["alert.webhook=SMALL_HOOK"])
+    url = os.environ["SMALL_HOOK"]
+    monkeypatch.setenv("SMALL_HOOK", f"{url}refuse")
+    for _ in range(2):
+        with pytest.raises(FlowError, match="did not take the message"):
+            send_alert(job, run(bench))
+    monkeypatch.setenv("SMALL_HOOK", url)
+
+    assert [send_alert(job, run(bench)) for _ in range(2)] == [True, False]
+    assert [text.count(f"small {DAY}: REVIEW") for text in hook] == [1]
+
+
+def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypatch):
+    first = last_start(read_job(bench.job), datetime.now(UTC))
+    day = yesterday(read_job(bench.job), first).isoformat()
+    promoted_on(bench, day)
+    bench.night(day)
+    waits = []
+
+    def stop(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving.time, "sleep", stop)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        serving.serve([bench.job], prefect=None)
+
+    said = capsys.readouterr().out
+    assert "small: next run" in said
+    assert said.count(f"{day}: ") == 1
+    assert all(0 < seconds <= 1800 for seconds in waits)
+    assert (bench.workspace / f"reports/small/{day}/rev=1/report.html").exists()
+
+
+def test_a_broken_job_file_holds_up_no_other_job(bench, capsys, monkeypatch):
+    broken = bench.folder / "broken.toml"
+    broken.write_text(bench.job.read_text())
+
+    def stop(_):
+        if "[data" in broken.read_text()[-5:]:
+            raise KeyboardInterrupt
+        broken.write_text("[data")
+
+    monkeypatch.setattr(serving.time, "sleep", stop)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        serving.serve([broken, bench.job], prefect=None)
+
+    assert "broken.toml: not valid TOML" in capsys.readouterr().out
+
+
+def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkeypatch):
+    """The workspace on a disk of its own that is too small for the night, then larger."""
+    import shutil
+
+    monkeypatch.setattr(
+        "flows.engine.disk_space.RESERVE", -(10**9)
+    )  # the check beforehand would refuse it at once
+    path = bench.night(n=300_000)
+    assert bench.score("--set", "data.shard_bytes=1 MB").code == 0
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", disk], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("mounting a small disk needs rights that are not given here")
+    try:
+        shutil.copytree(bench.workspace / "models", disk / "models", copy_function=shutil.copy2)
+        options = ["--set", f"workspace={disk}", "--set", "data.shard_bytes=1 MB", "--source", path]
+        full = bench.score(*options)
+        assert full.code in (1, 2)
+        assert "No space left" in full.err, full.err
+        assert not (disk / "reports").exists()
+        kept = list((disk / ".work").glob("*/parts-*/note-*.json"))
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
+
+        assert bench.score(*options).code == 0
+        assert kept, "finished shards were kept"
+        assert tree(disk / f"scores/small/date={DAY}") == tree(
+            bench.workspace / f"scores/small/date={DAY}"
+        )
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)  # the log is still open

@@ -1,0 +1,170 @@
+"""The flows on a real Prefect server of their own.
+
+States, names, artifacts, and the same bytes as without Prefect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from bench import DAY, Bench, tree
+from hook import listening
+
+from flows.jobs.dates import yesterday
+from flows.jobs.job_file import read_job
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+CODE = """
+import asyncio, json, os, sys
+from flows.cli.demo import OFFLINE
+os.environ.update(OFFLINE, PREFECT_HOME=sys.argv[2], PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true")
+from pathlib import Path
+from flows.scoring.alerts import send_alert
+from flows.errors import FlowError
+from flows.jobs.job_file import read_job
+from flows.scoring.result import NightsResult
+from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
+from flows.orchestration.prefect_flows import PrefectBackend
+from prefect import get_client
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.testing.utilities import prefect_test_harness
+
+async def seen():
+    async with get_client() as client:
+        runs = await client.read_flow_runs()
+        artifacts = await client.read_artifacts()
+        tasks = await client.read_task_runs()
+        return {
+            "runs": {run.name: [run.state_type.value, run.state_name] for run in runs},
+            "artifacts": {a.key: [a.type, a.description, str(a.data)[:200000]] for a in artifacts},
+            "tasks": sorted(task.name for task in tasks),
+        }
+
+def told(path):
+    block = CustomWebhookNotificationBlock(name=path, url=sys.argv[3] + path, json_data={"text": "{{subject}}|{{body}}"})
+    block.save(path, overwrite=True)
+    settings = [f"alert.block={block.get_block_type_slug()}/{path}", "data.shard_bytes=1 MB"]
+    try:
+        return send_alert(read_job(Path(sys.argv[1]), settings), nights)
+    except FlowError as error:
+        return str(error)
+
+with prefect_test_harness(server_startup_timeout=120):
+    backend, common = PrefectBackend(), {"job": sys.argv[1], "overrides": ("data.shard_bytes=1 MB",)}
+    backend.train(TrainRequest(**common))
+    backend.encode(EncodeRequest(**common))
+    days = ("2026-11-22", "2026-11-23", "2026-11-24")
+    nights = NightsResult({day: backend.score(ScoreRequest(**common, date=day)) for day in days})
+    codes = {day: night.exit_code for day, night in nights.results.items()}
+    print(json.dumps({"codes": codes, "told": [told("refuse"), told("take"), told("take")], **asyncio.run(seen())}))
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(trained_folder, tmp_path_factory):
+    """What a server holds after a training, a store, a night with outliers, one of garbage and one without data."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("prefect")
+    shutil.copytree(trained_folder, folder / "job", copy_function=shutil.copy2)
+    bench = Bench(folder / "job")
+    bench.night(DAY, n=60_000, outliers=150)
+    bench.night("2026-11-23", n=500, outliers=400)
+    with listening() as (address, got):
+        words = [sys.executable, "-c", CODE, bench.job, folder / "home", address]
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return bench, json.loads(found.stdout.splitlines()[-1]) | {"got": got}
+
+
+def test_one_message_goes_through_a_notification_block_and_a_refused_one_is_an_error(recorded):
+    _, seen = recorded
+    refused, taken, again = seen["told"]
+
+    assert "alert.block: custom-webhook/refuse did not take the message (" in refused
+    assert "500" in refused
+    assert (taken, again) == (True, False), "the same message is not sent twice"
+    [message] = seen["got"]
+    assert message.startswith("small 2026-11-24: NO DATA|small 2026-11-24: NO DATA\n")
+    assert "small 2026-11-23: FLOOD, " in message
+    assert "rows flagged (budget 200)\n- " in message
+    assert f"/reports/small/{DAY}/rev=1/report.html" in message
+
+
+def test_a_run_is_named_by_job_and_date_and_ends_in_its_verdict(recorded):
+    _, seen = recorded
+
+    assert seen["runs"]["train-small"] == ["COMPLETED", "PROMOTED"]
+    assert seen["runs"]["encode-small"] == ["COMPLETED", "Completed"]
+    assert seen["runs"][f"score-small-{DAY}"][0] == "COMPLETED"
+    assert seen["runs"][f"score-small-{DAY}"][1].startswith(("REVIEW", "FLOOD"))
+    assert seen["runs"]["score-small-2026-11-23"] == ["COMPLETED", "FLOOD"]
+    assert seen["runs"]["score-small-2026-11-24"] == ["FAILED", "NO DATA"]
+    assert seen["codes"] == {DAY: 0, "2026-11-23": 0, "2026-11-24": 3}
+
+
+def test_tasks_are_named_by_their_shards(recorded):
+    _, seen = recorded
+
+    assert {"fit", "encode shard 0", "score shard 0", "score shard 3"} <= set(seen["tasks"])
+
+
+def test_artifacts_say_in_their_description_what_happened(recorded):
+    _, seen = recorded
+    artifacts = seen["artifacts"]
+
+    assert {
+        "small-train",
+        "small-encode",
+        "small-shards",
+        "small-score",
+        "small-outliers",
+        "small-score-progress",
+    } <= set(artifacts)
+    assert "promoted" in artifacts["small-train"][1]
+    assert "smaller than the source" in artifacts["small-encode"][1]
+    assert "data:image/svg+xml" in artifacts["small-train"][2]
+    assert artifacts["small-outliers"][0] == "table"
+    assert "NaN" not in artifacts["small-outliers"][2]
+
+
+def test_prefect_changes_no_byte_of_the_results(recorded, tmp_path, trained_folder):
+    import shutil
+
+    bench, _ = recorded
+    shutil.copytree(trained_folder, tmp_path / "job", copy_function=shutil.copy2)
+    plain = Bench(tmp_path / "job")
+    np.save(plain.night(DAY), np.load(bench.folder / f"nights/{DAY}.npy"))
+    assert plain.score("--set", "data.shard_bytes=1 MB").code == 0
+
+    assert tree(plain.workspace / f"scores/small/date={DAY}") == tree(
+        bench.workspace / f"scores/small/date={DAY}"
+    )
+    assert tree(plain.workspace / f"reports/small/{DAY}") == tree(
+        bench.workspace / f"reports/small/{DAY}"
+    )
+
+
+@pytest.mark.parametrize("cron", ["0 4 * * *", "30 2 * * *"])
+@pytest.mark.parametrize("day", ["2026-03-27", "2026-10-23"])
+def test_prefect_starts_one_run_for_each_data_date_whatever_the_clocks_do(bench, cron, day):
+    from prefect.server.schemas.schedules import CronSchedule
+
+    job = read_job(bench.job, [f"schedule.cron={cron}", "schedule.timezone=Europe/Berlin"])
+    noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=job.zone)
+    starts = asyncio.run(
+        CronSchedule(cron=job.schedule.cron, timezone=job.schedule.timezone).get_dates(
+            5, start=noon
+        )
+    )
+
+    assert [yesterday(job, start) for start in starts] == [
+        noon.date() + timedelta(days=number) for number in range(5)
+    ]

@@ -1,0 +1,78 @@
+"""The gate as people meet it: what the training report says of it, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.parquet as pq
+from bench import DAY, rows_of
+
+
+def page_of(result):
+    from pathlib import Path
+
+    return (Path(result.facts["path"]) / "training.html").read_text()
+
+
+def scores_of(bench):
+    return pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet").select(
+        ["error", "p_value"]
+    )
+
+
+def test_the_report_of_a_good_challenger_shows_every_check_and_it_is_in_force(bench):
+    np.save(bench.folder / "clean.npy", rows_of(1500, 7))
+    result = bench.run("train", bench.job, "--set", "train.epochs=30")
+    page = page_of(result)
+
+    assert (result.code, result.facts["promoted"]) == (0, True)
+    assert "PASSED THE GATE" in page
+    assert page.count('class="good">passed') == 5
+    assert all(
+        words in page
+        for words in (
+            "planted anomalies AUROC",
+            "dead latents",
+            "champion&#39;s scores moved by",
+            "error difference low",
+        )
+    )
+
+
+def test_training_again_on_the_same_rows_says_that_the_model_is_in_force_already(bench):
+    history = bench.run("models", "show", bench.job).facts
+    result = bench.run("train", bench.job)
+
+    assert (result.code, result.facts["promoted"]) == (0, True)
+    assert (
+        result.facts["why"]
+        == "it is in force already: the same rows and settings give the same model"
+    )
+    assert bench.run("models", "show", bench.job).facts == history
+
+
+def test_clean_rows_in_other_units_are_refused_and_the_model_in_force_stays(bench):
+    before = bench.run("models", "list", bench.job).facts["current"]
+    np.save(bench.folder / "clean.npy", rows_of(1500, 7) * 1.5)
+    result = bench.run("train", bench.job)
+
+    assert (result.code, result.facts["promoted"]) == (0, False)
+    assert 'class="bad">refused' in page_of(result)
+    assert "contaminated or have changed" in result.facts["why"]
+    assert bench.run("models", "list", bench.job).facts["current"] == before
+
+
+def test_rollback_brings_back_errors_and_p_values(bench):
+    bench.night()
+    bench.score()
+    before = scores_of(bench)
+    other = bench.run(
+        "train", bench.job, "--set", "train.seed=1", "--set", "train.calibration=0.2"
+    ).facts["model_id"]
+    bench.run("models", "promote", bench.job, other)
+    bench.score()
+    between = scores_of(bench)
+    bench.run("models", "rollback", bench.job)
+    bench.score()
+
+    assert before != between
+    assert scores_of(bench) == before

@@ -1,0 +1,101 @@
+"""Manifests notice every change of every file, their own bytes included.
+
+Writing is whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from storage.errors import DamagedError, FormatVersionError, NoDataError, WorkspaceError
+from storage.files.atomic import publish_folder, write_beside, write_json
+from storage.files.manifest import read_manifest, require_whole, verify_folder, write_manifest
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.bin").write_bytes(b"one")
+    (tmp_path / "deep/b.bin").write_bytes(b"two")
+    (tmp_path / "run.json").write_text("{}")
+    write_manifest(tmp_path, "thing", {"fact": 1})
+    return tmp_path
+
+
+def test_a_whole_folder_has_no_problems(folder):
+    assert verify_folder(folder) == []
+    assert read_manifest(folder, "thing")["files"].keys() == {"a.bin", "deep/b.bin"}
+
+
+def test_run_json_stands_outside(folder):
+    (folder / "run.json").write_text('{"host": "other"}')
+
+    assert verify_folder(folder) == []
+
+
+def test_every_bit_of_the_manifest_is_covered(folder):
+    path = folder / "manifest.json"
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert [problem.file for problem in verify_folder(folder)] == ["manifest.json"], place
+
+
+def test_changed_missing_and_strange_files_are_named(folder):
+    (folder / "a.bin").write_bytes(b"One")
+    (folder / "deep/b.bin").unlink()
+    (folder / "c.bin").write_bytes(b"")
+
+    assert {(problem.file, problem.what) for problem in verify_folder(folder)} == {
+        ("a.bin", "does not match its checksum"),
+        ("deep/b.bin", "is missing"),
+        ("c.bin", "is not in the manifest"),
+    }
+    with pytest.raises(DamagedError, match=r"b.bin: is missing"):
+        require_whole(folder)
+
+
+def test_a_folder_without_a_manifest_is_no_data(tmp_path):
+    with pytest.raises(NoDataError, match=r"expected a folder with a manifest\.json"):
+        read_manifest(tmp_path)
+
+
+def test_another_kind_and_a_newer_version_are_refused(folder):
+    with pytest.raises(DamagedError, match="expected a manifest of kind 'scores', got 'thing'"):
+        read_manifest(folder, "scores")
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, "thing", {}, format_version=2)
+    with pytest.raises(FormatVersionError, match="format_version 2 is newer than 1"):
+        read_manifest(folder)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+
+    def write_half():
+        with write_beside(path) as beside:
+            beside.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_half()
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_no_nan_reaches_a_json_file(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+
+
+def test_a_folder_in_the_way_is_not_overwritten(tmp_path):
+    for name in ("work", "final"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+
+    with pytest.raises(WorkspaceError, match="could not be published"):
+        publish_folder(tmp_path / "work", tmp_path / "final")
+    assert (tmp_path / "final/file").read_text() == "final"
