@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from aemodel.network.dense import DenseAutoencoder, start_from_rows
 from aemodel.network.ensemble import Ensemble
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import look_at_rows
+from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.table_defaults import (
     BATCH,
@@ -95,7 +95,7 @@ def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Train
     )
     settings = replace(settings, seed=seed, epochs=epochs or settings.epochs)
     parts = [rows]
-    looked = look_at_rows(
+    looked = prepare_rows(
         lambda: parts, layout=layout, model=model, train=settings, memory_bytes=10**9
     )
     generator = torch.Generator().manual_seed(seed)

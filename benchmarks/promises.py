@@ -16,7 +16,7 @@ import numpy as np
 from datasets import machine
 from numpy.typing import NDArray
 
-from aemodel.decisions.contamination import strangers as find_strangers
+from aemodel.decisions.contamination import count_suspects
 from aemodel.decisions.drift import find_drift
 from aemodel.decisions.ranking import Ranking, Tally
 from aemodel.decisions.rules import decide, parse_rule
@@ -144,7 +144,7 @@ def strangers() -> None:
         for count, apart in STRANGERS:
             said = np.array(
                 [
-                    find_strangers(with_strangers(random, draw(random, ROWS), count, apart))
+                    count_suspects(with_strangers(random, draw(random, ROWS), count, apart))
                     for _ in range(NIGHTS)
                 ]
             )

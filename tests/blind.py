@@ -10,7 +10,7 @@ import torch
 
 from aemodel.network.dense import DenseAutoencoder
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import look_at_rows
+from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure
 from aemodel.training.result import Epoch, Trained
@@ -33,7 +33,7 @@ def blind_model(rows: np.ndarray) -> Trained:
     with torch.no_grad():
         network.encoder[0].weight.copy_(SIGNS)
         network.decoder[0].weight.copy_(SIGNS.t())
-    seen = look_at_rows(lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**8)
+    seen = prepare_rows(lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**8)
     history = [Epoch(1, 0.0, 0.0)]
     return measure(
         (network.eval(),),

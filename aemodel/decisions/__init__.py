@@ -1,3 +1,4 @@
-"""What a night comes to: rules, ranking, drift, contamination, verdict. NumPy arrays of scores in,
-plain values out.
+"""Decisions about a night: rules, ranking, drift, contamination, verdict.
+
+They take NumPy arrays of scores and return plain values.
 """

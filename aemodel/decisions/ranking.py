@@ -1,6 +1,6 @@
-"""What shards say of their scores.
+"""Summaries of the scores of a shard.
 
-Small summaries whose merge is exact, so that no decision depends on shards or their order.
+They are small and merge exactly, so no decision depends on how rows were divided into shards.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from aemodel.scores.p_values import ranks
 
-BINS = 60  # of the picture of scores
-REACH = 100.0  # the picture ends at this many times the highest calibration score
+BINS = 60  # of the histogram of scores
+REACH = 100.0  # the histogram ends at this multiple of the highest calibration score
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The highest scores, at most `keep` of them, in order.
+    """The highest scores, at most `keep`, ordered by descending score, then ascending row.
 
-    Score descending, then row ascending. scores, rows: (n,).
+    scores: (n,) float64. rows: (n,) int64.
     """
 
     keep: int
@@ -30,23 +30,21 @@ class Ranking:
 
     @classmethod
     def of(cls, keep: int, scores: NDArray[np.float64], rows: NDArray[np.int64]) -> Self:
-        """The highest `keep` of scores (m,) of rows (m,)."""
+        """Rank scores (m,) of rows (m,)."""
         best = best_first(scores, rows, keep)
         return cls(keep, scores[best], rows[best])
 
     def merge(self, other: Ranking) -> Ranking:
-        """The highest of both."""
-        return Ranking.of(
-            self.keep,
-            np.concatenate([self.scores, other.scores]),
-            np.concatenate([self.rows, other.rows]),
-        )
+        """Rank the rows of both."""
+        scores = np.concatenate([self.scores, other.scores])
+        rows = np.concatenate([self.rows, other.rows])
+        return Ranking.of(self.keep, scores, rows)
 
 
 def best_first(scores: NDArray[np.float64], rows: NDArray[np.int64], keep: int) -> NDArray[np.intp]:
-    """Indices of the `keep` highest of scores (m,) in order of rank.
+    """Find the `keep` highest of scores (m,).
 
-    Score descending, row ascending.
+    Return their indices, ordered by descending score, then ascending row.
     """
     if keep < 1 or len(scores) <= 4 * keep:
         return np.lexsort((rows, -scores))[: max(keep, 0)]
@@ -57,12 +55,13 @@ def best_first(scores: NDArray[np.float64], rows: NDArray[np.int64], keep: int) 
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of a night's scores against the calibration scores.
+    """Counts of a night's scores against n calibration scores.
 
-    by_rank (n + 1,) int64: how many rows have r calibration scores at least as high as theirs, r =
-    0 to n. picture (BINS + 2,) int64: how many fall between the edges of `picture_edges`, below the
-    first and above the last.
-    above: how many are above a fixed threshold. rows: how many there are.
+    by_rank: (n + 1,) int64; entry r counts the rows whose score r calibration scores reach.
+    picture: (BINS + 2,) int64, histogram over `picture_edges`, with the rows below the first edge
+        and above the last.
+    above: number of rows above a fixed threshold.
+    rows: number of rows.
     """
 
     by_rank: NDArray[np.int64]
@@ -78,20 +77,15 @@ class Tally:
         *,
         threshold: float = np.inf,
     ) -> Self:
-        """Count scores (m,) against the ascending `calibration`."""
+        """Count scores (m,) against the calibration scores (n,), ascending."""
         by_rank = np.bincount(ranks(calibration, scores), minlength=len(calibration) + 1)
-        picture = np.bincount(
-            np.searchsorted(picture_edges(calibration), scores, side="right"), minlength=BINS + 2
-        )
-        return cls(
-            by_rank.astype(np.int64),
-            picture.astype(np.int64),
-            int((scores > threshold).sum()),
-            len(scores),
-        )
+        bins = np.searchsorted(picture_edges(calibration), scores, side="right")
+        picture = np.bincount(bins, minlength=BINS + 2)
+        above = int((scores > threshold).sum())
+        return cls(by_rank.astype(np.int64), picture.astype(np.int64), above, len(scores))
 
     def merge(self, other: Tally) -> Tally:
-        """The counts of both."""
+        """Add the counts of both."""
         return Tally(
             self.by_rank + other.by_rank,
             self.picture + other.picture,
@@ -101,7 +95,10 @@ class Tally:
 
 
 def picture_edges(calibration: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ascending edges (BINS + 1,) of a histogram, even on a log scale, from the lowest calibration score to REACH times the highest."""
+    """Edges (BINS + 1,) of a histogram of scores, ascending and evenly spaced on a log scale.
+
+    They span from the lowest positive calibration score to REACH times the highest.
+    """
     positive = calibration[(calibration > 0) & np.isfinite(calibration)]
     low, high = (float(positive[0]), float(positive[-1])) if len(positive) else (1e-6, 1.0)
     return np.geomspace(low, high * REACH, BINS + 1)

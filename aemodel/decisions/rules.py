@@ -1,11 +1,8 @@
-"""Rules: which rows are flagged, and what may honestly be said of how often clean rows are.
-
-A cut (score, row) flags a row whose score is above it, or equal with a row number up to it; (s, -1)
-flags what is strictly above s.
-"""
+"""Rules: which rows are flagged, and what can be promised about false alarms."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -15,33 +12,44 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.decisions.clean_counts import UNKNOWN, clean_above_cut, clean_discoveries
+from aemodel.decisions.promises import fdr_promise, quantile_promise, threshold_note
 from aemodel.decisions.ranking import Ranking, Tally
 from aemodel.errors import SettingsError
 
-KINDS = ("quantile", "fdr", "absolute", "mad", "top")
 EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03, mad 6 or top"
 MAD_OF_NORMAL = 0.6744897501960817  # median absolute deviation of a normal distribution with sd 1
-SURE = 0.95  # of a bound that holds for the one calibration set at hand
-MORE_ROWS = "Raise train.calibration, or give more clean rows, and train again."
-MOST_DIGITS = 30
-MOST_FALSE_FINDS = 10_000
-CLEAN_LIMIT = 0.99  # REVIEW begins above this quantile of the number that clean rows would give
+MORE_ROWS = "Raise train.calibration or add clean rows, then train again."
+MAX_DIGITS = 30  # a longer number is a typing error
+VALID_VALUE: Mapping[str, Callable[[Decimal], bool]] = {
+    "quantile": lambda value: 0 < value < 1,
+    "fdr": lambda value: 0 < value < 1,
+    "absolute": lambda value: value >= 0,
+    "mad": lambda value: value > 0,
+}
 
 
 class Cut(NamedTuple):
-    """Where the flagged rows end."""
+    """Where the flagged rows end.
+
+    Rows with a higher score are flagged, and rows with an equal score up to number `row`: a row
+    of -1 flags only scores strictly above.
+    """
 
     score: float
     row: int
 
     def flags(self, scores: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of scores (m,) of rows (m,) are flagged, (m,)."""
+        """Mark the flagged rows (m,), given their scores (m,) and row numbers (m,)."""
         return np.asarray((scores > self.score) | ((scores == self.score) & (rows <= self.row)))
+
+
+NOTHING = Cut(float("inf"), -1)  # flags no row
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A parsed rule: its kind and its number (0 for 'top'), exactly as written."""
+    """A parsed rule: its kind, and its value exactly as written (0 for 'top')."""
 
     kind: str
     value: Decimal
@@ -50,27 +58,26 @@ class Rule:
         return self.kind if self.kind == "top" else f"{self.kind} {self.value}"
 
     def threshold(self, calibration: NDArray[np.float64]) -> float:
-        """The score that 'absolute' and 'mad' flag above, whatever the night; infinity for any other rule.
+        """Score above which 'absolute' and 'mad' flag rows; infinity for every other rule.
 
-        'mad k': k robust standard deviations above the median of the calibration scores (Iglewicz & Hoaglin 1993).
+        'mad k' lies k robust standard deviations above the median calibration score
+        (Iglewicz & Hoaglin 1993).
         """
         if self.kind == "absolute":
             return float(self.value)
         if self.kind != "mad" or not len(calibration):
             return float("inf")
-        middle = np.median(calibration)
-        return float(
-            middle + float(self.value) * np.median(np.abs(calibration - middle)) / MAD_OF_NORMAL
-        )
+        median = np.median(calibration)
+        deviation = np.median(np.abs(calibration - median))
+        return float(median + float(self.value) * deviation / MAD_OF_NORMAL)
 
 
 @dataclass(frozen=True)
 class Decision:
     """One decision for a night.
 
-    expected and limit: how many of as many clean rows would be flagged, on average and at most in
-    99 of 100 nights; None where the rule fixes the number itself or nothing is known. promise: what
-    the rule promises, or why it can promise nothing, in words.
+    expected, limit: see `CleanCount`.
+    promise: what the rule promises, or why it promises nothing, in words.
     """
 
     rule: str
@@ -83,129 +90,116 @@ class Decision:
 
 
 def parse_rule(text: str) -> Rule:
-    """A rule such as 'quantile 0.999'. Raises SettingsError naming the key."""
+    """Parse a rule such as 'quantile 0.999'.
+
+    Raises SettingsError for an unknown kind or a value out of range.
+    """
     kind, _, number = text.strip().partition(" ")
-    try:
-        value = Decimal(number) if kind != "top" else Decimal(0)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    known = (
-        value.is_finite() and abs(value.adjusted()) < MOST_DIGITS
-    )  # beyond that nothing but a slip of the keyboard
-    inside = (
-        {
-            "quantile": 0 < value < 1,
-            "fdr": 0 < value < 1,
-            "absolute": value >= 0,
-            "mad": value > 0,
-            "top": not number,
-        }
-        if known
-        else {}
-    )
-    if not inside.get(kind, False):
+    if (kind, number) == ("top", ""):
+        return Rule(kind, Decimal(0))
+    value = _parse_value(number)
+    if value is None or kind not in VALID_VALUE or not VALID_VALUE[kind](value):
         raise SettingsError(f"score.rule must look like {EXAMPLE}. Got '{text}' instead.")
     return Rule(kind, value)
+
+
+def _parse_value(number: str) -> Decimal | None:
+    try:
+        value = Decimal(number)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and abs(value.adjusted()) < MAX_DIGITS else None
 
 
 def decide(
     rule: Rule, calibration: NDArray[np.float64], tally: Tally, ranking: Ranking, *, top_n: int
 ) -> Decision:
-    """Apply a rule to a whole night:
+    """Apply a rule to a whole night.
 
-    `tally` and `ranking` are merged over all of its rows; `calibration` is ascending.
+    calibration: (n,) float64, ascending. tally, ranking: merged over all rows of the night.
     """
     if rule.kind == "quantile":
-        return _quantile(rule, calibration, tally)
+        return _decide_quantile(rule, calibration, tally)
     if rule.kind == "fdr":
-        return _fdr(rule, calibration, tally)
-    return (
-        _top(ranking, top_n, len(calibration))
-        if rule.kind == "top"
-        else _fixed(rule, calibration, tally)
-    )
+        return _decide_fdr(rule, calibration, tally)
+    if rule.kind == "top":
+        return _decide_top(ranking, top_n, len(calibration))
+    return _decide_threshold(rule, calibration, tally)
 
 
 def decide_beforehand(rule: Rule, calibration: NDArray[np.float64], *, top_n: int = 1) -> Decision:
-    """What a rule makes of ascending calibration scores (n,) before any row of a night is seen."""
-    nobody = np.empty(0)
-    return decide(
-        rule,
-        calibration,
-        Tally.of(calibration, nobody),
-        Ranking.of(top_n, nobody, nobody.astype(np.int64)),
-        top_n=top_n,
-    )
+    """Apply a rule to a night without rows, to learn its cut and promise.
+
+    calibration: (n,) float64, ascending.
+    """
+    none = np.empty(0)
+    ranking = Ranking.of(top_n, none, none.astype(np.int64))
+    return decide(rule, calibration, Tally.of(calibration, none), ranking, top_n=top_n)
 
 
-def withheld(decision: Decision, why: str) -> Decision:
-    """The same decision without its promise."""
-    return replace(
-        decision,
-        promises=False,
-        promise=f"No promise tonight: {why}. The ranking stays. Otherwise: {decision.promise}",
-    )
+def withhold_promise(decision: Decision, why: str) -> Decision:
+    """Return the same decision without its promise."""
+    promise = f"No promise tonight: {why}. The ranking stays. Otherwise: {decision.promise}"
+    return replace(decision, promises=False, promise=promise)
 
 
 def allowed_above(rule: Rule, n: int) -> int:
-    """J of 'quantile q': rows above the j-th largest of n calibration scores are flagged.
+    """Return j = floor((n + 1)(1 - q)), computed exactly.
 
-    J = floor((n + 1)(1 - q)), exactly.
+    'quantile q' flags rows above the j-th largest of n calibration scores.
     """
     return int((n + 1) * (1 - Fraction(rule.value)))
 
 
-def _quantile(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
+def _decide_quantile(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
     n, share = len(calibration), 1 - Fraction(rule.value)
     j = allowed_above(rule, n)
     if j == 0:
-        return _nothing(
-            rule,
-            f"Ranking only: {n:,} calibration rows are too few for {rule}; {ceil(1 / share) - 1:,} would do. {MORE_ROWS}",
-        )
-    flagged = int(tally.by_rank[:j].sum())
-    promise = (
-        f"Of clean rows, at most {_percent(share)} are flagged on average ({j:,} of {n:,} calibration scores lie at or above the cut; "
-        f"for this one calibration set, at most {100 * upper_share(j, n):.2g} % with {SURE:.0%} confidence)."
-    )
+        needed = ceil(1 / share) - 1
+        few = f"{n:,} calibration rows are too few for {rule}; at least {needed:,} are needed."
+        return _flag_nothing(rule, f"{few} {MORE_ROWS}")
+    expected, limit = clean_above_cut(tally.rows, j, n)
     return Decision(
-        str(rule),
-        flagged,
-        Cut(float(calibration[-j]), -1),
-        *_clean_count(tally.rows, j, n),
-        True,
-        promise,
+        rule=str(rule),
+        flagged=int(tally.by_rank[:j].sum()),
+        cut=Cut(float(calibration[-j]), -1),
+        expected=expected,
+        limit=limit,
+        promises=True,
+        promise=quantile_promise(share, j, n),
     )
 
 
-def _fdr(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
-    """Benjamini & Hochberg (1995) on conformal p-values, from their counts alone."""
-    n, m = len(calibration), tally.rows
+def _decide_fdr(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
+    """Apply Benjamini & Hochberg (1995) to conformal p-values, using only their counts."""
+    n = len(calibration)
     if not n:
-        return _nothing(rule, f"Ranking only: there are no calibration rows. {MORE_ROWS}")
+        return _flag_nothing(rule, f"there are no calibration rows. {MORE_ROWS}")
     share = Fraction(rule.value)
-    last = _last_rank(tally, share)
-    promise = f"Of the flagged rows, at most {_percent(share)} are clean ones on average over calibration sets."
-    fewest = ceil(m / (share * (n + 1)))
-    if fewest > 1:
-        promise += f" With {n:,} calibration rows and {m:,} rows tonight, no fewer than {fewest:,} rows can be flagged together."
-    if last < 0:
-        return Decision(str(rule), 0, Cut(float("inf"), -1), *_false_finds(share, m), True, promise)
-    score = float(calibration[-last - 1]) if last < n else float("-inf")
+    rank = _last_rank(tally, share)
+    expected, limit = clean_discoveries(share, tally.rows)
     return Decision(
-        str(rule),
-        int(tally.by_rank[: last + 1].sum()),
-        Cut(score, -1),
-        *_false_finds(share, m),
-        True,
-        promise,
+        rule=str(rule),
+        flagged=int(tally.by_rank[: rank + 1].sum()),
+        cut=_cut_at_rank(calibration, rank),
+        expected=expected,
+        limit=limit,
+        promises=True,
+        promise=fdr_promise(share, tally.rows, n),
     )
+
+
+def _cut_at_rank(calibration: NDArray[np.float64], rank: int) -> Cut:
+    """Flag rows whose score at most `rank` calibration scores reach; none for rank -1."""
+    if rank < 0:
+        return NOTHING
+    return Cut(float(calibration[-rank - 1]) if rank < len(calibration) else float("-inf"), -1)
 
 
 def _last_rank(tally: Tally, share: Fraction) -> int:
-    """The largest rank r whose rows pass, (1 + r) m <= share (n + 1) #{rows of rank <= r}.
+    """Find the largest rank r with (1 + r) m <= share (n + 1) #{rows of rank <= r}, exactly.
 
-    -1 where none does. Exact.
+    -1 if there is none.
     """
     at_most = np.cumsum(tally.by_rank)
     bins, m = len(at_most), tally.rows
@@ -216,111 +210,59 @@ def _last_rank(tally: Tally, share: Fraction) -> int:
     return -1
 
 
-def _false_finds(share: Fraction, m: int) -> tuple[float, int]:
-    """Mean and 99 % limit of how many of m clean rows Benjamini-Hochberg flags: mostly none, now and then a few.
-
-    P(V = v) = (1 - a) (v a)^v exp(-v a) / v! for many independent rows (Finner & Roters, Annals of Statistics 2002).
-    """
-    a = float(share)
-    v = np.arange(1, min(m, MOST_FALSE_FINDS) + 1)
-    from scipy.special import gammaln  # late: takes long to import
-
-    chances = (1 - a) * np.exp(v * np.log(v * a) - v * a - gammaln(v + 1))
-    at_most = 1 - a + np.cumsum(np.concatenate([[0.0], chances]))
-    return float((v * chances).sum()), min(m, int(np.searchsorted(at_most, CLEAN_LIMIT)))
-
-
-def _fixed(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
-    """'absolute' and 'mad'."""
+def _decide_threshold(rule: Rule, calibration: NDArray[np.float64], tally: Tally) -> Decision:
+    """Apply 'absolute' or 'mad'."""
     n, threshold = len(calibration), rule.threshold(calibration)
     if rule.kind == "mad" and not n:
-        return _nothing(rule, f"Ranking only: there are no calibration rows. {MORE_ROWS}")
+        return _flag_nothing(rule, f"there are no calibration rows. {MORE_ROWS}")
     above = int((calibration > threshold).sum())
-    called = (
-        rule.value
-        if rule.kind == "absolute"
-        else f"{threshold:.4g}, {rule.value} robust deviations above their median"
-    )
-    seen = (
-        f"{above:,} of {n:,} calibration scores lie above {called}."
-        if n
-        else "There are no calibration rows to compare with."
-    )
-    expected, limit = _clean_count(tally.rows, min(above + 1, n), n) if n else (None, None)
-    what = "A fixed threshold" if rule.kind == "absolute" else "A threshold by robust deviations"
+    expected, limit = clean_above_cut(tally.rows, min(above + 1, n), n) if n else UNKNOWN
     return Decision(
-        str(rule),
-        tally.above,
-        Cut(threshold, -1),
-        expected,
-        limit,
-        False,
-        f"{what} promises nothing. {seen}",
+        rule=str(rule),
+        flagged=tally.above,
+        cut=Cut(threshold, -1),
+        expected=expected,
+        limit=limit,
+        promises=False,
+        promise=_no_promise(rule, threshold, above, n),
     )
 
 
-def upper_share(j: int, n: int) -> float:
-    """The share of clean rows above the j-th largest of n calibration scores, at most, for all but 5 % of calibration sets.
-
-    Given the set, that share is Beta(j, n + 1 - j) (Vovk 2012).
-    """
-    from scipy.special import betaincinv  # late: takes long to import
-
-    return float(betaincinv(j, n + 1 - j, SURE))
+def _no_promise(rule: Rule, threshold: float, above: int, n: int) -> str:
+    if rule.kind == "absolute":
+        return threshold_note("fixed", str(rule.value), above, n)
+    value = f"{threshold:.4g} ({rule.value} robust standard deviations above their median)"
+    return threshold_note("robust-deviation", value, above, n)
 
 
-def _top(ranking: Ranking, top_n: int, n: int) -> Decision:
+def _decide_top(ranking: Ranking, top_n: int, n: int) -> Decision:
     flagged = min(top_n, len(ranking.scores))
-    cut = (
-        Cut(float(ranking.scores[flagged - 1]), int(ranking.rows[flagged - 1]))
-        if flagged
-        else Cut(float("inf"), -1)
-    )
     compared = f" p-values compare with {n:,} calibration rows." if n else ""
     return Decision(
-        "top",
-        flagged,
-        cut,
-        None,
-        None,
-        False,
-        f"Ranking only: the highest {flagged:,} rows are shown, and nothing is promised.{compared}",
+        rule="top",
+        flagged=flagged,
+        cut=_cut_after(ranking, flagged),
+        expected=None,
+        limit=None,
+        promises=False,
+        promise=f"Ranking only: the top {flagged:,} rows are shown without a promise.{compared}",
     )
 
 
-def _nothing(rule: Rule, why: str) -> Decision:
-    return Decision(str(rule), 0, Cut(float("inf"), -1), 0.0, 0, False, why)
+def _cut_after(ranking: Ranking, flagged: int) -> Cut:
+    """Flag the first `flagged` rows of a ranking."""
+    if not flagged:
+        return NOTHING
+    return Cut(float(ranking.scores[flagged - 1]), int(ranking.rows[flagged - 1]))
 
 
-def _clean_count(m: int, j: int, n: int) -> tuple[float, int]:
-    """Mean and 99 % limit of how many of m clean rows lie above the j-th largest of n calibration scores (beta-binomial)."""
-    low, high = 0, m if j else 0
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (
-            (low, middle)
-            if _chance_of_more(middle, m, j, n) <= 1 - CLEAN_LIMIT
-            else (middle + 1, high)
-        )
-    return m * j / (n + 1), low
-
-
-def _chance_of_more(k: int, m: int, j: int, n: int) -> float:
-    """P(more than k of m clean rows above the j-th largest of n others).
-
-    Of the k + j largest of all, fewer than j are among the n.
-    """
-    from scipy.special import gammaln  # late: takes long to import
-
-    def log_choose(total: int, part: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(gammaln(total + 1) - gammaln(part + 1) - gammaln(total - part + 1))
-
-    drawn = np.asarray(k + j)
-    few = np.arange(max(0, k + j - m), j)
-    return float(
-        np.exp(log_choose(n, few) + log_choose(m, drawn - few) - log_choose(n + m, drawn)).sum()
+def _flag_nothing(rule: Rule, why: str) -> Decision:
+    return Decision(
+        rule=str(rule),
+        flagged=0,
+        cut=NOTHING,
+        expected=0.0,
+        limit=0,
+        promises=False,
+        promise=f"Ranking only: {why}",
     )
-
-
-def _percent(share: Fraction) -> str:
-    return f"{float(share * 100):.10g} %"

@@ -1,32 +1,42 @@
-"""The one word for a night."""
+"""The verdict: one word for a night."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from aemodel.decisions.rules import Decision
 
 
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How much of a night was scored."""
+
+    rows: int
+    shards_done: int
+    shards_total: int
+
+
 def judge_night(
-    decision: Decision,
-    *,
-    rows: int,
-    alert_budget: int,
-    shards_done: int,
-    shards_total: int,
-    drifted: bool = False,
+    decision: Decision, coverage: Coverage, *, alert_budget: int, drifted: bool = False
 ) -> tuple[str, tuple[str, ...]]:
-    """The first verdict that holds, and the others as notes."""
-    held = []
-    if shards_total and not shards_done:
-        held.append("FAILED")
-    if not rows and shards_done == shards_total:
-        held.append("NO DATA")
-    if 0 < shards_done < shards_total:
-        held.append(f"PARTIAL {shards_done} of {shards_total}")
+    """Return the most important verdict that applies, and the others as notes."""
+    verdicts = [*_coverage_verdicts(coverage)]
     if drifted:
-        held.append("DRIFT")
+        verdicts.append("DRIFT")
     if decision.flagged > alert_budget:
-        held.append("FLOOD")
+        verdicts.append("FLOOD")
     if decision.limit is not None and decision.flagged > decision.limit:
-        held.append(f"REVIEW {decision.flagged}")
-    held.append("OK")
-    return held[0], tuple(held[1:-1])
+        verdicts.append(f"REVIEW {decision.flagged}")
+    first, *others = verdicts or ["OK"]
+    return first, tuple(others)
+
+
+def _coverage_verdicts(coverage: Coverage) -> Iterator[str]:
+    done, total = coverage.shards_done, coverage.shards_total
+    if total and not done:
+        yield "FAILED"
+    if not coverage.rows and done == total:
+        yield "NO DATA"
+    if 0 < done < total:
+        yield f"PARTIAL {done} of {total}"

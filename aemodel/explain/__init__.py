@@ -1,3 +1,4 @@
-"""Why a row stands out: the features that explain its score, and p-values of three sides (range,
-latent, residual).
+"""Why a row is anomalous.
+
+The features that explain its score, and p-values by range, latents and residuals.
 """

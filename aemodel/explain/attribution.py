@@ -1,19 +1,19 @@
-"""Why a row stands out: the features, or the place in the picture, that weigh most in its error."""
+"""Attribution: the features, or the region of an image, that contribute most to a row's error."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder
 
-MOST_FEATURES = 3
-WORTH_NAMING = 0.01  # of the error
-HUGE = 1e100  # stands for residuals beyond any number
-CELLS = 3  # a picture is looked at in a grid of 3 x 3
+MAX_FEATURES = 3
+MIN_SHARE = 0.01  # of the error, for a feature to be named
+HUGE = 1e100  # replaces infinite residuals
+CELLS = 3  # an image is divided into a grid of 3 x 3 cells
 PLACES = (
     ("upper left", "upper middle", "upper right"),
     ("left", "middle", "right"),
@@ -23,7 +23,11 @@ PLACES = (
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature's part: actual and expected value in data units, its residual in units of the usual one, its share of the error."""
+    """One feature's contribution to the error of a row.
+
+    actual, expected: in data units. residual: in units of the feature's usual residual.
+    share: of the error, 0 to 1.
+    """
 
     name: str
     actual: float
@@ -34,79 +38,113 @@ class Feature:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why one row stands out, in words and by its heaviest features."""
+    """Why one row is anomalous: in words, and by the features that contribute most."""
 
     words: str
     features: tuple[Feature, ...]
 
 
-def explain(model: Autoencoder, rows: NDArray[Any]) -> list[Cause]:
-    """One cause for each of rows (n, *row_shape)."""
+@dataclass(frozen=True)
+class _Residuals:
+    """Values behind one row's error, (d,) float64 each; see `Feature`."""
+
+    actual: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    residual: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def explain(model: Autoencoder, rows: NDArray[np.generic]) -> list[Cause]:
+    """Explain each of rows (n, *row_shape)."""
     if not len(rows):
         return []
     residuals = model.residuals(rows)
     expected = model.reconstruct(rows).reshape(len(rows), -1)
     actual = rows.reshape(len(rows), -1).astype(np.float64)
-    weights = (
-        np.minimum(np.abs(np.nan_to_num(residuals, nan=0.0, posinf=HUGE, neginf=-HUGE)), HUGE) ** 2
-    )
-    shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     usual = residuals / model.measured.residual_scale
-    return [_cause(model, *each) for each in zip(actual, expected, usual, shares, strict=True)]
+    values = zip(actual, expected, usual, _error_shares(residuals), strict=True)
+    return [_cause(model, _Residuals(*each)) for each in values]
 
 
-def _cause(
-    model: Autoencoder,
-    actual: NDArray[np.float64],
-    expected: NDArray[np.float64],
-    residuals: NDArray[np.float64],
-    shares: NDArray[np.float64],
-) -> Cause:
-    heaviest = np.argsort(-shares, kind="stable")[:MOST_FEATURES]
-    features = tuple(
-        Feature(
-            feature_name(model, int(index)),
-            *(float(values[index]) for values in (actual, expected, residuals, shares)),
-        )
-        for index in heaviest
+def _error_shares(residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of each feature in the squared error of its row, (n, d); missing values count as 0."""
+    known = np.nan_to_num(residuals, nan=0.0, posinf=HUGE, neginf=-HUGE)
+    squares = np.minimum(np.abs(known), HUGE) ** 2
+    return np.asarray(
+        squares / np.maximum(squares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     )
+
+
+def _cause(model: Autoencoder, row: _Residuals) -> Cause:
+    heaviest = np.argsort(-row.share, kind="stable")[:MAX_FEATURES]
+    features = tuple(_feature(model, row, int(index)) for index in heaviest)
     if len(model.layout.row_shape) >= 2:
-        return Cause(_place_in_words(model.layout.row_shape, actual, expected, shares), features)
-    named = [feature for feature in features if feature.share > WORTH_NAMING] or features[:1]
-    return Cause("; ".join(_feature_in_words(feature) for feature in named), features)
+        return Cause(_describe_region(model.layout.row_shape, row), features)
+    named = [feature for feature in features if feature.share > MIN_SHARE] or features[:1]
+    return Cause("; ".join(_describe_feature(feature) for feature in named), features)
+
+
+def _feature(model: Autoencoder, row: _Residuals, index: int) -> Feature:
+    return Feature(
+        name=feature_name(model, index),
+        actual=float(row.actual[index]),
+        expected=float(row.expected[index]),
+        residual=float(row.residual[index]),
+        share=float(row.share[index]),
+    )
 
 
 def feature_name(model: Autoencoder, index: int) -> str:
-    """A column's name, or the feature's place in the row."""
+    """Name a feature by its column, or by its position in the row."""
     if model.layout.columns:
         return model.layout.columns[index]
-    place = tuple(int(each) for each in np.unravel_index(index, model.layout.row_shape))
-    if len(place) < 2:
+    position = [int(each) for each in np.unravel_index(index, model.layout.row_shape)]
+    if len(position) < 2:
         return f"feature {index}"
-    return f"row {place[0]}, column {place[1]}" + "".join(f", channel {each}" for each in place[2:])
+    row, column, *channels = position
+    return f"row {row}, column {column}" + "".join(f", channel {each}" for each in channels)
 
 
-def _feature_in_words(feature: Feature) -> str:
+def _describe_feature(feature: Feature) -> str:
     direction = "above" if feature.residual > 0 else "below"
-    return f"{feature.name} is {feature.actual:.4g}, {direction} the {feature.expected:.4g} expected ({feature.share:.0%} of the error)"
-
-
-def _place_in_words(
-    shape: tuple[int, ...],
-    actual: NDArray[np.float64],
-    expected: NDArray[np.float64],
-    shares: NDArray[np.float64],
-) -> str:
-    """The cell of a 3 x 3 grid that holds most of the error, with its rows and columns."""
-    grid, change = (
-        values.reshape(*shape[:2], -1).sum(axis=2) for values in (shares, actual - expected)
+    return (
+        f"{feature.name} is {feature.actual:.4g}, {direction} the {feature.expected:.4g} expected "
+        f"({feature.share:.0%} of the error)"
     )
-    rows, columns = (np.array_split(np.arange(size), min(CELLS, size)) for size in shape[:2])
-    cells = {
-        (i, j): grid[np.ix_(r, c)].sum() for i, r in enumerate(rows) for j, c in enumerate(columns)
-    }
-    i, j = max(cells, key=lambda cell: cells[cell])
-    brighter = "higher" if change[np.ix_(rows[i], columns[j])].sum() > 0 else "lower"
-    where = PLACES[i][j] if min(shape[:2]) >= CELLS else "part"
-    span = f"rows {rows[i][0]}–{rows[i][-1]}, columns {columns[j][0]}–{columns[j][-1]}"
-    return f"{where} ({span}): {brighter} than expected, {cells[i, j]:.0%} of the error"
+
+
+def _describe_region(shape: tuple[int, ...], row: _Residuals) -> str:
+    """Describe the cell of a 3 x 3 grid that holds most of the error."""
+    shares = _sum_channels(row.share, shape)
+    rows, columns = _bands(shape[0]), _bands(shape[1])
+    i, j, share = _heaviest_cell(shares, rows, columns)
+    change = _sum_channels(row.actual - row.expected, shape)[np.ix_(rows[i], columns[j])]
+    direction = "higher" if change.sum() > 0 else "lower"
+    region = PLACES[i][j] if min(shape[:2]) >= CELLS else "part"
+    span = f"rows {_span(rows[i])}, columns {_span(columns[j])}"
+    return f"{region} ({span}): {direction} than expected, {share:.0%} of the error"
+
+
+def _sum_channels(values: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Sum flat values (d,) of an image over its channels: (rows, columns)."""
+    return np.asarray(values.reshape(*shape[:2], -1).sum(axis=2))
+
+
+def _bands(size: int) -> list[NDArray[np.intp]]:
+    """Divide the indices of one axis into at most CELLS bands."""
+    return np.array_split(np.arange(size), min(CELLS, size))
+
+
+def _heaviest_cell(
+    shares: NDArray[np.float64],
+    rows: Sequence[NDArray[np.intp]],
+    columns: Sequence[NDArray[np.intp]],
+) -> tuple[int, int, float]:
+    """Find the cell with the largest share of the error: its indices, and that share."""
+    sums = np.array([[shares[np.ix_(r, c)].sum() for c in columns] for r in rows])
+    i, j = np.unravel_index(sums.argmax(), sums.shape)
+    return int(i), int(j), float(sums[i, j])
+
+
+def _span(indices: NDArray[np.intp]) -> str:
+    return f"{indices[0]}–{indices[-1]}"

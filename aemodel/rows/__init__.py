@@ -1,3 +1,4 @@
-"""Rows before they reach a network: their layout, the split of clean rows, scaling, sampling, rows
-kept for training.
+"""Rows before they reach a network.
+
+Their layout, the split of clean rows, scaling, sampling, and the rows kept for training.
 """

@@ -1,4 +1,4 @@
-"""The form of a row that a model was trained on: shape, dtype, columns."""
+"""The layout of a row: shape, dtype, columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What one row is: its shape and dtype in the source, and the columns' names where it has any."""
+    """Shape and dtype of one row in the source, and the column names if it has any."""
 
     row_shape: tuple[int, ...]
     dtype: str
@@ -17,5 +17,5 @@ class Layout:
 
     @property
     def n_features(self) -> int:
-        """Values in one row."""
+        """Number of values in one row."""
         return int(np.prod(self.row_shape, dtype=np.int64))

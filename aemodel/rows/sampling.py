@@ -1,8 +1,6 @@
-"""Rows kept in memory up to a byte budget: all of them or none, or a fair sample of them."""
+"""Keep rows in memory within a byte budget: all of them or none, or a random sample."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,38 +9,37 @@ from aemodel.rows.layout import Layout
 
 
 class AllRows:
-    """Every row while they fit into the budget; none as soon as they do not.
+    """Keeps every row while all fit into the budget, and none once they do not.
 
-    `count` goes on in any case.
+    `count` is the number of rows offered, kept or not.
     """
 
     def __init__(self, layout: Layout, budget: int) -> None:
         self.budget, self.count, self.whole = budget, 0, True
         self._rows = _no_rows(layout)
 
-    def add(self, rows: NDArray[Any]) -> None:
-        """Take in rows (n, *row_shape)."""
+    def add(self, rows: NDArray[np.generic]) -> None:
+        """Offer rows (n, *row_shape)."""
         start, self.count = self.count, self.count + len(rows)
         if not self.whole:
             return
         if self._rows.nbytes + rows.nbytes > self.budget:
             self.whole, self._rows = False, self._rows[:0].copy()
         else:
-            self._rows.resize(
-                (self.count, *self._rows.shape[1:]), refcheck=False
-            )  # grows in place: no second copy
+            _grow(self._rows, self.count)
             self._rows[start:] = rows
 
     @property
-    def rows(self) -> NDArray[Any] | None:
-        """All rows in order, or None."""
+    def rows(self) -> NDArray[np.generic] | None:
+        """All rows in source order, or None."""
         return self._rows if self.whole else None
 
 
 class SampledRows:
-    """Rows whose hash lies below a mark; the mark is halved, towards `low`, whenever they outgrow the budget.
+    """Keeps rows whose hash lies between `low` and a limit; halves that range to fit the budget.
 
-    Which rows are left in the end depends on the rows alone, not on how they were chunked. `count` counts every row offered.
+    The sample depends only on the rows, not on their chunks. `high` is the first limit; `low` and
+    `high` are shares of the range of hashes. `count` is the number of rows offered.
     """
 
     def __init__(self, layout: Layout, budget: int, *, low: float = 0.0, high: float = 1.0) -> None:
@@ -50,27 +47,35 @@ class SampledRows:
         self._low, self._width = low, high - low
         self._hashes, self._rows = np.empty(0, np.uint64), _no_rows(layout)
 
-    def add(self, rows: NDArray[Any], hashes: NDArray[np.uint64]) -> None:
-        """Offer rows (n, *row_shape) with their hashes (n,)."""
+    def add(self, rows: NDArray[np.generic], hashes: NDArray[np.uint64]) -> None:
+        """Offer rows (n, *row_shape) with their hashes (n,), none below `low`."""
         self.count += len(rows)
-        near = self._near(hashes)
-        self._hashes = np.concatenate([self._hashes, hashes[near]])
-        start, fresh = len(self._rows), rows[near]
-        self._rows.resize((start + len(fresh), *self._rows.shape[1:]), refcheck=False)
-        self._rows[start:] = fresh
+        self._append(rows, hashes)
         while self._rows.nbytes > self.budget and len(self._rows) > 1:
             self._width /= 2
-            near = self._near(self._hashes)
-            self._hashes, self._rows = self._hashes[near], self._rows[near]
+            kept = self._below_limit(self._hashes)
+            self._hashes, self._rows = self._hashes[kept], self._rows[kept]
 
-    def _near(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    def _append(self, rows: NDArray[np.generic], hashes: NDArray[np.uint64]) -> None:
+        kept = self._below_limit(hashes)
+        start = len(self._rows)
+        self._hashes = np.concatenate([self._hashes, hashes[kept]])
+        _grow(self._rows, len(self._hashes))
+        self._rows[start:] = rows[kept]
+
+    def _below_limit(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return np.asarray(hashes / 2.0**64 <= self._low + self._width)
 
     @property
-    def rows(self) -> NDArray[Any]:
+    def rows(self) -> NDArray[np.generic]:
         """The sample, in source order."""
         return self._rows
 
 
-def _no_rows(layout: Layout) -> NDArray[Any]:
+def _no_rows(layout: Layout) -> NDArray[np.generic]:
     return np.empty((0, *layout.row_shape), layout.dtype)
+
+
+def _grow(rows: NDArray[np.generic], count: int) -> None:
+    """Resize in place to `count` rows, without a second copy."""
+    rows.resize((count, *rows.shape[1:]), refcheck=False)

@@ -1,56 +1,57 @@
-"""Scalers: data units to the scaled units in which the network works and errors are measured.
+"""Scalers: from data units to the scaled units in which the network works and errors are measured.
 
     scaled = (x - center) / scale
 
-A column that is constant in the fit rows has scale 1, so it becomes 0 and a later move shows in its
-own units, never as 1e8.
+A column that is constant in the fit rows has scale 1: it becomes 0, and a later change shows in
+its own units, never as 1e8.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.moments import Moments
 from aemodel.rows.splits import row_hashes
 
 SAMPLE_ROWS = 10_000
 SAMPLE_BYTES = 64_000_000
-BLOCK_VALUES = 1_048_576  # values that are looked at together: 8 MiB of float64
-CONSTANT = (
-    8  # a column whose range is this many rounding steps of its dtype, or fewer, counts as constant
-)
+BLOCK_VALUES = 1_048_576  # values processed together: 8 MiB of float64
+# A column whose range is at most this many rounding steps of its dtype counts as constant.
+CONSTANT = 8
 _IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
 _NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
-_GRID = (
-    2.0**-20
-)  # of the scale: means are rounded to it, so that they do not depend on how rows were chunked
+# Means are rounded to this fraction of the scale, so that they do not depend on the chunks.
+_GRID = 2.0**-20
+
+CenterScale = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """An affine map for flat rows (n, d). center, scale.
+    """An affine map for flat rows (n, d).
 
-    (d,) float64. fill: (d,), what the network sees for NaN, in scaled units.
+    center, scale: (d,) float64.
+    fill: (d,) float32, in scaled units; replaces NaN in what the network sees.
     """
 
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
     fill: NDArray[np.float32]
 
-    def transform(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Scale rows (n, *row_shape) to a new array (n, d) float32;
+    def transform(self, rows: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Scale rows (n, *row_shape) to a new array (n, d).
 
-        NaN stays NaN, what float32 cannot hold becomes infinite.
+        NaN stays NaN; values too large for float32 become infinite.
         """
         scaled = np.empty((len(rows), int(np.prod(rows.shape[1:], dtype=np.int64))), np.float32)
         self.transform_into(rows, scaled)
         return scaled
 
-    def transform_into(self, rows: NDArray[Any], scaled: NDArray[np.float32]) -> None:
-        """The same, into an array (n, d) that is there already."""
+    def transform_into(self, rows: NDArray[np.generic], scaled: NDArray[np.float32]) -> None:
+        """Scale rows (n, *row_shape) into an existing array (n, d)."""
         flat = rows.reshape(scaled.shape)
         with np.errstate(over="ignore", invalid="ignore"):
             if rows.dtype.name in _NARROW and not self.center.any():
@@ -60,171 +61,140 @@ class Scaler:
             exact /= self.scale
             scaled[...] = exact
 
-    def inverse(self, scaled: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Scaled rows (n, d) back in data units, float64."""
+    def inverse(self, scaled: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Map scaled rows (n, d) back to data units, in a new array."""
         return self.invert(scaled.astype(np.float64))
 
     def invert(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The same, in the array itself."""
+        """Map scaled rows (n, d) back to data units in place."""
         scaled *= self.scale
         scaled += self.center
         return scaled
 
 
 class ScalerFit:
-    """Gathers what a scaler needs, chunk by chunk.
+    """Fits a scaler chunk by chunk.
 
-    Merging two gives the same scaler as fitting on both their rows.
+    Merging two fits gives the same scaler as one fit on the rows of both.
     """
 
     def __init__(self, kind: str, n_features: int, dtype: str) -> None:
         self.kind, self.dtype = kind, np.dtype(dtype)
-        self.count = np.zeros(n_features)
-        self.mean = np.zeros(n_features)
-        self.m2 = np.zeros(n_features)
-        self.low = np.full(n_features, np.inf)
-        self.high = np.full(n_features, -np.inf)
+        self.moments = Moments.empty(n_features)
         self._hashes = np.empty(0, np.uint64)
         self._sample = np.empty((0, n_features), self.dtype)
-        self._capacity = max(
-            1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(1, n_features * self.dtype.itemsize))
-        )
+        row_bytes = max(1, n_features * self.dtype.itemsize)
+        self._capacity = max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // row_bytes))
 
-    def update(self, rows: NDArray[Any], hashes: NDArray[np.uint64] | None = None) -> None:
-        """Take in rows (n, *row_shape) and, where they are known, their hashes (n,)."""
-        flat = rows.reshape(len(rows), len(self.mean))
-        step = max(1, BLOCK_VALUES // len(self.mean))
+    def update(self, rows: NDArray[np.generic], hashes: NDArray[np.uint64] | None = None) -> None:
+        """Add rows (n, *row_shape), with their hashes (n,) if already known."""
+        n_features = len(self.moments.mean)
+        flat = rows.reshape(len(rows), n_features)
+        step = max(1, BLOCK_VALUES // n_features)
         for start in range(0, len(flat), step):
-            self._count_in(flat[start : start + step])
-        if len(flat) and (
-            self.kind == "robust" or self.dtype.kind == "f"
-        ):  # the medians: for scaling, or to fill NaN
+            self.moments = self.moments.merge(Moments.of(flat[start : start + step]))
+        if len(flat) and self._needs_medians():
             self._keep(row_hashes(rows) if hashes is None else hashes, flat)
 
     def merge(self, other: ScalerFit) -> None:
-        """Take in everything that `other` has gathered."""
-        self._merge(other.count, other.mean, other.m2, other.low, other.high)
+        """Add all rows of another fit."""
+        self.moments = self.moments.merge(other.moments)
         self._keep(other._hashes, other._sample)
 
-    def _count_in(self, rows: NDArray[Any]) -> None:
-        values = rows.astype(np.float64)
-        if self.dtype.kind != "f":  # no gaps: several times faster
-            mean = values.mean(axis=0)
-            self._merge(
-                np.full(len(mean), float(len(values))),
-                mean,
-                ((values - mean) ** 2).sum(axis=0),
-                rows.min(axis=0),
-                rows.max(axis=0),
-            )
-            return
-        gaps = np.isnan(values)
-        count = (len(values) - gaps.sum(axis=0)).astype(np.float64)
-        low, high = (
-            np.where(gaps, np.inf, values).min(axis=0),
-            np.where(gaps, -np.inf, values).max(axis=0),
-        )
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.where(gaps, 0.0, values).sum(axis=0) / np.maximum(count, 1)
-            m2 = (np.where(gaps, 0.0, values - mean) ** 2).sum(axis=0)
-            self._merge(count, mean, m2, low, high)
-
-    def _merge(self, count: Any, mean: Any, m2: Any, low: Any, high: Any) -> None:
-        """Chan, Golub & LeVeque (1979), pairwise update of mean and sum of squared deviations."""
-        total = self.count + count
-        step = mean - self.mean
-        share = np.divide(count, total, out=np.zeros_like(total), where=total > 0)
-        self.m2 = self.m2 + m2 + step**2 * self.count * share
-        self.mean = self.mean + step * share
-        self.count = total
-        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
-
-    def _keep(self, hashes: NDArray[np.uint64], flat: NDArray[Any]) -> None:
-        """Keep the rows with the smallest hashes.
-
-        A fair sample that does not depend on chunks or their order.
-        """
-        if len(self._hashes) == self._capacity:
-            near = hashes <= self._hashes[-1]
-            hashes, flat = hashes[near], flat[near]
-        hashes, sample = (
-            np.concatenate([self._hashes, hashes]),
-            np.concatenate([self._sample, flat]),
-        )
-        best = np.argsort(hashes, kind="stable")[: self._capacity]
-        self._hashes, self._sample = hashes[best], sample[best]
-
     def finish(self) -> Scaler:
-        """The scaler for what has been gathered."""
-        center, scale = getattr(self, f"_{self.kind}")()
+        """Build the scaler."""
+        center, scale = self._center_scale()
         scale = np.where(self._varies() & (scale > 0) & np.isfinite(scale), scale, 1.0)
         fill = (self._median() - center) / scale
         return Scaler(center, scale, np.where(np.isfinite(fill), fill, 0.0).astype(np.float32))
 
+    def _needs_medians(self) -> bool:
+        """Whether medians serve to scale, or to fill NaN."""
+        return self.kind == "robust" or self.dtype.kind == "f"
+
+    def _keep(self, hashes: NDArray[np.uint64], flat: NDArray[np.generic]) -> None:
+        """Keep the rows with the smallest hashes.
+
+        They are a random sample that does not depend on the chunks or their order.
+        """
+        if len(self._hashes) == self._capacity:
+            near = hashes <= self._hashes[-1]
+            hashes, flat = hashes[near], flat[near]
+        hashes = np.concatenate([self._hashes, hashes])
+        sample = np.concatenate([self._sample, flat])
+        smallest = np.argsort(hashes, kind="stable")[: self._capacity]
+        self._hashes, self._sample = hashes[smallest], sample[smallest]
+
     def _varies(self) -> NDArray[np.bool_]:
-        """Which columns (d,) are not constant; all or none where one range serves all."""
-        if self.kind == "none" or (self.kind == "range" and self.dtype == np.uint8):
-            return np.ones(len(self.mean), np.bool_)
+        """Mark the columns (d,) that are not constant; all or none where they share one range."""
+        if self.kind == "none" or self._is_bytes_range():
+            return np.ones(len(self.moments.mean), np.bool_)
         low, high = self._low_high()
         if self.kind == "range":
             low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
         rounding = np.finfo(self.dtype).eps if self.dtype.kind == "f" else 0.0
         return np.asarray(high - low > CONSTANT * rounding * np.maximum(np.abs(low), np.abs(high)))
 
-    def _low_high(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lowest and highest value of each column, 0 where it has none."""
-        known = self.count > 0
-        return np.where(known, self.low, 0.0), np.where(known, self.high, 0.0)
+    def _is_bytes_range(self) -> bool:
+        """Whether the range is 0 to 255, whatever the values."""
+        return self.kind == "range" and self.dtype == np.uint8
+
+    def _low_high(self) -> CenterScale:
+        """Minimum and maximum of each column, 0 for an empty column."""
+        known = self.moments.count > 0
+        low, high = self.moments.low, self.moments.high
+        return np.where(known, low, 0.0), np.where(known, high, 0.0)
 
     def _median(self) -> NDArray[np.float64]:
-        if not len(self._sample):
-            return self.mean
-        return _quantile(self._sample, 0.5, self.mean)
+        return self._quantile(0.5) if len(self._sample) else self.moments.mean
 
-    def _none(self) -> tuple[Any, Any]:
-        return np.zeros_like(self.mean), np.ones_like(self.mean)
+    def _quantile(self, share: float) -> NDArray[np.float64]:
+        """Column quantiles (d,) of the sample, ignoring NaN; the mean for an empty column."""
+        values = self._sample.astype(np.float64)
+        empty = np.isnan(values).all(axis=0)
+        values[:, empty] = self.moments.mean[empty]
+        return np.asarray(np.nanquantile(values, share, axis=0))
 
-    def _range(self) -> tuple[Any, Any]:
-        if self.dtype == np.uint8:
-            return np.zeros_like(self.mean), np.full_like(self.mean, 255.0)
-        known = self.count > 0
-        low, high = (
-            (float(self.low[known].min()), float(self.high[known].max()))
-            if known.any()
-            else (0.0, 0.0)
-        )
-        return np.full_like(self.mean, low), np.full_like(self.mean, high - low)
+    def _center_scale(self) -> CenterScale:
+        fits = {
+            "none": self._none,
+            "range": self._range,
+            "minmax": self._minmax,
+            "standard": self._standard,
+            "robust": self._robust,
+        }
+        return fits[self.kind]()
 
-    def _minmax(self) -> tuple[Any, Any]:
+    def _none(self) -> CenterScale:
+        return np.zeros_like(self.moments.mean), np.ones_like(self.moments.mean)
+
+    def _range(self) -> CenterScale:
+        """One range for all columns."""
+        low, high = (0.0, 255.0) if self._is_bytes_range() else self._whole_range()
+        return np.full_like(self.moments.mean, low), np.full_like(self.moments.mean, high - low)
+
+    def _whole_range(self) -> tuple[float, float]:
+        known = self.moments.count > 0
+        if not known.any():
+            return 0.0, 0.0
+        return float(self.moments.low[known].min()), float(self.moments.high[known].max())
+
+    def _minmax(self) -> CenterScale:
         low, high = self._low_high()
         return low, high - low
 
-    def _standard(self) -> tuple[Any, Any]:
-        spread = np.sqrt(self.m2 / np.maximum(self.count, 1)).astype(np.float32).astype(np.float64)
+    def _standard(self) -> CenterScale:
+        """Mean and standard deviation; for a constant column, its value and 0."""
+        spread = np.sqrt(self.moments.m2 / np.maximum(self.moments.count, 1))
+        spread = spread.astype(np.float32).astype(np.float64)
         grid = np.where((spread > 0) & np.isfinite(spread), spread, 1.0) * _GRID
-        return np.where(
-            self._varies(), np.rint(self.mean / grid) * grid, self._low_high()[0]
-        ), spread
+        mean = np.rint(self.moments.mean / grid) * grid
+        return np.where(self._varies(), mean, self._low_high()[0]), spread
 
-    def _robust(self) -> tuple[Any, Any]:
-        """Median and interquartile range, as sd of a normal.
+    def _robust(self) -> CenterScale:
+        """Median and interquartile range, scaled to the standard deviation of a normal.
 
-        Where the middle half is constant, the standard deviation.
+        The standard deviation where the interquartile range is 0.
         """
-        spread = (
-            _quantile(self._sample, 0.75, self.mean) - _quantile(self._sample, 0.25, self.mean)
-        ) / _IQR_OF_NORMAL
+        spread = (self._quantile(0.75) - self._quantile(0.25)) / _IQR_OF_NORMAL
         return self._median(), np.where(spread > 0, spread, self._standard()[1])
-
-
-def _quantile(
-    sample: NDArray[Any], share: float, default: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Column quantiles of (n, d) that pass over NaN;
-
-    `default` (d,) where a column has nothing else.
-    """
-    values = sample.astype(np.float64)
-    empty = np.isnan(values).all(axis=0)
-    values[:, empty] = default[empty]
-    return np.asarray(np.nanquantile(values, share, axis=0))

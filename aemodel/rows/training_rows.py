@@ -1,13 +1,9 @@
-"""The clean rows as training sees them.
-
-Counted, split into sides, checked, and handed out in shuffled batches.
-"""
+"""Clean rows as training sees them: counted, split, checked, and read in shuffled batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,31 +19,34 @@ from aemodel.settings import ModelSettings, TrainSettings
 
 FEWEST_FIT_ROWS = 2
 VALIDATION_BATCH = 4_096
-VALIDATION_VALUES = 4_194_304  # of one such batch: 16 MiB of float32
+VALIDATION_VALUES = 4_194_304  # in one validation batch: 16 MiB of float32
 SLACK = 1e-6  # rounding of the scaled range
+
+ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]  # chunks (n, *row_shape), anew each call
 
 
 @dataclass(frozen=True)
 class FitRows:
-    """Clean rows after a first look.
+    """Clean rows, prepared for training.
 
-    `fit` holds all fit rows in the source's dtype, or None where they do not fit into memory;
-    `validation` all validation rows, or a fair sample of them.
+    fit: all fit rows in the source's dtype, or None if they do not fit into memory.
+    validation: all validation rows, or a random sample of them.
+    column_means: (d,) float64, of fit rows, in data units.
     """
 
-    read_chunks: Callable[[], Iterable[NDArray[Any]]]
+    read_chunks: ReadChunks
     train: TrainSettings
     scaler: Scaler
-    fit: NDArray[Any] | None
-    validation: NDArray[Any]
+    fit: NDArray[np.generic] | None
+    validation: NDArray[np.generic]
     n_fit: int
     n_validation: int
     n_calibration: int
-    column_means: NDArray[np.float64]  # (d,), of fit rows, in data units
+    column_means: NDArray[np.float64]
     memory_bytes: int
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Scaled fit rows in shuffled batches (size, d), the last one shorter; each row once."""
+        """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter."""
         if self.fit is None:
             yield from self._streamed(size, generator)
             return
@@ -56,113 +55,148 @@ class FitRows:
             yield self.tensor(self.fit[order[start : start + size]])
 
     def validation_batches(self) -> Iterator[Tensor]:
-        """Scaled validation rows in order."""
+        """Yield scaled validation rows in source order."""
         size = max(1, min(VALIDATION_BATCH, VALIDATION_VALUES // len(self.column_means)))
-        for start in range(0, len(self.validation), size):
-            yield self.tensor(self.validation[start : start + size])
+        yield from self._cut(self.validation, size)
 
-    def tensor(self, rows: NDArray[Any]) -> Tensor:
-        """Rows (n, *row_shape) scaled, with the column's median for NaN."""
+    def tensor(self, rows: NDArray[np.generic]) -> Tensor:
+        """Scale rows (n, *row_shape) to (n, d); the median of the column replaces NaN."""
         scaled = self.scaler.transform(rows)
         if rows.dtype.kind == "f":
             np.copyto(scaled, self.scaler.fill, where=np.isnan(scaled))
         return torch.from_numpy(scaled)
 
-    def sides(self, side: str) -> Iterator[NDArray[Any]]:
-        """The rows of one side ('fit', 'validation' or 'calibration') in source order, chunk by chunk."""
+    def sides(self, side: str) -> Iterator[NDArray[np.generic]]:
+        """Yield the rows of one split chunk by chunk, in source order.
+
+        side: 'fit', 'validation' or 'calibration'.
+        """
         for chunk in self.read_chunks():
             yield chunk[getattr(sides_of(row_hashes(chunk), self.train), side)]
 
     def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Batches through a shuffle buffer.
+        """Yield batches through a shuffle buffer.
 
-        Filled up, half of it handed out in random order, and filled again.
+        Whenever the buffer is full, half of it is yielded in random order.
         """
-        held: list[NDArray[Any]] = []
+        buffer: list[NDArray[np.generic]] = []
         for rows in self.sides("fit"):
-            held.append(rows)
-            if (
-                sum(piece.nbytes for piece in held) >= self.memory_bytes // 4
-            ):  # the mixed copy takes as much twice more
-                mixed = _mix(held, generator)
-                whole = max(1, len(mixed) // 2 // size) * size
-                yield from self._cut(mixed[:whole], size)
-                held = [mixed[whole:].copy()]
-        if sum(map(len, held)):
-            yield from self._cut(_mix(held, generator), size)
+            buffer.append(rows)
+            if not self._is_full(buffer):
+                continue
+            shuffled = _shuffle(buffer, generator)
+            whole = max(1, len(shuffled) // 2 // size) * size
+            yield from self._cut(shuffled[:whole], size)
+            buffer = [shuffled[whole:].copy()]
+        if sum(map(len, buffer)):
+            yield from self._cut(_shuffle(buffer, generator), size)
 
-    def _cut(self, rows: NDArray[Any], size: int) -> Iterator[Tensor]:
+    def _is_full(self, buffer: list[NDArray[np.generic]]) -> bool:
+        """Whether the buffer takes a quarter of the memory; the shuffled copy takes another two."""
+        return sum(piece.nbytes for piece in buffer) >= self.memory_bytes // 4
+
+    def _cut(self, rows: NDArray[np.generic], size: int) -> Iterator[Tensor]:
         for start in range(0, len(rows), size):
             yield self.tensor(rows[start : start + size])
 
 
-def _mix(pieces: list[NDArray[Any]], generator: torch.Generator) -> NDArray[Any]:
+def _shuffle(pieces: list[NDArray[np.generic]], generator: torch.Generator) -> NDArray[np.generic]:
     rows = np.concatenate(pieces)
     return np.asarray(rows[torch.randperm(len(rows), generator=generator).numpy()])
 
 
-def look_at_rows(
-    read_chunks: Callable[[], Iterable[NDArray[Any]]],
+class _Collector:
+    """Fits the scaler, counts the splits, and keeps fit and validation rows, chunk by chunk."""
+
+    def __init__(
+        self, layout: Layout, model: ModelSettings, train: TrainSettings, memory_bytes: int
+    ) -> None:
+        low, high = train.calibration, train.calibration + train.validation
+        self.train = train
+        self.scaler = ScalerFit(model.scaling, layout.n_features, layout.dtype)
+        self.fit = AllRows(layout, memory_bytes // 2)
+        self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
+        self.n_calibration = 0
+
+    def add(self, chunk: NDArray[np.generic]) -> None:
+        """Add rows (n, *row_shape)."""
+        hashes = row_hashes(chunk)
+        sides = sides_of(hashes, self.train)
+        fit = chunk[sides.fit]
+        self.scaler.update(fit, hashes[sides.fit])
+        self.fit.add(fit)
+        self.validation.add(chunk[sides.validation], hashes[sides.validation])
+        self.n_calibration += int(sides.calibration.sum())
+
+
+def prepare_rows(
+    read_chunks: ReadChunks,
     *,
     layout: Layout,
     model: ModelSettings,
     train: TrainSettings,
     memory_bytes: int,
 ) -> FitRows:
-    """One pass: fit the scaler on fit rows, count the sides, keep validation rows, and fit rows as long as they fit into memory."""
-    scaler_fit = ScalerFit(model.scaling, layout.n_features, layout.dtype)
-    fit = AllRows(layout, memory_bytes // 2)
-    validation = SampledRows(
-        layout, memory_bytes // 8, low=train.calibration, high=train.calibration + train.validation
-    )
-    n_calibration = 0
+    """Read all clean rows once: fit the scaler, split the rows, and keep what fits into memory.
+
+    Raises DataError if a split is empty, SettingsError if the network's output cannot reach the
+    scaled values.
+    """
+    found = _Collector(layout, model, train, memory_bytes)
     for chunk in read_chunks():
-        hashes = row_hashes(chunk)
-        sides = sides_of(hashes, train)
-        scaler_fit.update(chunk[sides.fit], hashes[sides.fit])
-        fit.add(chunk[sides.fit])
-        validation.add(chunk[sides.validation], hashes[sides.validation])
-        n_calibration += int(sides.calibration.sum())
-    _require_rows(fit.count, validation.count, n_calibration, train)
-    scaler = scaler_fit.finish()
-    _require_range(scaler_fit, scaler, model)
+        found.add(chunk)
+    _require_rows(found)
+    scaler = found.scaler.finish()
+    _require_range(found.scaler, scaler, model)
     return FitRows(
         read_chunks=read_chunks,
         train=train,
         scaler=scaler,
-        fit=fit.rows,
-        validation=validation.rows,
-        n_fit=fit.count,
-        n_validation=validation.count,
-        n_calibration=n_calibration,
-        column_means=scaler_fit.mean,
+        fit=found.fit.rows,
+        validation=found.validation.rows,
+        n_fit=found.fit.count,
+        n_validation=found.validation.count,
+        n_calibration=found.n_calibration,
+        column_means=found.scaler.moments.mean,
         memory_bytes=memory_bytes,
     )
 
 
-def _require_rows(n_fit: int, n_validation: int, n_calibration: int, train: TrainSettings) -> None:
+def _require_rows(found: _Collector) -> None:
+    counts = {"validation": found.validation.count, "calibration": found.n_calibration}
+    n_fit = found.fit.count
     if n_fit < FEWEST_FIT_ROWS:
         raise DataError(
-            f"{n_fit} rows to fit on, of {n_fit + n_validation + n_calibration} clean ones; at least {FEWEST_FIT_ROWS} are needed"
+            f"{n_fit} of {n_fit + sum(counts.values())} clean rows are in the fit split; "
+            f"at least {FEWEST_FIT_ROWS} are needed"
         )
-    for name, count in (("validation", n_validation), ("calibration", n_calibration)):
-        if getattr(train, name) and not count:
+    for name, count in counts.items():
+        if getattr(found.train, name) and not count:
             raise DataError(
-                f"no row fell to the {name} side; raise train.{name}, give more clean rows, or set train.{name} = 0"
+                f"the {name} split is empty; "
+                f"raise train.{name}, add clean rows, or set train.{name} = 0"
             )
 
 
 def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None:
-    """The checks of output and loss against the values that the network must give back."""
-    known = fit.count > 0
-    low = float(((fit.low - scaler.center) / scaler.scale)[known].min(initial=0.0))
-    high = float(((fit.high - scaler.center) / scaler.scale)[known].max(initial=0.0))
+    """Check that the network's output can reach the scaled values."""
+    low, high = _scaled_range(fit, scaler)
     if model.output == "sigmoid" and not (low >= -SLACK and high <= 1 + SLACK):
         raise SettingsError(
-            f"model.output = 'sigmoid' needs scaled values in [0, 1]. Got {low:.4g} to {high:.4g} under model.scaling = '{model.scaling}'; "
-            "set model.scaling to 'range' or 'minmax', or model.output to 'identity' and model.loss to 'mse'."
+            f"model.output = 'sigmoid' needs scaled values in [0, 1]. Got {low:.4g} to {high:.4g} "
+            f"with model.scaling = '{model.scaling}'; set model.scaling to 'range' or 'minmax', "
+            "or model.output to 'identity' and model.loss to 'mse'."
         )
     if model.output == "relu" and low < -SLACK:
         raise SettingsError(
-            f"model.output = 'relu' cannot give back negative values. Got scaled values down to {low:.4g}; set model.output to 'identity'."
+            "model.output = 'relu' cannot produce negative values. "
+            f"Got scaled values down to {low:.4g}; set model.output to 'identity'."
         )
+
+
+def _scaled_range(fit: ScalerFit, scaler: Scaler) -> tuple[float, float]:
+    """Range of the fit rows in scaled units, always including 0."""
+    known = fit.moments.count > 0
+    low = (fit.moments.low - scaler.center) / scaler.scale
+    high = (fit.moments.high - scaler.center) / scaler.scale
+    return float(low[known].min(initial=0.0)), float(high[known].max(initial=0.0))

@@ -1,1 +1,1 @@
-"""What a row is ranked by: novelty, relative error, and p-values from calibration rows."""
+"""Scores that rank rows: novelty, relative error, and p-values from calibration rows."""

@@ -1,90 +1,84 @@
-"""Novelty: how far a row lies from the nearest clean rows, and how badly it is rebuilt.
+"""Novelty: how far a row lies from the nearest clean rows, and how badly it is reconstructed.
 
-It sees what the error alone cannot.
-    S = mean_j log(d_j + floor) - LOCAL * mean_j log(a_j + floor) - typical        d_j: distance to
-    the j-th nearest reference row
-    E = log(error + floor) / 2 - typical                                           a_j: distance
-    that is usual around that row
-    novelty = exp((S + ERROR * E) / (1 + ERROR))                                   about 1 for a
-    clean row, whatever the data
+It finds anomalies that the reconstruction error alone misses. A clean row scores about 1,
+whatever the data.
 
-j = 1 to NEIGHBOURS; a_j, the reference row's own distance to its NEIGHBOURS-th neighbour, after the
-local outlier factor (Breunig, Kriegel, Ng & Sander 2000). Distances are measured in scaled units,
-as errors are.
+    novelty = exp((S + ERROR * E) / (1 + ERROR))
+    S = mean_j log(d_j + floor) - LOCAL * mean_j log(a_j + floor) - typical
+    E = log(error + floor) / 2 - typical
+
+    d_j: distance to the j-th nearest reference row, j = 1 to NEIGHBORS, in scaled units
+    a_j: distance of that reference row to its own NEIGHBORS-th neighbor,
+         after the local outlier factor (Breunig, Kriegel, Ng & Sander 2000)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 LOCAL = 0.25
 ERROR = 0.25
-FLOOR = (
-    0.1  # of the usual distance to the nearest reference row: what lies nearer is as good as equal
-)
-BLOCK_ROWS = 512  # rows compared with the reference at once, fewer where they are wide
+# Share of the usual distance to the nearest reference row; anything nearer counts as equal.
+FLOOR = 0.1
+BLOCK_ROWS = 512  # rows compared with the reference at once, fewer if they are wide
 BLOCK_VALUES = 2_000_000
-LEAST = 1e-12  # stands for no distance and no error at all
+LEAST = 1e-12  # lower bound of distances and errors
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What a bundle keeps for novelty.
+    """What a bundle keeps to compute novelty.
 
-    rows (m, *row_shape): clean fit rows in the source's dtype. floor (2,), typical (2,): of
-    distances and of errors, measured on validation rows.
+    rows: (m, *row_shape), clean fit rows in the source's dtype.
+    floor, typical: (2,) float64, of distances and of errors, measured on validation rows.
     """
 
-    rows: NDArray[Any]
+    rows: NDArray[np.generic]
     floor: NDArray[np.float64]
     typical: NDArray[np.float64]
 
 
 class Novelty:
-    """A reference ready to be compared with.
+    """Computes novelty against a reference.
 
-    `points`: its scaled rows (m, d) without gaps, on the device of the model.
+    points: (m, d), the scaled reference rows without NaN, on the device of the model.
     """
 
     def __init__(self, reference: Reference, points: Tensor) -> None:
         self.points = points
         self.floor, self.error_floor = reference.floor.tolist()
         self.typical, self.typical_error = reference.typical.tolist()
-        self.neighbours = min(NEIGHBOURS, len(points) - 1)
+        self.neighbors = min(NEIGHBORS, len(points) - 1)
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
         self._squares = self.points.square().sum(dim=1, keepdim=True)
-        own = torch.cat(
-            [
-                self._nearest(block, self.neighbours + 1)[0][-1]
-                for block in torch.split(self.points, self.block)
-            ]
-        )
-        self._around = torch.log(own + self.floor)
+        self._around = torch.log(self._own_distances() + self.floor)
+
+    def _own_distances(self) -> Tensor:
+        """Distance (m,) of each reference row to its last neighbor; the nearest row is itself."""
+        blocks = torch.split(self.points, self.block)
+        return torch.cat([self._nearest(block, self.neighbors + 1)[0][-1] for block in blocks])
 
     def nearest(self, scaled: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Distances float64 and places of the `count` nearest points to scaled rows (n, d): (count, n) each, nearest first.
+        """Find the `count` reference rows nearest to each of scaled rows (n, d).
 
-        Rows are taken in blocks of one size, so that a row's bits do not depend on its place.
+        Return their distances, float64, and their indices: (count, n) each, nearest first. All
+        blocks have the same size, so the bits of a row do not depend on its position.
         """
-        size = next(
-            size for size in range(min(self.block, len(scaled)), 0, -1) if len(scaled) % size == 0
-        )
-        found = [self._nearest(block, count) for block in torch.split(scaled, size)]
-        return torch.cat([distances for distances, _ in found], dim=1), torch.cat(
-            [places for _, places in found], dim=1
-        )
+        blocks = torch.split(scaled, _largest_divisor(len(scaled), self.block))
+        found = [self._nearest(block, count) for block in blocks]
+        distances = torch.cat([distances for distances, _ in found], dim=1)
+        return distances, torch.cat([places for _, places in found], dim=1)
 
     def _nearest(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """They are found by squares and products, fast but blurred where rows are close.
+        """Find neighbors by a fast matrix product, then compute their distances exactly.
 
-        Distances are then taken exactly.
+        The product loses digits where rows are close.
         """
         rough = torch.addmm(self._squares, self.points, rows.t(), alpha=-2)
         places = rough.topk(count, dim=0, largest=False).indices  # NaN comes last
@@ -93,30 +87,34 @@ class Novelty:
         return distances, places.gather(0, order)
 
     def parts(self, scaled: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
-        """S and E, before `typical` is taken off, of scaled rows (n, d) with their errors (n,).
+        """Compute S and E without `typical`: (n,) float64 each.
 
-        (n,) float64 each.
+        scaled: (n, d). errors: (n,).
         """
-        distances, places = self.nearest(scaled, self.neighbours)
+        distances, places = self.nearest(scaled, self.neighbors)
         around = self._around[places].mean(dim=0)
-        return torch.log(distances + self.floor).mean(dim=0) - LOCAL * around, torch.log(
-            errors + self.error_floor
-        ) / 2
+        far = torch.log(distances + self.floor).mean(dim=0) - LOCAL * around
+        return far, torch.log(errors + self.error_floor) / 2
 
     def __call__(self, scaled: Tensor, errors: Tensor) -> Tensor:
-        """Novelty (n,) float64 of scaled rows (n, d) without gaps and their errors (n,).
+        """Compute the novelty (n,) float64 of scaled rows (n, d) without NaN.
 
-        Infinite where either is beyond any number.
+        errors: (n,), of the same rows. Novelty is infinite where a row or its error overflows.
         """
         far, badly = self.parts(scaled, errors)
         excess = (far - self.typical + ERROR * (badly - self.typical_error)) / (1 + ERROR)
         return torch.where(excess.isnan(), torch.inf, excess.exp())
 
 
-def coreset(points: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Places of `count` of points (n, d) that cover them, ascending.
+def _largest_divisor(n: int, limit: int) -> int:
+    """Find the largest divisor of n, n >= 1, that is at most `limit`."""
+    return next(size for size in range(min(limit, n), 0, -1) if n % size == 0)
 
-    Greedy k-centre (Gonzalez 1985) from the point nearest the mean.
+
+def coreset(points: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Choose `count` of points (n, d) that cover all of them; return their indices, ascending.
+
+    Greedy k-center (Gonzalez 1985), starting at the point nearest the mean.
     """
     if len(points) <= count:
         return np.arange(len(points))

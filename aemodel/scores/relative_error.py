@@ -1,12 +1,13 @@
-"""The relative error: the error of a row against the usual one of clean rows with as much in them.
+"""Relative error: the error of a row relative to the usual error of clean rows of its energy.
 
     energy = mean over features of x^2, in scaled units
     usual = exp(level + slope * log(energy + floor))
-    relative = error / usual                            about 1 for a clean row, whatever the data
+    relative = error / usual
 
-A digit with much ink is rebuilt worse than one with little, so that a small error of a row with
-little in it says as much as a large one of a full row. Slope and level are the least squares line
-through clean validation rows, error against energy, both as logarithms.
+A clean row scores about 1, whatever the data. An image with much ink has a larger error than one
+with little, so a small error of a faint image counts as much as a large error of a bold one. Slope
+and level are the least-squares line through the log errors of clean validation rows against their
+log energies.
 """
 
 from __future__ import annotations
@@ -22,28 +23,37 @@ ENERGY_FLOOR = 0.05  # of the median energy
 
 
 def energies(scaled: Tensor) -> Tensor:
-    """Mean square (n,) float64 of scaled rows (n, d)."""
+    """Compute the mean square (n,) float64 of scaled rows (n, d)."""
     return scaled.double().square().mean(dim=1)
 
 
 def usual_error(scaled: Tensor, errors: Tensor) -> NDArray[np.float64]:
-    """Floor, slope (0 to 1) and level (3,) of the usual error, from clean scaled rows (n, d) without gaps and their errors (n,)."""
+    """Fit the usual error of clean scaled rows (n, d) without NaN: floor, slope and level (3,).
+
+    errors: (n,), of the same rows. The slope is clipped to [0, 1].
+    """
     energy, found = energies(scaled), errors.clamp_min(LEAST).log()
     floor = max(ENERGY_FLOOR * float(energy.median()), LEAST)
-    known = energy.isfinite() & found.isfinite()  # a row too far out for float32 tells nothing
+    known = energy.isfinite() & found.isfinite()  # skip rows too far out for float32
     across, up = (energy[known] + floor).log(), found[known]
-    spread = float(across.var(correction=0)) if len(across) else 0.0
-    slope = (
-        float(((across - across.mean()) * (up - up.mean())).mean() / spread) if spread > 0 else 0.0
-    )
-    slope = min(max(slope, 0.0), 1.0)
-    return np.array([floor, slope, float(up.mean() - slope * across.mean()) if len(up) else 0.0])
+    if not len(up):
+        return np.array([floor, 0.0, 0.0])
+    slope = min(max(_least_squares_slope(across, up), 0.0), 1.0)
+    return np.array([floor, slope, float(up.mean() - slope * across.mean())])
+
+
+def _least_squares_slope(x: Tensor, y: Tensor) -> float:
+    """Slope of the line through x (n,) and y (n,); 0 if all x are equal."""
+    spread = float(x.var(correction=0))
+    covariance = ((x - x.mean()) * (y - y.mean())).mean()
+    return float(covariance / spread) if spread > 0 else 0.0
 
 
 def relative_errors(scaled: Tensor, errors: Tensor, usual: NDArray[np.float64]) -> Tensor:
-    """Relative errors (n,) float64 of scaled rows (n, d) without gaps with their errors (n,).
+    """Compute relative errors (n,) float64 of scaled rows (n, d) without NaN.
 
-    Infinite where the error is no number.
+    errors: (n,), of the same rows. usual: (3,), see `usual_error`. Infinite where the error is
+    infinite or NaN.
     """
     floor, slope, level = usual.tolist()
     relative = errors / (level + slope * (energies(scaled) + floor).log()).exp()

@@ -22,7 +22,7 @@ from aemodel.network.dense import DenseAutoencoder, finish_output, start_from_ro
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import FitRows, look_at_rows
+from aemodel.rows.training_rows import FitRows, prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure, some_fit_rows
 from aemodel.training.result import Epoch, Trained
@@ -53,7 +53,7 @@ def train_autoencoder(
     """
     generator = torch.Generator().manual_seed(train.seed)
     members = [build_network(layout.row_shape, model, generator) for _ in range(model.members)]
-    rows = look_at_rows(
+    rows = prepare_rows(
         read_chunks, layout=layout, model=model, train=train, memory_bytes=memory_bytes
     )
     for member in members if model.prototypes else ():

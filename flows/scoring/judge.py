@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from aemodel.decisions.contamination import warning
+from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.drift import find_drift
 from aemodel.decisions.ranking import Tally
-from aemodel.decisions.rules import Decision, decide, parse_rule, withheld
-from aemodel.decisions.verdict import judge_night
+from aemodel.decisions.rules import Decision, decide, parse_rule, withhold_promise
+from aemodel.decisions.verdict import Coverage, judge_night
 from flows.scoring.candidates import Candidates
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.score_shards import ScoredShards, facts_path
@@ -24,13 +24,11 @@ def judge(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     drifted = bool(drift and drift.alarm)
     decision = decide_night(run, tally, summary)
     if drift and drifted:
-        decision = withheld(decision, drift.to_text())
+        decision = withhold_promise(decision, drift.to_text())
     verdict, others = judge_night(
         decision,
-        rows=tally.rows,
+        Coverage(rows=tally.rows, shards_done=len(scored.notes), shards_total=scored.total),
         alert_budget=run.job.score.alert_budget,
-        shards_done=len(scored.notes),
-        shards_total=scored.total,
         drifted=drifted,
     )
     return Judged(
@@ -68,4 +66,5 @@ def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
     extra = (
         f"numeric columns that the model does not know, not read: {', '.join(new)}" if new else ""
     )
-    return tuple(remark for remark in (extra, warning(run.calibration), *run.remarks) if remark)
+    found = (extra, contamination_warning(run.calibration), *run.remarks)
+    return tuple(remark for remark in found if remark)

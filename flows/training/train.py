@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from aemodel.bundle import to_files
-from aemodel.decisions.contamination import warning
+from aemodel.decisions.contamination import contamination_warning
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.training.loop import train_autoencoder
@@ -214,7 +214,7 @@ def result_of(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> T
         checks=verdict.checks,
         calibration=calibration_facts(job, scores),
         promise=rule_promise(job, scores),
-        warning=warning(scores),
+        warning=contamination_warning(scores),
     )
 
 

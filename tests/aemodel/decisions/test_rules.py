@@ -1,7 +1,8 @@
-"""p-values, summaries that merge exactly, and rules that keep what they promise."""
+"""Rules: which rows they flag, and whether they keep their promises."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -12,13 +13,12 @@ from scipy.stats import false_discovery_control
 
 from aemodel.decisions.ranking import Ranking, Tally
 from aemodel.decisions.rules import allowed_above, decide, parse_rule
-from aemodel.decisions.verdict import judge_night
+from aemodel.decisions.verdict import Coverage, judge_night
 from aemodel.errors import SettingsError
 from aemodel.scores.p_values import p_values
 
-few_values = st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 7.0, np.inf]), max_size=40).map(
-    np.array
-)
+VALUES = [0.0, 0.5, 1.0, 1.5, 2.0, 7.0, np.inf]
+few_values = st.lists(st.sampled_from(VALUES), max_size=40).map(np.array)
 
 
 def decide_on(text, calibration, scores, *, top_n=5):
@@ -27,42 +27,6 @@ def decide_on(text, calibration, scores, *, top_n=5):
     rule = parse_rule(text)
     tally = Tally.of(calibration, scores, threshold=rule.threshold(calibration))
     return decide(rule, calibration, tally, Ranking.of(100, scores, rows), top_n=top_n)
-
-
-def test_a_p_value_counts_calibration_scores_at_least_as_high():
-    assert p_values(np.array([1.0, 2.0, 2.0, 3.0]), np.array([0.0, 2.0, 2.5, 9.0])).tolist() == [
-        1.0,
-        0.8,
-        0.4,
-        0.2,
-    ]
-
-
-@given(scores=few_values, cuts=st.lists(st.integers(0, 40), max_size=5), keep=st.integers(1, 10))
-def test_summaries_of_parts_merge_to_those_of_the_whole(scores, cuts, keep):
-    calibration = np.array([0.5, 1.0, 1.0, 2.0])
-    rows = np.arange(len(scores))
-    tally, ranking = Tally.of(calibration, scores[:0]), Ranking.of(keep, scores[:0], rows[:0])
-    for part in np.array_split(np.random.default_rng(0).permutation(rows), max(1, len(cuts))):
-        tally = tally.merge(Tally.of(calibration, scores[part], threshold=1.0))
-        ranking = ranking.merge(Ranking.of(keep, scores[part], part))
-
-    whole = Tally.of(calibration, scores, threshold=1.0)
-    assert (tally.by_rank == whole.by_rank).all()
-    assert (tally.picture == whole.picture).all()
-    assert (tally.above, tally.rows) == (whole.above, whole.rows)
-    assert (
-        ranking.rows.tolist() == sorted(rows.tolist(), key=lambda row: (-scores[row], row))[:keep]
-    )
-
-
-def test_a_long_list_is_ranked_without_sorting_it_all(random):
-    scores, rows = random.integers(0, 50, 10_000).astype(float), np.arange(10_000)
-
-    assert (
-        Ranking.of(30, scores, rows).rows.tolist()
-        == sorted(rows.tolist(), key=lambda row: (-scores[row], row))[:30]
-    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +40,7 @@ def test_a_long_list_is_ranked_without_sorting_it_all(random):
         ("0.7", 9, 3),
     ],
 )
-def test_the_cut_is_counted_in_exact_decimals(q, n, j):
+def test_the_cut_is_counted_in_exact_decimal_arithmetic(q, n, j):
     assert allowed_above(parse_rule(f"quantile {q}"), n) == j
 
 
@@ -120,34 +84,33 @@ def test_the_cut_flags_as_many_rows_as_the_decision_says(calibration, scores, ru
     st.lists(st.floats(0, 20), min_size=1, max_size=30),
     st.sampled_from([0.1, 0.3]),
 )
-def test_fdr_is_benjamini_and_hochberg_on_the_p_values(calibration, scores, alpha):
+def test_fdr_is_benjamini_hochberg_on_the_p_values(calibration, scores, alpha):
     calibration, scores = np.sort(calibration), np.array(scores)
     expected = false_discovery_control(p_values(calibration, scores)) <= alpha + 1e-12
 
     assert decide_on(f"fdr {alpha}", calibration, scores).flagged == expected.sum()
 
 
-def test_too_few_calibration_rows_promise_nothing_and_say_how_many_would():
+def test_too_few_calibration_rows_promise_nothing_and_say_how_many_are_needed():
     decision = decide_on("quantile 0.999", np.arange(500.0), np.arange(600.0))
 
     assert (decision.flagged, decision.promises) == (0, False)
     assert "500 calibration rows are too few" in decision.promise
-    assert "999 would do" in decision.promise
+    assert "at least 999 are needed" in decision.promise
 
 
-def test_the_number_of_rows_that_would_do_would_do():
+def test_the_stated_number_of_calibration_rows_is_enough_and_one_less_is_not():
     for q in ("0.9", "0.99", "0.999"):
         promise = decide_on(f"quantile {q}", np.arange(3.0), np.arange(3.0)).promise
-        needed = int(promise.split("; ")[1].split(" would")[0].replace(",", ""))
+        needed = int(promise.split("at least ")[1].split(" are needed")[0].replace(",", ""))
         assert allowed_above(parse_rule(f"quantile {q}"), needed) == 1
         assert allowed_above(parse_rule(f"quantile {q}"), needed - 1) == 0
 
 
-def test_fdr_says_how_many_it_must_flag_at_once():
-    assert (
-        "no fewer than 1,000 rows"
-        in decide_on("fdr 0.1", np.arange(99.0), np.zeros(10_000)).promise
-    )
+def test_fdr_says_how_many_rows_it_can_only_flag_together():
+    decision = decide_on("fdr 0.1", np.arange(99.0), np.zeros(10_000))
+
+    assert "no fewer than 1,000 rows can be flagged together" in decision.promise
 
 
 @pytest.mark.parametrize(
@@ -171,21 +134,54 @@ def test_a_wrong_rule_is_refused_with_examples(text):
         parse_rule(text)
 
 
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.integers(1, 9))
+def test_the_mad_rule_flags_above_the_median_by_robust_deviations(scores, k):
+    scores = np.array(scores)
+    middle = np.median(scores)
+    expected = middle + k * 1.4826022185056018 * np.median(np.abs(scores - middle))
+    threshold = parse_rule(f"mad {k}").threshold(np.sort(scores))
+
+    assert threshold == pytest.approx(expected)
+    assert decide_on(f"mad {k}", scores, scores).flagged == (scores > threshold).sum()
+
+
+def test_the_mad_rule_promises_nothing_and_compares_with_calibration_scores(random):
+    decision = decide_on("mad 6", np.abs(random.normal(size=500)), np.r_[np.zeros(99), 1e3])
+
+    assert (decision.flagged, decision.promises) == (1, False)
+    assert decision.promise.startswith(
+        "A robust-deviation threshold promises nothing. 0 of 500 calibration scores are above"
+    )
+
+
+def test_the_mad_rule_only_ranks_without_calibration_rows():
+    decision = decide_on("mad 6", np.empty(0), np.ones(5))
+
+    assert decision.promise.startswith("Ranking only: there are no calibration rows")
+
+
 @pytest.mark.parametrize(
-    ("flagged", "limit", "done", "verdict", "notes"),
+    ("flagged", "limit", "done", "verdicts"),
     [
-        (2, 9, 4, "OK", ()),
-        (10, 9, 4, "REVIEW 10", ()),
-        (2000, 9, 4, "FLOOD", ("REVIEW 2000",)),
-        (2000, 9, 3, "PARTIAL 3 of 4", ("FLOOD", "REVIEW 2000")),
-        (0, 0, 0, "FAILED", ()),
-        (5, None, 4, "OK", ()),
+        (2, 9, 4, ("OK",)),
+        (10, 9, 4, ("REVIEW 10",)),
+        (2000, 9, 4, ("FLOOD", "REVIEW 2000")),
+        (2000, 9, 3, ("PARTIAL 3 of 4", "FLOOD", "REVIEW 2000")),
+        (0, 0, 0, ("FAILED",)),
+        (5, None, 4, ("OK",)),
     ],
 )
-def test_the_first_verdict_that_holds_is_the_verdict(flagged, limit, done, verdict, notes):
+def test_the_first_verdict_that_applies_comes_first(flagged, limit, done, verdicts):
     decision = decide_on("top", np.arange(3.0), np.arange(3.0))
-    changed = type(decision)(**{**vars(decision), "flagged": flagged, "limit": limit})
+    changed = replace(decision, flagged=flagged, limit=limit)
+    coverage = Coverage(rows=100 * done, shards_done=done, shards_total=4)
+    verdict, notes = judge_night(changed, coverage, alert_budget=1000)
 
-    assert judge_night(
-        changed, rows=100 * done, alert_budget=1000, shards_done=done, shards_total=4
-    ) == (verdict, notes)
+    assert (verdict, *notes) == verdicts
+
+
+def test_quantile_flags_a_planted_outlier_far_above_the_rest():
+    scores = np.array([0.1, 5.0, 0.2])
+    decision = decide_on("quantile 0.99", np.random.default_rng(0).random(999), scores)
+
+    assert decision.cut.flags(scores, np.arange(3)).tolist() == [False, True, False]

@@ -14,7 +14,7 @@ from aemodel.errors import BundleError, SettingsError
 from aemodel.network.conv import picture_shape, plan_levels
 from aemodel.network.inference import layer_widths
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import look_at_rows
+from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ACTIVATIONS, ModelSettings, TrainSettings
 from aemodel.training.loop import train_autoencoder
 
@@ -158,7 +158,7 @@ def test_large_images_go_through_in_small_batches():
 
 def test_large_images_are_validated_in_small_batches():
     rows = np.zeros((200, 256, 256), np.uint8) + np.arange(200, dtype=np.uint8)[:, None, None]
-    seen = look_at_rows(
+    seen = prepare_rows(
         lambda: [rows],
         layout=Layout(row_shape=(256, 256), dtype="uint8"),
         model=ModelSettings(network="conv"),

@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
-from aemodel.decisions.contamination import strangers
 from aemodel.errors import SettingsError
 from aemodel.network.build import build_network
 from aemodel.network.ensemble import Ensemble
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import look_at_rows
+from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import fit_ensemble, train_autoencoder, without_worst
 
@@ -66,7 +65,7 @@ def fitted(seeds, *, epochs=5, **more):
         ModelSettings(**TABLE, members=len(seeds), **more),
         TrainSettings(epochs=epochs, batch_size=50),
     )
-    seen = look_at_rows(
+    seen = prepare_rows(
         lambda: [rows],
         layout=Layout(row_shape=(6,), dtype="float64"),
         model=model,
@@ -247,42 +246,3 @@ def test_bad_rows_are_no_reference_of_a_trimmed_fit():
 
     assert sum(row.tobytes() in reference for row in rows[:bad]) <= 0.1 * bad
     assert sum(row.tobytes() in reference for row in rows[bad:]) > 300
-
-
-def test_strangers_among_calibration_rows_are_found_when_planted():
-    for seed in range(20):
-        random = np.random.default_rng(seed)
-        clean, bad = random.lognormal(size=2000), 1e4 * (1 + random.random(10))
-        assert 10 <= strangers(np.sort(np.concatenate([clean, bad]))) <= 12
-
-
-@pytest.mark.parametrize("tail", ["normal", "lognormal", "exponential", "pareto", "cauchy"])
-def test_clean_scores_with_any_tail_seldom_look_like_strangers(tail):
-    draw = {
-        "normal": lambda random: np.square(random.normal(size=1000)),
-        "lognormal": lambda random: random.lognormal(size=1000),
-        "exponential": lambda random: random.exponential(size=1000),
-        "pareto": lambda random: random.pareto(2, size=1000) + 1,
-        "cauchy": lambda random: np.abs(random.standard_cauchy(size=1000)),
-    }[tail]
-
-    assert (
-        sum(strangers(np.sort(draw(np.random.default_rng(seed)))) > 0 for seed in range(300)) <= 3
-    )
-
-
-@pytest.mark.parametrize(
-    ("scores", "expected"),
-    [
-        (np.empty(0), 0),
-        (np.zeros(500), 0),
-        (np.r_[np.ones(200), np.inf], 1),
-        (np.ones(5), 0),
-        (np.r_[np.zeros(150), np.ones(150)], 0),
-    ],
-)
-def test_odd_calibration_scores_have_a_count_of_strangers_too(scores, expected):
-    kept = scores.copy()
-
-    assert strangers(scores) == expected
-    assert (scores == kept).all()

@@ -79,7 +79,7 @@ def test_a_last_batch_of_one_row_is_used_as_the_others():
 def test_no_row_and_one_row_are_too_few_and_say_so(memory):
     for n in (0, 1):
         with pytest.raises(
-            DataError, match=rf"{n} rows to fit on, of {n} clean ones; at least 2 are needed"
+            DataError, match=rf"{n} of {n} clean rows are in the fit split; at least 2 are needed"
         ):
             train(clean_rows(5)[:n], calibration=0.0, validation=0.0, memory=memory)
 
@@ -93,7 +93,7 @@ def test_equal_rows_stay_on_one_side_and_say_so():
     rows = np.repeat(clean_rows(1), 100, axis=0)
     with pytest.raises(
         DataError,
-        match=r"no row fell to the (validation|calibration) side|0 rows to fit on, of 100 clean ones",
+        match=r"(validation|calibration) split is empty|0 of 100 clean rows are in the fit split",
     ):
         train(rows)
     require_sound(train(rows, calibration=0.0, validation=0.0), rows)

@@ -76,13 +76,13 @@ def test_more_rows_than_memory_stream_through_a_shuffle_buffer():
 
 
 def test_each_streamed_row_is_used_once_an_epoch():
-    from aemodel.rows.training_rows import look_at_rows
+    from aemodel.rows.training_rows import prepare_rows
 
     rows = clean_rows(500)
     parts = np.array_split(rows, 9)
     settings = TrainSettings(calibration=0, validation=0)
     layout = Layout(row_shape=(6,), dtype="float64")
-    seen = look_at_rows(
+    seen = prepare_rows(
         lambda: iter(parts), layout=layout, model=TABLE, train=settings, memory_bytes=5_000
     )
     assert seen.fit is None
@@ -202,7 +202,7 @@ def test_a_bundle_that_is_not_whole_is_refused(trained, edit, message):
         (
             {"output": "relu", "loss": "mse", "scaling": "none"},
             clean_rows(50),
-            "model.output = 'relu' cannot give back negative values",
+            "model.output = 'relu' cannot produce negative values",
         ),
     ],
 )
