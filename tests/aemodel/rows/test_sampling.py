@@ -21,7 +21,7 @@ def test_all_rows_are_kept_in_order_while_they_fit():
     np.testing.assert_array_equal(kept.rows, ROWS)
 
 
-def test_none_is_kept_once_they_do_not_but_all_are_counted():
+def test_no_row_is_kept_once_they_do_not_fit_but_all_are_counted():
     kept = AllRows(LAYOUT, ROWS.nbytes - 1)
     for piece in np.array_split(ROWS, 7):
         kept.add(piece)
@@ -30,7 +30,7 @@ def test_none_is_kept_once_they_do_not_but_all_are_counted():
 
 
 @given(cuts=st.lists(st.integers(0, 3_000), max_size=6), budget=st.integers(8, 30_000))
-def test_a_sample_depends_on_the_rows_alone_and_fits_the_budget(cuts, budget):
+def test_a_sample_depends_only_on_the_rows_and_fits_the_budget(cuts, budget):
     whole, pieces = SampledRows(LAYOUT, budget), SampledRows(LAYOUT, budget)
     whole.add(ROWS, row_hashes(ROWS))
     for piece in np.split(ROWS, sorted(cuts)):

@@ -1,4 +1,4 @@
-"""Scalers: exact merges, constant columns, values that are missing or out of reach."""
+"""Scalers: exact merges, constant columns, missing values and overflow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_merged_fits_equal_one_fit(kind):
 
 @KINDS
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e7, 1e-30])
-def test_a_constant_column_becomes_finite_and_a_later_move_keeps_its_own_units(kind, value):
+def test_a_constant_column_stays_finite_and_a_later_change_keeps_its_units(kind, value):
     rows = np.full((50, 2), value, np.float32)
     rows[:, 1] = np.linspace(1, 2, 50)
     scaler = scaler_of(kind, rows)
@@ -61,7 +61,7 @@ def test_a_constant_column_becomes_finite_and_a_later_move_keeps_its_own_units(k
     assert abs(step) <= 3.001 if kind != "range" else np.isfinite(step)
 
 
-def test_a_column_that_only_rounding_moves_counts_as_constant():
+def test_a_column_that_varies_only_by_rounding_counts_as_constant():
     rows = np.full((100, 1), 0.1) * np.where(np.arange(100) % 2, 1.0, 1 + 2e-16)[:, None]
     assert scaler_of("standard", rows).scale[0] == 1
 
@@ -75,7 +75,7 @@ def test_an_empty_column_is_filled_with_a_finite_value(kind):
     assert np.isfinite(scaler.scale).all()
 
 
-def test_pixels_run_from_0_to_1_whatever_they_held():
+def test_bytes_are_scaled_from_0_to_1_whatever_their_range():
     rows = np.full((3, 2, 2), 100, np.uint8)
     np.testing.assert_array_equal(
         scaler_of("range", rows).transform(np.full((1, 2, 2), 255, np.uint8)), 1
@@ -84,13 +84,13 @@ def test_pixels_run_from_0_to_1_whatever_they_held():
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "float16", "float64"])
 @KINDS
-def test_inverse_gives_back_the_rows(kind, dtype):
+def test_inverse_restores_the_rows(kind, dtype):
     rows = np.random.default_rng(0).integers(0, 200, (50, 3)).astype(dtype)
     scaler = scaler_of(kind, rows)
     np.testing.assert_allclose(scaler.inverse(scaler.transform(rows)), rows, atol=1e-3)
 
 
-def test_missing_values_are_left_out_and_filled_with_the_median():
+def test_missing_values_are_ignored_and_filled_with_the_median():
     rows = np.array([[1.0], [np.nan], [3.0], [np.nan], [5.0]], np.float32)
     scaler = scaler_of("standard", rows)
     assert scaler.center[0] == pytest.approx(3)

@@ -1,4 +1,4 @@
-"""Sides are decided by the content of a row alone."""
+"""A row's split depends only on its content."""
 
 from __future__ import annotations
 
@@ -10,34 +10,33 @@ from aemodel.settings import TrainSettings
 ROWS = np.random.default_rng(0).normal(size=(20_000, 3)).astype(np.float32)
 
 
-def test_every_row_has_exactly_one_side():
+def test_every_row_is_in_exactly_one_split():
     sides = sides_of(row_hashes(ROWS), TrainSettings())
     assert (sides.fit.astype(int) + sides.validation + sides.calibration == 1).all()
 
 
-def test_shares_are_as_asked():
+def test_splits_have_the_requested_shares():
     sides = sides_of(row_hashes(ROWS), TrainSettings(calibration=0.2, validation=0.1))
-    np.testing.assert_allclose(
-        [sides.calibration.mean(), sides.validation.mean()], [0.2, 0.1], atol=0.01
-    )
+    found = [sides.calibration.mean(), sides.validation.mean()]
+
+    np.testing.assert_allclose(found, [0.2, 0.1], atol=0.01)
 
 
-def test_a_row_keeps_its_side_wherever_it_stands_and_duplicates_stay_together():
+def test_a_row_keeps_its_split_at_any_position_and_duplicates_stay_together():
     order = np.random.default_rng(1).permutation(len(ROWS))
-    one, other = (
-        sides_of(row_hashes(ROWS), TrainSettings()),
-        sides_of(row_hashes(np.repeat(ROWS[order], 2, axis=0)), TrainSettings()),
-    )
+    one = sides_of(row_hashes(ROWS), TrainSettings())
+    other = sides_of(row_hashes(np.repeat(ROWS[order], 2, axis=0)), TrainSettings())
+
     np.testing.assert_array_equal(one.fit[order], other.fit[::2])
     np.testing.assert_array_equal(other.fit[::2], other.fit[1::2])
 
 
-def test_more_validation_rows_leave_calibration_rows_where_they_are():
-    one, other = (
-        sides_of(row_hashes(ROWS), TrainSettings(validation=share)).calibration
-        for share in (0.0, 0.3)
-    )
-    np.testing.assert_array_equal(one, other)
+def test_the_validation_share_does_not_change_the_calibration_rows():
+    hashes = row_hashes(ROWS)
+    without = sides_of(hashes, TrainSettings(validation=0.0))
+    with_more = sides_of(hashes, TrainSettings(validation=0.3))
+
+    np.testing.assert_array_equal(without.calibration, with_more.calibration)
 
 
 def test_hashes_do_not_depend_on_layout_or_byte_order():

@@ -1,4 +1,4 @@
-"""Novelty and the three sides of the evidence: what the error alone cannot see."""
+"""Novelty: anomalies that the reconstruction error alone misses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aemodel.bundle import from_files, to_files
-from aemodel.explain.evidence import SIDES, evidence, evidence_p_values
 from aemodel.rows.layout import Layout
 from aemodel.scores.novelty import coreset
 from aemodel.scores.p_values import p_values
@@ -22,50 +21,50 @@ def blind():
     return blind_model(clean_rows()).model
 
 
+MODEL = {"latent": 2, "output": "identity", "loss": "mse", "scaling": "standard"}
+TRAIN = {"epochs": 3, "calibration": 0.2, "validation": 0.2, "learning_rate": 3e-3}
+
+
 def train(rows, *, model=None, **more):
-    settings = ModelSettings(
-        **{"latent": 2, "output": "identity", "loss": "mse", "scaling": "standard", **(model or {})}
-    )
-    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
-    chosen = TrainSettings(
-        **{"epochs": 3, "calibration": 0.2, "validation": 0.2, "learning_rate": 3e-3, **more}
-    )
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=settings, train=chosen, memory_bytes=10**8
+        lambda: [rows],
+        layout=Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name),
+        model=ModelSettings(**{**MODEL, **(model or {})}),
+        train=TrainSettings(**{**TRAIN, **more}),
+        memory_bytes=10**8,
     ).model
 
 
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 199), min_size=1, max_size=200))
-def test_the_novelty_of_a_row_does_not_depend_on_its_neighbours(blind, places):
+def test_the_novelty_of_a_row_does_not_depend_on_the_rows_around_it(blind, places):
     rows = np.concatenate([clean_rows(199, seed=1), FAR[None]])
 
     assert (blind.scores(rows[places])[1] == blind.scores(rows)[1][places]).all()
 
 
-def test_a_far_row_that_is_rebuilt_perfectly_is_found_by_novelty_and_not_by_its_error(blind):
+def test_novelty_finds_a_far_row_that_is_reconstructed_perfectly_and_the_error_does_not(blind):
     [error], [novelty], _ = blind.scores(FAR[None])
 
     assert p_values(blind.calibration, np.array([error]))[0] == 1.0
     assert novelty > 3 * blind.calibration_by("novelty")[-1]
 
 
-def test_a_clean_row_has_a_novelty_of_about_one_whatever_the_units(blind):
+def test_a_clean_row_has_a_novelty_of_about_one_in_any_units(blind):
     for scale in (1e-6, 1.0, 1e6):
-        novelties = blind_model(scale * clean_rows()).model.scores(scale * clean_rows(500, seed=1))[
-            1
-        ]
+        model = blind_model(scale * clean_rows()).model
+        novelties = model.scores(scale * clean_rows(500, seed=1))[1]
         assert np.median(novelties) == pytest.approx(1, abs=0.15)
 
 
-def test_p_values_of_novelty_are_even_among_fresh_clean_rows(blind):
+def test_p_values_of_novelty_are_uniform_among_fresh_clean_rows(blind):
     found = p_values(blind.calibration_by("novelty"), blind.scores(clean_rows(4000, seed=1))[1])
 
     for share in (0.05, 0.2, 0.5):
         assert (found <= share).mean() == pytest.approx(share, abs=0.06)
 
 
-def test_a_row_beyond_any_number_is_infinitely_novel_and_leaves_the_others_as_they_were(blind):
+def test_an_overflowing_row_is_infinitely_novel_and_leaves_the_others_unchanged(blind):
     rows = np.repeat(clean_rows(1, seed=2), 5, axis=0)
     rows[1], rows[3] = 1e300, np.nan
     errors, novelties, _ = blind.scores(rows)
@@ -76,45 +75,15 @@ def test_a_row_beyond_any_number_is_infinitely_novel_and_leaves_the_others_as_th
     assert np.isfinite(novelties[0])
 
 
-def test_a_gap_in_a_row_is_no_evidence_that_it_lies_out_of_range(blind):
-    whole = clean_rows(200, seed=3) / 4
-    gappy = whole.copy()
-    gappy[:, 1] = np.nan
-    sides = evidence_p_values(blind, gappy)
-
-    assert (sides[SIDES.index("range")] > 0.2).all()
-    assert (evidence_p_values(blind, np.full((1, 3), np.nan))[0] == 1.0).all()
-
-
-def test_each_side_tells_of_its_own_kind_of_row(blind):
-    unrebuilt = np.array([0.1, 0.1, 2.5])
-    by_range, by_latent, by_residual = evidence_p_values(blind, np.stack([FAR, unrebuilt]))
-
-    assert (by_range[0], by_latent[0], by_residual[0]) == (by_range.min(), by_latent.min(), 1.0)
-    assert by_range[0] == 1 / (len(blind.calibration) + 1)
-    assert by_residual[1] < 0.05 < by_latent[1]
-
-
-def test_evidence_of_calibration_rows_is_in_order_and_comes_back_with_the_bundle(blind):
-    back = from_files(to_files(blind))
-    rows = np.stack([FAR, clean_rows(1)[0]])
-
-    assert (np.diff(back.measured.evidence, axis=1) >= 0).all()
-    assert (evidence(back, rows) == evidence(blind, rows)).all()
-    assert (back.scores(rows)[1] == blind.scores(rows)[1]).all()
-
-
-def test_without_calibration_rows_there_are_no_p_values_but_a_novelty():
+def test_novelty_needs_no_calibration_rows():
     model = train(clean_rows(100), calibration=0)
 
-    assert evidence_p_values(model, clean_rows(2)) is None
     assert np.isfinite(model.scores(clean_rows(2))[1]).all()
 
 
-def test_prototypes_cannot_rebuild_what_lies_far_out_though_a_linear_network_can():
-    rows = np.random.default_rng(0).normal(size=(600, 2)) @ np.random.default_rng(1).normal(
-        size=(2, 6)
-    )
+def test_prototypes_cannot_reconstruct_far_rows_although_a_linear_network_can():
+    mix = np.random.default_rng(1).normal(size=(2, 6))
+    rows = np.random.default_rng(0).normal(size=(600, 2)) @ mix
     far = 30 * rows[np.linalg.norm(rows, axis=1) > 2][:50]
     prototypes = train(rows, model={"prototypes": 40}, epochs=20)
     linear = train(rows, model={"latent": 4, "activation": "elu", "prototypes": 0}, epochs=60)
@@ -127,7 +96,7 @@ def test_prototypes_cannot_rebuild_what_lies_far_out_though_a_linear_network_can
 
 
 @pytest.mark.parametrize("rows", [2, 3, 5, 39])
-def test_more_prototypes_than_rows_are_no_harm(rows):
+def test_more_prototypes_than_rows_leave_scores_finite(rows):
     clean = clean_rows(rows, seed=4)
     model = train(clean, model={"prototypes": 40}, calibration=0, validation=0)
 
@@ -143,7 +112,7 @@ def test_a_constant_column_that_moves_is_novel_and_finite():
     assert np.isfinite(model.scores(moved)[1]).all()
 
 
-def test_rows_that_are_all_the_same_leave_novelty_finite():
+def test_equal_rows_leave_novelty_finite():
     rows = np.tile(clean_rows(3), (40, 1))
     model = train(rows, calibration=0, validation=0)
     novelties = model.scores(np.concatenate([rows[:3], rows[:3] + 1]))[1]
@@ -152,14 +121,14 @@ def test_rows_that_are_all_the_same_leave_novelty_finite():
     assert novelties[3:].min() > 1e3 * novelties[:3].max()
 
 
-def test_two_rows_to_fit_on_are_enough_even_when_the_worst_half_is_trimmed():
+def test_two_fit_rows_are_enough_even_if_half_of_them_are_trimmed():
     model = train(clean_rows(2), calibration=0, validation=0, trim=0.5)
 
     assert len(model.measured.reference.rows) == 2
     assert np.isfinite(from_files(to_files(model)).scores(clean_rows(5))[1]).all()
 
 
-def test_a_coreset_covers_every_corner_however_few_rows_live_there():
+def test_a_coreset_covers_a_small_distant_cluster():
     crowd, corner = clean_rows(2000).astype(np.float32), 50 + clean_rows(3).astype(np.float32)
     places = coreset(np.concatenate([crowd, corner]), 20)
 
@@ -168,17 +137,16 @@ def test_a_coreset_covers_every_corner_however_few_rows_live_there():
 
 
 @given(st.integers(2, 30), st.integers(1, 40))
-def test_a_coreset_holds_each_row_at_most_once_even_where_rows_are_equal(count, n):
+def test_a_coreset_contains_each_row_at_most_once_even_if_rows_are_equal(count, n):
     places = coreset(np.zeros((n, 2), np.float32), count)
 
     assert len(set(places.tolist())) == len(places) == min(n, count)
 
 
-def test_no_function_changes_its_input(blind):
+def test_novelty_and_coreset_do_not_change_their_input(blind):
     rows = np.concatenate([clean_rows(50), np.full((1, 3), np.nan)])
     kept = rows.copy()
     blind.scores(rows)
-    evidence(blind, rows)
     coreset(rows.astype(np.float32)[:50], 3)
 
     assert rows.tobytes() == kept.tobytes()

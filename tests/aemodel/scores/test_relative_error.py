@@ -1,4 +1,4 @@
-"""The relative error: what it is, what it finds that the error does not, and that its p-values are even."""
+"""Relative error: its definition, what it finds, and that its p-values are uniform."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDE = np.random.default_rng(7).random((2, 8))
 
 
 def clean_rows(n: int = 3000, seed: int = 0) -> np.ndarray:
-    """Rows of two latents and of very different energy, with noise that grows with it."""
+    """Rows (n, 8) of two latents and very different energy; noise grows with the energy."""
     random = np.random.default_rng(seed)
     bright = random.uniform(0.02, 1, (n, 1)) * (random.random((n, 2)) @ SIDE)
     return np.clip(bright * (1 + 0.05 * random.normal(size=bright.shape)), 0, None)
@@ -27,9 +27,8 @@ def clean_rows(n: int = 3000, seed: int = 0) -> np.ndarray:
 
 def fit(rows: np.ndarray, *, calibration: float = 0.2, validation: float = 0.1) -> Autoencoder:
     model = ModelSettings(latent=2, activation="elu", output="identity", loss="mse", scaling="none")
-    train = TrainSettings(
-        epochs=20, batch_size=64, learning_rate=0.01, calibration=calibration, validation=validation
-    )
+    shares = {"calibration": calibration, "validation": validation}
+    train = TrainSettings(epochs=20, batch_size=64, learning_rate=0.01, **shares)
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
         lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**7
@@ -42,7 +41,7 @@ def model() -> Autoencoder:
 
 
 @pytest.mark.parametrize(("power", "slope"), [(0.5, 0.5), (-1.0, 0.0), (2.0, 1.0)])
-def test_the_usual_error_follows_the_energy_by_a_power_from_0_to_1(power, slope):
+def test_the_usual_error_is_a_power_of_the_energy_with_an_exponent_from_0_to_1(power, slope):
     rows = torch.from_numpy(np.random.default_rng(0).random((500, 9), np.float32))
     floor = 0.05 * energies(rows).median()
     errors = 0.3 * (energies(rows) + floor) ** power
@@ -53,9 +52,9 @@ def test_the_usual_error_follows_the_energy_by_a_power_from_0_to_1(power, slope)
         np.testing.assert_allclose(relative_errors(rows, errors, usual), 1)
 
 
-def test_a_faint_row_that_is_rebuilt_worse_than_faint_ones_are_is_found(model):
-    strange = np.where(np.arange(8) == 3, 0.3, 0.0)[None]
-    [error], _, [relative] = model.scores(strange)
+def test_a_faint_row_with_a_larger_error_than_other_faint_rows_is_found(model):
+    faint = np.where(np.arange(8) == 3, 0.3, 0.0)[None]
+    [error], _, [relative] = model.scores(faint)
 
     assert error < model.calibration_by("error")[-1]
     assert relative > 2 * model.calibration_by("relative")[-1]
@@ -65,17 +64,15 @@ def test_a_clean_row_has_a_relative_error_of_about_one(model):
     assert 0.5 < np.median(model.scores_by("relative", clean_rows(500, seed=1))) < 2
 
 
-def test_p_values_of_the_relative_error_are_even_among_fresh_clean_rows(model):
-    found = p_values(
-        model.calibration_by("relative"), model.scores_by("relative", clean_rows(4000, seed=1))
-    )
+def test_p_values_of_the_relative_error_are_uniform_among_fresh_clean_rows(model):
+    fresh = model.scores_by("relative", clean_rows(4000, seed=1))
+    found = p_values(model.calibration_by("relative"), fresh)
 
-    assert (
-        kstest(found, "uniform").statistic < 0.08
-    )  # 5 % of so few calibration rows lie further off than 0.06
+    # With so few calibration rows, 5 % of calibration sets exceed 0.06.
+    assert kstest(found, "uniform").statistic < 0.08
 
 
-def test_a_bundle_keeps_it(model):
+def test_a_bundle_keeps_the_relative_error(model):
     rows = clean_rows(50, seed=2)
     back = from_files(to_files(model))
 
@@ -84,15 +81,18 @@ def test_a_bundle_keeps_it(model):
 
 
 @pytest.mark.parametrize("rows", [np.zeros((300, 4)), np.ones((300, 4))])
-def test_rows_that_are_all_the_same_leave_it_finite(rows):
+def test_equal_rows_leave_the_relative_error_finite(rows):
     model = fit(rows, calibration=0, validation=0)
+    found = model.scores_by("relative", np.concatenate([rows[:2], rows[:2] + 1]))
 
-    assert np.isfinite(model.scores_by("relative", np.concatenate([rows[:2], rows[:2] + 1]))).all()
+    assert np.isfinite(found).all()
 
 
-def test_gaps_and_rows_beyond_any_number_have_a_score():
-    model = fit(np.where(np.random.default_rng(3).random((500, 8)) < 0.1, np.nan, clean_rows(500)))
-    found = model.scores_by("relative", np.array([[np.nan, *[0.1] * 7], [1e300] * 8, [np.nan] * 8]))
+def test_a_row_with_a_gap_has_a_finite_score_and_an_overflowing_or_empty_row_an_infinite_one():
+    gaps = np.random.default_rng(3).random((500, 8)) < 0.1
+    model = fit(np.where(gaps, np.nan, clean_rows(500)))
+    rows = np.array([[np.nan, *[0.1] * 7], [1e300] * 8, [np.nan] * 8])
+    found = model.scores_by("relative", rows)
 
     assert np.isfinite(found[0])
     assert np.isposinf(found[1:]).all()
