@@ -193,7 +193,8 @@ def _cut_at_rank(calibration: NDArray[np.float64], rank: int) -> Cut:
     """Flag rows whose score at most `rank` calibration scores reach; none for rank -1."""
     if rank < 0:
         return NOTHING
-    return Cut(float(calibration[-rank - 1]) if rank < len(calibration) else float("-inf"), -1)
+    score = float(calibration[-rank - 1]) if rank < len(calibration) else float("-inf")
+    return Cut(score, -1)
 
 
 def _last_rank(tally: Tally, share: Fraction) -> int:

@@ -52,7 +52,7 @@ def test_training_shows_the_gates_verdict_loss_and_what_the_calibration_is_worth
     assert " promoted: not worse than the champion" in good.headline
     assert f"![loss per epoch{PICTURE}" in good.text
     assert "- passed: error 0." in good.text
-    assert "> Of clean rows, at most 1 % are flagged on average" in good.text
+    assert "> At most 1 % of clean rows are flagged on average" in good.text
     assert "| calibration rows | 4" in good.text
     assert good.text.endswith("/training.html`")
     assert " REFUSED: its error " in bad.headline
@@ -64,9 +64,9 @@ def test_training_shows_the_gates_verdict_loss_and_what_the_calibration_is_worth
 @pytest.mark.parametrize(
     ("rule", "above", "words"),
     [
-        ("quantile 0.99", "1", "> Of clean rows, at most 1 % are flagged on average"),
+        ("quantile 0.99", "1", "> At most 1 % of clean rows are flagged on average"),
         ("quantile 0.999", "nothing", "> Ranking only: 100 calibration rows are too few"),
-        ("fdr 0.1", "what the night decides", "> Of the flagged rows, at most 10 % are clean ones"),
+        ("fdr 0.1", "what the night decides", "> At most 10 % of the flagged rows are clean"),
         ("absolute 0.5", "0.5", "> A fixed threshold promises nothing. 50 of 100"),
         ("top", "what the night decides", "> The highest 5 rows of a night are flagged"),
     ],
