@@ -1,4 +1,7 @@
-"""MNIST and Fashion-MNIST as arrays, from NIGHTGLASS_DATA or ../shared/data next to the repository."""
+"""MNIST and Fashion-MNIST as arrays.
+
+From the folder NIGHTGLASS_DATA, or shared/data next to the repository.
+"""
 
 from __future__ import annotations
 

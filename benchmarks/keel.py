@@ -26,7 +26,7 @@ RARE = """
     segment0 vehicle0 vehicle1 vehicle2 vehicle3 vowel0 winequality-red-4 winequality-red-8_vs_6
     winequality-white-3_vs_7 flare-F car-good led7digit-0-2-4-5-6-7-8-9_vs_1
     banana bands haberman mammographic phoneme ring saheart twonorm german tic-tac-toe
-""".split()
+""".split()  # noqa: SIM905 (a list literal would fill a page)
 MANY_CLASSES = ("segment", "texture", "vowel", "movement_libras", "led7digit")
 MIN_TRAIN_ROWS = 150
 
