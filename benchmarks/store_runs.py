@@ -17,9 +17,9 @@ from flows.encoding.plan import plan_store
 from flows.jobs.job_file import read_job
 from flows.jobs.workspace import open_workspace
 from flows.training.load_model import load_model
-from storage.codecs.blocks import encode_block
+from storage.codecs.blocks import Bound, encode_block
 from storage.codecs.bounded import block_rows
-from storage.codecs.selection import rmse
+from storage.codecs.selection import Entry, rmse
 from storage.sources import open_source, plan_shards
 
 NARROW = """[model]
@@ -113,18 +113,23 @@ class BenchJob:
             shards = plan_shards(opened, job.shard_bytes)
             bounded = plan_store(job, model, opened, shards).plan.bounded
             assert bounded is not None
-            totals = {entry.name: 0 for entry in bounded.entries if not entry.decodes_latents}
+            simple = [entry for entry in bounded.entries if not entry.decodes_latents]
+            totals = {entry.name: 0 for entry in simple}
+            height = block_rows(model.layout.n_features)
             for shard in shards:
-                height = block_rows(model.layout.n_features)
                 for chunk in opened.chunks(shard.start, shard.stop, max_rows=height):
                     rows = chunk.rows.reshape(len(chunk.rows), -1)
-                    for entry in bounded.entries:
-                        if entry.codec and entry.name in totals:
-                            block, back = encode_block(entry.codec, rows, None, bounded.bound)
-                            held = rmse(rows, back) <= bounded.bound.rmse
-                            totals[entry.name] += len(block) if held else rows.nbytes
+                    for entry in simple:
+                        totals[entry.name] += block_bytes(entry, rows, bounded.bound)
         name = min(totals, key=lambda each: totals[each])
         return name, totals[name]
+
+
+def block_bytes(entry: Entry, rows: NDArray[Any], bound: Bound) -> int:
+    """Bytes of one block of rows (n, d); those of the rows if the codec violates the bound."""
+    assert entry.codec is not None, "without a codec, decoding reads latents"
+    block, back = encode_block(entry.codec, rows, None, bound)
+    return len(block) if rmse(rows, back) <= bound.rmse else rows.nbytes
 
 
 def compare_with_simple(
