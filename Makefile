@@ -1,4 +1,4 @@
-# make demo | test | lint | bench: each sets up .venv by itself, and does nothing twice.
+# make demo | ui | test | lint | bench | lock: each creates or updates .venv first if needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -14,22 +14,24 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(READY)  ## the whole job on real digits: train, encode, score, report
+demo: $(READY)  ## run a complete job on real digits: train, encode, score, report
 	$(BIN)/nightglass demo $(ARGS)
 
-ui: $(READY)  ## Prefect's pages with a small job that runs every ten minutes; Ctrl-C ends it
+ui: $(READY)  ## Prefect UI with a small job that runs every ten minutes; stop with Ctrl-C
 	$(BIN)/python deploy/ui.py
 
-test: $(READY)  ## quick tests first, then the slow ones (with Debian's chromium and postgresql all of them)
+# Browser and database tests need Debian's chromium and postgresql.
+test: $(READY)  ## quick tests, then slow ones
 	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu"
 	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu" $(ARGS)
 
-lint: $(READY)  ## ruff and mypy, strict
+lint: $(READY)  ## ruff, and mypy in strict mode
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the README's figures, measured again (an hour); PyOD, for comparison, is installed beside what the lock names
+# Also installs PyOD, a peer that is not in the lock file.
+bench: $(READY)  ## reproduce the README's figures (an hour)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[bench]"
 	$(BIN)/python benchmarks/seed.py
 	$(BIN)/python benchmarks/images.py
@@ -40,7 +42,7 @@ bench: $(READY)  ## the README's figures, measured again (an hour); PyOD, for co
 	$(BIN)/python benchmarks/blind_spots.py
 	$(BIN)/python benchmarks/detection.py
 
-lock: $(READY)  ## write requirements.lock from what is installed in .venv
+lock: $(READY)  ## write requirements.lock from the packages installed in .venv
 	$(BIN)/pip freeze --all --exclude-editable | grep -v "^pip==" | sed 's/+cpu//' > requirements.lock
 
 clean:

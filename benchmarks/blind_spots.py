@@ -1,12 +1,20 @@
-"""Anomalies that an autoencoder rebuilds well: how many are found by the error, by the novelty, and by the report's list of blind spots.
+"""Anomalies that an autoencoder reconstructs well: how many does each score find?
 
-python benchmarks/blind_spots.py        two minutes
+    python benchmarks/blind_spots.py        two minutes
 
-Two networks learn the clean rows of seven ADBench tables: a plain one (d-64-d/2-64-d, SiLU, as many had it before prototypes) and the one
-that `nightglass init` proposes. Anomalies are made of held-out clean rows: scaled (STRETCH times as far from the column means), far latents
-(their latents stretched as much, decoded by that network), drawn in (those, given to the network DRAWN times more and kept where a column is
-still out of the training rows' range: what it rebuilds best out there), mixed latents (the mean of two rows' latents, decoded). A cut is passed by
-1 % of other held-out clean rows. The list names what lies farther from all clean rows than any calibration row.
+Found by error, by novelty, and by error together with the report's list of blind spots. Two
+networks train on the clean rows of seven ADBench tables: a plain one (d-64-d/2-64-d, SiLU, no
+prototypes) and the one that `nightglass init` proposes. Anomalies are made from held-out clean
+rows:
+
+- scaled: STRETCH times as far from the column means;
+- far latents: latents stretched as much, decoded by the same network;
+- iterated: far latents passed through the network ITERATIONS more times, if a column still lies
+  outside the range of the training rows. These are what the network reconstructs best out there;
+- mixed latents: the mean of two rows' latents, decoded.
+
+1 % of other held-out clean rows exceed each threshold. The list contains rows that are farther from
+all clean rows than any calibration row.
 """
 
 from __future__ import annotations
@@ -15,15 +23,14 @@ from collections.abc import Iterator
 
 import numpy as np
 from datasets import machine
-from detection import train_as_proposed
+from markdown_table import print_head, print_row
 from numpy.typing import NDArray
+from proposed import train_as_proposed, train_on
 from sklearn.metrics import roc_auc_score
 from tables import Rows, split
 
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
 
 TABLES = (
     "2_annthyroid",
@@ -35,107 +42,102 @@ TABLES = (
     "31_satimage-2",
 )
 STRETCH = 5.0
-DRAWN = 3
-BUDGET = 0.01  # share of clean rows above a cut
+ITERATIONS = 3
+BUDGET = 0.01  # share of clean rows above a threshold
 STEPS = 800
-KINDS = ("scaled", "far latents", "drawn in", "mixed latents")
+KINDS = ("scaled", "far latents", "iterated", "mixed latents")
 
-Scores = NDArray[np.float64]
+Figures = list[tuple[float, ...]]
 
 
 def train_plain(clean: Rows) -> Autoencoder:
-    """A network without prototypes, noise or members, on clean rows (n, d)."""
-    d, train = (
-        clean.shape[1],
-        TrainSettings(epochs=max(1, STEPS * 256 // len(clean)), calibration=0.2),
-    )
+    """A network without prototypes, noise, or members, trained on clean rows (n, d)."""
+    epochs = max(1, STEPS * 256 // len(clean))
     model = ModelSettings(
         hidden=(64,),
-        latent=max(1, d // 2),
+        latent=max(1, clean.shape[1] // 2),
         activation="silu",
         output="identity",
         loss="mse",
         scaling="standard",
     )
-    layout = Layout(row_shape=(d,), dtype=clean.dtype.name)
-    return train_autoencoder(
-        lambda: [clean], layout=layout, model=model, train=train, memory_bytes=10**9
-    ).model
+    return train_on(clean, model, TrainSettings(epochs=epochs, calibration=0.2)).model
 
 
-def made_of(model: Autoencoder, rows: Rows, train: Rows) -> Iterator[Rows]:
-    """The anomalies of each of KINDS, at most (n, d), made of clean rows (n, d)."""
-    latents, middle = model.encode(rows), rows.mean(axis=0)
-    yield middle + STRETCH * (rows - middle)
-    far = model.decoder.decode_exactly(
-        latents.mean(axis=0) + STRETCH * (latents - latents.mean(axis=0))
-    )
+def make_anomalies(model: Autoencoder, rows: Rows, train: Rows) -> Iterator[Rows]:
+    """Anomalies of each of KINDS, at most (n, d), made from clean rows (n, d)."""
+    center = rows.mean(axis=0)
+    yield center + STRETCH * (rows - center)
+    latents = model.encode(rows)
+    center = latents.mean(axis=0)
+    far = model.decoder.decode_exactly(center + STRETCH * (latents - center))
     yield far
-    for _ in range(DRAWN):
+    for _ in range(ITERATIONS):
         far = model.reconstruct(far)
-    yield far[((far < train.min(axis=0)) | (far > train.max(axis=0))).any(axis=1)]
+    outside = (far < train.min(axis=0)) | (far > train.max(axis=0))
+    yield far[outside.any(axis=1)]
     yield model.decoder.decode_exactly((latents + latents[::-1]) / 2)
 
 
 def found_by(model: Autoencoder, clean: Rows, rows: Rows) -> tuple[float, float, float]:
-    """Share of rows found by error, by novelty, and by error or the list, where as many `clean` rows as BUDGET says pass the cuts."""
-    (error_cut, novelty_cut), (errors, novelties) = (
-        np.quantile(model.scores(clean)[:2], 1 - BUDGET, axis=1),
-        model.scores(rows)[:2],
-    )
+    """Share of rows found by error, by novelty, and by error or the list.
+
+    A share BUDGET of the rows `clean` exceeds the thresholds.
+    """
     if not len(rows):
         return (np.nan,) * 3
+    thresholds = np.quantile(model.scores(clean)[:2], 1 - BUDGET, axis=1)
+    errors, novelties = model.scores(rows)[:2]
+    by_error = errors > thresholds[0]
+    by_novelty = novelties > thresholds[1]
     listed = novelties > model.calibration_by("novelty")[-1]
-    return (
-        float((errors > error_cut).mean()),
-        float((novelties > novelty_cut).mean()),
-        float(((errors > error_cut) | listed).mean()),
-    )
+    return float(by_error.mean()), float(by_novelty.mean()), float((by_error | listed).mean())
 
 
-def figures_of(
-    model: Autoencoder, train: Rows, test: Rows, anomaly: NDArray[np.bool_]
-) -> list[tuple[float, ...]]:
-    """`found_by` for each of KINDS and for clean rows;
+def measure(model: Autoencoder, train: Rows, test: Rows, anomaly: NDArray[np.bool_]) -> Figures:
+    """`found_by` for each of KINDS and for clean rows; then AUROC on the labeled anomalies.
 
-    AUROC on the table's own anomalies by error and by novelty.
+    AUROC is by error and by novelty.
     """
     clean = test[~anomaly]
-    cut, material = clean[::2], clean[1::2]
-    auroc = tuple(float(roc_auc_score(anomaly, scores)) for scores in model.scores(test)[:2])
-    return [
-        *(found_by(model, cut, rows) for rows in made_of(model, material, train)),
-        found_by(model, cut, material),
-        auroc,
+    for_thresholds, material = clean[::2], clean[1::2]
+    figures: Figures = [
+        found_by(model, for_thresholds, rows) for rows in make_anomalies(model, material, train)
     ]
-
-
-def show(name: str, figures: list[tuple[float, ...]]) -> None:
-    *found, (error, novelty) = figures
-    print(
-        f"| {name} | {' | '.join(' '.join(f'{share:.3f}' for share in each) for each in found)} | {error:.3f} {novelty:.3f} |",
-        flush=True,
+    figures.append(found_by(model, for_thresholds, material))
+    by_error, by_novelty = model.scores(test)[:2]
+    figures.append(
+        (float(roc_auc_score(anomaly, by_error)), float(roc_auc_score(anomaly, by_novelty)))
     )
+    return figures
+
+
+def show(name: str, figures: Figures) -> None:
+    cells = [" ".join(f"{share:.3f}" for share in each) for each in figures]
+    print_row(name, *cells)
+
+
+def measure_tables(network: str) -> None:
+    """Print all tables for one network, 'plain' or 'proposed'."""
+    print()
+    last = "labeled anomalies: AUROC by error, by novelty"
+    print_head(f"{network} network", *KINDS, "other clean rows", last)
+    all_figures = []
+    for name in TABLES:
+        train, test, anomaly = split(name, 0)
+        model = train_plain(train) if network == "plain" else train_as_proposed(train, 0).model
+        all_figures.append(measure(model, train, test, anomaly))
+        show(name, all_figures[-1])
+    by_column = zip(*all_figures, strict=True)
+    show("**mean**", [tuple(np.nanmean(each, axis=0)) for each in by_column])
 
 
 def main() -> None:
-    print(
-        f"Machine: {machine()}\n\nFound by error, by novelty, by error or the list, {BUDGET:.0%} of clean rows above each cut"
-    )
+    print(f"Machine: {machine()}\n")
+    print("Found by error, by novelty, by error or list;", end=" ")
+    print(f"{BUDGET:.0%} of clean rows exceed each threshold")
     for network in ("plain", "proposed"):
-        print(
-            f"\n| {network} network | {' | '.join(KINDS)} | other clean rows | own anomalies: AUROC by error, by novelty |"
-        )
-        print("|:--|--:|--:|--:|--:|--:|")
-        all_figures = []
-        for name in TABLES:
-            train, test, anomaly = split(name, 0)
-            model = train_plain(train) if network == "plain" else train_as_proposed(train, 0).model
-            all_figures.append(figures_of(model, train, test, anomaly))
-            show(name, all_figures[-1])
-        show(
-            "**mean**", [tuple(np.nanmean(each, axis=0)) for each in zip(*all_figures, strict=True)]
-        )
+        measure_tables(network)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Stores with an error bound and latent stores, beside SZ3, ZFP, Blosc2, zstd and PCA, in one run.
+"""Stores with an error bound and latent stores against SZ3, ZFP, Blosc2, zstd, and PCA.
 
     python benchmarks/compression.py                               all tables
-    python benchmarks/compression.py tables SKAB shuttle           one of them, or some of its rows
-    python benchmarks/compression.py --keep rows.json              goes on where it was broken off
+    python benchmarks/compression.py tables SKAB shuttle           one table, or some of its rows
+    python benchmarks/compression.py --keep rows.json              resumes an interrupted run
 
-Ratios are against float32, everything that `decode` reads counted, unless a table says otherwise.
-Needs the extra 'sz3' for the peers.
+Ratios are against float32 and count everything that `decode` reads, unless a table says otherwise.
+The peers require the extra 'sz3'.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from datasets import machine
 from store_digits import all_digits, digits
-from store_runs import Rows
+from store_runs import ResultTables
 from store_speed import latents, speed
 from store_tables import fields, tables
 
@@ -37,15 +37,13 @@ def main() -> None:
     parser.add_argument(
         "only",
         nargs="*",
-        help="data sets, formats or budgets of that table; of 'speed', the number of rows",
+        help="data sets, formats, or budgets of that table; for 'speed', the number of rows",
     )
-    parser.add_argument(
-        "--keep", type=Path, help="a JSON file of finished rows, which are not measured again"
-    )
+    parser.add_argument("--keep", type=Path, help="JSON file of finished rows, which are skipped")
     chosen = parser.parse_args()
     print(f"Machine: {machine()}")
     for name in [chosen.table] if chosen.table else TABLES:
-        TABLES[name](Rows(chosen.keep), chosen.only)
+        TABLES[name](ResultTables(chosen.keep), chosen.only)
 
 
 if __name__ == "__main__":

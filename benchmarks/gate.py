@@ -1,25 +1,35 @@
-"""What the promotion gate refuses: 40 bad challengers and 20 good ones on seven ADBench tables, ECG5000, MNIST and Fashion-MNIST.
+"""What the promotion gate refuses: 40 bad challengers and 20 good ones.
 
-python benchmarks/gate.py [--first-seed 0]       ten minutes
+    python benchmarks/gate.py [--first-seed 0]       ten minutes
 
-Models are what `nightglass init` writes: for tables an ensemble judged by novelty, for pictures one network judged by the relative error.
+On seven ADBench tables, ECG5000, MNIST, and Fashion-MNIST. Models are those that `nightglass init`
+proposes: for tables an ensemble judged by novelty, for images one network judged by the relative
+error.
 
-Each source's normal rows (8,000 at most) are shuffled and halved: the champion is trained on one half, every challenger on the other, with
-a seed of its own. Good: nothing else. Contaminated: anomalies of the source among its clean rows, one to ten of them, or as many as there
-are (digits and fashion items serve each other). Undertrained: 1 epoch. Dead: half of its latents from the start. Shifted: a fifth of
-its columns moved by one standard deviation, or all values times 1.2, turn about.
+Each source's normal rows (8,000 at most) are shuffled and halved. The champion is trained on one
+half, every challenger on the other, each with its own seed:
+
+- good: nothing else is changed;
+- contaminated: one anomaly per ten clean rows, or as many as there are (MNIST and Fashion-MNIST
+  serve as anomalies for each other);
+- undertrained: one epoch;
+- dead latents: half of the latents are dead from the start;
+- shifted: alternately, a fifth of the columns moves by one standard deviation, or all values are
+  multiplied by 1.2.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import DATA, images_and_labels, machine
+from markdown_table import print_head, print_row
 from numpy.typing import NDArray
 
 from aemodel.network.dense import DenseAutoencoder, start_from_rows
@@ -50,49 +60,81 @@ TABLES = (
     "30_satellite",
     "32_shuttle",
 )
-MOST_ROWS = 8_000  # of a source: half for the champion, half for its challengers
+MOST_ROWS = 8_000  # per source: half for the champion, half for its challengers
 CONTAMINATION = 0.1
 DEAD = 0.5
 MOVED = 0.2
-PICTURES = ModelSettings(hidden=(512,), latent=64, activation="silu", loss="mse")
+IMAGES = ModelSettings(hidden=(512,), latent=64, activation="silu", loss="mse")
 
 Rows = NDArray[Any]
 
 
-def sources() -> Iterator[tuple[str, Rows, Rows]]:
-    """Name, normal rows and anomalies of each source."""
+@dataclass(frozen=True)
+class Source:
+    """Normal rows (n, *row_shape) and anomalies (m, *row_shape) of one dataset."""
+
+    name: str
+    normal: Rows
+    anomalies: Rows
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A kind of challenger, its clean rows, and how it is trained on them."""
+
+    kind: str
+    rows: Rows
+    seed: int
+    epochs: int = 0  # 0 = as proposed
+    dead: float = 0.0
+
+    def train(self) -> Trained:
+        """Train it."""
+        return train(self.rows, self.seed, epochs=self.epochs, dead=self.dead)
+
+
+def sources() -> Iterator[Source]:
+    """All datasets."""
     for name in TABLES:
         with np.load(DATA / "adbench" / f"{name}.npz", allow_pickle=False) as file:
             rows, labels = file["X"].astype(np.float64), file["y"].ravel()
-        yield name.partition("_")[2], rows[labels == 0], rows[labels == 1]
+        yield Source(name.partition("_")[2], rows[labels == 0], rows[labels == 1])
     with np.load(DATA / "ecg5000" / "ecg5000.npz", allow_pickle=False) as file:
-        yield "ECG5000", file["X"][file["y"] == 0], file["X"][file["y"] == 1]
-    digits, fashion = (images_and_labels(name, "train")[0] for name in ("mnist", "fashion-mnist"))
-    yield "MNIST", digits, fashion
-    yield "Fashion-MNIST", fashion, digits
+        yield Source("ECG5000", file["X"][file["y"] == 0], file["X"][file["y"] == 1])
+    digits, _ = images_and_labels("mnist", "train")
+    fashion, _ = images_and_labels("fashion-mnist", "train")
+    yield Source("MNIST", digits, fashion)
+    yield Source("Fashion-MNIST", fashion, digits)
 
 
-def settings_for(rows: Rows) -> tuple[ModelSettings, TrainSettings, str]:
-    """What `nightglass init` writes for a table or for pictures, and the score that it ranks by."""
+def score_for(rows: Rows) -> str:
+    """The score that `nightglass init` proposes to rank rows by."""
+    return "relative" if rows.ndim > 2 else "novelty"
+
+
+def settings_for(rows: Rows) -> tuple[ModelSettings, TrainSettings]:
+    """The settings that `nightglass init` proposes for a table or for images."""
     if rows.ndim > 2:
-        return PICTURES, TrainSettings(epochs=30, batch_size=64, calibration=0.2), "relative"
+        return IMAGES, TrainSettings(epochs=30, batch_size=64, calibration=0.2)
     table = ModelSettings(
-        hidden=HIDDEN, latent=table_latents(rows.shape[1]), prototypes=PROTOTYPES, members=MEMBERS, activation="silu", scaling="minmax",
-        output="identity", loss="mse", noise=NOISE,
-    )  # fmt: skip
-    return (
-        table,
-        TrainSettings(epochs=table_epochs(0.7 * len(rows)), batch_size=BATCH, calibration=0.2),
-        "novelty",
+        hidden=HIDDEN,
+        latent=table_latents(rows.shape[1]),
+        prototypes=PROTOTYPES,
+        members=MEMBERS,
+        activation="silu",
+        scaling="minmax",
+        output="identity",
+        loss="mse",
+        noise=NOISE,
     )
+    epochs = table_epochs(0.7 * len(rows))
+    return table, TrainSettings(epochs=epochs, batch_size=BATCH, calibration=0.2)
 
 
 def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Trained:
-    """Train as `train_autoencoder` does; a share of the latents may be dead before the first step."""
-    (model, settings, _), layout = (
-        settings_for(rows),
-        Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name),
-    )
+    """Train as `train_autoencoder` does, with a share of the latents `dead` from the start."""
+    model, settings = settings_for(rows)
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     settings = replace(settings, seed=seed, epochs=epochs or settings.epochs)
     parts = [rows]
     looked = prepare_rows(
@@ -102,9 +144,8 @@ def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Train
     members = [DenseAutoencoder(layout.n_features, model, generator) for _ in range(model.members)]
     for member in members:
         if model.prototypes:
-            start_from_rows(
-                member, looked.tensor(some_fit_rows(looked, MOST_START_ROWS)), generator
-            )
+            start = looked.tensor(some_fit_rows(looked, MOST_START_ROWS))
+            start_from_rows(member, start, generator)
         kill(member, round(dead * model.latent))
     ensemble = Ensemble(members)
     history, best = fit_ensemble(
@@ -129,11 +170,12 @@ def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Train
 
 
 def kill(network: DenseAutoencoder, count: int) -> None:
-    """Cut `count` latents off from both halves.
+    """Disconnect `count` latents from encoder and decoder.
 
     They are 0 for every row, and no gradient reaches them.
     """
-    last = [layer for layer in network.encoder.children() if isinstance(layer, torch.nn.Linear)][-1]
+    layers = network.encoder.children()
+    last = [layer for layer in layers if isinstance(layer, torch.nn.Linear)][-1]
     first = network.decoder[0]
     with torch.no_grad():
         last.weight[:count], last.bias[:count], first.weight[:, :count] = 0, 0, 0
@@ -145,55 +187,68 @@ def contaminate(rows: Rows, anomalies: Rows, random: np.random.Generator) -> Row
     return random.permutation(np.concatenate([rows, anomalies[chosen]]))
 
 
-def shift(rows: Rows, random: np.random.Generator, *, scaled: bool) -> Rows:
-    """Rows in other units, or with some of their columns moved; bytes stay bytes."""
+def move_columns(rows: Rows, random: np.random.Generator) -> Rows:
+    """Rows with a share MOVED of their columns one standard deviation higher."""
+    order = random.permutation(rows[0].size).reshape(rows.shape[1:])
+    columns = order < max(1, round(MOVED * rows[0].size))
     values = rows.astype(np.float64)
-    if scaled:
-        moved = values * 1.2
-    else:
-        columns = random.permutation(rows[0].size).reshape(rows.shape[1:]) < max(
-            1, round(MOVED * rows[0].size)
-        )
-        moved = values + columns * values.std(axis=0)
-    return (np.clip(moved, 0, 255) if rows.dtype == np.uint8 else moved).astype(rows.dtype)
+    return as_before(values + columns * values.std(axis=0), rows.dtype)
 
 
-def challengers(
-    rows: Rows, anomalies: Rows, seed: int, turn: int
-) -> Iterator[tuple[str, Rows, Callable[[Rows], Trained]]]:
-    """Kind, clean rows, and how to train on them."""
+def rescale(rows: Rows) -> Rows:
+    """Rows in other units."""
+    return as_before(rows.astype(np.float64) * 1.2, rows.dtype)
+
+
+def as_before(values: Rows, dtype: np.dtype[Any]) -> Rows:
+    """Values in the type of the original rows; uint8 is clipped."""
+    return (np.clip(values, 0, 255) if dtype == np.uint8 else values).astype(dtype)
+
+
+def challengers(rows: Rows, anomalies: Rows, seed: int, turn: int) -> Iterator[Challenger]:
+    """Two good challengers and four bad ones; `turn` alternates the kinds of shift."""
     random = np.random.default_rng(seed)
-    seeds = range(seed + 1, seed + 7)
-    yield "good", rows, lambda some: train(some, seeds[0])
-    yield "good", rows, lambda some: train(some, seeds[1])
-    yield "contaminated", contaminate(rows, anomalies, random), lambda some: train(some, seeds[2])
-    yield "undertrained", rows, lambda some: train(some, seeds[3], epochs=1)
-    yield "dead latents", rows, lambda some: train(some, seeds[4], dead=DEAD)
-    yield "shifted", shift(rows, random, scaled=turn % 2 == 1), lambda some: train(some, seeds[5])
+    yield Challenger("good", rows, seed + 1)
+    yield Challenger("good", rows, seed + 2)
+    yield Challenger("contaminated", contaminate(rows, anomalies, random), seed + 3)
+    yield Challenger("undertrained", rows, seed + 4, epochs=1)
+    yield Challenger("dead latents", rows, seed + 5, dead=DEAD)
+    shifted = rescale(rows) if turn % 2 else move_columns(rows, random)
+    yield Challenger("shifted", shifted, seed + 6)
+
+
+def judge_challengers(
+    source: Source, seed: int, turn: int
+) -> Iterator[tuple[Challenger, GateVerdict]]:
+    """Train a champion of one source and let the gate judge all challengers against it."""
+    order = np.random.default_rng(seed).permutation(len(source.normal))
+    rows = source.normal[order[:MOST_ROWS]]
+    half = len(rows) // 2
+    champion = train(rows[:half], seed).model
+    for each in challengers(rows[half:], source.anomalies, seed, turn):
+        chunks = [each.rows]
+        trained = each.train()
+        # judge() reads the chunks before it returns, so the late binding is safe
+        verdict = judge(trained, champion, lambda: chunks, by=score_for(rows))  # noqa: B023
+        yield each, verdict
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--first-seed", type=int, default=0)
     first = parser.parse_args().first_seed
-    print(f"Machine: {machine()}\n\n| source | challenger | promoted | why |\n|---|---|---|---|")
-    verdicts: dict[str, list[GateVerdict]] = {}
-    for turn, (name, normal, anomalies) in enumerate(sources()):
-        seed = first + 100 * turn
-        rows = normal[np.random.default_rng(seed).permutation(len(normal))[:MOST_ROWS]]
-        half = len(rows) // 2
-        champion, by = train(rows[:half], seed).model, settings_for(rows)[2]
-        for kind, clean, fit in challengers(rows[half:], anomalies, seed, turn):
-            parts = [clean]
-            verdict = judge(fit(clean), champion, lambda parts=parts: parts, by=by)  # type: ignore[misc] # bound at once
-            verdicts.setdefault(kind, []).append(verdict)
-            print(
-                f"| {name} | {kind} | {'yes' if verdict.promote else 'no'} | {'; '.join(verdict.reasons)} |",
-                flush=True,
-            )
-    print("\n| challenger | refused | of |\n|---|--:|--:|")
-    for kind, found in verdicts.items():
-        print(f"| {kind} | {sum(not verdict.promote for verdict in found)} | {len(found)} |")
+    print(f"Machine: {machine()}\n")
+    print_head("source", "challenger", "promoted", "why", left=4)
+    refused: defaultdict[str, list[bool]] = defaultdict(list)
+    for turn, source in enumerate(sources()):
+        for each, verdict in judge_challengers(source, first + 100 * turn, turn):
+            refused[each.kind].append(not verdict.promote)
+            promoted = "yes" if verdict.promote else "no"
+            print_row(source.name, each.kind, promoted, "; ".join(verdict.reasons))
+    print()
+    print_head("challenger", "refused", "of")
+    for kind, found in refused.items():
+        print_row(kind, sum(found), len(found))
 
 
 if __name__ == "__main__":

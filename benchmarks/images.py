@@ -1,34 +1,30 @@
-"""How well the job file that `nightglass init` proposes for images does on MNIST and Fashion-MNIST.
+"""How well the job that `nightglass init` proposes for images does on MNIST and Fashion-MNIST.
 
-Both tables, or one of them; job keys can be overridden, as with --set:
+Both tables or one of them; job-file keys can be overridden, as with --set:
 
     python benchmarks/images.py
     python benchmarks/images.py outliers train.seed=1
 
-For few and telling latents (`knn`) the network is deeper than proposed, and learns from all rows,
-since nothing is promised.
+For few, informative latents (`knn`), the network is deeper than proposed and trains on all rows,
+since no calibration is needed.
 """
 
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from datasets import DATA, images_and_labels, machine
+from markdown_table import print_head, print_row
 from numpy.typing import NDArray
+from proposed import parse_job, propose_for_file, train_on
 from seed import NEIGHBORS, accuracy
 
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES
-from aemodel.training.loop import train_autoencoder
-from flows.jobs.job_file import read_job
-from flows.jobs.propose import propose_job
 
-TELLING = (
+DEEPER = (
     "model.latent=8",
     "model.hidden=[1024, 256]",
     "model.loss=bce",
@@ -37,28 +33,19 @@ TELLING = (
     "train.validation=0",
 )
 
+Scores = NDArray[np.float64]
+
 
 def fit(dataset: str, overrides: list[str]) -> Autoencoder:
-    """Train on the 60,000 rows of a dataset as init proposes, `overrides` apart."""
+    """Train on the 60,000 rows of a dataset with the proposed job and `overrides`."""
     images, _ = images_and_labels(dataset, "train")
-    text = propose_job(str(DATA / dataset / "train-images-idx3-ubyte.gz"), field="").text
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "job.toml"
-        path.write_text(text, encoding="utf-8")
-        job = read_job(path, overrides)
+    text = propose_for_file(DATA / dataset / "train-images-idx3-ubyte.gz")
+    job = parse_job(text, overrides)
     began = time.perf_counter()
-    layout = Layout(row_shape=images.shape[1:], dtype=images.dtype.name)
-    trained = train_autoencoder(
-        lambda: [images],
-        layout=layout,
-        model=job.model,
-        train=job.train,
-        memory_bytes=job.memory_bytes,
-    )
-    print(
-        f"{dataset}: {trained.n_fit:,} fit rows, {job.train.epochs} epochs, {time.perf_counter() - began:.0f} s; {job.model}\n",
-        flush=True,
-    )
+    trained = train_on(images, job.model, job.train, memory_bytes=job.memory_bytes)
+    seconds = time.perf_counter() - began
+    print(f"{dataset}: {trained.n_fit:,} fit rows, {job.train.epochs} epochs, {seconds:.0f} s;")
+    print(f"{job.model}\n", flush=True)
     return trained.model
 
 
@@ -66,53 +53,48 @@ def outliers(overrides: list[str]) -> None:
     """Each Fashion-MNIST test item added alone to the 10,000 test digits, by each score."""
     print("\n## One Fashion-MNIST item among 10,000 digits, each of 10,000 in turn\n")
     model = fit("mnist", overrides)
-    (digits, _), (items, labels) = (
-        images_and_labels("mnist", "t10k"),
-        images_and_labels("fashion-mnist", "t10k"),
-    )
-    print("| score | share first | in the top ten | worst class |\n|:--|--:|--:|:--|")
+    digits, _ = images_and_labels("mnist", "t10k")
+    items, labels = images_and_labels("fashion-mnist", "t10k")
+    print_head("score", "share first", "in the top ten", "worst class")
     for score, clean, foreign in zip(
         SCORES, model.scores(digits), model.scores(items), strict=True
     ):
-        print(
-            f"| {score} | {shares(clean, foreign)} | {worst_class(clean, foreign, labels)} |",
-            flush=True,
-        )
+        first, top_ten = shares(clean, foreign)
+        print_row(score, f"{first:.4f}", f"{top_ten:.4f}", worst_class(clean, foreign, labels))
 
 
-def shares(clean: NDArray[np.float64], foreign: NDArray[np.float64]) -> str:
-    """Shares of `foreign` scores (m,) that rank first, and in the top ten, when each is added alone to `clean` ones (n,)."""
+def shares(clean: Scores, foreign: Scores) -> tuple[float, float]:
+    """Shares of `foreign` scores (m,) that rank first and in the top ten.
+
+    Each is added alone to the `clean` scores (n,).
+    """
     highest = np.sort(clean)[::-1]
-    return f"{(foreign > highest[0]).mean():.4f} | {(foreign > highest[9]).mean():.4f}"
+    return float((foreign > highest[0]).mean()), float((foreign > highest[9]).mean())
 
 
-def worst_class(
-    clean: NDArray[np.float64], foreign: NDArray[np.float64], labels: NDArray[np.uint8]
-) -> str:
-    """The class of which the smallest share ranks first."""
-    by_class = {
-        label: float((foreign[labels == label] > clean.max()).mean()) for label in range(10)
-    }
+def worst_class(clean: Scores, foreign: Scores, labels: NDArray[np.uint8]) -> str:
+    """The class with the smallest share that ranks first, and that share."""
+    first = foreign > clean.max()
+    by_class = {label: float(first[labels == label].mean()) for label in range(10)}
     worst = min(by_class, key=lambda label: by_class[label])
     return f"{worst}: {by_class[worst]:.3f}"
 
 
 def knn(overrides: list[str]) -> None:
-    """Latents as features: the accuracy of nearest neighbours on 8 of them, beside the pixels."""
+    """Accuracy of nearest neighbors on 8 latents and on the pixels."""
     print(f"\n## kNN (k = {NEIGHBORS}) on 8 latents, 60,000 train rows, 10,000 test rows\n")
     for dataset in ("mnist", "fashion-mnist"):
-        model = fit(dataset, [*TELLING, *overrides])
-        (train, known), (test, asked) = (
-            images_and_labels(dataset, "train"),
-            images_and_labels(dataset, "t10k"),
-        )
-        print("| data | features | accuracy | seconds |\n|:--|--:|--:|--:|")
-        for name, before, after in (
-            ("8 latents", model.encode(train), model.encode(test)),
-            ("784 pixels", train.reshape(len(train), -1), test.reshape(len(test), -1)),
-        ):
-            score, seconds = accuracy(before, known, after, asked)
-            print(f"| {dataset} | {name} | {score:.4f} | {seconds:.2f} |", flush=True)
+        model = fit(dataset, [*DEEPER, *overrides])
+        train, train_labels = images_and_labels(dataset, "train")
+        test, test_labels = images_and_labels(dataset, "t10k")
+        features = {
+            "8 latents": (model.encode(train), model.encode(test)),
+            "784 pixels": (train.reshape(len(train), -1), test.reshape(len(test), -1)),
+        }
+        print_head("data", "features", "accuracy", "seconds")
+        for name, (known, queries) in features.items():
+            score, seconds = accuracy(known, train_labels, queries, test_labels)
+            print_row(dataset, name, f"{score:.4f}", f"{seconds:.2f}")
 
 
 TABLES = {"outliers": outliers, "knn": knn}

@@ -1,25 +1,25 @@
-"""Stores made through the commands as a person would, and the rows of tables about them, kept so that a long run can be broken off."""
+"""Stores written through the commands, and tables about them that survive an interrupted run."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from commands import command
+from markdown_table import print_head, print_row
 from numpy.typing import NDArray
 
 from flows.encoding.plan import plan_store
 from flows.jobs.job_file import read_job
 from flows.jobs.workspace import open_workspace
 from flows.training.load_model import load_model
-from storage.codecs.blocks import encode_block
+from storage.codecs.blocks import Bound, encode_block
 from storage.codecs.bounded import block_rows
-from storage.codecs.selection import rmse
+from storage.codecs.selection import Entry, rmse
 from storage.sources import open_source, plan_shards
 
 NARROW = """[model]
@@ -35,75 +35,60 @@ epochs = 5
 Measure = Callable[[], dict[str, str]]
 
 
-class Rows:
-    """The rows of all tables.
+class ResultTables:
+    """Tables of results, printed row by row.
 
-    Those in the file `kept` are not measured again, and new ones are added to it.
+    Rows in the JSON file `keep` are not measured again, and new ones are added to it.
     """
 
-    def __init__(self, kept: Path | None) -> None:
-        self.kept = kept
-        self.found: dict[str, dict[str, str]] = (
-            json.loads(kept.read_text(encoding="utf-8")) if kept and kept.exists() else {}
-        )
+    def __init__(self, keep: Path | None) -> None:
+        self.keep = keep
+        self.rows: dict[str, dict[str, str]] = {}
+        if keep and keep.exists():
+            self.rows = json.loads(keep.read_text(encoding="utf-8"))
         self.heads: tuple[str, ...] = ()
 
     def begin(self, title: str) -> None:
-        """Print the title of a table; its head follows with the first row."""
+        """Print the title of a table; its header follows with the first row."""
         print(f"\n## {title}\n", flush=True)
         self.heads = ()
 
     def add(self, table: str, key: str, measure: Measure) -> None:
-        """Print a row of `table`, measured unless it was kept."""
+        """Print a row of `table`, and measure it unless it was kept."""
         name = f"{table}: {key}"
-        if name not in self.found:
-            self.found[name] = measure()
-            if self.kept:
-                self.kept.write_text(
-                    json.dumps(self.found, indent=1, ensure_ascii=False), encoding="utf-8"
-                )
-        self._print(self.found[name])
+        if name not in self.rows:
+            self.rows[name] = measure()
+            self._save()
+        self._print(self.rows[name])
+
+    def _save(self) -> None:
+        if self.keep:
+            text = json.dumps(self.rows, indent=1, ensure_ascii=False)
+            self.keep.write_text(text, encoding="utf-8")
 
     def _print(self, row: Mapping[str, str]) -> None:
         if self.heads != tuple(row):
             self.heads = tuple(row)
-            print(
-                "|".join(["", *(f" {head} " for head in row), ""]),
-                "|".join(["", *("--:" for _ in row), ""]),
-                sep="\n",
-            )
-        print("|".join(["", *(f" {cell} " for cell in row.values()), ""]), flush=True)
+            print_head(*row, left=0)
+        print_row(*row.values())
 
 
-def command(*words: object) -> dict[str, Any]:
-    """Run a nightglass command and return what it says."""
-    line = [str(Path(sys.executable).with_name("nightglass")), *map(str, words), "--json"]
-    if words[0] in ("train", "encode"):
-        line.append("--no-prefect")
-    done = subprocess.run(line, check=False, capture_output=True, text=True)  # noqa: S603 (its own command)
-    if done.returncode:
-        sys.exit(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-class Job:
-    """A job in a folder of its own, which ends with it; trained when it is first needed."""
+class BenchJob:
+    """A job in a temporary folder, trained on first use."""
 
     def __init__(self, clean: Path | NDArray[Any], model: str) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        self.folder = Path(self._folder.name)
-        self.clean = clean if isinstance(clean, Path) else self.folder / "clean.npy"
+        folder = Path(self._folder.name)
+        self.clean = clean if isinstance(clean, Path) else folder / "clean.npy"
         if not isinstance(clean, Path):
             np.save(self.clean, np.ascontiguousarray(clean))
-        self.path = self.folder / "job.toml"
-        self.path.write_text(
-            f'name = "bench"\n[data]\nclean = "{self.clean}"\n{model}', encoding="utf-8"
-        )
+        self.path = folder / "job.toml"
+        text = f'name = "bench"\n[data]\nclean = "{self.clean}"\n{model}'
+        self.path.write_text(text, encoding="utf-8")
         self._trained = False
 
     def train(self) -> None:
-        """Fit the model, and put it in force whatever the gate says: a bound is held by any."""
+        """Train the model and promote it whatever the gate decides: any model holds a bound."""
         if not self._trained:
             trained = command("train", self.path)
             if not trained["promoted"]:
@@ -111,38 +96,46 @@ class Job:
             self._trained = True
 
     def encode(self, *settings: str, source: Path | None = None) -> tuple[Path, dict[str, Any]]:
-        """A store of `source` (the clean rows) under these settings, and its size report."""
+        """Encode `source` (default: the clean rows); returns the store and its size report."""
         self.train()
         words = [word for setting in settings for word in ("--set", f"encode.{setting}")]
         found = command("encode", self.path, *(["--source", source] if source else []), *words)
         return Path(found["path"]), found["report"]
 
     def best_simple(self, *settings: str, source: Path | None = None) -> tuple[str, int]:
-        """The best codec of the contest that needs no decoder, and its bytes over all rows, in the blocks of the store."""
+        """The best candidate codec that needs no decoder, and its bytes over all rows.
+
+        In the blocks of the store.
+        """
         job = read_job(self.path, [f"encode.{each}" for each in settings])
         _, model = load_model(open_workspace(job), device="cpu")
         with open_source(source or self.clean) as opened:
             shards = plan_shards(opened, job.shard_bytes)
             bounded = plan_store(job, model, opened, shards).plan.bounded
             assert bounded is not None
-            totals = {entry.name: 0 for entry in bounded.entries if not entry.decodes_latents}
+            simple = [entry for entry in bounded.entries if not entry.decodes_latents]
+            totals = {entry.name: 0 for entry in simple}
+            height = block_rows(model.layout.n_features)
             for shard in shards:
-                height = block_rows(model.layout.n_features)
                 for chunk in opened.chunks(shard.start, shard.stop, max_rows=height):
                     rows = chunk.rows.reshape(len(chunk.rows), -1)
-                    for entry in bounded.entries:
-                        if entry.codec and entry.name in totals:
-                            block, back = encode_block(entry.codec, rows, None, bounded.bound)
-                            held = rmse(rows, back) <= bounded.bound.rmse
-                            totals[entry.name] += len(block) if held else rows.nbytes
+                    for entry in simple:
+                        totals[entry.name] += block_bytes(entry, rows, bounded.bound)
         name = min(totals, key=lambda each: totals[each])
         return name, totals[name]
 
 
-def beside_simple(
-    job: Job, settings: tuple[str, ...], report: Mapping[str, Any], source: Path | None = None
+def block_bytes(entry: Entry, rows: NDArray[Any], bound: Bound) -> int:
+    """Bytes of one block of rows (n, d); those of the rows if the codec violates the bound."""
+    assert entry.codec is not None, "without a codec, decoding reads latents"
+    block, back = encode_block(entry.codec, rows, None, bound)
+    return len(block) if rmse(rows, back) <= bound.rmse else rows.nbytes
+
+
+def compare_with_simple(
+    job: BenchJob, settings: tuple[str, ...], report: Mapping[str, Any], source: Path | None = None
 ) -> str:
-    """How many bytes of values, latents and decoder a store has over the best simple codec's, and as a share of the store."""
+    """Bytes of values, latents, and decoder beyond the best simple codec, and their share."""
     name, simple = job.best_simple(*settings, source=source)
     size = report["bytes"]
     over = size["values"] + size["latents"] + size["decoder"] - simple
@@ -150,13 +143,14 @@ def beside_simple(
 
 
 def decoded(store: Path) -> NDArray[Any]:
-    """What `decode` brings back, counted from outside."""
+    """The rows that the command `decode` writes."""
     with tempfile.TemporaryDirectory() as folder:
-        command("decode", store, "--out", Path(folder) / "back.npy")
-        return np.asarray(np.load(Path(folder) / "back.npy"))
+        path = Path(folder) / "decoded.npy"
+        command("decode", store, "--out", path)
+        return np.asarray(np.load(path))
 
 
-def count_broken(store: Path, rows: NDArray[Any], tolerance: NDArray[Any]) -> str:
-    """Values that decode further off than promised."""
-    apart = np.abs(decoded(store).astype(np.float64) - rows.astype(np.float64))
-    return f"{int((apart > tolerance).sum())} of {rows.size:,}"
+def count_violations(store: Path, rows: NDArray[Any], tolerance: NDArray[Any]) -> str:
+    """Number of values that decode with a larger error than `tolerance`."""
+    error = np.abs(decoded(store).astype(np.float64) - rows.astype(np.float64))
+    return f"{int((error > tolerance).sum())} of {rows.size:,}"

@@ -1,7 +1,8 @@
-"""The README's commands run, and print what it says they print."""
+"""The README's commands run and print the output that it shows."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -11,34 +12,35 @@ from pathlib import Path
 import pytest
 from bench import JOB
 
+from flows.cli.app import COMMANDS
+from flows.jobs.job_file import read_job
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 
 
 def sessions() -> list[list[tuple[str, str]]]:
-    """Each console block as pairs of a command and what it prints."""
+    """Console blocks, each a list of (command, expected output)."""
     blocks = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
-    return [
-        [
-            (part.partition("\n")[0], part.partition("\n")[2])
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-        ]
-        for block in blocks
-    ]
+    return [commands_and_output(block) for block in blocks]
 
 
-def same(line: str) -> str:
-    """A line without what differs from one run or machine to the next.
+def commands_and_output(block: str) -> list[tuple[str, str]]:
+    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    lines = [part.partition("\n") for part in parts]
+    return [(command, output) for command, _, output in lines]
 
-    Ids, times, digits of floats.
-    """
-    line = re.sub(r"since \S+ by", "since … by", line)
-    return re.sub(r"\b[0-9a-f]{8,12}\b|\d[\d,]*(\.\d+)?", "#", line)
+
+def normalized(output: str) -> list[str]:
+    """Lines without what varies between runs or machines: ids, times, digits."""
+    output = re.sub(r"since \S+ by", "since … by", output)
+    output = re.sub(r"\b[0-9a-f]{8,12}\b|\d[\d,]*(\.\d+)?", "#", output)
+    return output.splitlines()
 
 
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory):
-    """What `make demo` leaves behind, without its Prefect server."""
+    """The folder that `make demo` creates, and its output, without a Prefect server."""
     folder = tmp_path_factory.mktemp("readme")
     done = run("nightglass demo --dir nightglass-demo --no-prefect", folder)
     assert done.returncode == 0, done.stderr
@@ -59,45 +61,34 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_readme_prints_what_it_says(demo_folder):
+def test_every_command_in_the_readme_prints_the_output_shown(demo_folder):
     folder, printed = demo_folder
     first, *others = sessions()
-    assert [same(line) for line in printed.splitlines()] == [
-        same(line) for line in first[0][1].splitlines()
-    ]
+    assert normalized(printed) == normalized(first[0][1])
     for command, expected in [pair for session in others for pair in session]:
         done = run(command, folder / "nightglass-demo")
         assert done.returncode == 0, f"{command}: {done.stderr}"
         if expected.strip():
-            assert [same(line) for line in done.stdout.splitlines()] == [
-                same(line) for line in expected.splitlines()
-            ], command
+            assert normalized(done.stdout) == normalized(expected), command
 
 
 def test_the_readme_lists_every_command():
-    from flows.cli.app import COMMANDS
+    listed = re.findall(r"^\| `nightglass (\w+)", README, flags=re.MULTILINE)
+    commands = [command.__name__ for command in COMMANDS]
 
-    assert set(re.findall(r"^\| `nightglass (\w+)", README, flags=re.MULTILINE)) == {
-        command.__name__ for command in COMMANDS
-    } | {"models"}
+    assert set(listed) == {*commands, "models"}
 
 
-def test_the_job_file_of_the_readme_is_read_and_holds_every_key(tmp_path):
-    import dataclasses
-
-    from flows.jobs.job_file import read_job
-
+def test_the_job_file_in_the_readme_shows_every_key_with_its_default(tmp_path):
     text = re.search(r"```toml\n(.*?)```", README, flags=re.DOTALL)[1]
-    (tmp_path / "job.toml").write_text(text)
-    (tmp_path / "least.toml").write_text(
-        JOB.split("[model]")[0].replace('shard_bytes = "1 MB"\n', "")
-    )
-    job, least = read_job(tmp_path / "job.toml"), read_job(tmp_path / "least.toml")
+    minimal = JOB.split("[model]")[0].replace('shard_bytes = "1 MB"\n', "")
+    (tmp_path / "job.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "minimal.toml").write_text(minimal, encoding="utf-8")
+    job = read_job(tmp_path / "job.toml")
+    defaults = read_job(tmp_path / "minimal.toml")
+    keys = set(re.findall(r"^(\w+)\s*=", text, flags=re.MULTILINE))
 
     for section in ("model", "train", "encode", "score", "schedule"):
-        assert getattr(job, section) == getattr(least, section), "the README shows the defaults"
-        names = {field.name for field in dataclasses.fields(getattr(job, section))}
-        assert names <= set(
-            re.findall(r"^(\w+) +=|^(\w+) = ", text, flags=re.MULTILINE)
-            and re.findall(r"^(\w+)\s*=", text, flags=re.MULTILINE)
-        )
+        settings = getattr(job, section)
+        assert settings == getattr(defaults, section), "the README shows the defaults"
+        assert {field.name for field in dataclasses.fields(settings)} <= keys

@@ -1,6 +1,6 @@
-"""What the runbook tells an operator to type exists.
+"""Everything that the runbook tells an operator to type exists.
 
-Commands, options, units, deployments, keys, variables, files.
+Commands, options, systemd units, deployments, job-file keys, environment variables, files.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ BLOCK = re.findall(r"```\n(.*?)```", RUNBOOK, flags=re.DOTALL)[0].splitlines()
 TYPED = [re.sub(r"\s+#.*", "", words) for words in [*SPANS, *BLOCK]]
 
 
-def commands(program: str) -> list[list[str]]:
-    """What is to be typed of one program, without its name."""
-    parts = [part.strip() for words in TYPED for part in words.split("&&")]
-    return sorted(
-        {tuple(shlex.split(part)[1:]) for part in parts if part.startswith(f"{program} ")}
-    )
+def commands(program: str) -> list[tuple[str, ...]]:
+    """All invocations of one program in the runbook, without the program name."""
+    lines = [part.strip() for words in TYPED for part in words.split("&&")]
+    invocations = [shlex.split(line) for line in lines if line.startswith(f"{program} ")]
+    return sorted({tuple(words[1:]) for words in invocations})
 
 
 @pytest.mark.parametrize("words", commands("nightglass"), ids=" ".join)
-def test_every_command_of_the_runbook_is_one(words):
+def test_every_command_in_the_runbook_exists(words):
     command = typer.main.get_command(app)
     words = list(words)
     context = command.make_context("nightglass", words[:1], resilient_parsing=True)
@@ -41,31 +40,23 @@ def test_every_command_of_the_runbook_is_one(words):
         name = words.pop(0)
         assert name in command.commands, f"no command {name}"
         command = command.commands[name]
-    command.make_context(
-        command.name, words, parent=context
-    )  # raises where an option or argument is unknown or missing
+    # raises if an option or argument is unknown or missing
+    command.make_context(command.name, words, parent=context)
 
 
-def test_the_runbook_has_commands_to_test():
-    assert {words[0] for words in commands("nightglass")} >= {
-        "status",
-        "train",
-        "score",
-        "label",
-        "prune",
-        "verify",
-        "models",
-    }
-    assert {" ".join(words) for words in commands("nightglass") if words[0] == "models"} >= {
-        "models list JOB"
-    }
+def test_the_runbook_covers_the_main_commands():
+    invocations = commands("nightglass")
+    main = {"status", "train", "score", "label", "prune", "verify", "models"}
+
+    assert {words[0] for words in invocations} >= main
+    assert ("models", "list", "JOB") in invocations
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words", sorted({words[:2] for words in commands("prefect")}), ids=" ".join
 )
-def test_every_command_of_prefect_is_one(words):
+def test_every_prefect_command_in_the_runbook_exists(words):
     done = subprocess.run(
         [Path(sys.executable).with_name("prefect"), *words, "--help"],
         capture_output=True,
@@ -76,63 +67,87 @@ def test_every_command_of_prefect_is_one(words):
     assert f"prefect {' '.join(words)}" in done.stdout, done.stderr
 
 
-def test_units_deployments_and_files_are_there():
-    units = {
-        word for words in commands("systemctl") for word in words if word.startswith("nightglass-")
-    }
+def test_units_and_files_exist():
+    words = {word for invocation in commands("systemctl") for word in invocation}
+    units = {word for word in words if word.startswith("nightglass-")}
+
     assert {path.stem for path in (ROOT / "deploy/systemd").iterdir()} >= units != set()
-    deployed = set(
-        re.findall(
-            r"entrypoint: flows.orchestration.deployed:(\w+)",
-            (ROOT / "deploy/prefect.yaml").read_text(),
-        )
-    )
-    assert (
-        deployed
-        >= {words.removesuffix("/NAME") for words in SPANS if words.endswith("/NAME")}
-        != set()
-    )
     for path in re.findall(r"\bdeploy/[\w./-]+\.\w+", RUNBOOK):
         assert (ROOT / path).is_file(), path
 
 
-def test_keys_and_variables_are_there():
+def test_deployments_exist():
+    text = (ROOT / "deploy/prefect.yaml").read_text(encoding="utf-8")
+    deployed = re.findall(r"entrypoint: flows.orchestration.deployed:(\w+)", text)
+    named = {words.removesuffix("/NAME") for words in SPANS if words.endswith("/NAME")}
+
+    assert set(deployed) >= named != set()
+
+
+KEY = re.compile(r"(data|model|train|encode|score|schedule|alert)\.\w+")
+
+
+def test_job_file_keys_exist():
     job = Job(name="small", data=DataSettings(clean="clean.npy"))
-    keys = [
-        words.split(".")
-        for words in SPANS
-        if re.fullmatch(r"(data|model|train|encode|score|schedule|alert)\.\w+", words)
-    ]
+    keys = [words.split(".") for words in SPANS if KEY.fullmatch(words)]
 
     assert len(keys) >= 5
     assert all(hasattr(getattr(job, section), key) for section, key in keys), keys
-    assert all(
-        name in (ROOT / "deploy/env.example").read_text()
-        for name in SPANS
-        if name.startswith("NIGHTGLASS_")
-    )
+
+
+def test_environment_variables_exist():
+    known = (ROOT / "deploy/env.example").read_text(encoding="utf-8")
+    named = [words for words in SPANS if words.startswith("NIGHTGLASS_")]
+
+    assert [name for name in named if name not in known] == []
 
 
 @pytest.mark.parametrize(
     "situation",
-    ["--from D --to D", "same date twice", "NO DATA", "late data", "max_model_age_days", "other columns than expected", "DRIFT", "FLOOD",
-     "no GPU here", "PARTIAL", "may need", "No space left", "Two runs of one night", "No heartbeat", "prune JOB --yes", "models rollback",
-     "Is it alive"],
-)  # fmt: skip
-def test_every_situation_has_its_place(situation):
+    [
+        "--from D --to D",
+        "same date twice",
+        "NO DATA",
+        "late data",
+        "max_model_age_days",
+        "other columns than expected",
+        "DRIFT",
+        "FLOOD",
+        "no GPU here",
+        "PARTIAL",
+        "may need",
+        "No space left",
+        "Two runs of one night",
+        "No heartbeat",
+        "prune JOB --yes",
+        "models rollback",
+        "Is it alive",
+    ],
+)
+def test_the_runbook_covers_every_situation(situation):
     assert situation in RUNBOOK
 
 
 @pytest.mark.parametrize(
     ("words", "file"),
     [
-        ("no GPU here", "flows/training/champion.py"), ("was trained", "flows/training/champion.py"), ("may need", "flows/engine/disk_space.py"),
-        ("are free", "flows/engine/disk_space.py"), ("other columns than expected", "storage/sources/source.py"), ("as in training", "storage/sources/source.py"),
-        ("is at work on it", "storage/files/locks.py"), ("changed while it was read", "flows/scoring/publish.py"), ("no Prefect server answers", "flows/orchestration/backends.py"),
-        ("No heartbeat", "deploy/bootstrap.py"), ("Pending for 15 minutes", "deploy/bootstrap.py"), ("NOT TOLD", "flows/orchestration/deployed.py"),
-        ("could not be written", "storage/files/atomic.py"), ("nightglass.data.arrived", "deploy/prefect.yaml"), ("last_good_night", "flows/operations/status.py"),
+        ("no GPU here", "flows/training/champion.py"),
+        ("was trained", "flows/training/champion.py"),
+        ("may need", "flows/engine/disk_space.py"),
+        ("are free", "flows/engine/disk_space.py"),
+        ("other columns than expected", "storage/sources/source.py"),
+        ("as in training", "storage/sources/source.py"),
+        ("is at work on it", "storage/files/locks.py"),
+        ("changed while it was read", "flows/scoring/publish.py"),
+        ("no Prefect server answers", "flows/orchestration/backends.py"),
+        ("No heartbeat", "deploy/bootstrap.py"),
+        ("Pending for 15 minutes", "deploy/bootstrap.py"),
+        ("ALERT FAILED", "flows/orchestration/deployed.py"),
+        ("could not be written", "storage/files/atomic.py"),
+        ("nightglass.data.arrived", "deploy/prefect.yaml"),
+        ("last_good_night", "flows/operations/status.py"),
     ],
-)  # fmt: skip
-def test_what_one_sees_is_what_the_programs_say(words, file):
+)
+def test_the_runbook_quotes_messages_of_the_code(words, file):
     assert words in RUNBOOK
     assert words in (ROOT / file).read_text(encoding="utf-8")
