@@ -132,7 +132,7 @@ def locked(work: Path) -> bool:
 
 def models_needed(job: Job, workspace: Workspace, window: date, today: date) -> set[str]:
     """Ids of the models that must stay."""
-    judged = {night["model_id"] for night in newest_nights(workspace.root, job.name)}
+    judged = {night.model_id for night in newest_nights(workspace.root, job.name)}
     champion = read_champion(workspace.models)
     if champion is None:
         return judged

@@ -42,13 +42,13 @@ def status_of(path: Path, *, now: datetime | None = None) -> CommandResult:
     today = now.astimezone(job.zone).date()
     facts = {
         "job": job.name,
-        "last_good_night": next((night["date"] for night in nights if night["complete"]), None),
-        "last_night": {name: nights[0][name] for name in LAST} if nights else None,
-        "last_verdict": nights[0]["verdict"] if nights else None,
+        "last_good_night": next((night.date for night in nights if night.complete), None),
+        "last_night": {name: getattr(nights[0], name) for name in LAST} if nights else None,
+        "last_verdict": nights[0].verdict if nights else None,
         "without_data": [
-            night["date"]
+            night.date
             for night in nights
-            if night["verdict"] == "NO DATA" and night["date"] >= first_open(job, today)
+            if night.verdict == "NO DATA" and night.date >= first_open(job, today)
         ],
         "model_id": champion.current if champion else None,
         "model_age_days": model_age(workspace.models / champion.current, today)

@@ -66,15 +66,15 @@ def _due(job: Job, place: NightPlace, day: date, *, tonight: bool) -> DueNight |
     if not newest:
         return DueNight(place.date, model, "not scored yet")
     summary = place.summary(newest)
-    if not summary["complete"]:
-        if summary["shards_total"]:
+    if not summary.complete:
+        if summary.shards_total:
             return DueNight(
-                place.date, summary["model_id"], f"revision {newest} is {summary['verdict']}"
+                place.date, summary.model_id, f"revision {newest} is {summary.verdict}"
             )
         if (
-            summary["verdict"] == "FAILED"
+            summary.verdict == "FAILED"
         ):  # its input does not fit the model of its day: mended by now, or a newer model fits
-            return DueNight(place.date, IN_FORCE, f"stopped before scoring: {summary['promise']}")
+            return DueNight(place.date, IN_FORCE, f"stopped before scoring: {summary.promise}")
         return (
             DueNight(place.date, model, "no data so far")
             if tonight or _is_there(job, day)
@@ -82,7 +82,7 @@ def _due(job: Job, place: NightPlace, day: date, *, tonight: bool) -> DueNight |
         )
     late = input_changed(job, place, newest)
     return (
-        DueNight(place.date, summary["model_id"], f"the input has changed since revision {newest}")
+        DueNight(place.date, summary.model_id, f"the input has changed since revision {newest}")
         if late
         else None
     )
@@ -99,7 +99,7 @@ def _is_there(job: Job, day: date) -> bool:
 def input_changed(job: Job, place: NightPlace, revision: int) -> bool:
     """Whether a complete input lies there whose files are others than those that a revision read, by name, size and time of change."""
     day = parse_date(place.date)
-    *_, read = place.run(revision).get("fingerprint", "").split(" ")
+    *_, read = str(place.run(revision).get("fingerprint", "")).split(" ")
     return (
         bool(read) and _is_there(job, day) and files_digest(find_files(job.incoming(day))) != read
     )

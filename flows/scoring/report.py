@@ -23,7 +23,8 @@ from flows.scoring.shard_summary import MOST_STRANGE
 from storage.files.atomic import write_json
 from storage.files.manifest import read_manifest, write_manifest
 from storage.nights.changes import Changes, compare_scores
-from storage.nights.report import Evidence, Night, Strange, write_report
+from storage.nights.night import Evidence, Night, NovelRow
+from storage.nights.report import write_report
 from storage.nights.revisions import mark_ready
 from storage.nights.scores import count_novel, no_pick, pick_scores
 from storage.sources import Source
@@ -150,8 +151,8 @@ def describe(
         calibration_counts=Tally.of(calibration, calibration).picture,
         score_name=run.job.score.by,
         evidence=evidence_of(run, judged),
-        strange=strange,
-        strange_in_all=count_strange(run, judged, scores)
+        novel_rows=strange,
+        novel_rows_total=count_strange(run, judged, scores)
         if len(strange) == MOST_STRANGE
         else len(strange),
         drift=drift_of(run, judged),
@@ -192,7 +193,7 @@ def explained(
     }
 
 
-def strange_rows(run: NightRun, judged: Judged) -> Sequence[Strange]:
+def strange_rows(run: NightRun, judged: Judged) -> Sequence[NovelRow]:
     """Rows that lie farther from all clean rows than any calibration row does, though the ranking does not flag them."""
     clean = run.model.calibration_by("novelty")
     if (
@@ -209,7 +210,7 @@ def strange_rows(run: NightRun, judged: Judged) -> Sequence[Strange]:
     )
     known = explained(run, found.rows[blind], found.values[blind])
     return tuple(
-        Strange(str(name), str(file), int(row), float(novelty), float(error), known[int(row)])
+        NovelRow(str(name), str(file), int(row), float(novelty), float(error), known[int(row)])
         for name, file, row, novelty, error in zip(
             *(
                 each[blind]
@@ -273,7 +274,7 @@ def changes_since(run: NightRun, scores: Path, picked: pa.Table) -> Changes | No
     if not run.place.scores.exists():
         return None
     older = read_manifest(run.place.scores, "scores")["revision"]
-    before = set(run.place.summary(older)["flagged_ids"])
+    before = set(run.place.summary(older).flagged_ids)
     flagged = (
         picked.filter(picked.column("flagged"))
         .column("id")

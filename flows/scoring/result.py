@@ -66,19 +66,19 @@ def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult
     outliers = place.report(revision) / "outliers.parquet"
     top_rows = (
         pq.read_table(outliers, columns=["row"]).column("row").to_pylist()
-        if summary["rows"]
+        if summary.rows
         else []
     )
     return NightResult(
         date=place.date,
-        verdict=summary["verdict"],
+        verdict=summary.verdict,
         revision=revision,
-        rows=summary["rows"],
-        flagged=summary["flagged"],
+        rows=summary.rows,
+        flagged=summary.flagged,
         path=place.report(revision),
         written=written,
         top_rows=tuple(top_rows),
-        promise=summary["promise"],
+        promise=summary.promise,
     )
 
 

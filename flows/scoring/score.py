@@ -28,7 +28,7 @@ from flows.training.champion import age_remark, chosen_model, device_remark
 from flows.training.load_model import load_model
 from storage.errors import NoDataError, SourceError
 from storage.files.locks import lock
-from storage.nights.revisions import NightPlace, publish_night
+from storage.nights.revisions import NightPlace, publish_revision
 from storage.sources import Source, plan_shards
 
 WAIT = float(
@@ -45,7 +45,7 @@ def score_night(job: Job, request: ScoreRequest, *, run_all: RunAll, device: str
     """
     run = prepare(job, request, device=device)
     with lock(open_workspace(job).lock(f"score-{run.place.date}"), wait=WAIT):
-        publish_night(run.place, run.work / "night")  # what a killed run had finished
+        publish_revision(run.place, run.work / "night")  # what a killed run had finished
         data_date = None if request.source else parse_date(request.date)
         try:
             opened = open_night(job, run.path, run.model.layout, data_date=data_date)

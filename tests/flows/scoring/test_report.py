@@ -125,7 +125,7 @@ def test_a_far_row_that_is_rebuilt_perfectly_is_named_among_the_blind_spots(blin
     night_of(blind_bench, np.concatenate([clean_rows(200, seed=1), FAR[None]]))
     result = blind_bench.score()
     summary, page = report(result)
-    [strange] = [each for each in summary["strange"] if each["row"] == 200]
+    [strange] = [each for each in summary["novel_rows"] if each["row"] == 200]
 
     assert 200 not in [outlier["row"] for outlier in outliers_of(result)]
     assert (summary["score"], strange["p_residual"]) == ("error", 1.0)
@@ -139,8 +139,8 @@ def test_a_blind_spot_is_named_though_many_rows_with_large_errors_are_more_novel
     night_of(blind_bench, np.concatenate([loud, FAR[None], clean_rows(200, seed=2)]))
     summary, _ = report(blind_bench.score())
 
-    assert 150 in [each["row"] for each in summary["strange"]]
-    assert not {each["row"] for each in summary["strange"]} & set(range(150))
+    assert 150 in [each["row"] for each in summary["novel_rows"]]
+    assert not {each["row"] for each in summary["novel_rows"]} & set(range(150))
 
 
 @pytest.mark.parametrize("rule", ["quantile 0.9", "absolute 1e9"])
@@ -155,15 +155,15 @@ def test_the_list_of_blind_spots_ends_and_says_how_many_there_are_and_how_many_b
     cut = summary["threshold"] if rule.startswith("quantile") else blind.calibration[-1]
     by_chance = len(rows) / (len(blind.calibration) + 1)
 
-    assert len(summary["strange"]) == 50
+    assert len(summary["novel_rows"]) == 50
     assert (
-        summary["strange_in_all"]
+        summary["novel_rows_total"]
         == int(((novelties > blind.calibration_by("novelty")[-1]) & (errors <= cut)).sum())
         >= 60
     )
     assert summary["strange_by_chance"] == by_chance
     assert "The 50 most novel are listed" in page
-    assert f"Of as many clean rows, {by_chance:.4g} would on average" in page
+    assert f"clean rows would contain {by_chance:.4g} novel rows on average" in page
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_ranked_by_novelty_the_far_row_is_first_and_flagged(blind_bench):
     first = outliers_of(result)[0]
 
     assert (first["row"], first["flagged"], first["score"]) == (200, True, first["novelty"])
-    assert (summary["score"], summary["strange"]) == ("novelty", [])
+    assert (summary["score"], summary["novel_rows"]) == ("novelty", [])
     assert "<dt>rule, by novelty</dt>" in page
 
 
@@ -200,7 +200,7 @@ def test_ranked_by_the_relative_error_the_report_says_so_and_still_names_the_bli
     first = outliers_of(result)[0]
 
     assert first["score"] == first["relative"]
-    assert (summary["score"], [each["row"] for each in summary["strange"]]) == ("relative", [200])
+    assert (summary["score"], [each["row"] for each in summary["novel_rows"]]) == ("relative", [200])
     assert "<dt>rule, by relative</dt>" in page
     assert "What the relative error alone would miss" in page
 
@@ -215,9 +215,9 @@ def test_ranked_by_the_relative_error_blind_spots_are_counted_by_it_too(blind_be
     _, novelties, relatives = blind.scores(rows)
     passed_over = relatives <= blind.calibration_by("relative")[-1]
 
-    assert len(summary["strange"]) == 50
+    assert len(summary["novel_rows"]) == 50
     assert (
-        summary["strange_in_all"]
+        summary["novel_rows_total"]
         == int(((novelties > blind.calibration_by("novelty")[-1]) & passed_over).sum())
         >= 60
     )

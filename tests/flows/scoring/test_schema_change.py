@@ -19,7 +19,7 @@ from flows.operations.status import status_of
 from flows.scoring.catch_up import due_nights
 from flows.scoring.result import NightsResult
 
-CHANGED = "other columns than expected: missing: 'flow' (is it 'flows'?), 'level'; not numeric: 'tank'; not expected: 'flows'. Mend the file"
+CHANGED = "columns do not match: missing: 'flow' (did you mean 'flows'?), 'level'; not numeric: 'tank'; unexpected: 'flows'. Fix the file"
 
 
 def write(path, **columns):
