@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.nights.changes import Changes
+from storage.nights.summary import NightFigures
 
 REASONS = {
     "range": "outside the clean range",
@@ -66,38 +67,20 @@ class NovelRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Night:
+class Night(NightFigures):
     """The content of a report. It may depend on input, model and settings only.
 
-    promise: what the rule promises, or why nothing was scored; promises: whether it holds.
-    expected, limit: flagged rows that clean data gives on average, and at most.
+    cut_score: the score above which rows are flagged, if rows were scored.
+    failed: name of each shard that could not be scored, and why.
     edges (b + 1,): bins of scores. counts, calibration_counts (b + 2,): rows per bin.
     evidence: by row number.
-    novel_rows_total: novel rows, of which `novel_rows` lists the first.
+    novel_rows_total: number of novel rows, of which `novel_rows` lists the first.
     shown: rows of the ranking that the page shows at most.
     """
 
-    job: str
-    date: str
-    revision: int
-    verdict: str
     notes: Sequence[str] = ()
-    rows: int
-    flagged: int
-    expected: float | None
-    limit: int | None
-    rule: str
-    promise: str
-    promises: bool
     cut_score: float | None
     score_name: str = "error"
-    calibration_rows: int
-    model_id: str
-    input_digest: str
-    settings_digest: str
-    alert_budget: int
-    shards_done: int
-    shards_total: int
     failed: Sequence[tuple[str, str]] = ()
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))

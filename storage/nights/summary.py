@@ -32,15 +32,11 @@ class NightLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NightSummary:
-    """The figures of a report, and what later runs compare with.
+class NightFigures:
+    """What the report and the summary of a revision have in common.
 
-    threshold: None if there is no finite one.
-    histogram: bin edges (b + 1,), and counts (b + 2,) of tonight's and of calibration scores.
-    drift: None if there were too few rows to compare.
-    novel_rows: the first of the `novel_rows_total` novel rows, best first.
-    strange_by_chance: novel rows expected among as many clean rows.
-    flagged_ids: the first `alert_budget` of them.
+    promise: what the rule promises, or why nothing was scored; promises: whether it holds.
+    expected, limit: flagged rows that clean data gives on average, and at most.
     """
 
     job: str
@@ -61,6 +57,24 @@ class NightSummary:
     alert_budget: int
     shards_done: int
     shards_total: int
+
+    def figures(self) -> dict[str, Any]:
+        """Return these fields by name, without those of subclasses."""
+        return {field.name: getattr(self, field.name) for field in fields(NightFigures)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightSummary(NightFigures):
+    """The figures of a report, and what later runs compare with.
+
+    threshold: None if there is no finite one.
+    histogram: bin edges (b + 1,), and counts (b + 2,) of tonight's and of calibration scores.
+    drift: None if there were too few rows to compare.
+    novel_rows: the first of the `novel_rows_total` novel rows, highest novelty first.
+    strange_by_chance: novel rows expected among as many clean rows.
+    flagged_ids: ids of the highest flagged rows, at most `alert_budget`.
+    """
+
     notes: Sequence[str]
     complete: bool
     threshold: float | None
@@ -78,15 +92,7 @@ class NightSummary:
     @property
     def line(self) -> NightLine:
         """The line of this revision in nights.jsonl."""
-        return NightLine(
-            self.date,
-            self.revision,
-            self.verdict,
-            self.rows,
-            self.flagged,
-            self.model_id,
-            self.rule,
-        )
+        return NightLine.from_json(self.figures())
 
     def to_json(self) -> dict[str, object]:
         """Return the content of summary.json."""
