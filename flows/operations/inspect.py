@@ -44,7 +44,7 @@ def inspect_manifest(path: Path) -> CommandResult:
         "format_version": manifest["format_version"],
         **{key: manifest[key] for key in keys if key in manifest},
         "files": len(manifest["files"]),
-        "size": format_bytes(_size(files, manifest["files"])),
+        "size": format_bytes(_size(path, manifest["files"])),
     }
     for name in FIGURE_FILES:
         if name in manifest["files"]:
@@ -52,11 +52,11 @@ def inspect_manifest(path: Path) -> CommandResult:
     return _described(path, found)
 
 
-def _size(files: Files, names: Mapping[str, str]) -> int:
+def _size(path: Path, names: Mapping[str, str]) -> int:
     """Size in bytes of a packed store, or of the files of a folder that exist."""
-    if files.packed:
-        return files.place.stat().st_size
-    paths = [files.place / name for name in names]
+    if path.is_file():
+        return path.stat().st_size
+    paths = [path / name for name in names]
     return sum(path.stat().st_size for path in paths if path.exists())
 
 
