@@ -128,7 +128,8 @@ def _post(variable: str, text: str) -> None:
             f"alert.webhook: the environment variable {variable} must hold an http(s) URL"
         )
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, json_bytes({"text": text}), headers)  # noqa: S310 (checked above)
+    body = json_bytes({"text": text})
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 (checked above)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310 (checked above)
             return
@@ -146,9 +147,10 @@ def _notify(block: str, text: str, *, subject: str) -> None:
     try:
         found = Block.load(block)
         if not isinstance(found, NotificationBlock):
-            raise TypeError("not a notification block")  # noqa: TRY301 (reported like any other reason)
+            raise TypeError("not a notification block")  # noqa: TRY301 (caught below)
         with found.raise_on_failure():  # otherwise a rejected message is only logged
-            found.notify(text, subject)  # type: ignore[unused-coroutine] # runs to completion outside an event loop
+            # Outside an event loop, Prefect runs this to completion.
+            found.notify(text, subject)  # type: ignore[unused-coroutine] # see above
     except Exception as error:
         why = str(error) or getattr(error, "log", "").strip() or type(error).__name__
         raise FlowError(

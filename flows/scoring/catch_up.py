@@ -121,7 +121,7 @@ def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult
         try:
             results[night.date] = score(night)
         except EXPECTED as error:
-            log.error("%s: %s", night.date, error)  # noqa: TRY400 (an expected error needs no trace)
+            log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
             results[night.date] = error
     if not results:
         place = NightPlace(open_workspace(job).root, job.name, data_date.isoformat())

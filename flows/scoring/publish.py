@@ -89,7 +89,8 @@ def publish_failed(run: NightRun, why: str) -> None:
 def newest_revision(run: NightRun) -> tuple[int, Mapping[str, object]]:
     """Return the newest revision and its summary; 0 and {} if there is none."""
     newest = run.place.newest()
-    return newest, run.place.summary(newest) if newest else {}
+    summary = run.place.summary(newest) if newest else {}
+    return newest, summary
 
 
 def _publish_nothing_scored(run: NightRun, judged: Judged) -> NightResult:

@@ -87,7 +87,8 @@ class Candidates:
         cls, keep: int, prefix: str, arrays: Mapping[str, NDArray[np.generic]]
     ) -> Candidates:
         """Rebuild from what `to_arrays` returned."""
-        return cls(keep, *(arrays[f"{prefix}.{name}"] for name in ARRAYS))  # type: ignore[arg-type] # dtypes are as saved
+        found = [arrays[f"{prefix}.{name}"] for name in ARRAYS]
+        return cls(keep, *found)  # type: ignore[arg-type] # each has the dtype it was saved with
 
 
 @dataclass(frozen=True)
