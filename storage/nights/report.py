@@ -38,13 +38,7 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
         pa_csv.write_csv(spreadsheet_safe(table), beside)
     write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
     shown = _write_evidence(folder, night, table.slice(0, min(night.shown, MOST_SHOWN)))
-    page = render(
-        "report.html.j2",
-        night=night,
-        outliers=shown,
-        plot=_plot(night),
-        tone=tone(night.verdict),
-    )
+    page = render("report.html.j2", night=night, outliers=shown, plot=_plot(night))
     write_bytes(folder / "report.html", page)
 
 
@@ -76,13 +70,6 @@ def summarize(night: Night, flagged_ids: list[str]) -> NightSummary:
         flagged_ids=flagged_ids,
         changes=asdict(night.changes) if night.changes else None,
     )
-
-
-def tone(verdict: str) -> str:
-    """Return the CSS class of a verdict: good, warn or bad."""
-    if verdict == "OK":
-        return "good"
-    return "warn" if verdict.startswith(("REVIEW", "DRIFT", "NO DATA")) else "bad"
 
 
 def _plot(night: Night) -> str:

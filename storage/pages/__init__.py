@@ -24,7 +24,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(size=format_bytes, number=number, count=count, percent=percent)
+    environment.filters.update(
+        size=format_bytes, number=number, count=count, percent=percent, tone=tone
+    )
     return environment
 
 
@@ -43,3 +45,10 @@ def count(value: int | None) -> str:
 def percent(value: float | None) -> str:
     """Format a share as a percentage with three significant digits; a dash if there is none."""
     return "–" if value is None else f"{100 * value:.3g} %"
+
+
+def tone(verdict: str) -> str:
+    """Return the CSS class of a verdict: good, warn or bad."""
+    if verdict == "OK":
+        return "good"
+    return "warn" if verdict.startswith(("REVIEW", "DRIFT", "NO DATA")) else "bad"
