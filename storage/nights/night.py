@@ -20,7 +20,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why one row stands out.
+    """The reasons why a row is anomalous.
 
     cause: in words.
     features: those with the largest share of the error.

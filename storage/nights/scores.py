@@ -134,7 +134,9 @@ def pick_scores(
     The table has all columns of the scores, and the column `flagged`.
     """
     kept = [_pick(batch, by, score, row, pa.array(shown)) for batch in iter_scores(folder)]
-    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks() if kept else no_pick()
+    if not kept:
+        return no_pick()
+    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks()
     return table.sort_by([(by, "descending"), ("row", "ascending")])
 
 

@@ -22,14 +22,14 @@ def write_part(path: Path, errors: np.ndarray, *, chunk: int, files=None, ids=No
     with ScoreWriter(path, text_ids=ids is not None and ids.dtype == object) as writer:
         for name, n in files or (("a.npy", len(errors)),):
             for first in range(start, start + n, chunk):
-                here = slice(first, min(first + chunk, start + n))
-                given = None if ids is None else ids[here]
+                part = slice(first, min(first + chunk, start + n))
+                given = None if ids is None else ids[part]
                 writer.append(
-                    np.arange(here.start, here.stop),
+                    np.arange(part.start, part.stop),
                     given,
                     name,
-                    dict.fromkeys(SCORES, errors[here]),
-                    np.full(here.stop - here.start, 0.5),
+                    dict.fromkeys(SCORES, errors[part]),
+                    np.full(part.stop - part.start, 0.5),
                 )
             start += n
     return path
