@@ -1,4 +1,4 @@
-"""Everything nightglass reads from and writes to disk.
+"""Everything that nightglass reads from and writes to disk.
 
-Sources, models, latent stores, scores and reports.
+Input sources, models, latent stores, scores and reports.
 """

@@ -1,13 +1,12 @@
 """Errors of the storage package.
 
 StorageError
-├── SourceError          the input is wrong: unreadable, empty, not numeric, NaN where none is
-allowed
-│   ├── NoDataError      there is nothing at that place
+├── SourceError          bad input: unreadable, empty, not numeric, or NaN where none is allowed
+│   ├── NoDataError      no input at the given path
 │   └── SchemaError      readable, but not what the model was trained on
-├── DamagedError         a stored file does not match its checksum, or is missing
+├── DamagedError         a stored file is missing or does not match its checksum
 ├── FormatVersionError   written by a newer version
-└── WorkspaceError       a result cannot be written: permissions, space, or another process at work
+└── WorkspaceError       a result cannot be written: permissions, disk space, or another process
     └── LockedError      another process holds the lock
 """
 
@@ -15,19 +14,19 @@ from __future__ import annotations
 
 
 class StorageError(Exception):
-    """Base of all errors that the storage package raises on purpose."""
+    """Base class of all errors that the storage package raises."""
 
 
 class SourceError(StorageError):
-    """The input cannot be used as it is."""
+    """The input cannot be used."""
 
 
 class NoDataError(SourceError):
-    """There is no input at the place where it was expected."""
+    """No input exists at the expected path."""
 
 
 class SchemaError(SourceError):
-    """The input is readable but differs in shape, columns or kind from what the model was trained on."""
+    """The input is readable, but its shape, columns or dtype differ from the training data."""
 
 
 class DamagedError(StorageError):
@@ -35,7 +34,7 @@ class DamagedError(StorageError):
 
 
 class FormatVersionError(StorageError):
-    """A file was written by a version of nightglass newer than this one."""
+    """A file was written by a newer version of nightglass."""
 
 
 class WorkspaceError(StorageError):
@@ -43,4 +42,4 @@ class WorkspaceError(StorageError):
 
 
 class LockedError(WorkspaceError):
-    """Another process is at work on the same result."""
+    """Another process is working on the same result."""

@@ -15,10 +15,12 @@ BYTE_UNITS = {
     "MIB": 2**20,
     "GIB": 2**30,
 }
+SHOWN_UNITS = ("B", "kB", "MB", "GB", "TB")
+DURATION_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_bytes(text: str) -> int:
-    """Bytes in a text such as '256 MB' (10^6) or '1 GiB' (2^30). Raises ValueError.
+    """Parse a size such as '256 MB' (10^6) or '1 GiB' (2^30) into bytes. Raises ValueError.
 
     >>> parse_bytes("256 MB")
     256000000
@@ -30,23 +32,21 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(count: int) -> str:
-    """A size for a person: three digits and a unit.
+    """Format a number of bytes with three significant digits and a decimal unit.
 
     >>> format_bytes(256_000_000)
     '256 MB'
     """
-    value, units = float(count), iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while value >= 999.5 and unit != "TB":
-        value, unit = value / 1000, next(units)
-    return f"{value:.3g} {unit}"
-
-
-DURATION_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+    value = float(count)
+    for unit in SHOWN_UNITS[:-1]:
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} {SHOWN_UNITS[-1]}"
 
 
 def parse_duration(text: str) -> timedelta:
-    """A length of time from a text such as '10 min', '30 s', '2 h' or '1 d'. Raises ValueError.
+    """Parse a duration such as '30 s', '10 min', '2 h' or '1 d'. Raises ValueError.
 
     >>> parse_duration("10 min")
     datetime.timedelta(seconds=600)
@@ -54,6 +54,6 @@ def parse_duration(text: str) -> timedelta:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*", text)
     if not match:
         raise ValueError(
-            f"a length of time must look like '10 min', '30 s', '2 h' or '1 d'. Got '{text}' instead."
+            f"a duration must look like '10 min', '30 s', '2 h' or '1 d'. Got '{text}' instead."
         )
     return timedelta(**{DURATION_UNITS[match[2]]: float(match[1])})

@@ -1,1 +1,1 @@
-"""What operators ask: status, labels, prune, inspect and verify."""
+"""Commands for operators: status, label, prune, inspect and verify."""

@@ -1,75 +1,78 @@
-"""inspect, verify and the model commands: what is there, and whether it is whole."""
+"""inspect and verify: what a path holds, and whether it is intact."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from flows.errors import FAILED
 from flows.results import CommandResult
 from storage.errors import NoDataError
-from storage.files.manifest import NAME, parse_manifest, read_manifest, verify_folder
+from storage.files.manifest import NAME, Problem, parse_manifest, read_manifest, verify_folder
 from storage.latents.archive import Files, is_packed, verify_packed
 from storage.sources import open_source
 from storage.units import format_bytes
 
-FIRST = {
-    "model": "model_id",
-    "latents": "format, rows, latent_dim, model_id",
-    "scores": "job, date, revision, rows, model_id",
-    "report": "job, date, revision",
+# Keys of a manifest that are shown, by its kind.
+MANIFEST_KEYS = {
+    "model": ("model_id",),
+    "latents": ("format", "rows", "latent_dim", "model_id"),
+    "scores": ("job", "date", "revision", "rows", "model_id"),
+    "report": ("job", "date", "revision"),
 }
+# Files whose figures are shown, and the keys of those figures.
+FIGURE_FILES = ("size_report.json", "summary.json", "model.json")
+FIGURES = ("verdict", "flagged", "rule", "complete", "training_data", "metrics")
+RATIOS = ("source", "float32", "lossless")
 
 
 def inspect_path(path: Path, *, field: str = "") -> CommandResult:
-    """What a folder with a manifest, a packed store, or a source, holds."""
-    return (
-        inspect_result(path)
-        if (path / NAME).is_file() or is_packed(path)
-        else inspect_source(path, field)
-    )
+    """Describe a folder with a manifest, a packed store, or a source."""
+    if (path / NAME).is_file() or is_packed(path):
+        return inspect_manifest(path)
+    return inspect_source(path, field)
 
 
-def inspect_result(path: Path) -> CommandResult:
-    """A model, store, scores or report."""
+def inspect_manifest(path: Path) -> CommandResult:
+    """Describe a model, latent store, scores or report."""
     files = Files(path)
     manifest = parse_manifest(files.read(NAME), path / NAME)
-    names = FIRST.get(manifest["kind"], "").split(", ")
-    facts = {
+    keys = MANIFEST_KEYS.get(manifest["kind"], ())
+    found = {
         "kind": manifest["kind"],
         "format_version": manifest["format_version"],
-        **{name: manifest[name] for name in names if name in manifest},
-    }
-    sizes = (each.stat().st_size for name in manifest["files"] if (each := path / name).exists())
-    facts |= {
+        **{key: manifest[key] for key in keys if key in manifest},
         "files": len(manifest["files"]),
-        "size": format_bytes(path.stat().st_size if files.packed else sum(sizes)),
+        "size": format_bytes(_size(path, manifest["files"])),
     }
-    for name in ("size_report.json", "summary.json", "model.json"):
+    for name in FIGURE_FILES:
         if name in manifest["files"]:
-            facts |= headline(json.loads(files.read(name)))
-    return CommandResult({"path": str(path), **facts}, table(str(path), facts))
+            found |= _figures(json.loads(files.read(name)))
+    return _described(path, found)
 
 
-def headline(found: dict[str, Any]) -> dict[str, Any]:
-    """The few facts of a size report, summary or model.json that a person asks for first."""
-    wanted = ("verdict", "flagged", "rule", "complete", "training_data", "metrics")
-    facts = {name: found[name] for name in wanted if name in found}
-    return {
-        **facts,
-        **{
-            f"{name} ratio": value
-            for name, value in found.get("ratio", {}).items()
-            if name in ("source", "float32", "lossless")
-        },
-    }
+def _size(path: Path, names: Mapping[str, str]) -> int:
+    """Size in bytes of a packed store, or of the files of a folder that exist."""
+    if path.is_file():
+        return path.stat().st_size
+    paths = [path / name for name in names]
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+def _figures(content: Mapping[str, object]) -> dict[str, object]:
+    """Pick the figures worth showing from a size report, summary.json or model.json."""
+    figures = {name: content[name] for name in FIGURES if name in content}
+    ratio = content.get("ratio")
+    if isinstance(ratio, Mapping):
+        figures |= {f"{name} ratio": ratio[name] for name in ratio if name in RATIOS}
+    return figures
 
 
 def inspect_source(path: Path, field: str) -> CommandResult:
-    """Rows that could be trained on, encoded or scored."""
+    """Describe rows that could be trained on, encoded or scored."""
     with open_source(path, field=field, missing="impute") as source:
-        facts = {
+        found: dict[str, object] = {
             "kind": "source",
             **source.facts,
             "rows": source.n_rows,
@@ -79,51 +82,54 @@ def inspect_source(path: Path, field: str) -> CommandResult:
             "columns": list(source.schema.columns),
             "not read": list(source.ignored),
         }
-    return CommandResult({"path": str(path), **facts}, table(str(path), facts))
+    return _described(path, found)
 
 
-def table(title: str, facts: dict[str, Any]) -> str:
-    """Facts as aligned lines; what is empty is left out."""
-    shown = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in facts.items()
-        if value not in ([], "")
-    }
+def _described(path: Path, found: Mapping[str, object]) -> CommandResult:
+    return CommandResult({"path": str(path), **found}, _aligned(str(path), found))
+
+
+def _aligned(title: str, found: Mapping[str, object]) -> str:
+    """Format values as aligned lines below a title, without empty values."""
+    shown = {name: value for name, value in found.items() if value not in ([], "")}
     width = max(map(len, shown))
-    return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in shown.items())])
+    lines = [f"  {name:<{width}}  {_in_words(value)}" for name, value in shown.items()]
+    return "\n".join([title, *lines])
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def verify_path(path: Path) -> CommandResult:
-    """Check every checksum; the exit code is 1 where something does not match."""
+    """Check every checksum; the exit code is 1 if any does not match."""
     packed = is_packed(path)
     if not packed and not (path / NAME).is_file():
         raise NoDataError(
-            f"{path}: no {NAME} there; expected the folder of a model, latent store, scores or report"
+            f"{path}: no {NAME}; expected the folder of a model, latent store, scores or report"
         )
     problems = verify_packed(path) if packed else verify_folder(path)
-    facts = {
+    report = {
         "path": str(path),
         "ok": not problems,
         "problems": [vars(problem) for problem in problems],
     }
     if problems:
-        return CommandResult(
-            facts,
-            "\n".join(
-                [f"{path}: DAMAGED", *(f"  {problem.file}: {problem.what}" for problem in problems)]
-            ),
-            FAILED,
-        )
-    return CommandResult(
-        facts,
-        f"{path}: all {len(files_listed(path))} files and the manifest are as they were written",
-    )
+        return CommandResult(report, _damage(path, problems), FAILED)
+    count = len(_listed_files(path))
+    return CommandResult(report, f"{path}: all {count} files and the manifest are intact")
 
 
-def files_listed(path: Path) -> dict[str, str]:
-    """The files that a manifest lists, with their digests, in a folder or a packed store."""
-    manifest = (
-        parse_manifest(Files(path).read(NAME), path) if path.is_file() else read_manifest(path)
-    )
-    files: dict[str, str] = manifest["files"]
+def _damage(path: Path, problems: list[Problem]) -> str:
+    lines = [f"  {problem.file}: {problem.what}" for problem in problems]
+    return "\n".join([f"{path}: DAMAGED", *lines])
+
+
+def _listed_files(path: Path) -> Mapping[str, str]:
+    """Return the files that a manifest lists, in a folder or a packed store, with their digests."""
+    if path.is_file():
+        manifest = parse_manifest(Files(path).read(NAME), path)
+    else:
+        manifest = read_manifest(path)
+    files: Mapping[str, str] = manifest["files"]
     return files

@@ -1,13 +1,14 @@
-"""label: what analysts found out about flagged rows, kept per job, and how often a flag was right.
+"""label: record what analysts found out about flagged rows, and how often a flag was correct.
 
-workspace/labels/<job>.jsonl     a line a label; the last one for a row counts
+workspace/labels/<job>.jsonl     one label per line; the last label of a row counts
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.job_file import read_job
-from flows.jobs.workspace import open_workspace
+from flows.jobs.workspace import Workspace, open_workspace
 from flows.results import CommandResult
 from storage.files.atomic import write_bytes
 from storage.files.locks import lock
@@ -26,104 +27,139 @@ LABELS = ("outlier", "normal")
 COLUMNS = ("date", "id", "label")
 
 
-def label_rows(job_path: Path, file: Path) -> CommandResult:
-    """Take in the labels of a CSV or Parquet file with the columns date, id and label (outlier or normal), all of them or none.
+@dataclass(frozen=True)
+class Label:
+    """What an analyst found out about one row: 'outlier' or 'normal'.
 
-    Raises UsageError naming the first line that is not about a row of a report.
+    flagged: 'yes' or 'no', whether the report flagged the row.
+    """
+
+    date: str
+    id: str
+    label: str
+    flagged: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Data date and id."""
+        return self.date, self.id
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How many flagged rows are labeled, and how many of those are outliers."""
+
+    labeled: int
+    correct: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return the keys for --json."""
+        return {"labelled": self.labeled, "right": self.correct}
+
+    def to_text(self) -> str:
+        """Return one phrase for a terminal."""
+        return f"{self.correct:,} of {self.labeled:,} labeled flags were correct"
+
+
+def label_rows(job_path: Path, file: Path) -> CommandResult:
+    """Import a CSV or Parquet file with the columns date, id and label ('outlier' or 'normal').
+
+    Imports all labels or none. Raises UsageError for the first row that is not in a report.
     """
     job = read_job(job_path)
     workspace = open_workspace(job)
-    rows = enumerate(read_rows(file), start=2)  # line 1 is the header
-    given = [checked(workspace.root, job.name, file, number, row) for number, row in rows]
+    imported = _read_label_file(workspace, file)
     with lock(workspace.lock("labels"), wait=60):
-        known = read_labels(workspace.root, job.name)
-        new = [label for label in given if known.get((label["date"], label["id"])) != label]
-        known |= {(label["date"], label["id"]): label for label in given}
-        path = labels_path(workspace.root, job.name)
-        write_bytes(
-            path,
-            "".join(
-                json.dumps(label, ensure_ascii=False) + "\n" for label in known.values()
-            ).encode(),
-        )
-    facts = {"path": str(path), "new": len(new), **precision(workspace.root, job.name)}
+        known = _read_labels(workspace)
+        new = [label for label in imported if known.get(label.key) != label]
+        known |= {label.key: label for label in imported}
+        path = _labels_path(workspace)
+        _write_labels(path, known.values())
+    precision = read_precision(workspace)
     return CommandResult(
-        facts,
-        f"{len(new)} new labels; of {facts['labelled']} labelled flags {facts['right']} were right\n  {path}",
+        {"path": str(path), "new": len(new), **precision.to_json()},
+        f"{len(new)} new labels; {precision.to_text()}\n  {path}",
     )
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The rows of a label file. Raises UsageError where it cannot be read or lacks a column."""
-    as_text = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(COLUMNS, pa.string())
-    )  # an id such as 007 is no number
+def _read_label_file(workspace: Workspace, file: Path) -> list[Label]:
+    """Read and check the labels of a file; raises UsageError with the line of the first mistake."""
+    labels = []
+    for number, row in enumerate(_read_table(file).to_pylist(), start=2):  # line 1 is the header
+        try:
+            labels.append(_checked(workspace, row))
+        except UsageError as error:
+            raise UsageError(f"{file}: line {number}: {error}") from error
+    return labels
+
+
+def _read_table(file: Path) -> pa.Table:
+    """Read a label file; raises UsageError if it cannot be read or lacks a column."""
+    expected = ", ".join(COLUMNS)
     try:
-        table = (
-            pq.read_table(file)
-            if file.suffix == ".parquet"
-            else pa_csv.read_csv(file, convert_options=as_text)
-        )
+        table = pq.read_table(file) if file.suffix == ".parquet" else _read_csv(file)
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise UsageError(
-            f"{file}: could not be read ({error}); expected CSV or Parquet with the columns {', '.join(COLUMNS)}"
+            f"{file}: could not be read ({error});"
+            f" expected CSV or Parquet with the columns {expected}"
         ) from error
     if missing := set(COLUMNS) - set(table.column_names):
         raise UsageError(
-            f"{file}: no column '{sorted(missing)[0]}'; expected {', '.join(COLUMNS)}, got {', '.join(table.column_names)}"
+            f"{file}: no column '{min(missing)}';"
+            f" expected {expected}, got {', '.join(table.column_names)}"
         )
-    rows: list[dict[str, Any]] = table.select(COLUMNS).to_pylist()
-    return rows
+    return table.select(COLUMNS)
 
 
-def checked(root: Path, job: str, file: Path, number: int, row: dict[str, Any]) -> dict[str, str]:
-    """A label as it is kept. Raises UsageError where its row is in no report of the night."""
-    date, identity, label = (str(row[name]).strip() for name in COLUMNS)
+def _read_csv(file: Path) -> pa.Table:
+    as_text = dict.fromkeys(COLUMNS, pa.string())  # an id such as 007 is not a number
+    return pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(column_types=as_text))
+
+
+def _checked(workspace: Workspace, row: Mapping[str, object]) -> Label:
+    """Return a row of a label file as a label; raises UsageError if it is not in a report."""
+    date, row_id, label = (str(row[name]).strip() for name in COLUMNS)
     if label not in LABELS:
+        raise UsageError(f"label must be one of {', '.join(LABELS)}. Got '{label}' instead.")
+    place = NightPlace(workspace.root, workspace.job, parse_date(date).isoformat())
+    flagged = _reported_ids(place)
+    if row_id not in flagged:
         raise UsageError(
-            f"{file}: line {number}: label must be one of {', '.join(LABELS)}. Got '{label}' instead."
+            f"id '{row_id}' is not in the report of {place.date}; no labels were imported"
         )
-    place = NightPlace(root, job, parse_date(date).isoformat())
-    ids = reported_ids(place)
-    if identity not in ids:
-        raise UsageError(
-            f"{file}: line {number}: id '{identity}' is not in the report of {place.date}; nothing was taken in"
-        )
-    return {
-        "date": place.date,
-        "id": identity,
-        "label": label,
-        "flagged": "yes" if ids[identity] else "no",
-    }
+    return Label(place.date, row_id, label, "yes" if flagged[row_id] else "no")
 
 
-def reported_ids(place: NightPlace) -> dict[str, bool]:
-    """The ids in the newest report of a night, and whether each was flagged."""
+def _reported_ids(place: NightPlace) -> dict[str, bool]:
+    """Return the ids in the newest report of a night, and whether each is flagged."""
     newest = place.newest()
     if not newest:
         return {}
     table = pq.read_table(place.report(newest) / "outliers.parquet", columns=["id", "flagged"])
-    return dict(
-        zip(table.column("id").to_pylist(), table.column("flagged").to_pylist(), strict=True)
-    )
+    ids = table.column("id").to_pylist()
+    flagged = table.column("flagged").to_pylist()
+    return dict(zip(ids, flagged, strict=True))
 
 
-def labels_path(root: Path, job: str) -> Path:
-    """Where a job's labels are kept."""
-    return root / "labels" / f"{job}.jsonl"
+def _labels_path(workspace: Workspace) -> Path:
+    return workspace.root / "labels" / f"{workspace.job}.jsonl"
 
 
-def read_labels(root: Path, job: str) -> dict[tuple[str, str], dict[str, str]]:
-    """All labels, by data date and id."""
-    path = labels_path(root, job)
+def _read_labels(workspace: Workspace) -> dict[tuple[str, str], Label]:
+    """Read all labels, by data date and id."""
+    path = _labels_path(workspace)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {(label["date"], label["id"]): label for label in map(json.loads, lines)}
+    labels = [Label(**json.loads(line)) for line in lines]
+    return {label.key: label for label in labels}
 
 
-def precision(root: Path, job: str) -> dict[str, int]:
-    """How many flagged rows have a label, and how many of those are outliers."""
-    flagged = [label for label in read_labels(root, job).values() if label["flagged"] == "yes"]
-    return {
-        "labelled": len(flagged),
-        "right": sum(label["label"] == "outlier" for label in flagged),
-    }
+def _write_labels(path: Path, labels: Iterable[Label]) -> None:
+    lines = [json.dumps(asdict(label), ensure_ascii=False) for label in labels]
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def read_precision(workspace: Workspace) -> Precision:
+    """Read how many flagged rows are labeled, and how many of those are outliers."""
+    flagged = [label for label in _read_labels(workspace).values() if label.flagged == "yes"]
+    outliers = [label for label in flagged if label.label == "outlier"]
+    return Precision(len(flagged), len(outliers))

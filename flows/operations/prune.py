@@ -1,14 +1,18 @@
-"""prune: what is older than [retention] says, by kind. A dry run unless told otherwise.
+"""prune: delete what is older than [retention] allows; a dry run by default.
 
-Never deleted: reports; the model in force, the one before it, those in force within the catch-up
-window, and every model that the newest report of a date was made by; scores within the catch-up
-window; work whose lock is held.
+Never deleted:
+
+- reports;
+- the champion, the previous champion, champions within the catch-up window, and the model of the
+  newest report of each date;
+- scores within the catch-up window;
+- work folders whose lock is held.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,103 +30,107 @@ from storage.units import format_bytes
 
 
 @dataclass(frozen=True)
-class Old:
-    """A folder that may go: its kind, and its size in bytes."""
+class OldFolder:
+    """A folder that may be deleted, with its size in bytes."""
 
     kind: str
     path: Path
     size: int
 
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON object for --json."""
+        return {"kind": self.kind, "path": str(self.path), "bytes": self.size}
+
+    def to_text(self, root: Path) -> str:
+        """Return one line for a terminal, with the path relative to `root`."""
+        return f"  {self.kind:<10} {format_bytes(self.size):>8}  {self.path.relative_to(root)}"
+
 
 def prune(job_path: Path, *, yes: bool, today: date | None = None) -> CommandResult:
-    """Say what may go, and with `yes` delete it."""
+    """List the folders that may be deleted; delete them if `yes`."""
     job = read_job(job_path)
     workspace = open_workspace(job)
-    found = [
-        Old(kind, path, bytes_below(path))
-        for kind, path in old_folders(job, workspace, today or datetime.now(UTC).date())
-    ]
-    for old in found if yes else []:
-        delete(workspace, old.path)
-    total = sum(old.size for old in found)
-    facts = {
+    found = list(_old_folders(job, workspace, today or datetime.now(UTC).date()))
+    if yes:
+        for old in found:
+            _delete(workspace, old.path)
+    report = {
         "path": str(workspace.root),
         "deleted": yes,
-        "bytes": total,
-        "folders": [{"kind": o.kind, "path": str(o.path), "bytes": o.size} for o in found],
+        "bytes": sum(old.size for old in found),
+        "folders": [old.to_json() for old in found],
     }
-    lines = [
-        f"  {old.kind:<10} {format_bytes(old.size):>8}  {old.path.relative_to(workspace.root)}"
-        for old in found
-    ]
-    last = (
-        f"{format_bytes(total)} deleted"
-        if yes
-        else f"{format_bytes(total)} would be deleted; add --yes to do it"
-    )
-    return CommandResult(
-        facts, "\n".join([*lines, last]) if found else "nothing is older than [retention] says"
-    )
+    return CommandResult(report, _to_text(found, workspace.root, yes=yes))
 
 
-def old_folders(job: Job, workspace: Workspace, today: date) -> Iterator[tuple[str, Path]]:
-    """Kind and folder of everything that may go."""
-    keep, root = job.retention, workspace.root
+def _to_text(found: Sequence[OldFolder], root: Path, *, yes: bool) -> str:
+    if not found:
+        return "nothing to prune: nothing is older than [retention] allows"
+    total = format_bytes(sum(old.size for old in found))
+    last = f"{total} deleted" if yes else f"{total} would be deleted; rerun with --yes to delete"
+    return "\n".join([*(old.to_text(root) for old in found), last])
+
+
+def _old_folders(job: Job, workspace: Workspace, today: date) -> Iterator[OldFolder]:
+    """Find everything that may be deleted; a retention of 0 days keeps a kind forever."""
+    keep = job.retention
     window = today - timedelta(days=job.schedule.max_catch_up_days + 1)
-    for kind, days in (("scores", keep.scores), ("superseded", keep.superseded)):
-        if days:
-            cut = min(today - timedelta(days=days), window)
-            yield from (
-                (kind, path)
-                for path in sorted((root / kind / job.name).glob("date=*"))
-                if date.fromisoformat(path.name[5:]) < cut
-            )
-    if keep.latents:
-        yield from (
-            ("latents", path)
-            for path in aged(workspace.latents.glob("*/manifest.json"), today, keep.latents)
-        )
-    if keep.models:
-        wanted = models_needed(job, workspace, window, today)
-        models = (
-            workspace.models / name / "manifest.json"
-            for name in list_models(workspace.models)
-            if name not in wanted
-        )
-        yield from (("models", path) for path in aged(models, today, keep.models))
-    if keep.work:
-        yield from (
-            ("work", path)
-            for path in work_of(job, root)
-            if age(path, today) > keep.work and not locked(path)
-        )
+    folders = {
+        "scores": _old_dates(job, workspace, "scores", _cutoff(today, keep.scores, window)),
+        "superseded": _old_dates(
+            job, workspace, "superseded", _cutoff(today, keep.superseded, window)
+        ),
+        "latents": _aged(workspace.latents.glob("*/manifest.json"), today, keep.latents),
+        "models": _aged(_unused_models(job, workspace, window, today), today, keep.models),
+        "work": _old_work(job, workspace.root, today, keep.work),
+    }
+    days = vars(keep)
+    for kind, paths in folders.items():
+        if days[kind]:
+            yield from (OldFolder(kind, path, bytes_below(path)) for path in paths)
 
 
-def work_of(job: Job, root: Path) -> Iterator[Path]:
-    """The folders in which results of a job grow, or are deleted.
+def _cutoff(today: date, days: int, window: date) -> date:
+    """The date before which a night's scores may be deleted."""
+    return min(today - timedelta(days=days), window)
 
-    Not those of another job whose name begins with the same words.
-    """
+
+def _old_dates(job: Job, workspace: Workspace, kind: str, cutoff: date) -> Iterator[Path]:
+    """Find folders `date=...` before the cutoff."""
+    for path in sorted((workspace.root / kind / job.name).glob("date=*")):
+        if date.fromisoformat(path.name.removeprefix("date=")) < cutoff:
+            yield path
+
+
+def _aged(files: Iterable[Path], today: date, days: int) -> Iterator[Path]:
+    """Find the folders of files that have not changed for more than `days` days."""
+    for file in sorted(files):
+        if _age(file, today) > days:
+            yield file.parent
+
+
+def _old_work(job: Job, root: Path, today: date, days: int) -> Iterator[Path]:
+    """Find the job's work folders older than `days` days that no process has locked."""
+    for path in _work_folders(job, root):
+        if _age(path, today) > days and not _locked(path):
+            yield path
+
+
+def _work_folders(job: Job, root: Path) -> Iterator[Path]:
+    """Find the job's work folders, not those of another job whose name starts with this one's."""
     others = tuple(f"{path.name}-" for path in (root / "models").glob(f"{job.name}-*"))
-    return (
-        path
-        for path in sorted((root / ".work").glob(f"{job.name}-*"))
-        if path.is_dir() and not path.name.startswith(others)
-    )
+    for path in sorted((root / ".work").glob(f"{job.name}-*")):
+        if path.is_dir() and not path.name.startswith(others):
+            yield path
 
 
-def aged(files: Iterator[Path], today: date, days: int) -> Iterator[Path]:
-    """The folders of files that have not changed for more than some days."""
-    return (file.parent for file in sorted(files) if age(file, today) > days)
-
-
-def age(path: Path, today: date) -> int:
-    """Days since a file or folder was changed."""
+def _age(path: Path, today: date) -> int:
+    """Days since a file or folder was modified."""
     return (today - datetime.fromtimestamp(path.stat().st_mtime, UTC).date()).days
 
 
-def locked(work: Path) -> bool:
-    """Whether a process is at work on this folder."""
+def _locked(work: Path) -> bool:
+    """Whether a process holds the lock of a work folder."""
     try:
         with lock(work.with_name(f"{work.name}.lock")):
             return False
@@ -130,35 +138,45 @@ def locked(work: Path) -> bool:
         return True
 
 
-def models_needed(job: Job, workspace: Workspace, window: date, today: date) -> set[str]:
-    """Ids of the models that must stay."""
-    judged = {night["model_id"] for night in newest_nights(workspace.root, job.name)}
+def _unused_models(job: Job, workspace: Workspace, window: date, today: date) -> Iterator[Path]:
+    """Find the manifests of models that are not needed."""
+    needed = _needed_models(job, workspace, window, today)
+    for name in list_models(workspace.models):
+        if name not in needed:
+            yield workspace.models / name / "manifest.json"
+
+
+def _needed_models(job: Job, workspace: Workspace, window: date, today: date) -> set[str]:
+    """Return the ids of the models that must be kept."""
+    reported = {night.model_id for night in newest_nights(workspace.root, job.name)}
     champion = read_champion(workspace.models)
     if champion is None:
-        return judged
-    in_window = {
-        champion.as_of(window + timedelta(days=day), job.zone)
-        for day in range((today - window).days + 1)
-    }
+        return reported
+    days = range((today - window).days + 1)
+    in_window = {champion.as_of(window + timedelta(days=day), job.zone) for day in days}
+    return reported | in_window | _previous_champion(workspace.models) | {champion.current}
+
+
+def _previous_champion(models: Path) -> set[str]:
     try:
-        before = {previous_model(workspace.models)}
+        return {previous_model(models)}
     except WorkspaceError:
-        before = set()
-    return judged | in_window | before | {champion.current}
+        return set()
 
 
-def delete(workspace: Workspace, folder: Path) -> None:
-    """Take a folder out of sight in one step, then delete its files.
+def _delete(workspace: Workspace, folder: Path) -> None:
+    """Rename a folder into the work folder, then delete its files.
 
-    What is left of it is old work. Raises WorkspaceError where the system refuses.
+    If this is interrupted, the next `prune` deletes the rest as old work.
+    Raises WorkspaceError if the file system refuses.
     """
-    grave = workspace.work("-".join(("deleted", *folder.relative_to(workspace.root).parts)))
+    trash = workspace.work("-".join(("deleted", *folder.relative_to(workspace.root).parts)))
     try:
-        if grave.exists():
-            shutil.rmtree(grave)
-        folder.rename(grave)
-        shutil.rmtree(grave)
+        if trash.exists():
+            shutil.rmtree(trash)
+        folder.rename(trash)
+        shutil.rmtree(trash)
     except OSError as error:
         raise WorkspaceError(
-            f"{folder}: could not be deleted ({error}); mend the permissions, then run 'prune' again"
+            f"{folder}: could not be deleted ({error}); fix permissions, then rerun 'prune'"
         ) from error

@@ -1,15 +1,15 @@
-"""status: is the job alive, and what does it need?
+"""status: the state of a job and its open problems.
 
-For a person, and by its exit code for a monitor.
+Text for a person; the exit code serves a monitor.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from flows.engine.disk_space import RESERVE, bytes_below
 from flows.errors import DONE, FAILED
@@ -17,8 +17,7 @@ from flows.jobs.dates import last_start, next_start, yesterday
 from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
-from flows.operations.labels import precision
-from flows.results import CommandResult
+from flows.operations.labels import Precision, read_precision
 from flows.scoring.catch_up import due_nights
 from flows.scoring.result import headline
 from flows.training.champion import model_age
@@ -27,112 +26,193 @@ from storage.nights.revisions import newest_nights
 from storage.units import format_bytes
 
 KINDS = ("models", "latents", "scores", "superseded", "reports")
-LAST = ("date", "verdict", "revision", "rows", "flagged")
 
 
-def status_of(path: Path, *, now: datetime | None = None) -> CommandResult:
-    """Last good night, the model's age, the next run, space, open problems.
+@dataclass(frozen=True)
+class LastNight:
+    """The newest revision of the newest night."""
 
-    The exit code is 1 where there are any.
+    date: str
+    verdict: str
+    revision: int
+    rows: int
+    flagged: int
+
+    def to_text(self) -> str:
+        """Return one line for a terminal."""
+        return headline(self.date, self.verdict, self.flagged, self.rows)
+
+
+@dataclass(frozen=True)
+class Nights:
+    """The nights of a job.
+
+    last_good: date of the newest complete night. without_data: dates of NO DATA nights that are
+    still rechecked.
     """
+
+    last: LastNight | None
+    last_good: str | None
+    without_data: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ModelAge:
+    """The champion and the days since its training, None if its run.json is missing."""
+
+    model_id: str
+    days: int | None
+
+    def to_text(self) -> str:
+        """Return one line for a terminal."""
+        if self.days is None:
+            return f"{self.model_id}, age unknown: run.json is missing"
+        if self.days == 0:
+            return f"{self.model_id}, trained today"
+        return f"{self.model_id}, trained {self.days} day{'s' * (self.days != 1)} ago"
+
+
+@dataclass(frozen=True)
+class DiskSpace:
+    """Bytes used by kind of result, and bytes free on the disk."""
+
+    used: Mapping[str, int]
+    free: int
+
+    def to_text(self) -> str:
+        """Return one line for a terminal."""
+        used = [f"{kind} {format_bytes(size)}" for kind, size in self.used.items() if size]
+        return f"{', '.join(used) or 'nothing written yet'}; {format_bytes(self.free)} free"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStatus:
+    """The state of a job. next_run: with the job's time zone."""
+
+    job: Job
+    root: Path
+    nights: Nights
+    champion: ModelAge | None
+    next_run: datetime
+    space: DiskSpace
+    labels: Precision
+    problems: Sequence[str]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if there are problems, else 0."""
+        return FAILED if self.problems else DONE
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON object for --json."""
+        last = self.nights.last
+        return {
+            "path": str(self.root),
+            "job": self.job.name,
+            "last_good_night": self.nights.last_good,
+            "last_night": asdict(last) if last else None,
+            "last_verdict": last.verdict if last else None,
+            "without_data": list(self.nights.without_data),
+            "model_id": self.champion.model_id if self.champion else None,
+            "model_age_days": self.champion.days if self.champion else None,
+            "next_run": self.next_run.isoformat(timespec="minutes"),
+            "bytes": dict(self.space.used),
+            "bytes_free": self.space.free,
+            **self.labels.to_json(),
+            "problems": list(self.problems),
+        }
+
+    def to_text(self) -> str:
+        """Return the text for a terminal, problems first."""
+        lines = [f"{self.job.name}: {_count_problems(len(self.problems))}"]
+        lines += [f"  ! {problem}" for problem in self.problems]
+        lines += [f"  {name:<17}{text}" for name, text in self._lines() if text]
+        return "\n".join(lines)
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        """Yield name and text of each line; empty texts are left out."""
+        last = self.nights.last
+        yield "last night", last.to_text() if last else "none yet"
+        yield "last good night", self.nights.last_good or "none yet"
+        yield "without data", ", ".join(self.nights.without_data)
+        yield "labels", self.labels.to_text() if self.labels.labeled else ""
+        yield "model", self.champion.to_text() if self.champion else "none"
+        yield "next run", f"{self.next_run:%Y-%m-%d %H:%M} {self.job.schedule.timezone}"
+        yield "space", self.space.to_text()
+
+
+def status_of(path: Path, *, now: datetime | None = None) -> JobStatus:
+    """Collect the state of the job in a job file."""
     job, now = read_job(path), now or datetime.now(UTC)
     workspace = open_workspace(job)
-    nights = newest_nights(workspace.root, job.name)
-    champion = read_champion(workspace.models)
     today = now.astimezone(job.zone).date()
-    facts = {
-        "job": job.name,
-        "last_good_night": next((night["date"] for night in nights if night["complete"]), None),
-        "last_night": {name: nights[0][name] for name in LAST} if nights else None,
-        "last_verdict": nights[0]["verdict"] if nights else None,
-        "without_data": [
-            night["date"]
-            for night in nights
-            if night["verdict"] == "NO DATA" and night["date"] >= first_open(job, today)
-        ],
-        "model_id": champion.current if champion else None,
-        "model_age_days": model_age(workspace.models / champion.current, today)
-        if champion
-        else None,
-        "next_run": next_start(job, now).isoformat(timespec="minutes"),
-        "bytes": {kind: bytes_below(workspace.root / kind / job.name) for kind in KINDS},
-        "bytes_free": shutil.disk_usage(workspace.root).free,
-        **precision(workspace.root, job.name),
-        "problems": list(problems(job, workspace, now)),
-    }
-    code = FAILED if facts["problems"] else DONE
-    return CommandResult({"path": str(workspace.root), **facts}, words(job, facts), code)
+    return JobStatus(
+        job=job,
+        root=workspace.root,
+        nights=read_nights(job, workspace, today),
+        champion=read_model_age(workspace, today),
+        next_run=next_start(job, now),
+        space=measure_space(workspace),
+        labels=read_precision(workspace),
+        problems=list(find_problems(job, workspace, now)),
+    )
 
 
-def first_open(job: Job, today: date) -> str:
-    """The earliest data date that is still made up for."""
+def read_nights(job: Job, workspace: Workspace, today: date) -> Nights:
+    """Read the last nights from the newest revisions."""
+    nights = newest_nights(workspace.root, job.name)
+    good = [night.date for night in nights if night.complete]
+    without_data = [night.date for night in nights if night.verdict == "NO DATA"]
+    last = None
+    if nights:
+        names = ("date", "verdict", "revision", "rows", "flagged")
+        last = LastNight(*(getattr(nights[0], name) for name in names))
+    first = first_rechecked(job, today)
+    return Nights(last, next(iter(good), None), [each for each in without_data if each >= first])
+
+
+def first_rechecked(job: Job, today: date) -> str:
+    """Return the earliest data date that is still backfilled."""
     return (today - timedelta(days=job.schedule.max_catch_up_days + 1)).isoformat()
 
 
-def problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str]:
-    """What an operator should do something about."""
+def read_model_age(workspace: Workspace, today: date) -> ModelAge | None:
+    """Read the champion and its age; None if there is no champion."""
     champion = read_champion(workspace.models)
     if champion is None:
-        yield "no model is in force: run 'nightglass train JOB'"
+        return None
+    return ModelAge(champion.current, model_age(workspace.models / champion.current, today))
+
+
+def measure_space(workspace: Workspace) -> DiskSpace:
+    """Measure the disk space that the job's results take."""
+    used = {kind: bytes_below(workspace.root / kind / workspace.job) for kind in KINDS}
+    return DiskSpace(used, shutil.disk_usage(workspace.root).free)
+
+
+def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str]:
+    """Yield the problems that an operator must act on."""
+    champion = read_model_age(workspace, now.astimezone(job.zone).date())
+    if champion is None:
+        yield "no champion yet: run 'nightglass train JOB'"
         return
-    if champion.current not in list_models(workspace.models):
-        yield f"model {champion.current}, the one in force, is gone from {workspace.models}: restore its folder from a copy"
+    if champion.model_id not in list_models(workspace.models):
+        yield (
+            f"champion {champion.model_id} is missing from {workspace.models}:"
+            " restore its folder from a backup"
+        )
     for night in due_nights(job, yesterday(job, last_start(job, now))):
         yield f"{night.date}: {night.why}"
-    limit, age = (
-        job.schedule.max_model_age_days,
-        model_age(workspace.models / champion.current, now.astimezone(job.zone).date()),
-    )
-    if limit and age is not None and age > limit:
-        yield f"the model is {age} days old, the limit is {limit}: run 'nightglass train JOB'"
+    limit = job.schedule.max_model_age_days
+    if limit and champion.days is not None and champion.days > limit:
+        yield (
+            f"the champion is {champion.days} days old, the limit is {limit}:"
+            " run 'nightglass train JOB'"
+        )
     free = shutil.disk_usage(workspace.root).free
     if free < 2 * RESERVE:
-        yield f"{format_bytes(free)} are free on the disk: see 'nightglass prune JOB'"
+        yield f"only {format_bytes(free)} free on the disk: see 'nightglass prune JOB'"
 
 
-def words(job: Job, facts: dict[str, Any]) -> str:
-    """For a terminal: what is open first."""
-    open_ones = len(facts["problems"])
-    lines = [
-        f"{job.name}: "
-        + (f"{open_ones} open problem{'s' * (open_ones > 1)}" if open_ones else "nothing to do")
-    ]
-    lines += [f"  ! {problem}" for problem in facts["problems"]]
-    return "\n".join(
-        [*lines, *(f"  {name:<17}{value}" for name, value in told(job, facts) if value)]
-    )
-
-
-def told(job: Job, facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What there is to know, a line each; a line without words is left out."""
-    night, age = facts["last_night"], facts["model_age_days"]
-    yield (
-        "last night",
-        headline(*(night[name] for name in ("date", "verdict", "flagged", "rows")))
-        if night
-        else "none yet",
-    )
-    yield "last good night", facts["last_good_night"] or "none yet"
-    yield "without data", ", ".join(facts["without_data"])
-    yield (
-        "labels",
-        f"{facts['right']:,} of {facts['labelled']:,} labelled flags were right"
-        if facts["labelled"]
-        else "",
-    )
-    trained = (
-        "age unknown, its run.json is gone"
-        if age is None
-        else f"trained {age} day{'s' * (age != 1)} ago"
-        if age
-        else "trained today"
-    )
-    yield "model", f"{facts['model_id']}, {trained}" if facts["model_id"] else "none"
-    yield (
-        "next run",
-        f"{datetime.fromisoformat(facts['next_run']):%Y-%m-%d %H:%M} {job.schedule.timezone}",
-    )
-    space = ", ".join(
-        f"{kind} {format_bytes(size)}" for kind, size in facts["bytes"].items() if size
-    )
-    yield "space", f"{space or 'nothing written yet'}; {format_bytes(facts['bytes_free'])} free"
+def _count_problems(count: int) -> str:
+    return f"{count} open problem{'s' * (count > 1)}" if count else "nothing to do"

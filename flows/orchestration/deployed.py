@@ -22,7 +22,7 @@ from flows.jobs.settings import Job
 from flows.orchestration import artifacts, prefect_flows
 from flows.orchestration.forms import BackfillForm, EncodeForm, JobForm, NightForm, TrainForm
 from flows.scoring.alerts import send_alert
-from flows.scoring.catch_up import AS_OF, IN_FORCE, DueNight, score_due
+from flows.scoring.catch_up import AS_OF, CURRENT, DueNight, score_due
 from flows.scoring.result import NightResult, NightsResult
 from flows.training.train import TrainResult
 
@@ -70,7 +70,7 @@ def nightly(form: NightForm) -> State[None]:
 def backfill(form: BackfillForm) -> State[None]:
     """Score a range of data dates, oldest first; each as a flow run of its own."""
     job = begin(str(form.job_path()), form.overrides(), "score")
-    model = AS_OF if form.model == "as-of" else IN_FORCE
+    model = AS_OF if form.model == "as-of" else CURRENT
     results: dict[str, NightResult | Exception] = {}
     for day in dates_between(form.first, form.last):
         try:

@@ -1,1 +1,1 @@
-"""score: which nights are due, their shards, the decision, the report, publication, alerts."""
+"""score: which nights are due, shard scores, decision, report, publication and alerts."""

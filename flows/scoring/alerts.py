@@ -1,7 +1,4 @@
-"""One message for a run of the night.
-
-What is new, each with its verdict, count against the budget, causes and link.
-"""
+"""Alerts: one message per scheduled run, with a paragraph for each new or failed night."""
 
 from __future__ import annotations
 
@@ -25,32 +22,30 @@ log = logging.getLogger(__name__)
 MOST_CAUSES = 3
 MOST_NIGHTS = 10  # in one message
 TIMEOUT = 20  # seconds for a webhook
+LAST_SENT, PENDING = "told.txt", "owed.txt"  # in the work folder
 
 
 def send_alert(job: Job, nights: NightsResult) -> bool:
-    """Send the message for the nights that are new or failed; return whether there was one to send and somewhere to send it.
+    """Send one message about the new and failed nights; return whether a message was sent.
 
-    A message that says the same as the last one is not sent: a failure that is looked at again every half hour is told once. One that did not
-    get through is kept and sent along with what is new at the next look.
+    A message equal to the last one is not sent again, so a failure that is rechecked every half
+    hour is reported once. A message that could not be delivered is sent with the next alert.
 
-    Raises FlowError where it did not get through: a night of which nobody hears is not done.
+    Raises FlowError if delivery fails.
     """
     if not (job.alert.webhook or job.alert.block):
         return False
-    told, owed = (open_workspace(job).work(name) for name in ("told.txt", "owed.txt"))
-    new, kept = message(job, nights), _read(owed)
-    fresh = new and new != _read(told) and new not in kept
-    text = "\n\n".join(filter(None, (new if fresh else "", kept)))
+    last_sent = open_workspace(job).work(LAST_SENT)
+    pending = open_workspace(job).work(PENDING)
+    new, undelivered = alert_text(job, nights), _read(pending)
+    repeated = new == _read(last_sent) or new in undelivered
+    text = "\n\n".join(filter(None, ("" if repeated else new, undelivered)))
     if not text:
         return False
-    write_bytes(owed, text.encode())
-    log.info("alert: %s", text)
-    if job.alert.webhook:
-        _post(job.alert, text)
-    if job.alert.block:
-        _notify(job.alert.block, text, subject=text.partition("\n")[0])
-    write_bytes(told, (new or text).encode())
-    owed.unlink()
+    write_bytes(pending, text.encode())
+    _deliver(job.alert, text)
+    write_bytes(last_sent, (new or text).encode())
+    pending.unlink()
     return True
 
 
@@ -58,93 +53,106 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def message(job: Job, nights: NightsResult) -> str:
-    """The text: a paragraph for each night that is new or failed, the newest first.
+def alert_text(job: Job, nights: NightsResult) -> str:
+    """Return the message: a paragraph for each new or failed night, newest first.
 
-    Empty where there is none.
+    Empty if there is none.
     """
-    told = [
-        night_words(job, result)
-        if isinstance(result, NightResult)
-        else f"{job.name} {date}: FAILED\n{result}\n{index_link(job)}"
-        for date, result in sorted(nights.results.items(), reverse=True)
-        if not isinstance(result, NightResult) or result.written
-    ]
-    more = [f"and {len(told) - MOST_NIGHTS} more nights"] if len(told) > MOST_NIGHTS else []
-    return "\n\n".join([*told[:MOST_NIGHTS], *more])
+    paragraphs = []
+    for date, result in sorted(nights.results.items(), reverse=True):
+        if not isinstance(result, NightResult):
+            paragraphs.append(f"{job.name} {date}: FAILED\n{result}\n{index_link(job)}")
+        elif result.written:
+            paragraphs.append(night_paragraph(job, result))
+    more = len(paragraphs) - MOST_NIGHTS
+    if more > 0:
+        paragraphs[MOST_NIGHTS:] = [f"and {more} more nights"]
+    return "\n\n".join(paragraphs)
 
 
-def night_words(job: Job, result: NightResult) -> str:
-    """Verdict, count against the budget, what most of the flagged rows have in common, the promise, where the report is."""
+def night_paragraph(job: Job, result: NightResult) -> str:
+    """Return verdict, count and budget, main causes of flagged rows, promise, and report link."""
     budget = f" (budget {job.score.alert_budget:,})" if result.rows else ""
-    rows = (
-        pq.read_table(
-            result.path / "outliers.parquet", columns=["id", "cause", "flagged"]
-        ).to_pylist()
-        if result.rows
-        else []
-    )
-    causes = top_causes(
-        [(row["id"], row["cause"]) for row in rows if row["flagged"] and row["cause"]]
-    )
-    return "\n".join(
-        [
-            f"{job.name} {result.headline()}{budget}",
-            *causes,
-            result.promise,
-            report_link(job, result),
-        ]
-    )
+    causes = top_causes(_flagged_causes(result)) if result.rows else []
+    lines = [f"{job.name} {result.headline()}{budget}", *causes, result.promise]
+    return "\n".join([*lines, report_link(job, result)])
+
+
+def _flagged_causes(result: NightResult) -> list[tuple[str, str]]:
+    """Read (id, cause) of the flagged rows in the report, best first."""
+    columns = ["id", "cause", "flagged"]
+    rows = pq.read_table(result.path / "outliers.parquet", columns=columns).to_pylist()
+    return [(row["id"], row["cause"]) for row in rows if row["flagged"] and row["cause"]]
 
 
 def top_causes(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """The causes that most of the rows (id, cause; best first) share, each told by its highest row."""
-    alike: dict[str, list[tuple[str, str]]] = {}
+    """Return the most frequent causes of rows (id, cause; best first), one line each.
+
+    Each line quotes the highest row with that cause.
+    """
+    groups: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        alike.setdefault(without_figures(row[1]), []).append(row)
-    ordered = sorted(alike.values(), key=len, reverse=True)[:MOST_CAUSES]
-    return [
-        f"- {f'{len(group):,} rows like ' if len(group) > 1 else ''}row {group[0][0]}: {group[0][1]}"
-        for group in ordered
-    ]
+        groups.setdefault(without_figures(row[1]), []).append(row)
+    largest = sorted(groups.values(), key=len, reverse=True)[:MOST_CAUSES]
+    return [_cause_line(group) for group in largest]
+
+
+def _cause_line(group: Sequence[tuple[str, str]]) -> str:
+    row_id, cause = group[0]
+    count = f"{len(group):,} rows like " if len(group) > 1 else ""
+    return f"- {count}row {row_id}: {cause}"
 
 
 def without_figures(cause: str) -> str:
-    """What is out of place and in which direction, the same for rows that stand out for the same reason; as it is where it tells neither."""
+    """Reduce a cause to feature and direction, so that rows with the same cause compare equal.
+
+    A cause in any other form is returned unchanged.
+    """
     found = re.match(r"(.+?) is \S+, (above|below) the |(.+?): (higher|lower) than expected", cause)
     return " ".join(part for part in found.groups() if part) if found else cause
 
 
-def _post(alert: AlertSettings, text: str) -> None:
-    url = os.environ.get(alert.webhook, "")
+def _deliver(alert: AlertSettings, text: str) -> None:
+    log.info("alert: %s", text)
+    if alert.webhook:
+        _post(alert.webhook, text)
+    if alert.block:
+        _notify(alert.block, text, subject=text.partition("\n")[0])
+
+
+def _post(variable: str, text: str) -> None:
+    """Post to the webhook whose URL the environment variable holds."""
+    url = os.environ.get(variable, "")
     if not url.startswith(("http://", "https://")):
         raise FlowError(
-            f"alert.webhook: the environment variable {alert.webhook} must hold an http address, and does not"
+            f"alert.webhook: the environment variable {variable} must hold an http(s) URL"
         )
-    request = urllib.request.Request(
-        url, json_bytes({"text": text}), {"Content-Type": "application/json"}
-    )  # noqa: S310 (checked above)
+    headers = {"Content-Type": "application/json"}
+    body = json_bytes({"text": text})
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 (checked above)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310 (checked above)
             return
     except (OSError, ValueError) as error:
         raise FlowError(
-            f"alert.webhook: the address in {alert.webhook} did not take the message ({error}); the nights are done"
+            f"alert.webhook: delivery to the URL in {variable} failed ({error}); scoring is done"
         ) from error
 
 
 def _notify(block: str, text: str, *, subject: str) -> None:
+    """Send through a Prefect notification block."""
     from prefect.blocks.abstract import NotificationBlock  # late: Prefect takes seconds to import
     from prefect.blocks.core import Block
 
     try:
         found = Block.load(block)
         if not isinstance(found, NotificationBlock):
-            raise TypeError("it is no notification block")  # noqa: TRY301 (told like any other reason)
-        with found.raise_on_failure():  # else a refused message is but a line in the log
-            found.notify(text, subject)  # type: ignore[unused-coroutine] # called outside of an event loop it runs to its end
+            raise TypeError("not a notification block")  # noqa: TRY301 (caught below)
+        with found.raise_on_failure():  # otherwise a rejected message is only logged
+            # Outside an event loop, Prefect runs this to completion.
+            found.notify(text, subject)  # type: ignore[unused-coroutine] # see above
     except Exception as error:
         why = str(error) or getattr(error, "log", "").strip() or type(error).__name__
         raise FlowError(
-            f"alert.block: {block} did not take the message ({why}); the nights are done"
+            f"alert.block: delivery to {block} failed ({why}); scoring is done"
         ) from error

@@ -1,6 +1,6 @@
-"""Which nights are due: the data date itself, and earlier ones that are missing, unfinished, or whose input has changed since.
+"""Which nights are due: the data date, and earlier nights that are missing, unfinished or outdated.
 
-The clock plays no part: whoever calls says the data date, and what is on disk says the rest.
+Does not read the clock: the caller gives the data date, the workspace shows what has been done.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
-from flows.scoring.result import NightResult, NightsResult, result_of
+from flows.scoring.result import NightResult, NightsResult, read_result
 from storage.errors import SourceError
 from storage.models import read_champion
 from storage.nights.revisions import NightPlace
 from storage.sources import files_digest, find_files
 
 log = logging.getLogger(__name__)
-AS_OF = "as-of"  # the model in force on the data date
-IN_FORCE = ""  # the model in force now
+AS_OF = "as-of"  # the champion on the data date
+CURRENT = ""  # the current champion
 
 
 @dataclass(frozen=True)
 class DueNight:
-    """A data date to be scored: with which model ('' = in force now, 'as-of', or an id), and why."""
+    """A data date to be scored and the reason; `model` is CURRENT, AS_OF or a model id."""
 
     date: str
     model: str
@@ -36,59 +36,59 @@ class DueNight:
 
 
 def due_nights(job: Job, data_date: date) -> list[DueNight]:
-    """The nights to be scored in a run for `data_date`, oldest first.
+    """List the nights to score in a run for `data_date`, oldest first.
 
-    Up to `max_catch_up_days` earlier ones, none before the first promotion.
+    Goes back `schedule.max_catch_up_days`, but not before the first promotion.
     """
-    workspace = open_workspace(job)
-    champion = read_champion(workspace.models)
-    days = [
-        data_date - timedelta(days=back) for back in range(job.schedule.max_catch_up_days, -1, -1)
-    ]
-    if champion:
-        began = datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
-        days = [day for day in days if day >= began or day == data_date]
-    found = (
-        _due(
-            job,
-            NightPlace(workspace.root, job.name, day.isoformat()),
-            day,
-            tonight=day == data_date,
-        )
-        for day in days
-    )
-    return [night for night in found if night]
+    root = open_workspace(job).root
+    due = []
+    for day in _days_to_check(job, data_date):
+        place = NightPlace(root, job.name, day.isoformat())
+        if night := _due(job, place, tonight=day == data_date):
+            due.append(night)
+    return due
 
 
-def _due(job: Job, place: NightPlace, day: date, *, tonight: bool) -> DueNight | None:
-    model = IN_FORCE if tonight else AS_OF
+def _days_to_check(job: Job, data_date: date) -> list[date]:
+    back = range(job.schedule.max_catch_up_days, -1, -1)
+    days = [data_date - timedelta(days=each) for each in back]
+    champion = read_champion(open_workspace(job).models)
+    if champion is None:
+        return days
+    first = datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
+    return [day for day in days if day >= first or day == data_date]
+
+
+def _due(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:
+    """Return the night if it must be scored; `tonight`: it is the run's data date."""
     newest = place.newest()
     if not newest:
-        return DueNight(place.date, model, "not scored yet")
+        return DueNight(place.date, CURRENT if tonight else AS_OF, "not scored yet")
     summary = place.summary(newest)
-    if not summary["complete"]:
-        if summary["shards_total"]:
-            return DueNight(
-                place.date, summary["model_id"], f"revision {newest} is {summary['verdict']}"
-            )
-        if (
-            summary["verdict"] == "FAILED"
-        ):  # its input does not fit the model of its day: mended by now, or a newer model fits
-            return DueNight(place.date, IN_FORCE, f"stopped before scoring: {summary['promise']}")
-        return (
-            DueNight(place.date, model, "no data so far")
-            if tonight or _is_there(job, day)
-            else None
-        )
-    late = input_changed(job, place, newest)
-    return (
-        DueNight(place.date, summary["model_id"], f"the input has changed since revision {newest}")
-        if late
-        else None
-    )
+    if not summary.complete:
+        return _unfinished(job, place, tonight=tonight)
+    if input_changed(job, place, newest):
+        why = f"the input has changed since revision {newest}"
+        return DueNight(place.date, summary.model_id, why)
+    return None
 
 
-def _is_there(job: Job, day: date) -> bool:
+def _unfinished(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:
+    """Return the night whose newest revision is PARTIAL, FAILED or NO DATA, if it is due."""
+    newest = place.newest()
+    summary = place.summary(newest)
+    if summary.shards_total:
+        why = f"revision {newest} is {summary.verdict}"
+        return DueNight(place.date, summary.model_id, why)
+    if summary.verdict == "FAILED":
+        # The input did not fit the champion of its day; a fixed input or a newer model may fit.
+        return DueNight(place.date, CURRENT, f"stopped before scoring: {summary.promise}")
+    if tonight or _has_input(job, parse_date(place.date)):
+        return DueNight(place.date, CURRENT if tonight else AS_OF, "no data so far")
+    return None
+
+
+def _has_input(job: Job, day: date) -> bool:
     try:
         require_ready(job, day)
     except SourceError:
@@ -97,18 +97,23 @@ def _is_there(job: Job, day: date) -> bool:
 
 
 def input_changed(job: Job, place: NightPlace, revision: int) -> bool:
-    """Whether a complete input lies there whose files are others than those that a revision read, by name, size and time of change."""
+    """Return whether a complete input differs from the files that a revision was scored from.
+
+    Compares files by name, size and modification time.
+    """
     day = parse_date(place.date)
-    *_, read = place.run(revision).get("fingerprint", "").split(" ")
-    return (
-        bool(read) and _is_there(job, day) and files_digest(find_files(job.incoming(day))) != read
-    )
+    fingerprint = str(place.run(revision).get("fingerprint", ""))
+    scored = fingerprint.rpartition(" ")[2]
+    if not scored or not _has_input(job, day):
+        return False
+    return files_digest(find_files(job.incoming(day))) != scored
 
 
 def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult]) -> NightsResult:
-    """Score what is due, oldest first; a night that cannot be scored has its error as result, and the others go on.
+    """Score the due nights, oldest first.
 
-    Where nothing is due, the result is the revision that stands.
+    If a night cannot be scored, its error becomes its result and the next night is scored.
+    If nothing is due, returns the newest revision of the data date.
     """
     results: dict[str, NightResult | Exception] = {}
     for night in due_nights(job, data_date):
@@ -116,9 +121,9 @@ def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult
         try:
             results[night.date] = score(night)
         except EXPECTED as error:
-            log.error("%s: %s", night.date, error)  # noqa: TRY400 (an expected error needs no trace)
+            log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
             results[night.date] = error
     if not results:
         place = NightPlace(open_workspace(job).root, job.name, data_date.isoformat())
-        results[place.date] = result_of(place, place.newest(), written=False)
+        results[place.date] = read_result(place, place.newest(), written=False)
     return NightsResult(results)

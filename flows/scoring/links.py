@@ -1,4 +1,4 @@
-"""Links to the reports."""
+"""Links to the reports: web addresses if `alert.reports_url` is set, else paths."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from flows.scoring.result import NightResult
 
 
 def report_link(job: Job, result: NightResult) -> str:
-    """Address of the report where a web server shows it, else its path."""
+    """Link to the report of one revision."""
     page = (result.path / "report.html").relative_to(job.path(job.workspace) / "reports")
-    return f"{reports_place(job)}/{page.as_posix()}"
+    return f"{_reports_root(job)}/{page.as_posix()}"
 
 
 def index_link(job: Job) -> str:
-    """Address of the page of all nights where a web server shows it, else its path."""
-    return f"{reports_place(job)}/{job.name}/index.html"
+    """Link to the page that lists all nights."""
+    return f"{_reports_root(job)}/{job.name}/index.html"
 
 
-def reports_place(job: Job) -> str:
-    """Where workspace/reports is shown, or is."""
+def _reports_root(job: Job) -> str:
     return job.alert.reports_url.rstrip("/") or str(job.path(job.workspace) / "reports")

@@ -1,4 +1,4 @@
-"""Plain data of one scored night: what is scored, by which model, and what was decided."""
+"""One run of `score`: its settings and model, and the judgment it arrives at."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ NOT_IN_DIGEST = ("memory", "runner", "dask_address")  # settings of [score] that
 class NightRun:
     """One run of `score` for one data date, under its lock.
 
-    path: the input. work: the folder in which the night grows. remarks: about model and device.
+    work: folder where the revision is built. path: the input. record: when the run began.
+    force: publish a new revision even if nothing has changed.
+    remarks: notes for the report about model and device.
     """
 
     job: Job
@@ -43,7 +45,7 @@ class NightRun:
 
     @functools.cached_property
     def settings_digest(self) -> str:
-        """Digest of the settings that a report depends on."""
+        """SHA-256 of the [score] settings that affect scores or report."""
         settings = asdict(self.job.score)
         for name in NOT_IN_DIGEST:
             del settings[name]
@@ -51,7 +53,7 @@ class NightRun:
 
     @property
     def calibration(self) -> NDArray[np.float64]:
-        """Scores of the calibration rows, of the kind that ranks, ascending."""
+        """Calibration scores (n,) of the score that ranks (`score.by`), ascending."""
         return self.model.calibration_by(self.job.score.by)
 
     @property
@@ -60,25 +62,26 @@ class NightRun:
         return max(self.job.score.top_n, self.job.score.alert_budget)
 
     def fingerprint(self, source: Source) -> str:
-        """Fingerprint of the input, of how it is cut into shards, and of its files alone."""
+        """Fingerprint of the input, its shard size, and its files."""
         return f"{source.fingerprint()} {self.job.shard_bytes} {files_digest(source.files)}"
 
     def without_folder(self, message: str) -> str:
-        """The message without the input's folder: no path stands in what is digested."""
+        """Strip the input's folder from `message`; digests must not depend on paths."""
         return message.replace(f"{self.path.parent}/", "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A night after its decision.
+    """The judgment of a night.
 
-    Where nothing was scored there is no decision, and `why` says what is missing or wrong.
-    failed: what could not be scored, and why. shards: number of all shards.
+    If nothing was scored, `decision`, `summary` and `drift` are None and `why` holds the reason.
+    failed: (shard, reason) for each shard that could not be scored. shards: number of all shards.
+    digest: SHA-256 of the content of all scored rows.
     """
 
     verdict: str
     decision: Decision | None
-    facts: ShardSummary | None
+    summary: ShardSummary | None
     drift: Drift | None
     notes: Sequence[str]
     failed: Sequence[tuple[str, str]]
@@ -88,11 +91,11 @@ class Judged:
 
 
 def nothing_scored(verdict: str, why: str) -> Judged:
-    """A night without any scored row: NO DATA or FAILED."""
+    """Return the judgment of a night without scored rows: NO DATA or FAILED."""
     return Judged(
         verdict=verdict,
         decision=None,
-        facts=None,
+        summary=None,
         drift=None,
         notes=(),
         failed=(),

@@ -1,23 +1,26 @@
-"""From an input to a published revision, unless the newest one already says the same."""
+"""From an input to a published revision, unless the newest revision is already up to date."""
 
 from __future__ import annotations
 
 import shutil
-from typing import Any
 
 from flows.engine.run_all import RunAll
-from flows.scoring.judge import judge
-from flows.scoring.night_run import NightRun, nothing_scored
-from flows.scoring.report import build_night
-from flows.scoring.result import NightResult, result_of
+from flows.scoring.judge import judge_scored
+from flows.scoring.night_run import Judged, NightRun, nothing_scored
+from flows.scoring.report import NightDraft, build_night
+from flows.scoring.result import NightResult, read_result
 from flows.scoring.score_shards import ScoredShards, score_shards
 from storage.errors import NoDataError, SourceError
-from storage.nights.revisions import publish_night
+from storage.nights.revisions import publish_revision
+from storage.nights.summary import NightSummary
 from storage.sources import Source
 
 
 def score_and_publish(run: NightRun, source: Source, run_all: RunAll) -> NightResult:
-    """Score what is missing, decide, publish."""
+    """Score the missing shards, judge the night, and publish a revision.
+
+    Raises SourceError if the input changes while it is read.
+    """
     fingerprint = run.fingerprint(source)
     scored = score_shards(run, source, run_all, fingerprint=fingerprint)
     if run.fingerprint(source) != fingerprint:
@@ -26,75 +29,80 @@ def score_and_publish(run: NightRun, source: Source, run_all: RunAll) -> NightRe
         )
     if not scored.failed and (same := published_content(run, scored)):
         shutil.rmtree(run.work, ignore_errors=True)
-        run.place.note_run(
-            same.revision, fingerprint=fingerprint
-        )  # else every recheck reads it again
+        # Record the new fingerprint; otherwise every recheck reads this input again.
+        run.place.note_run(same.revision, fingerprint=fingerprint)
         return same
-    build_night(run, judge(run, source, scored), source, scored.parts, fingerprint=fingerprint)
-    revision = publish_night(run.place, run.work / "night")
-    assert revision is not None
-    if not scored.failed:
-        shutil.rmtree(run.work, ignore_errors=True)
-    return result_of(run.place, revision, written=True)
+    judged = judge_scored(run, source, scored)
+    draft = NightDraft(run, judged, source=source, parts=scored.parts, fingerprint=fingerprint)
+    return _publish(draft, keep_shards=bool(scored.failed))
 
 
 def published_input(run: NightRun, source: Source) -> NightResult | None:
-    """The newest revision, if it is complete and of this input (by fingerprint), model and settings."""
+    """Return the newest revision if it is complete and of the same input, model and settings.
+
+    The input is compared by its fingerprint, without reading rows.
+    """
     newest, summary = newest_revision(run)
-    if not newest or run.force or not summary["complete"]:
+    if summary is None or run.force or not summary.complete:
         return None
     if run.place.run(newest).get("fingerprint") != run.fingerprint(source):
         return None
-    same = (summary["model_id"], summary["settings_digest"]) == (run.model_id, run.settings_digest)
-    return result_of(run.place, newest, written=False) if same else None
+    same = (summary.model_id, summary.settings_digest) == (run.model_id, run.settings_digest)
+    return read_result(run.place, newest, written=False) if same else None
 
 
 def published_content(run: NightRun, scored: ScoredShards) -> NightResult | None:
-    """The newest revision, if it is complete and of this content, model and settings."""
+    """Return the newest revision if it is complete and of the same rows, model and settings."""
     newest, summary = newest_revision(run)
-    if not newest or run.force or not summary["complete"]:
+    if summary is None or run.force or not summary.complete:
         return None
-    found = (summary["input_digest"], summary["model_id"], summary["settings_digest"])
+    found = (summary.input_digest, summary.model_id, summary.settings_digest)
     same = found == (scored.digest, run.model_id, run.settings_digest)
-    return result_of(run.place, newest, written=False) if same else None
+    return read_result(run.place, newest, written=False) if same else None
 
 
 def publish_no_data(run: NightRun, why: str) -> NightResult:
-    """Publish a NO DATA revision, unless the newest one says so already.
+    """Publish a NO DATA revision, unless the newest revision is already NO DATA.
 
-    Raises NoDataError where rows were scored before.
+    Raises NoDataError if an earlier revision has scored rows.
     """
     newest, summary = newest_revision(run)
-    if summary.get("verdict") == "NO DATA":
-        return result_of(run.place, newest, written=False)
-    if summary.get("shards_total"):
-        raise NoDataError(
-            f"{why}; revision {newest} of {run.place.date} was scored before and stays as it is"
-        )
-    return _publish_nothing_scored(run, "NO DATA", run.without_folder(why))
+    if summary and summary.verdict == "NO DATA":
+        return read_result(run.place, newest, written=False)
+    if summary and summary.shards_total:
+        raise NoDataError(f"{why}; revision {newest} of {run.place.date} has scores and is kept")
+    return _publish_nothing_scored(run, nothing_scored("NO DATA", run.without_folder(why)))
 
 
 def publish_failed(run: NightRun, why: str) -> None:
-    """Publish a FAILED revision that says why nothing was scored.
+    """Publish a FAILED revision with the reason why nothing was scored.
 
-    Nothing is published where the newest revision says so already, or rows were scored before.
+    Publishes nothing if the newest revision has the same reason, or has scored rows.
     """
     _, summary = newest_revision(run)
     why = run.without_folder(why)
-    said = (summary.get("verdict"), summary.get("promise")) == ("FAILED", why)
-    if not summary.get("shards_total") and not said:
-        _publish_nothing_scored(run, "FAILED", why)
+    unchanged = summary and (summary.verdict, summary.promise) == ("FAILED", why)
+    if not (summary and summary.shards_total) and not unchanged:
+        _publish_nothing_scored(run, nothing_scored("FAILED", why))
 
 
-def newest_revision(run: NightRun) -> tuple[int, dict[str, Any]]:
-    """The newest revision and its summary; 0 and nothing where there is none."""
+def newest_revision(run: NightRun) -> tuple[int, NightSummary | None]:
+    """Return the newest revision and its summary; 0 and None if there is none."""
     newest = run.place.newest()
-    return newest, run.place.summary(newest) if newest else {}
+    return newest, run.place.summary(newest) if newest else None
 
 
-def _publish_nothing_scored(run: NightRun, verdict: str, why: str) -> NightResult:
-    build_night(run, nothing_scored(verdict, why), None, None, fingerprint="")
-    revision = publish_night(run.place, run.work / "night")
+def _publish_nothing_scored(run: NightRun, judged: Judged) -> NightResult:
+    draft = NightDraft(run, judged, source=None, parts=None, fingerprint="")
+    return _publish(draft, keep_shards=False)
+
+
+def _publish(draft: NightDraft, *, keep_shards: bool) -> NightResult:
+    """Build and publish a revision; `keep_shards` leaves finished shards for the next run."""
+    run = draft.run
+    build_night(draft)
+    revision = publish_revision(run.place, draft.folder)
     assert revision is not None
-    shutil.rmtree(run.work, ignore_errors=True)
-    return result_of(run.place, revision, written=True)
+    if not keep_shards:
+        shutil.rmtree(run.work, ignore_errors=True)
+    return read_result(run.place, revision, written=True)

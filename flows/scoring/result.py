@@ -1,23 +1,27 @@
-"""What a night came to, for whoever asks.
-
-The command line, the pages of runs, messages, the next run.
-"""
+"""Results of scoring one night or several, for the terminal, `--json`, alerts and run pages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flows.errors import DONE, FAILED, IN_PART, NO_DATA, exit_code
 from flows.jobs.workspace import near
 from storage.nights.revisions import NightPlace
 
+# The exit code of several nights is the first of these that occurred.
+WORST_FIRST = (FAILED, IN_PART, NO_DATA, DONE)
+VERDICT_CODES = {"FAILED": FAILED, "NO": NO_DATA, "PARTIAL": IN_PART}  # by the first word
+
 
 @dataclass(frozen=True)
 class NightResult:
-    """What a night came to."""
+    """The newest revision of a night.
+
+    path: folder of its report. written: whether this run published it. top_rows: row numbers in
+    the report, best first. promise: what the rule promises, or why nothing was scored.
+    """
 
     date: str
     verdict: str
@@ -32,93 +36,91 @@ class NightResult:
     @property
     def exit_code(self) -> int:
         """The exit code: 0 done, 1 failed, 3 no data, 4 done in part."""
-        first = self.verdict.split()[0]
-        return {"FAILED": FAILED, "NO": NO_DATA, "PARTIAL": IN_PART}.get(first, DONE)
+        return VERDICT_CODES.get(self.verdict.split()[0], DONE)
 
-    def to_json(self) -> dict[str, Any]:
-        """For --json."""
-        plain = {
-            name: getattr(self, name)
-            for name in ("date", "verdict", "revision", "rows", "flagged", "written")
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON object for --json."""
+        return {
+            "path": str(self.path),
+            "date": self.date,
+            "verdict": self.verdict,
+            "revision": self.revision,
+            "rows": self.rows,
+            "flagged": self.flagged,
+            "written": self.written,
         }
-        return {"path": str(self.path), **plain}
 
     def headline(self) -> str:
-        """Date, verdict and count, on one line; where nothing was scored, date and verdict."""
+        """Return date, verdict and count on one line; no count if nothing was scored."""
         return headline(self.date, self.verdict, self.flagged, self.rows)
 
     def to_text(self) -> str:
-        """For a terminal."""
-        known = "" if self.written else " (nothing new: this revision was already there)"
+        """Return the text for a terminal."""
+        known = "" if self.written else " (up to date: revision already exists)"
         return f"{self.headline()}{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
 
 
 def headline(date: str, verdict: str, flagged: int, rows: int) -> str:
-    """A night on one line; see `NightResult.headline`."""
-    return f"{date}: {verdict}" + (f", {flagged:,} of {rows:,} rows flagged" if rows else "")
+    """Summarize a night on one line; see `NightResult.headline`."""
+    count = f", {flagged:,} of {rows:,} rows flagged" if rows else ""
+    return f"{date}: {verdict}{count}"
 
 
-def result_of(place: NightPlace, revision: int, *, written: bool) -> NightResult:
-    """The result of a published revision, read from its summary."""
-    import pyarrow.parquet as pq  # late: status and monitors do without
-
+def read_result(place: NightPlace, revision: int, *, written: bool) -> NightResult:
+    """Read the result of a published revision."""
     summary = place.summary(revision)
-    outliers = place.report(revision) / "outliers.parquet"
-    top_rows = (
-        pq.read_table(outliers, columns=["row"]).column("row").to_pylist()
-        if summary["rows"]
-        else []
-    )
+    folder = place.report(revision)
     return NightResult(
         date=place.date,
-        verdict=summary["verdict"],
+        verdict=summary.verdict,
         revision=revision,
-        rows=summary["rows"],
-        flagged=summary["flagged"],
-        path=place.report(revision),
+        rows=summary.rows,
+        flagged=summary.flagged,
+        path=folder,
         written=written,
-        top_rows=tuple(top_rows),
-        promise=summary["promise"],
+        top_rows=_reported_rows(folder) if summary.rows else (),
+        promise=summary.promise,
     )
 
 
-ORDER = (
-    FAILED,
-    IN_PART,
-    NO_DATA,
-    DONE,
-)  # the exit code of a range is the first of these that occurred
+def _reported_rows(folder: Path) -> tuple[int, ...]:
+    import pyarrow.parquet as pq  # late: status and monitors do not need it
+
+    table = pq.read_table(folder / "outliers.parquet", columns=["row"])
+    return tuple(table.column("row").to_pylist())
 
 
 @dataclass(frozen=True)
 class NightsResult:
-    """Results by date; a date that could not be scored has its error instead."""
+    """Results by date; an error takes the place of a result if a date could not be scored."""
 
     results: Mapping[str, NightResult | Exception]
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the range."""
-        codes = {
-            exit_code(each) if isinstance(each, Exception) else each.exit_code
-            for each in self.results.values()
-        }
-        return next((code for code in ORDER if code in codes), max(codes))
+        """The exit code for all nights."""
+        codes = {_code(result) for result in self.results.values()}
+        return next((code for code in WORST_FIRST if code in codes), max(codes))
 
-    def to_json(self) -> dict[str, Any]:
-        """For --json: those of the one night, or of each under `nights`."""
-        found = [_night_json(date, each) for date, each in self.results.items()]
-        return {**found[-1], "nights": found} if len(found) > 1 else found[-1]
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON object of the last night; several nights are listed under `nights`."""
+        nights = [_night_json(date, result) for date, result in self.results.items()]
+        return {**nights[-1], "nights": nights} if len(nights) > 1 else nights[-1]
 
     def to_text(self) -> str:
-        """For a terminal."""
-        return "\n".join(
-            each.to_text() if isinstance(each, NightResult) else f"{date}: {each}"
-            for date, each in self.results.items()
-        )
+        """Return the text for a terminal."""
+        return "\n".join(_night_text(date, result) for date, result in self.results.items())
 
 
-def _night_json(date: str, result: NightResult | Exception) -> dict[str, Any]:
+def _code(result: NightResult | Exception) -> int:
+    return result.exit_code if isinstance(result, NightResult) else exit_code(result)
+
+
+def _night_json(date: str, result: NightResult | Exception) -> dict[str, object]:
     if isinstance(result, NightResult):
         return {**result.to_json(), "code": result.exit_code}
     return {"date": date, "error": str(result), "code": exit_code(result)}
+
+
+def _night_text(date: str, result: NightResult | Exception) -> str:
+    return result.to_text() if isinstance(result, NightResult) else f"{date}: {result}"

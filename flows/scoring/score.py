@@ -1,7 +1,6 @@
 """score: judge one night.
 
-Shards are scored, one decision is made over all of them, and scores and report are published
-together.
+Scores the shards, makes one decision over all of them, and publishes scores and report together.
 """
 
 from __future__ import annotations
@@ -28,44 +27,40 @@ from flows.training.champion import age_remark, chosen_model, device_remark
 from flows.training.load_model import load_model
 from storage.errors import NoDataError, SourceError
 from storage.files.locks import lock
-from storage.nights.revisions import NightPlace, publish_night
+from storage.nights.revisions import NightPlace, publish_revision
 from storage.sources import Source, plan_shards
 
-WAIT = float(
-    "inf"
-)  # for another run of the same night: what it finishes counts, the rest is done here
+# Wait for another run of the same night to end; this run then reuses its finished shards.
+WAIT = float("inf")
 
 
 def score_night(job: Job, request: ScoreRequest, *, run_all: RunAll, device: str) -> NightResult:
     """Score the rows of a data date and publish a revision.
 
-    Where nothing has changed since the last complete one, nothing is written.
-    Raises SourceError, SchemaError and UsageError before any work where the input or the options
-    are wrong.
+    Writes nothing if nothing has changed since the last complete revision.
+    Raises SourceError, SchemaError or UsageError before any work if the input or the options are
+    wrong.
     """
-    run = prepare(job, request, device=device)
+    run = prepare_run(job, request, device=device)
     with lock(open_workspace(job).lock(f"score-{run.place.date}"), wait=WAIT):
-        publish_night(run.place, run.work / "night")  # what a killed run had finished
-        data_date = None if request.source else parse_date(request.date)
-        try:
-            opened = open_night(job, run.path, run.model.layout, data_date=data_date)
-        except SourceError as error:
-            if request.source:  # the mistake of whoever named it, nothing to do with the night
-                raise
-            if isinstance(error, NoDataError):
-                return publish_no_data(run, str(error))
-            publish_failed(run, str(error))
-            raise
-        with opened:
-            return score_opened(run, opened, run_all, named=bool(request.source))
+        # An earlier run may have been killed between finishing its revision and publishing it.
+        publish_revision(run.place, run.work / "night")
+        if request.source:
+            return _score_named_source(run, run_all)
+        return _score_data_date(run, run_all)
 
 
-def prepare(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
-    """The run that a request asks for. Raises where date, rule, model or score are wrong."""
-    workspace, record, day = open_workspace(job), RunRecord.begin(), parse_date(request.date)
+def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
+    """Load the model and collect what a run needs.
+
+    Raises if the date, the rule, the model or `score.by` is wrong.
+    """
+    record = RunRecord.begin()
+    workspace = open_workspace(job)
+    day = parse_date(request.date)
     chosen = chosen_model(job, workspace.models, request.model, day)
     model_id, model = load_model(workspace, device=device, model_id=chosen)
-    model.calibration_by(job.score.by)  # raises where the model does not know that score
+    model.calibration_by(job.score.by)  # raises if the model does not have this score
     folder = workspace.models / model_id
     age = age_remark(folder, day, limit=job.schedule.max_model_age_days)
     return NightRun(
@@ -81,13 +76,35 @@ def prepare(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
     )
 
 
-def score_opened(run: NightRun, source: Source, run_all: RunAll, *, named: bool) -> NightResult:
-    """Score an input that could be opened. `named`: by --source, not by the job's data date."""
-    if not source.n_rows:
-        why = f"{source.path if named else run.path}: holds no rows"
-        if named:
-            raise NoDataError(why)
-        return publish_no_data(run, why)
+def _score_named_source(run: NightRun, run_all: RunAll) -> NightResult:
+    """Score the input given by --source.
+
+    A wrong input is a mistake in the command, so no revision is published for it.
+    """
+    with open_night(run.job, run.path, run.model.layout, data_date=None) as source:
+        if not source.n_rows:
+            raise NoDataError(f"{source.path}: holds no rows")
+        return _score_source(run, source, run_all)
+
+
+def _score_data_date(run: NightRun, run_all: RunAll) -> NightResult:
+    """Score the job's input for the data date; publish NO DATA or FAILED if it cannot be opened."""
+    data_date = parse_date(run.place.date)
+    try:
+        opened = open_night(run.job, run.path, run.model.layout, data_date=data_date)
+    except NoDataError as error:
+        return publish_no_data(run, str(error))
+    except SourceError as error:
+        publish_failed(run, str(error))
+        raise
+    with opened:
+        if not opened.n_rows:
+            return publish_no_data(run, f"{run.path}: holds no rows")
+        return _score_source(run, opened, run_all)
+
+
+def _score_source(run: NightRun, source: Source, run_all: RunAll) -> NightResult:
+    """Score an open input with at least one row, unless its revision is already published."""
     if published := published_input(run, source):
         return published
     shards = plan_shards(source, run.job.shard_bytes)

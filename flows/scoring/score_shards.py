@@ -1,4 +1,4 @@
-"""The shards of one night: scored where they are missing, kept until the night is published."""
+"""Score the shards of one night; finished shards are kept until the night is published."""
 
 from __future__ import annotations
 
@@ -8,30 +8,45 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aemodel.decisions.rules import Rule, parse_rule
-from aemodel.model import Autoencoder
+from aemodel.decisions.rules import parse_rule
 from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
 from flows.engine.run_all import RunAll
 from flows.engine.shard_job import FailedShards, ShardJob, run_shards
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.scoring.night_run import NightRun
-from flows.scoring.shard_summary import ShardSummary
+from flows.scoring.shard_summary import ShardSummary, Summarizer
 from storage.files.atomic import sha256_file, write_beside, write_json
 from storage.nights.scores import COLUMNS, ScoreWriter, part_name
 from storage.sources import Chunk, RowsDigest, Shard, Source, combine_digests, plan_shards
 
 
 @dataclass(frozen=True)
-class ScoredShards:
-    """What the shards of a night gave.
+class ScoredShard:
+    """The note of a finished shard.
 
-    parts: the folder with their files. failed: what could not be scored, and why.
-    total: number of all shards.
+    digest: SHA-256 of the content of its rows. part_sha256, facts_sha256: of its scores file and
+    its summary file.
+    """
+
+    index: int
+    start: int
+    stop: int
+    digest: str
+    part_sha256: str
+    facts_sha256: str
+
+
+@dataclass(frozen=True)
+class ScoredShards:
+    """The outcome of all shards of a night.
+
+    parts: folder with their files. notes: of the finished shards, in order.
+    failed: (shard, reason) for each shard that could not be scored. total: number of all shards.
     """
 
     parts: Path
@@ -48,23 +63,27 @@ class ScoredShards:
 def score_shards(
     run: NightRun, source: Source, run_all: RunAll, *, fingerprint: str
 ) -> ScoredShards:
-    """Score the shards that no earlier run of this input, model and settings has finished."""
+    """Score all shards, except those finished by an earlier run of this input and model."""
     shards = plan_shards(source, run.job.shard_bytes)
-    scorer = ShardScorer(
+    rule = parse_rule(run.job.score.rule)
+    summarizer = Summarizer(
         model=run.model,
+        by=run.job.score.by,
+        threshold=rule.threshold(run.calibration),
+        keep=run.keep,
+    )
+    scorer = ShardScorer(
+        summarizer=summarizer,
         source=source,
         work=parts_folder(run, fingerprint),
-        by=run.job.score.by,
-        keep=run.keep,
-        rule=parse_rule(run.job.score.rule),
         max_rows=rows_per_chunk(source, run.job.memory_bytes),
     )
     notes, failed = run_shards(scorer, shards, run_all)
-    return ScoredShards(scorer.work, notes, describe_failed(run, failed), len(shards))
+    return ScoredShards(scorer.work, notes, failure_reasons(run, failed), len(shards))
 
 
 def parts_folder(run: NightRun, fingerprint: str) -> Path:
-    """The folder that keeps finished shards; those of another input, model or settings go."""
+    """Return the folder of finished shards; delete shards of another input, model or settings."""
     key = f"{fingerprint} {run.model_id} {run.settings_digest} {COLUMNS}"
     parts = run.work / f"parts-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     for other in run.work.glob("*"):
@@ -74,110 +93,94 @@ def parts_folder(run: NightRun, fingerprint: str) -> Path:
     return parts
 
 
-def describe_failed(run: NightRun, failed: Sequence[FailedShards]) -> list[tuple[str, str]]:
-    """For each failed shard, its rows and why."""
-    return [
-        (
-            f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}",
-            run.without_folder(str(group.error)),
-        )
-        for group in failed
-        for shard in group.shards
-    ]
-
-
-@dataclass(frozen=True)
-class ScoredShard:
-    """A finished shard: its place, the digest of its input, and the SHA-256 of the two files that hold its results."""
-
-    index: int
-    start: int
-    stop: int
-    digest: str
-    part_sha256: str
-    facts_sha256: str
+def failure_reasons(run: NightRun, failed: Sequence[FailedShards]) -> list[tuple[str, str]]:
+    """Name each failed shard by its rows, and give the reason."""
+    reasons = []
+    for group in failed:
+        why = run.without_folder(str(group.error))
+        for shard in group.shards:
+            reasons.append((f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}", why))
+    return reasons
 
 
 @dataclass(frozen=True)
 class ShardScorer(ShardJob[ScoredShard]):
-    """Scores runs of shards into the work folder. by.
+    """Scores shards into the `work` folder, in chunks of at most `max_rows` rows."""
 
-    One of SCORES; keep: rows kept in detail; rule: of the night.
-    """
-
-    model: Autoencoder
+    summarizer: Summarizer
     source: Source
     work: Path
-    by: str
-    keep: int
-    rule: Rule
     max_rows: int
 
     def finished(self, shard: Shard) -> ScoredShard | None:
-        """Return the note of a shard that an earlier run finished."""
-        return shard_scored(self.work, shard)
+        """Return the note of a shard finished by an earlier run."""
+        return finished_shard(self.work, shard)
 
     def run_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> ScoredShard:
-        """Score one shard: write its scores and facts, and only then note it as done."""
-        calibration = self.model.calibration_by(self.by)
-        settings: dict[str, Any] = {
-            "calibration": calibration,
-            "threshold": self.rule.threshold(calibration),
-            "keep": self.keep,
-        }
-        digest, facts = RowsDigest(), None
-        part, facts_file = self.work / part_name(shard.index), facts_path(self.work, shard.index)
+        """Score one shard: write its scores and its summary, then its note."""
+        part = self.work / part_name(shard.index)
+        digest = RowsDigest()
+        summary: ShardSummary | None = None
         with write_beside(part) as beside, ScoreWriter(beside, text_ids=self.text_ids) as writer:
             for chunk in chunks:
-                scores = dict(zip(SCORES, self.model.scores(chunk.rows), strict=True))
-                rows = np.arange(chunk.start, chunk.start + len(chunk.rows))
-                known = p_values(calibration, scores[self.by]) if len(calibration) else None
-                writer.append(rows, chunk.ids, chunk.file, scores, known)
+                scores = self._write_scores(writer, chunk)
                 digest.update(chunk.rows, chunk.ids)
-                found = ShardSummary.of_chunk(
-                    self.model, chunk, scores[self.by], scores["novelty"], **settings
-                )
-                facts = facts.merge(found) if facts else found
-        assert facts is not None, "a planned shard holds at least one row"
-        with write_beside(facts_file) as beside:
-            facts.save(beside)
+                found = self.summarizer.summarize(chunk, scores)
+                summary = summary.merge(found) if summary else found
+        assert summary is not None, "a planned shard holds at least one row"
+        saved = summary_path(self.work, shard.index)
+        with write_beside(saved) as beside:
+            summary.save(beside)
+        return self._write_note(shard, digest.hexdigest(), part, saved)
+
+    @property
+    def text_ids(self) -> bool:
+        """Whether the row ids are text; integer ids stay integers."""
+        first = next(self.source.chunks(0, 1, max_rows=1), None)
+        return first is not None and first.ids is not None and first.ids.dtype.kind not in "iu"
+
+    def _write_scores(self, writer: ScoreWriter, chunk: Chunk) -> dict[str, NDArray[np.float64]]:
+        """Score a chunk, append it to the file, and return each of SCORES (n,)."""
+        scores = dict(zip(SCORES, self.summarizer.model.scores(chunk.rows), strict=True))
+        rows = np.arange(chunk.start, chunk.start + len(chunk.rows))
+        calibration = self.summarizer.calibration
+        chances = p_values(calibration, scores[self.summarizer.by]) if len(calibration) else None
+        writer.append(rows, chunk.ids, chunk.file, scores, chances)
+        return scores
+
+    def _write_note(self, shard: Shard, digest: str, part: Path, saved: Path) -> ScoredShard:
         note = ScoredShard(
-            shard.index,
-            shard.start,
-            shard.stop,
-            digest.hexdigest(),
-            sha256_file(part),
-            sha256_file(facts_file),
+            index=shard.index,
+            start=shard.start,
+            stop=shard.stop,
+            digest=digest,
+            part_sha256=sha256_file(part),
+            facts_sha256=sha256_file(saved),
         )
         write_json(note_path(self.work, shard.index), asdict(note))
         return note
 
-    @property
-    def text_ids(self) -> bool:
-        """Whether rows have ids of their own that are text; whole numbers stay numbers."""
-        first = next(self.source.chunks(0, 1, max_rows=1), None)
-        return first is not None and first.ids is not None and first.ids.dtype.kind not in "iu"
 
-
-def facts_path(work: Path, index: int) -> Path:
-    """Where a shard's counts and highest rows are kept until the night is published."""
+def summary_path(work: Path, index: int) -> Path:
+    """Path of a shard's summary, kept until the night is published."""
     return work / f"facts-{index:05d}.npz"
 
 
 def note_path(work: Path, index: int) -> Path:
-    """The note that a shard is done."""
+    """Path of the note that marks a shard as finished."""
     return work / f"note-{index:05d}.json"
 
 
-def shard_scored(work: Path, shard: Shard) -> ScoredShard | None:
-    """The note of a shard that an earlier run finished, or None where it must be done (again)."""
+def finished_shard(work: Path, shard: Shard) -> ScoredShard | None:
+    """Return the note of a finished shard; None if the shard must be scored (again)."""
     path = note_path(work, shard.index)
     if not path.exists():
         return None
     note = ScoredShard(**json.loads(path.read_text(encoding="utf-8")))
     files = (
         (work / part_name(shard.index), note.part_sha256),
-        (facts_path(work, shard.index), note.facts_sha256),
+        (summary_path(work, shard.index), note.facts_sha256),
     )
     whole = all(file.exists() and sha256_file(file) == digest for file, digest in files)
-    return note if whole and (note.start, note.stop) == (shard.start, shard.stop) else None
+    same_rows = (note.start, note.stop) == (shard.start, shard.stop)
+    return note if whole and same_rows else None

@@ -1,10 +1,11 @@
-"""What a scored shard tells of its rows: small facts whose merge is exact, whatever the shards or their order.
+"""Small summaries of scored rows that merge exactly, whatever the shards or their order.
 
-The sums over features are exact but for rounding; nothing is decided by them.
+The sums over features are exact up to rounding; no decision depends on them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,91 +13,167 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.decisions.drift import FeatureTally
-from aemodel.decisions.ranking import Tally
+from aemodel.decisions.ranking import Ranking, Tally, best_first
 from aemodel.model import Autoencoder
-from flows.scoring.candidates import Candidates
 from storage.sources import Chunk
 
-MOST_STRANGE = 50  # rows kept for their novelty where rows are ranked by their error
+MOST_NOVEL = 50  # novel rows kept if rows are ranked by another score
+ARRAYS = ("scores", "rows", "ids", "files", "values")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """At most `keep` rows with all that is known of them, in order of rank.
+
+    Order: score descending, row ascending.
+    scores (n,) float64; rows (n,) int64; ids (n,) text; files (n,) text; values (n, *row_shape) in
+    the source's dtype.
+    """
+
+    keep: int
+    scores: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    files: NDArray[np.str_]
+    values: NDArray[np.generic]
+
+    @classmethod
+    def of_chunk(cls, keep: int, chunk: Chunk, scores: NDArray[np.float64]) -> Candidates:
+        """Take the `keep` highest rows of one chunk with scores (n,)."""
+        rows = np.arange(chunk.start, chunk.start + len(scores))
+        best = best_first(scores, rows, keep)
+        ids = rows[best] if chunk.ids is None else chunk.ids[best]
+        files = np.full(len(best), chunk.file)
+        return cls(
+            keep,
+            scores[best],
+            rows[best],
+            ids.astype(np.str_),
+            files.astype(np.str_),
+            chunk.rows[best],
+        )
+
+    @classmethod
+    def none(cls, keep: int) -> Candidates:
+        """No rows."""
+        text = np.empty(0, np.str_)
+        return cls(keep, np.empty(0), np.empty(0, np.int64), text, text, np.empty(0))
+
+    def merge(self, other: Candidates) -> Candidates:
+        """Return the `keep` highest rows of both."""
+        scores = np.concatenate([self.scores, other.scores])
+        rows = np.concatenate([self.rows, other.rows])
+        best = best_first(scores, rows, self.keep)
+        return Candidates(
+            self.keep,
+            scores[best],
+            rows[best],
+            np.concatenate([self.ids, other.ids])[best],
+            np.concatenate([self.files, other.files])[best],
+            np.concatenate([self.values, other.values])[best],
+        )
+
+    @property
+    def ranking(self) -> Ranking:
+        """Scores and rows only."""
+        return Ranking(self.keep, self.scores, self.rows)
+
+    def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays by name, for an .npz file."""
+        return {f"{prefix}.{name}": getattr(self, name) for name in ARRAYS}
+
+    @classmethod
+    def from_arrays(
+        cls, keep: int, prefix: str, arrays: Mapping[str, NDArray[np.generic]]
+    ) -> Candidates:
+        """Rebuild from what `to_arrays` returned."""
+        found = [arrays[f"{prefix}.{name}"] for name in ARRAYS]
+        return cls(keep, *found)  # type: ignore[arg-type] # each has the dtype it was saved with
 
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """Counts against the calibration scores, the highest rows, the most novel ones among the others, and how the features lie.
+    """What a night's decision and report need from scored rows.
 
-    A row whose score is above all calibration scores shows in the ranking anyway, and takes no place among the strange ones.
+    tally: counts against the calibration scores. best: the highest rows. novel: the most novel of
+    the other rows. features: sums of each feature.
+    A row scoring above all calibration scores leads the ranking anyway and is never in `novel`.
     """
 
     tally: Tally
     best: Candidates
-    strange: Candidates
+    novel: Candidates
     features: FeatureTally
 
-    @classmethod
-    def of_chunk(
-        cls,
-        model: Autoencoder,
-        chunk: Chunk,
-        scores: NDArray[np.float64],
-        novelties: NDArray[np.float64],
-        *,
-        calibration: NDArray[np.float64],
-        threshold: float,
-        keep: int,
-    ) -> ShardSummary:
-        """Of one chunk with its scores and novelties (n,);
-
-        `calibration` ascending, of the same kind as `scores`.
-        """
-        highest = calibration[-1] if len(calibration) else np.inf
-        return cls(
-            Tally.of(calibration, scores, threshold=threshold),
-            Candidates.of_chunk(keep, chunk, scores),
-            Candidates.of_chunk(
-                MOST_STRANGE, chunk, np.where(scores > highest, -np.inf, novelties)
-            ),
-            FeatureTally.of(
-                model.scale(chunk.rows),
-                model.measured.feature_mean,
-                model.measured.feature_deviation,
-            ),
-        )
-
     def merge(self, other: ShardSummary) -> ShardSummary:
-        """Of both."""
+        """Return the summary of the rows of both."""
         return ShardSummary(
             self.tally.merge(other.tally),
             self.best.merge(other.best),
-            self.strange.merge(other.strange),
+            self.novel.merge(other.novel),
             self.features.merge(other.features),
         )
 
     def save(self, path: Path) -> None:
-        """Write to an .npz file; nothing in it is pickled."""
-        counts = {
+        """Write an .npz file without pickles."""
+        tally = {
             "by_rank": self.tally.by_rank,
             "picture": self.tally.picture,
             "above": np.array(self.tally.above),
             "n": np.array(self.tally.rows),
         }
+        rows = self.best.to_arrays("best") | self.novel.to_arrays("strange")
         features = {f"features.{name}": value for name, value in vars(self.features).items()}
         with path.open("wb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                **counts,
-                **self.best.arrays("best"),
-                **self.strange.arrays("strange"),
-                **features,
-            )
+            np.savez(file, allow_pickle=False, **tally, **rows, **features)
 
     @classmethod
     def load(cls, path: Path, keep: int) -> ShardSummary:
-        """Read what `save` wrote."""
+        """Read a file written by `save`."""
         with np.load(path, allow_pickle=False) as file:
             return cls(
                 Tally(file["by_rank"], file["picture"], int(file["above"]), int(file["n"])),
-                Candidates.of_arrays(keep, "best", file),
-                Candidates.of_arrays(MOST_STRANGE, "strange", file),
+                Candidates.from_arrays(keep, "best", file),
+                Candidates.from_arrays(MOST_NOVEL, "strange", file),
                 FeatureTally(*(file[f"features.{name}"] for name in ("count", "total", "squares"))),
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summarizer:
+    """Summarizes scored chunks.
+
+    by: the score that ranks, one of SCORES. threshold: rows above it are counted in the tally.
+    keep: number of rows kept in detail.
+    """
+
+    model: Autoencoder
+    by: str
+    threshold: float
+    keep: int
+
+    @property
+    def calibration(self) -> NDArray[np.float64]:
+        """Calibration scores (n,) of the score that ranks, ascending."""
+        return self.model.calibration_by(self.by)
+
+    def summarize(self, chunk: Chunk, scores: Mapping[str, NDArray[np.float64]]) -> ShardSummary:
+        """Summarize one chunk with each of SCORES (n,)."""
+        ranked = scores[self.by]
+        return ShardSummary(
+            Tally.of(self.calibration, ranked, threshold=self.threshold),
+            Candidates.of_chunk(self.keep, chunk, ranked),
+            Candidates.of_chunk(MOST_NOVEL, chunk, self._novelty_below_top(scores)),
+            self._features(chunk),
+        )
+
+    def _novelty_below_top(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Novelty (n,), -inf for rows that score above all calibration rows."""
+        calibration = self.calibration
+        highest = calibration[-1] if len(calibration) else np.inf
+        return np.where(scores[self.by] > highest, -np.inf, scores["novelty"])
+
+    def _features(self, chunk: Chunk) -> FeatureTally:
+        measured = self.model.measured
+        scaled = self.model.scale(chunk.rows)
+        return FeatureTally.of(scaled, measured.feature_mean, measured.feature_deviation)

@@ -29,7 +29,7 @@ from flows.training.load_model import load_champion
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import bundle_id, promote, read_champion, save_bundle
-from storage.pages.training import training_page
+from storage.pages.training import TrainingReport, render_training_report
 from storage.sources import RowsDigest, Source, open_source
 
 log = logging.getLogger(__name__)
@@ -260,7 +260,7 @@ def finite(value: float) -> float | None:
 
 def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVerdict) -> bytes:
     """training.html."""
-    return training_page(
+    report = TrainingReport(
         job=job.name,
         model_id=result.model_id,
         promoted=result.promoted,
@@ -282,3 +282,4 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,
     )
+    return render_training_report(report)

@@ -1,1 +1,1 @@
-"""Scored nights on disk: revisions, scores, reports, and what changed between two revisions."""
+"""Scored nights on disk: scores, reports, revisions, and the changes between two revisions."""

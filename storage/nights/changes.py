@@ -1,15 +1,11 @@
-"""What changed between two revisions of a night.
-
-Rows new, gone and changed, and how the flagged ones moved.
-"""
+"""Differences between two revisions of a night: rows and flags, added, removed and changed."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +19,7 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Changes:
-    """Counts against revision `since`, and the first ids of each kind."""
+    """Counts of changed rows against revision `since`, and the first ids of each kind."""
 
     since: int
     new: int
@@ -36,41 +32,48 @@ class Changes:
     flagged_gone: tuple[str, ...]
 
     def to_text(self) -> str:
-        """One sentence."""
-        parts = []
-        for name, total, ids in (
-            ("new", self.new, self.new_ids),
-            ("gone", self.gone, self.gone_ids),
-            ("changed", self.changed, self.changed_ids),
-        ):
-            if total:
-                parts.append(
-                    f"{total:,} {'row' if total == 1 else 'rows'} {name} ({', '.join(ids)}{', …' if total > len(ids) else ''})"
-                )
-        flagged = f"; flagged now: {', '.join(self.flagged_new)}" if self.flagged_new else ""
-        freed = f"; no longer flagged: {', '.join(self.flagged_gone)}" if self.flagged_gone else ""
-        return f"Against revision {self.since}: {', '.join(parts) or 'every score is the same'}{flagged}{freed}"
+        """Return one sentence for the report."""
+        rows = [
+            _count_text(self.new, "new", self.new_ids),
+            _count_text(self.gone, "removed", self.gone_ids),
+            _count_text(self.changed, "changed", self.changed_ids),
+        ]
+        parts = [", ".join(filter(None, rows)) or "all scores are identical"]
+        if self.flagged_new:
+            parts.append(f"newly flagged: {', '.join(self.flagged_new)}")
+        if self.flagged_gone:
+            parts.append(f"no longer flagged: {', '.join(self.flagged_gone)}")
+        return f"Compared with revision {self.since}: {'; '.join(parts)}"
+
+
+def _count_text(total: int, what: str, ids: Sequence[str]) -> str:
+    """Return a text such as '2 rows changed (17, 123)'; empty if there are none."""
+    if not total:
+        return ""
+    noun = "row" if total == 1 else "rows"
+    more = ", …" if total > len(ids) else ""
+    return f"{total:,} {noun} {what} ({', '.join(ids)}{more})"
 
 
 def compare_scores(
     old: Path, new: Path, *, since: int, old_flagged: set[str], new_flagged: set[str]
 ) -> Changes:
-    """Compare the scores in two folders, by id, or by row where ids are the rows' numbers or repeat; the flagged ones are ids.
+    """Compare the scores in two folders.
 
-    By row it takes a few chunks of memory; by id, the ids and errors of both nights.
+    Rows are matched by id, or by row number if the ids are row numbers or repeat. Matching by row
+    number needs memory for a few chunks; matching by id, for the ids and errors of both nights.
+
+    old_flagged, new_flagged: ids of flagged rows.
     """
-    rows_alone = _ids_are_rows(old) and _ids_are_rows(new)
-    new_rows, gone, changed = (
-        _by_row(old, new) if rows_alone else _by_id(old, new) or _by_row(old, new)
-    )
+    found = _compare(old, new)
     return Changes(
         since,
-        new_rows.count,
-        gone.count,
-        changed.count,
-        new_rows.first,
-        gone.first,
-        changed.first,
+        found.new.count,
+        found.gone.count,
+        found.changed.count,
+        found.new.first,
+        found.gone.first,
+        found.changed.first,
         tuple(sorted(new_flagged - old_flagged))[:MOST_NAMED],
         tuple(sorted(old_flagged - new_flagged))[:MOST_NAMED],
     )
@@ -78,56 +81,70 @@ def compare_scores(
 
 @dataclass
 class _Kind:
-    """How many rows of one kind there are, and the first of them.
-
-    Shorter ids first, so that numbers stand in their order.
-    """
+    """The number of rows of one kind, and the first ids; shorter ids sort first, as numbers do."""
 
     count: int = 0
     first: tuple[str, ...] = ()
 
-    def add(self, ids: Any) -> None:
+    def add(self, ids: pa.Array | pa.ChunkedArray) -> None:
         """Add an Arrow array of ids."""
         self.count += len(ids)
         texts = (*self.first, *map(str, ids.to_pylist()))
         self.first = tuple(heapq.nsmallest(MOST_NAMED, texts, key=lambda each: (len(each), each)))
 
 
+@dataclass
+class _Kinds:
+    """Rows that are new, gone or changed."""
+
+    new: _Kind = field(default_factory=_Kind)
+    gone: _Kind = field(default_factory=_Kind)
+    changed: _Kind = field(default_factory=_Kind)
+
+
+def _compare(old: Path, new: Path) -> _Kinds:
+    if _ids_are_rows(old) and _ids_are_rows(new):
+        return _compare_by_row(old, new)
+    return _compare_by_id(old, new) or _compare_by_row(old, new)
+
+
 def _ids_are_rows(folder: Path) -> bool:
-    """Whether every row's id is its number."""
+    """Return whether every row's id is its row number."""
     return all(batch.column("id").equals(batch.column("row")) for batch in iter_scores(folder))
 
 
-def _by_row(old: Path, new: Path) -> tuple[_Kind, _Kind, _Kind]:
-    """New, gone and changed rows, from one pass over both folders side by side."""
-    kinds = _Kind(), _Kind(), _Kind()
-    for before, after in _side_by_side(_rows_and_errors(old), _rows_and_errors(new)):
+def _compare_by_row(old: Path, new: Path) -> _Kinds:
+    """Compare in one pass over both folders."""
+    kinds = _Kinds()
+    for before, after in _aligned(_rows_and_errors(old), _rows_and_errors(new)):
         _, left, right = np.intersect1d(
             before.rows, after.rows, assume_unique=True, return_indices=True
         )
         moved = before.errors[left] != after.errors[right]
-        kinds[0].add(pa.array(np.delete(after.rows, right)))
-        kinds[1].add(pa.array(np.delete(before.rows, left)))
-        kinds[2].add(pa.array(after.rows[right][moved]))
+        kinds.new.add(pa.array(np.delete(after.rows, right)))
+        kinds.gone.add(pa.array(np.delete(before.rows, left)))
+        kinds.changed.add(pa.array(after.rows[right][moved]))
     return kinds
 
 
-def _by_id(old: Path, new: Path) -> tuple[_Kind, _Kind, _Kind] | None:
-    """New, gone and changed ids, or None where ids repeat."""
+def _compare_by_id(old: Path, new: Path) -> _Kinds | None:
+    """Compare with a join on the ids; None if ids repeat."""
     before, after = _ids_and_errors(old), _ids_and_errors(new)
-    if any(
-        pc.count_distinct(each.column("id")).as_py() < each.num_rows for each in (before, after)
-    ):
+    if _repeats_ids(before) or _repeats_ids(after):
         return None
     joined = before.join(after, keys="id", join_type="full outer", right_suffix="_after")
-    was, now = (pc.is_valid(joined.column(name)) for name in ("error", "error_after"))
-    moved = pc.fill_null(
-        pc.not_equal(joined.column("error"), joined.column("error_after")), fill_value=False
-    )
-    kinds = _Kind(), _Kind(), _Kind()
-    for kind, mask in zip(kinds, (pc.invert(was), pc.invert(now), moved), strict=True):
-        kind.add(joined.column("id").filter(mask))
+    ids, was, now = (joined.column(name) for name in ("id", "error", "error_after"))
+    kinds = _Kinds()
+    kinds.new.add(ids.filter(pc.is_null(was)))
+    kinds.gone.add(ids.filter(pc.is_null(now)))
+    kinds.changed.add(ids.filter(pc.fill_null(pc.not_equal(was, now), fill_value=False)))
     return kinds
+
+
+def _repeats_ids(table: pa.Table) -> bool:
+    distinct: int = pc.count_distinct(table.column("id")).as_py()
+    rows: int = table.num_rows
+    return distinct < rows
 
 
 @dataclass(frozen=True)
@@ -138,11 +155,10 @@ class _Piece:
     errors: NDArray[np.float64]
 
     def cut(self, row: int) -> tuple[_Piece, _Piece]:
-        """What stands before `row`, and what stands from there on."""
-        place = int(np.searchsorted(self.rows, row))
-        return _Piece(self.rows[:place], self.errors[:place]), _Piece(
-            self.rows[place:], self.errors[place:]
-        )
+        """Split into the rows before `row` and the others."""
+        index = int(np.searchsorted(self.rows, row))
+        before = _Piece(self.rows[:index], self.errors[:index])
+        return before, _Piece(self.rows[index:], self.errors[index:])
 
 
 def _rows_and_errors(folder: Path) -> Iterator[_Piece]:
@@ -150,40 +166,33 @@ def _rows_and_errors(folder: Path) -> Iterator[_Piece]:
         yield _Piece(batch.column("row").to_numpy(), batch.column("error").to_numpy())
 
 
-def _side_by_side(old: Iterator[_Piece], new: Iterator[_Piece]) -> Iterator[tuple[_Piece, _Piece]]:
-    """Pieces of both that speak of the same range of rows, whatever pieces they come in."""
-    none = _Piece(np.empty(0, np.int64), np.empty(0))
-    before, after, more = none, none, True
-    while more:
-        before, old_ends = _refilled(before, old)
-        after, new_ends = _refilled(after, new)
-        more = bool(len(before.rows) or len(after.rows))
-        ends = [
-            int(piece.rows[-1]) + 1
-            for piece, over in ((before, old_ends), (after, new_ends))
-            if not over
-        ]
-        until = min(ends, default=np.iinfo(np.int64).max)
-        (left, before), (right, after) = before.cut(until), after.cut(until)
+def _aligned(old: Iterator[_Piece], new: Iterator[_Piece]) -> Iterator[tuple[_Piece, _Piece]]:
+    """Yield pairs of pieces that cover the same range of rows, however both are cut."""
+    before = after = _Piece(np.empty(0, np.int64), np.empty(0))
+    while True:
+        before, after = _refilled(before, old), _refilled(after, new)
+        stops = [int(piece.rows[-1]) + 1 for piece in (before, after) if len(piece.rows)]
+        if not stops:
+            return
+        left, before = before.cut(min(stops))
+        right, after = after.cut(min(stops))
         yield left, right
 
 
-def _refilled(piece: _Piece, source: Iterator[_Piece]) -> tuple[_Piece, bool]:
-    """The piece, or the next one that holds rows; and whether there was none left."""
+def _refilled(piece: _Piece, source: Iterator[_Piece]) -> _Piece:
+    """Return the piece, or the next one that holds rows; an empty one at the end."""
     while not len(piece.rows):
-        found = next(source, None)
-        if found is None:
-            return piece, True
-        piece = found
-    return piece, False
+        following = next(source, None)
+        if following is None:
+            return piece
+        piece = following
+    return piece
 
 
-def _ids_and_errors(folder: Path) -> Any:
-    """All ids, as text, and errors."""
+def _ids_and_errors(folder: Path) -> pa.Table:
+    """Return all ids, as text, and errors."""
     batches = [batch.select(["id", "error"]) for batch in iter_scores(folder)]
-    table = (
-        pa.Table.from_batches(batches)
-        if batches
-        else pa.table({"id": pa.array([], pa.string()), "error": pa.array([], pa.float64())})
-    )
+    if not batches:
+        return pa.table({"id": pa.array([], pa.string()), "error": pa.array([], pa.float64())})
+    table = pa.Table.from_batches(batches)
     return table.set_column(0, "id", table.column("id").cast(pa.string()))

@@ -1,21 +1,23 @@
-"""Nights on disk: revisions, and a way to publish one that may be killed at any moment and run again.
+"""Published nights: revisions on disk, and publishing that survives a kill at any step.
 
-work/report/ and work/scores/   grow; work/ready.json says that both are whole
-scores/<job>/date=…/            the newest revision's scores        superseded/<job>/date=…/rev=N/   older ones
-reports/<job>/<date>/rev=N/     every revision's report             reports/<job>/nights.jsonl, index.html
+work/report/, work/scores/    being built; work/ready.json marks both as complete
+scores/JOB/date=DATE/         scores of the newest revision
+superseded/JOB/date=DATE/     scores of older revisions, in rev=N/
+reports/JOB/DATE/rev=N/       the report of every revision
+reports/JOB/                  nights.jsonl, index.html
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from storage.files.atomic import publish_folder, write_bytes, write_json
 from storage.files.manifest import read_manifest
+from storage.nights.summary import NightLine, NightSummary
 
 READY = "ready.json"
 MOST_NIGHTS = 400  # in the index page; nights.jsonl keeps all
@@ -23,7 +25,7 @@ MOST_NIGHTS = 400  # in the index page; nights.jsonl keeps all
 
 @dataclass(frozen=True)
 class NightPlace:
-    """The folders of one job's data date below a workspace root."""
+    """The folders of one data date of a job, below a workspace root."""
 
     root: Path
     job: str
@@ -31,66 +33,61 @@ class NightPlace:
 
     @property
     def scores(self) -> Path:
-        """The newest revision's scores."""
+        """Scores of the newest revision."""
         return self.root / "scores" / self.job / f"date={self.date}"
 
     @property
     def reports(self) -> Path:
-        """All revisions' reports of this date."""
+        """Reports of all revisions."""
         return self.root / "reports" / self.job / self.date
 
     def report(self, revision: int) -> Path:
-        """One revision's report."""
+        """Return the folder of one revision's report."""
         return self.reports / f"rev={revision}"
 
     def superseded(self, revision: int) -> Path:
-        """Scores of a revision that is no longer the newest."""
+        """Return the folder for the scores of a revision that is no longer the newest."""
         return self.root / "superseded" / self.job / f"date={self.date}" / f"rev={revision}"
 
     def newest(self) -> int:
-        """Number of the newest published revision, 0 where there is none."""
-        return max(
-            (int(path.name.removeprefix("rev=")) for path in self.reports.glob("rev=*")), default=0
-        )
+        """Return the number of the newest published revision, or 0 if there is none."""
+        numbers = (int(path.name.removeprefix("rev=")) for path in self.reports.glob("rev=*"))
+        return max(numbers, default=0)
 
-    def summary(self, revision: int) -> dict[str, Any]:
-        """summary.json of a revision."""
-        found: dict[str, Any] = json.loads(
-            (self.report(revision) / "summary.json").read_text(encoding="utf-8")
-        )
-        return found
+    def summary(self, revision: int) -> NightSummary:
+        """Read summary.json of a revision."""
+        text = (self.report(revision) / "summary.json").read_text(encoding="utf-8")
+        return NightSummary.from_json(json.loads(text))
 
-    def run(self, revision: int) -> dict[str, Any]:
-        """run.json of a revision; empty where it is gone."""
+    def run(self, revision: int) -> dict[str, object]:
+        """Read run.json of a revision; empty if it was deleted."""
         path = self.report(revision) / "run.json"
-        found: dict[str, Any] = (
-            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        )
-        return found
+        if not path.exists():
+            return {}
+        content: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        return content
 
     def note_run(self, revision: int, **facts: object) -> None:
-        """Put facts into run.json of a revision, which no digest covers; nothing where it is gone."""
+        """Add facts to run.json of a revision, which no digest covers, unless it was deleted."""
         if run := self.run(revision):
             write_json(self.report(revision) / "run.json", {**run, **facts})
 
 
 def mark_ready(work: Path, revision: int) -> None:
-    """Say that everything in `work` is whole, and which revision it is to become."""
+    """Mark everything in `work` as complete, to be published as `revision`."""
     write_json(work / READY, {"revision": revision})
 
 
-def publish_night(place: NightPlace, work: Path) -> int | None:
-    """Put a night that is ready into place; return its revision, or None where `work` holds none that is ready.
+def publish_revision(place: NightPlace, work: Path) -> int | None:
+    """Publish the night in `work` and return its revision, or None if none is ready.
 
-    Every step may be the one at which an earlier run was killed.
+    Safe to repeat: an earlier run may have been killed between any two steps.
     """
     if not (work / READY).exists():
         return None
     revision: int = json.loads((work / READY).read_text(encoding="utf-8"))["revision"]
     if (work / "scores").exists():
-        if place.scores.exists():
-            older = read_manifest(place.scores, "scores")["revision"]
-            publish_folder(place.scores, place.superseded(older))
+        _supersede_scores(place)
         publish_folder(work / "scores", place.scores)
     if (work / "report").exists():
         publish_folder(work / "report", place.report(revision))
@@ -99,43 +96,43 @@ def publish_night(place: NightPlace, work: Path) -> int | None:
     return revision
 
 
+def _supersede_scores(place: NightPlace) -> None:
+    """Move the scores of the newest revision, if any, to the superseded ones."""
+    if place.scores.exists():
+        older = read_manifest(place.scores, "scores")["revision"]
+        publish_folder(place.scores, place.superseded(older))
+
+
 def list_night(place: NightPlace, revision: int) -> None:
-    """Put a revision into nights.jsonl, once, and build the index page anew."""
+    """Add a revision to nights.jsonl, unless it is listed, and rebuild the index page."""
     path = place.root / "reports" / place.job / "nights.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    line = json.dumps(_line(place.summary(revision)), ensure_ascii=False)
+    line = json.dumps(place.summary(revision).line.to_json(), ensure_ascii=False)
     if line not in lines:
         lines.append(line)
         write_bytes(path, ("\n".join(lines) + "\n").encode())
-    write_index(path.parent, place.job, [json.loads(each) for each in lines])
+    nights = [NightLine.from_json(json.loads(each)) for each in lines]
+    _write_index(path.parent, place.job, nights)
 
 
-def write_index(folder: Path, job: str, nights: list[dict[str, Any]]) -> None:
-    """The page of all nights, the newest date and revision first."""
-    from storage.pages import render  # late: jinja2 takes time to import
+def _write_index(folder: Path, job: str, nights: Sequence[NightLine]) -> None:
+    """Write the page of all nights, the newest date and revision first."""
+    from storage.pages import render  # late: jinja2 is slow to import
 
-    ordered = sorted(nights, key=lambda night: (night["date"], night["revision"]), reverse=True)
-    most = max((night["flagged"] for night in ordered), default=0)
-    write_bytes(
-        folder / "index.html",
-        render(
-            "index.html.j2", job=job, nights=ordered[:MOST_NIGHTS], most=most, total=len(ordered)
-        ),
+    ordered = sorted(nights, key=lambda night: (night.date, night.revision), reverse=True)
+    page = render(
+        "index.html.j2",
+        job=job,
+        nights=ordered[:MOST_NIGHTS],
+        most=max((night.flagged for night in ordered), default=0),
+        total=len(ordered),
     )
+    write_bytes(folder / "index.html", page)
 
 
-def _line(summary: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: summary[key]
-        for key in ("date", "revision", "verdict", "rows", "flagged", "model_id", "rule")
-    }
-
-
-def newest_nights(root: Path, job: str) -> list[dict[str, Any]]:
-    """summary.json of the newest revision of every date of a job, the newest date first."""
-    dates = sorted(
-        (path.name for path in (root / "reports" / job).glob("*-*-*") if path.is_dir()),
-        reverse=True,
-    )
+def newest_nights(root: Path, job: str) -> list[NightSummary]:
+    """Return the summary of the newest revision of every date of a job, newest date first."""
+    folders = [path for path in (root / "reports" / job).glob("*-*-*") if path.is_dir()]
+    dates = sorted((path.name for path in folders), reverse=True)
     places = [NightPlace(root, job, date) for date in dates]
     return [place.summary(revision) for place in places if (revision := place.newest())]

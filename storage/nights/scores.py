@@ -1,13 +1,13 @@
-"""Scores of a night: one Parquet file a shard, with every row's id, place, error and p-value.
+"""Scores of a night: one Parquet file per shard with id, place, scores and p-value of every row.
 
-scores/<job>/date=2026-11-22/part-00000.parquet …, decision.json, manifest.json
+scores/JOB/date=2026-11-22/part-00000.parquet …, decision.json, manifest.json
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,48 +19,45 @@ from storage.errors import DamagedError
 
 BATCH_ROWS = 65_536
 GROUP_ROWS = 65_536
-READ_BYTES = 1 << 16  # a column is read piece by piece, not whole row groups ahead
+READ_BYTES = 1 << 16  # read columns piecewise instead of whole row groups ahead
 SCORES = ("error", "novelty", "relative")
 COLUMNS = ("id", "row", "file", *SCORES, "p_value")
+ENCODINGS = {
+    "row": "DELTA_BINARY_PACKED",
+    **dict.fromkeys(SCORES, "BYTE_STREAM_SPLIT"),
+    "p_value": "PLAIN",
+}
 
 
 def part_name(index: int) -> str:
-    """File name of a shard's scores."""
+    """Return the file name of a shard's scores."""
     return f"part-{index:05d}.parquet"
 
 
-def schema(id_kind: Any) -> Any:
-    """The Arrow schema of scores whose ids are of a kind: int64 or text."""
-    floats = ((name, pa.float64()) for name in (*SCORES, "p_value"))
+def _schema(id_type: pa.DataType) -> pa.Schema:
+    """Return the Arrow schema of scores with ids of a type: int64 or string."""
     return pa.schema(
         [
-            ("id", id_kind),
+            ("id", id_type),
             ("row", pa.int64()),
             ("file", pa.dictionary(pa.int32(), pa.string())),
-            *floats,
+            *((name, pa.float64()) for name in (*SCORES, "p_value")),
         ]
     )
 
 
 class ScoreWriter:
-    """Writes the scores of one shard.
-
-    The same rows give the same bytes, whatever chunks they come in.
-    """
+    """Writes the scores of one shard; the bytes do not depend on how rows are chunked."""
 
     def __init__(self, path: Path, *, text_ids: bool) -> None:
-        self._schema = schema(pa.string() if text_ids else pa.int64())
-        self._held = self._schema.empty_table()
+        self._schema = _schema(pa.string() if text_ids else pa.int64())
+        self._pending = self._schema.empty_table()
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
             compression="zstd",
             use_dictionary=["file"],
-            column_encoding={
-                "row": "DELTA_BINARY_PACKED",
-                **dict.fromkeys(SCORES, "BYTE_STREAM_SPLIT"),
-                "p_value": "PLAIN",
-            },
+            column_encoding=ENCODINGS,
             write_page_checksum=True,
         )
 
@@ -68,55 +65,50 @@ class ScoreWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write(self._held, all_of_it=True)
+        self._write_rows(self._pending.num_rows)
         self._writer.close()
-
-    def _write(self, table: Any, *, all_of_it: bool) -> None:
-        """Write whole row groups; what is left over is held until more comes."""
-        whole = table.num_rows if all_of_it else table.num_rows // GROUP_ROWS * GROUP_ROWS
-        for start in range(
-            0, whole, GROUP_ROWS
-        ):  # one by one: a group's dictionary of files then holds its own files alone
-            group = table.slice(start, min(GROUP_ROWS, whole - start))
-            self._writer.write_table(
-                group.unify_dictionaries().combine_chunks(), row_group_size=GROUP_ROWS
-            )
-        self._held = table.slice(whole)
 
     def append(
         self,
         rows: NDArray[np.int64],
-        ids: NDArray[Any] | None,
+        ids: NDArray[np.generic] | None,
         file: str,
         scores: Mapping[str, NDArray[np.float64]],
         p_values: NDArray[np.float64] | None,
     ) -> None:
         """Add consecutive rows (n,) of one file, with each of SCORES (n,).
 
-        Without ids the row number is the id, without calibration there are no p-values.
+        Without ids, row numbers serve as ids; without calibration rows, p-values are null.
         """
-        files = pa.DictionaryArray.from_arrays(
-            pa.array(np.zeros(len(rows), np.int32)), pa.array([file])
-        )
         known = pa.nulls(len(rows), pa.float64()) if p_values is None else pa.array(p_values)
-        arrays = [
+        columns = [
             pa.array(rows if ids is None else ids.tolist(), self._schema.field("id").type),
             pa.array(rows),
-            files,
+            _repeated(file, len(rows)),
             *(pa.array(scores[score]) for score in SCORES),
             known,
         ]
-        self._write(
-            pa.concat_tables([self._held, pa.Table.from_arrays(arrays, schema=self._schema)]),
-            all_of_it=False,
-        )
+        added = pa.Table.from_arrays(columns, schema=self._schema)
+        self._pending = pa.concat_tables([self._pending, added])
+        self._write_rows(self._pending.num_rows // GROUP_ROWS * GROUP_ROWS)
+
+    def _write_rows(self, count: int) -> None:
+        """Write the first `count` pending rows, in row groups of GROUP_ROWS."""
+        for start in range(0, count, GROUP_ROWS):
+            group = self._pending.slice(start, min(GROUP_ROWS, count - start))
+            # one group at a time, so that its dictionary holds its own files only
+            whole = group.unify_dictionaries().combine_chunks()
+            self._writer.write_table(whole, row_group_size=GROUP_ROWS)
+        self._pending = self._pending.slice(count)
 
 
-def iter_scores(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[Any]:
-    """All scores of a night in row order, as Arrow record batches of some columns.
+def _repeated(text: str, count: int) -> pa.DictionaryArray:
+    """Return an array (count,) that holds one text in every place."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text]))
 
-    Raises DamagedError.
-    """
+
+def iter_scores(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[pa.RecordBatch]:
+    """Iterate over all scores of a night in row order. Raises DamagedError."""
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             with pq.ParquetFile(
@@ -127,46 +119,56 @@ def iter_scores(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[Any]
                 )
         except (OSError, pa.ArrowInvalid) as error:
             raise DamagedError(
-                f"{path}: cannot be read ({error}); score the date again with --force"
+                f"{path}: cannot be read ({error}); rescore the date with --force"
             ) from error
 
 
-def pick_scores(folder: Path, by: str, score: float, row: int, shown: NDArray[np.int64]) -> Any:
-    """A table of the rows above the cut (score, row) and of those whose row number is in `shown`, best first, with column `flagged`.
+def pick_scores(
+    folder: Path, by: str, score: float, row: int, shown: NDArray[np.int64]
+) -> pa.Table:
+    """Return the flagged rows and those whose row number is in `shown`, highest score first.
 
-    by: the column that is the score, one of SCORES.
+    by: the column to rank by, one of SCORES.
+    score, row: the cut; rows above it are flagged.
+
+    The table has all columns of the scores, and the column `flagged`.
     """
     kept = [_pick(batch, by, score, row, pa.array(shown)) for batch in iter_scores(folder)]
-    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks() if kept else no_pick()
+    if not kept:
+        return no_pick()
+    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks()
     return table.sort_by([(by, "descending"), ("row", "ascending")])
 
 
-def no_pick() -> Any:
-    """No rows, with the columns of `pick_scores`."""
-    return schema(pa.string()).append(pa.field("flagged", pa.bool_())).empty_table()
+def no_pick() -> pa.Table:
+    """Return an empty table with the columns of `pick_scores`."""
+    return _schema(pa.string()).append(pa.field("flagged", pa.bool_())).empty_table()
 
 
 def count_novel(folder: Path, novelty: float, by: str, score: float, row: int) -> int:
-    """How many rows have a greater novelty, and a score in the column `by` that is not above the cut (score, row)."""
-    batches = iter_scores(folder, ("row", by, "novelty"))
-    passed_over = (
-        pc.and_(
-            pc.greater(batch.column("novelty"), novelty),
-            pc.invert(_above(batch.column(by), batch.column("row"), score, row)),
-        )
-        for batch in batches
-    )
-    return sum(pc.sum(each).as_py() or 0 for each in passed_over)
+    """Count the rows with a greater novelty that are not flagged.
+
+    by: the column to rank by, one of SCORES.
+    score, row: the cut; rows above it are flagged.
+    """
+    total = 0
+    for batch in iter_scores(folder, ("row", by, "novelty")):
+        novel = pc.greater(batch.column("novelty"), novelty)
+        flagged = _above(batch.column(by), batch.column("row"), score, row)
+        total += pc.sum(pc.and_(novel, pc.invert(flagged))).as_py() or 0
+    return total
 
 
-def _above(found: Any, number: Any, score: float, row: int) -> Any:
-    return pc.or_(
-        pc.greater(found, score), pc.and_(pc.equal(found, score), pc.less_equal(number, row))
-    )
+def _above(scores: pa.Array, rows: pa.Array, score: float, row: int) -> pa.Array:
+    """Return which rows lie above a cut; ties in the score are broken by row number."""
+    tied = pc.and_(pc.equal(scores, score), pc.less_equal(rows, row))
+    return pc.or_(pc.greater(scores, score), tied)
 
 
-def _pick(batch: Any, by: str, score: float, row: int, shown: Any) -> Any:
-    found, number = batch.column(by), batch.column("row")
-    flagged = _above(found, number, score, row)
+def _pick(
+    batch: pa.RecordBatch, by: str, score: float, row: int, shown: pa.Array
+) -> pa.RecordBatch:
+    rows = batch.column("row")
+    flagged = _above(batch.column(by), rows, score, row)
     marked = batch.append_column("flagged", flagged)
-    return marked.filter(pc.or_(flagged, pc.is_in(number, value_set=shown)))
+    return marked.filter(pc.or_(flagged, pc.is_in(rows, value_set=shown)))

@@ -1,18 +1,17 @@
-"""Pages that people read: HTML that needs nothing from outside, with every value escaped."""
+"""HTML pages that load nothing from the network, with every value escaped."""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 import jinja2
 
 from storage.units import format_bytes
 
 
-def render(template: str, **values: Any) -> bytes:
-    """Fill a template of storage/pages/templates; a value that is not given is an error."""
+def render(template: str, **values: object) -> bytes:
+    """Fill a template of storage/pages/templates. An undefined value is an error."""
     return _environment().get_template(template).render(**values).encode()
 
 
@@ -25,22 +24,31 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(size=format_bytes, number=number, count=count, percent=percent)
+    environment.filters.update(
+        size=format_bytes, number=number, count=count, percent=percent, tone=tone
+    )
     return environment
 
 
 def number(value: float | None) -> str:
-    """Four digits, or a dash where there is no number."""
+    """Format a number with four significant digits; a dash if there is none."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.4g}" if math.isfinite(value) else "∞"
 
 
 def count(value: int | None) -> str:
-    """A whole number with commas between thousands, as everywhere else."""
+    """Format an integer with thousands separators; a dash if there is none."""
     return "–" if value is None else f"{value:,}"
 
 
 def percent(value: float | None) -> str:
-    """A share as a percentage with three digits."""
+    """Format a share as a percentage with three significant digits; a dash if there is none."""
     return "–" if value is None else f"{100 * value:.3g} %"
+
+
+def tone(verdict: str) -> str:
+    """Return the CSS class of a verdict: good, warn or bad."""
+    if verdict == "OK":
+        return "good"
+    return "warn" if verdict.startswith(("REVIEW", "DRIFT", "NO DATA")) else "bad"

@@ -3,54 +3,72 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-PANEL = 96  # pixels of the longer side of one panel, about
-GAP = 4
+PANEL = 96  # approximate pixels of the longer side of one panel
+GAP = 4  # white pixels between panels
 
 
 def is_picture(row_shape: tuple[int, ...]) -> bool:
-    """Whether rows of this shape can be shown.
+    """Return whether rows have the shape of a picture.
 
-    Height × width, or height × width × 1, 3 or 4 channels.
+    (height, width), or (height, width, channels) with 1, 3 or 4 channels.
     """
     return len(row_shape) == 2 or (len(row_shape) == 3 and row_shape[2] in (1, 3, 4))
 
 
-def picture_strip(actual: NDArray[Any], expected: NDArray[Any], low: float, high: float) -> bytes:
-    """PNG of one row (h, w) or (h, w, c).
+def picture_strip(
+    actual: NDArray[np.generic], expected: NDArray[np.generic], low: float, high: float
+) -> bytes:
+    """Draw one row (h, w) or (h, w, c) beside its reconstruction and their difference, as PNG.
 
-    Input, reconstruction, and their difference (blue below, red above), on one scale low to high.
+    low, high: the values shown as black and white. In the difference, blue is below the
+    reconstruction and red is above.
     """
     from PIL import Image  # late: only reports need it
 
     span = high - low or 1.0
-    panels = [_grey(each, low, span) for each in (actual, expected)] + [
-        _difference(actual, expected, span)
+    values, rebuilt = actual.astype(np.float64), expected.astype(np.float64)
+    panels = [
+        _shade(values, low, span),
+        _shade(rebuilt, low, span),
+        _difference(values, rebuilt, span),
     ]
     times = max(1, PANEL // max(actual.shape[:2]))
-    grown = [np.repeat(np.repeat(panel, times, axis=0), times, axis=1) for panel in panels]
-    gap = np.full((grown[0].shape[0], GAP, 3), 255, np.uint8)
-    strip = np.concatenate([grown[0], gap, grown[1], gap, grown[2]], axis=1)
     buffer = io.BytesIO()
-    Image.fromarray(strip).save(buffer, "PNG", optimize=True)
+    Image.fromarray(_side_by_side(panels, times)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _grey(values: NDArray[Any], low: float, span: float) -> NDArray[np.uint8]:
-    scaled = np.clip((values.astype(np.float64) - low) / span, 0, 1)
-    colored = scaled[..., None] if scaled.ndim == 2 else scaled[..., :3]
-    grey: NDArray[np.uint8] = np.rint(255 * np.nan_to_num(colored)).astype(np.uint8)
-    return np.repeat(grey, 3, axis=2) if grey.shape[2] == 1 else grey
+def _side_by_side(panels: list[NDArray[np.uint8]], times: int) -> NDArray[np.uint8]:
+    """Enlarge panels (h, w, 3) and put white gaps between them."""
+    first, *others = (np.repeat(np.repeat(each, times, axis=0), times, axis=1) for each in panels)
+    gap = np.full((len(first), GAP, 3), 255, np.uint8)
+    parts = [first]
+    for panel in others:
+        parts += [gap, panel]
+    return np.concatenate(parts, axis=1)
 
 
-def _difference(actual: NDArray[Any], expected: NDArray[Any], span: float) -> NDArray[np.uint8]:
-    change = np.nan_to_num(actual.astype(np.float64) - expected.astype(np.float64)) / span
-    change = np.clip(change if change.ndim == 2 else change[..., :3].mean(axis=2), -1, 1)
-    fade = 1 - np.abs(change)
-    red, blue = np.where(change > 0, 1.0, fade), np.where(change < 0, 1.0, fade)
+def _shade(values: NDArray[np.float64], low: float, span: float) -> NDArray[np.uint8]:
+    """Return RGB bytes (h, w, 3) of gray or colored values."""
+    scaled = np.clip((values - low) / span, 0, 1)
+    channels = scaled[..., None] if scaled.ndim == 2 else scaled[..., :3]
+    shaded: NDArray[np.uint8] = np.rint(255 * np.nan_to_num(channels)).astype(np.uint8)
+    return np.repeat(shaded, 3, axis=2) if shaded.shape[2] == 1 else shaded
+
+
+def _difference(
+    actual: NDArray[np.float64], expected: NDArray[np.float64], span: float
+) -> NDArray[np.uint8]:
+    """Return RGB bytes (h, w, 3): white for equal, blue for below, red for above."""
+    change = np.nan_to_num(actual - expected) / span
+    gray = change if change.ndim == 2 else change[..., :3].mean(axis=2)
+    clipped = np.clip(gray, -1, 1)
+    fade = 1 - np.abs(clipped)
+    red = np.where(clipped > 0, 1.0, fade)
+    blue = np.where(clipped < 0, 1.0, fade)
     colors: NDArray[np.uint8] = np.rint(255 * np.stack([red, fade, blue], axis=-1)).astype(np.uint8)
     return colors

@@ -1,6 +1,6 @@
-"""Input data of any of the formats that people have.
+"""Input data in the usual formats, read as chunks of rows.
 
-Rows as chunks of NumPy arrays, in source order, in bounded memory.
+Rows arrive as NumPy arrays, in source order and in bounded memory.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
+from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.source import (
     Chunk,
-    RowsDigest,
     Schema,
     Shard,
     Source,
     check_schema,
-    combine_digests,
-    files_digest,
     plan_shards,
 )
 
@@ -38,9 +36,7 @@ __all__ = [
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc")
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt")
-KNOWN = (
-    ".npy, .npz, .h5, .parquet, .csv, and IDX files (-ubyte, .idx), of which IDX alone also gzipped"
-)
+SUPPORTED = ".npy, .npz, .h5, .parquet, .csv and IDX (-ubyte, .idx, optionally gzipped)"
 
 
 def open_source(
@@ -53,62 +49,102 @@ def open_source(
 ) -> Source:
     """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
 
-    field: HDF5 dataset or NPZ member. columns: features of a table, all numeric ones where empty.
-    id: the column that names a row.
-    missing: "error" or "impute", which lets NaN pass.
+    field: HDF5 dataset or NPZ member.
+    columns: features of a table; empty for all numeric columns.
+    id: column that identifies a row of a table.
+    missing: "error", or "impute" to let NaN pass.
 
-    Raises NoDataError where nothing is there, SourceError or SchemaError where it cannot be used.
+    Raises NoDataError if no file is found, SourceError or SchemaError if the files cannot be used.
     """
-    from storage.sources import arrays, tables  # late: h5py and pyarrow take time to import
-
     path = Path(path)
     files = find_files(path)
-    if empty := [file for file in files if file.stat().st_size == 0]:
-        raise SourceError(f"{empty[0]}: empty; expected a file with rows")
-    kind = files[0].suffix.lower()
-    if kind in (*PARQUET, *CSV):
-        table = tables.ParquetSource if kind in PARQUET else tables.CsvSource
-        return table(path, files, columns=columns, id=id, missing=missing)
+    _require_content(files)
+    if _is_table(files[0]):
+        return _open_table(path, files, columns=columns, id=id, missing=missing)
     if len(files) > 1:
         raise SourceError(
-            f"{path}: several files are read only of Parquet or CSV; name one of the {len(files)} files"
+            f"{path}: several files must be Parquet or CSV; name one of the {len(files)} files"
         )
     if columns or id:
         raise SourceError(
-            f"{path}: data.columns and data.id name columns of Parquet or CSV files; leave them out for an array"
+            f"{path}: data.columns and data.id apply to Parquet and CSV files only; "
+            "remove them for an array"
         )
+    return _open_array(files[0], field=field, missing=missing)
+
+
+def _require_content(files: Sequence[Path]) -> None:
+    for file in files:
+        if file.stat().st_size == 0:
+            raise SourceError(f"{file}: empty; expected a file with rows")
+
+
+def _is_table(file: Path) -> bool:
+    return file.suffix.lower() in (*PARQUET, *CSV)
+
+
+def _is_parquet(file: Path) -> bool:
+    return file.suffix.lower() in PARQUET
+
+
+def _open_table(
+    path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
+) -> Source:
+    if _is_parquet(files[0]):
+        from storage.sources.parquet_tables import ParquetSource  # late: pyarrow is slow to import
+
+        return ParquetSource(path, files, columns=columns, id=id, missing=missing)
+
+    from storage.sources.csv_tables import CsvSource  # late: pyarrow is slow to import
+
+    return CsvSource(path, files, columns=columns, id=id, missing=missing)
+
+
+def _open_array(file: Path, *, field: str, missing: str) -> Source:
+    from storage.sources import arrays  # late: h5py is slow to import
+
+    kind = file.suffix.lower()
     if kind in HDF5:
-        return arrays.Hdf5Source(files[0], field=field, missing=missing)
+        return arrays.Hdf5Source(file, field=field, missing=missing)
     if kind == ".npz":
-        return arrays.NpzSource(files[0], field=field, missing=missing)
+        return arrays.NpzSource(file, field=field, missing=missing)
     if kind == ".npy":
-        return arrays.NpySource(files[0], missing=missing)
-    if kind == ".idx" or "ubyte" in files[0].name or ".idx" in files[0].name:
-        return arrays.IdxSource(files[0], missing=missing)
-    raise SourceError(f"{path}: not a kind of file that is read; known are {KNOWN}")
+        return arrays.NpySource(file, missing=missing)
+    if kind == ".idx" or "ubyte" in file.name or ".idx" in file.name:
+        return arrays.IdxSource(file, missing=missing)
+    raise SourceError(f"{file}: unsupported file type; supported: {SUPPORTED}")
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files that `path` stands for, in order of name.
+    """Return the files that `path` names, sorted by name.
 
-    Raises NoDataError where there are none, SourceError for those that cannot be read.
+    Raises NoDataError if no file is found, SourceError if one cannot be read or Parquet and CSV
+    are mixed.
     """
+    files = _readable_files(path)
+    if not files:
+        raise NoDataError(
+            f"{path}: no files found; "
+            "expected a file, a folder of Parquet or CSV files, or a glob that matches some"
+        )
+    if len({_is_parquet(file) for file in files}) > 1:
+        raise SourceError(
+            f"{path}: contains both Parquet and CSV files; "
+            f"select one kind with a glob such as '{path / '*.parquet'}'"
+        )
+    return files
+
+
+def _readable_files(path: Path) -> list[Path]:
     try:
         files = _files_at(path)
         for file in files:
             file.open("rb").close()
     except OSError as error:
         raise SourceError(
-            f"{error.filename or path}: cannot be read ({error.strerror}); mend the path or its permissions"
+            f"{error.filename or path}: cannot be read ({error.strerror}); "
+            "fix the path or its permissions"
         ) from error
-    if not files:
-        raise NoDataError(
-            f"{path}: nothing there; expected a file, a folder of Parquet or CSV files, or a glob that matches some"
-        )
-    if len({file.suffix.lower() in PARQUET for file in files}) > 1:
-        raise SourceError(
-            f"{path}: holds both Parquet and CSV files; name one kind with a glob, as in '{path / '*.parquet'}'"
-        )
     return files
 
 
@@ -116,14 +152,12 @@ def _files_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        return sorted(
-            each
-            for each in path.rglob("*")
-            if each.suffix.lower() in (*PARQUET, *CSV) and not each.name.startswith((".", "_"))
-        )
+        return sorted(file for file in path.rglob("*") if _is_table(file) and not _is_hidden(file))
+    if not any(mark in str(path) for mark in "*?["):
+        return []
     folder = next(each for each in path.parents if each.is_dir())
-    return (
-        sorted(folder.glob(str(path.relative_to(folder))))
-        if any(mark in str(path) for mark in "*?[")
-        else []
-    )
+    return sorted(folder.glob(str(path.relative_to(folder))))
+
+
+def _is_hidden(file: Path) -> bool:
+    return file.name.startswith((".", "_"))

@@ -1,29 +1,27 @@
-"""What every source offers: rows as chunks of NumPy arrays, in source order, in bounded memory."""
+"""What every source offers: chunks of rows in a fixed order and in bounded memory."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SchemaError, SourceError
+from storage.sources.digests import file_stamps, sha256_text
 
 NUMERIC = "biuf"
 WIDEST = 8  # bytes of a value
-MOST_NAMED = 100  # columns in one message
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What one row is: its shape, NumPy dtype name, and column names (none for arrays)."""
+    """Shape, NumPy dtype name and column names of one row; arrays have no column names."""
 
     row_shape: tuple[int, ...]
     dtype: str
@@ -37,61 +35,67 @@ class Schema:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive rows of one file: rows (n, *row_shape) in the source's dtype, the first of them row number `start` of the source.
+    """Consecutive rows of one file.
 
-    ids: (n,) int64 or text, or None where the row number is the id. file: the file's name inside the source.
+    start: row number of the first row within the source.
+    rows: (n, *row_shape) in the source's dtype.
+    ids: (n,) int64 or text, or None if the row numbers are the ids.
+    file: name of the file within the source.
     """
 
     start: int
-    rows: NDArray[Any]
-    ids: NDArray[Any] | None
+    rows: NDArray[np.generic]
+    ids: NDArray[np.generic] | None
     file: str
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The rows from `start` up to `stop` (left out) of a source: the unit of storage and resume."""
+    """Rows from `start` up to, not including, `stop`: the unit of storage and resume."""
 
     index: int
     start: int
     stop: int
 
 
-class Source(ABC):
-    """Rows at some place. Opening one reads headers only, but for CSV, whose rows must be counted.
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from and how they are read.
 
-    sequential: reading row k means reading all rows before it. ignored: columns that are there and
-    not read; `ignored_numbers`, those of them that hold numbers, so could be read. facts: for
-    people.
-    borders: rows at which it is natural to cut, ascending.
+    files: the files behind `path`, in order.
+    missing: "error", or "impute" to let NaN pass.
+    selected: the field of an array file or the id column of a table, if any.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    missing: str
+    selected: str = ""
+
+
+class Source(ABC):
+    """Rows of one or more files. Opening reads headers only, except for CSV, which counts rows.
+
+    sequential: whether reading row k requires reading all rows before it.
+    ignored: columns that are not read; ignored_numbers: the numeric ones among them.
+    facts: properties to show, by name.
+    borders: rows at which to cut shards if possible, ascending.
     """
 
     sequential = False
 
-    def __init__(
-        self,
-        path: Path,
-        schema: Schema,
-        n_rows: int,
-        *,
-        files: Sequence[Path],
-        missing: str,
-        options: str = "",
-    ) -> None:
-        if not schema.row_bytes:
-            raise SourceError(
-                f"{path}: rows must hold at least one value. Got the shape {schema.row_shape} instead."
-            )
-        if np.dtype(schema.dtype).itemsize > WIDEST:
-            raise SourceError(
-                f"{path}: values must have 64 bits at most. Got {schema.dtype} instead."
-            )
-        self.path, self.schema, self.n_rows, self.missing = path, schema, n_rows, missing
-        self.files, self._options = tuple(files), options
+    def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
+        _require_storable(origin.path, schema)
+        self.path = origin.path
+        self.files = origin.files
+        self.missing = origin.missing
+        self.schema = schema
+        self.n_rows = n_rows
         self.ignored: tuple[str, ...] = ()
         self.ignored_numbers: tuple[str, ...] = ()
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
+        self._selected = origin.selected
 
     def __enter__(self) -> Self:
         return self
@@ -105,11 +109,12 @@ class Source(ABC):
         return self.n_rows * self.schema.row_bytes
 
     def chunks(self, start: int = 0, stop: int | None = None, *, max_rows: int) -> Iterator[Chunk]:
-        """Rows from `start` up to `stop` as chunks of at most `max_rows`, checked.
+        """Iterate over rows from `start` up to, not including, `stop`, as validated chunks.
 
-        Each call opens the files anew.
-        Raises SourceError naming file, row and column of a NaN (unless missing = "impute") or an
-        infinity.
+        A chunk has at most `max_rows` rows. Each call reopens the files.
+
+        Raises SourceError that names file, row and column of an infinity, or of a NaN unless
+        missing = "impute".
         """
         stop = self.n_rows if stop is None else min(stop, self.n_rows)
         if start >= stop:
@@ -120,152 +125,89 @@ class Source(ABC):
 
     @abstractmethod
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
-        """The rows as they are, for 0 <= start < stop <= n_rows."""
+        """Yield the rows without validation, for 0 <= start < stop <= n_rows."""
 
     def fingerprint(self) -> str:
-        """Hash of the files' names, sizes and times of change, and of how they are read.
+        """Hash the files' names, sizes and modification times, and how they are read.
 
-        Equal means that nothing need be read again.
+        Equal fingerprints mean that the rows need not be read again.
         """
-        parts = [
-            str(self.path),
-            str(self.schema),
-            str(self.n_rows),
-            self.missing,
-            self._options,
-            *_stamps(self.files),
-        ]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        read_as = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._selected]
+        return sha256_text("\n".join([*read_as, *file_stamps(self.files)]))
 
     def _require_finite(self, chunk: Chunk) -> None:
         if chunk.rows.dtype.kind != "f":
             return
         bad = np.isinf(chunk.rows) if self.missing == "impute" else ~np.isfinite(chunk.rows)
-        if not bad.any():
-            return
-        place = tuple(int(each) for each in np.argwhere(bad)[0])
-        value = chunk.rows[place]
-        column = (
-            self.schema.columns[place[1]] if self.schema.columns else ", ".join(map(str, place[1:]))
-        )
-        hint = "mend the row" if np.isinf(value) else 'mend the row, or set data.missing = "impute"'
-        file, row = self._place(chunk.start + place[0])
-        raise SourceError(
-            f"{file}: row {row}, column {column}: expected a number, got {value}; {hint}"
+        if bad.any():
+            raise self._not_finite(chunk, tuple(np.argwhere(bad)[0].tolist()))
+
+    def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
+        value = chunk.rows[index]
+        file, row = self._locate(chunk.start + index[0])
+        hint = "fix the row" if np.isinf(value) else 'fix the row, or set data.missing = "impute"'
+        return SourceError(
+            f"{file}: row {row}, column {self._column_name(index[1:])}: "
+            f"expected a number, got {value}; {hint}"
         )
 
-    def _place(self, row: int) -> tuple[Path, int]:
-        """The file that holds a row of the source, and the row's number in it."""
+    def _column_name(self, index: tuple[int, ...]) -> str:
+        return self.schema.columns[index[0]] if self.schema.columns else ", ".join(map(str, index))
+
+    def _locate(self, row: int) -> tuple[Path, int]:
+        """Return the file that holds a row of the source, and the row's number within it."""
         return self.path, row
 
 
-def files_digest(files: Sequence[Path]) -> str:
-    """Hash of the names, sizes and times of change of files, none of which is opened.
-
-    Raises SourceError where one is gone.
-    """
-    return hashlib.sha256("\n".join(_stamps(files)).encode()).hexdigest()
-
-
-def _stamps(files: Sequence[Path]) -> list[str]:
-    try:
-        return [f"{file.name} {(stat := file.stat()).st_size} {stat.st_mtime_ns}" for file in files]
-    except OSError as error:
-        raise SourceError(f"{error.filename}: cannot be read any more ({error})") from error
+def _require_storable(path: Path, schema: Schema) -> None:
+    if not schema.row_bytes:
+        raise SourceError(
+            f"{path}: rows must hold at least one value. Got shape {schema.row_shape} instead."
+        )
+    if np.dtype(schema.dtype).itemsize > WIDEST:
+        raise SourceError(f"{path}: values must have at most 64 bits. Got {schema.dtype} instead.")
 
 
 def plan_shards(source: Source, shard_bytes: int) -> tuple[Shard, ...]:
-    """Cut a source into shards of about `shard_bytes` of input, at natural borders where one is near; it depends on these two alone."""
-    target = max(1, shard_bytes // max(1, source.schema.row_bytes))
+    """Cut a source into shards of about `shard_bytes` of input, preferably at its borders.
+
+    The plan depends on the source and `shard_bytes` only.
+    """
+    shard_rows = max(1, shard_bytes // max(1, source.schema.row_bytes))
     shards: list[Shard] = []
     start = 0
     while start < source.n_rows:
-        stop = min(start + target, source.n_rows)
-        near = bisect_right(source.borders, stop) - 1
-        if stop < source.n_rows and near >= 0 and source.borders[near] > start:
-            stop = source.borders[near]
+        stop = _shard_end(source, start, shard_rows)
         shards.append(Shard(len(shards), start, stop))
         start = stop
     return tuple(shards)
 
 
+def _shard_end(source: Source, start: int, shard_rows: int) -> int:
+    stop = start + shard_rows
+    if stop >= source.n_rows:
+        return source.n_rows
+    border = bisect_right(source.borders, stop) - 1
+    at_border = border >= 0 and source.borders[border] > start
+    return source.borders[border] if at_border else stop
+
+
 def check_schema(source: Source, expected: Schema) -> None:
-    """Raise SchemaError where rows of `source` are not what `expected` (the schema of a model's training data) says."""
-    found, wrong = source.schema, []
-    if found.row_shape != expected.row_shape:
-        wrong.append(
-            f"rows must have the shape {expected.row_shape}, as in training. Got {found.row_shape} instead."
+    """Require rows of the shape and kind of the training data. Raises SchemaError."""
+    problems = []
+    if source.schema.row_shape != expected.row_shape:
+        problems.append(
+            f"rows must have shape {expected.row_shape}, as in training. "
+            f"Got {source.schema.row_shape} instead."
         )
-    kinds = np.dtype(found.dtype).kind, np.dtype(expected.dtype).kind
-    if not expected.columns and (kinds[0] == "f") != (kinds[1] == "f"):
-        wrong.append(
-            f"values must be {expected.dtype}, as in training. Got {found.dtype} instead; were they scaled in between?"
+    if not expected.columns and _is_float(source.schema) != _is_float(expected):
+        problems.append(
+            f"values must be {expected.dtype}, as in training. "
+            f"Got {source.schema.dtype} instead; were they rescaled?"
         )
-    if wrong:
-        raise SchemaError(f"{source.path}: {' And '.join(wrong)}")
+    if problems:
+        raise SchemaError(f"{source.path}: {' Also, '.join(problems)}")
 
 
-def pick_columns(
-    path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The feature columns to read and those left out, from all columns and whether each is numeric.
-
-    Raises SchemaError that names every column that is missing, not numeric, or new.
-    """
-    named = [*wanted, *([id_column] if id_column else [])]
-    new = [name for name in kinds if name not in named]
-    missing = [name for name in named if name not in kinds]
-    changed = [name for name in wanted if not kinds.get(name, True)]
-    if missing or changed:
-        said = {
-            "missing": [_with_hint(name, new) for name in missing],
-            "not numeric": map(repr, changed),
-            "not expected": map(repr, new),
-        }
-        parts = [f"{what}: {_listed(list(names))}" for what, names in said.items()]
-        raise SchemaError(
-            f"{path}: other columns than expected: {'; '.join(part for part in parts if not part.endswith(': '))}. "
-            "Mend the file; or, where the change is meant, mend data.columns or data.id and train on clean data of the new form"
-        )
-    chosen = tuple(wanted) or tuple(
-        name for name, numeric in kinds.items() if numeric and name != id_column
-    )
-    if not chosen:
-        raise SourceError(f"{path}: no numeric column; there are: {_listed(list(kinds))}")
-    return chosen, tuple(name for name in kinds if name not in chosen and name != id_column)
-
-
-def _with_hint(name: str, new: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, new, n=1, cutoff=0.6)
-    return f"{name!r} (is it {near[0]!r}?)" if near else repr(name)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
-
-
-class RowsDigest:
-    """SHA-256 of rows and ids, the same however they are cut into chunks."""
-
-    def __init__(self) -> None:
-        self._rows, self._ids = hashlib.sha256(), hashlib.sha256()
-        self._header = ""
-
-    def update(self, rows: NDArray[Any], ids: NDArray[Any] | None = None) -> None:
-        """Take in rows (n, *row_shape) and, where there are any, their ids (n,)."""
-        self._header = f"{rows.dtype.name} {rows.shape[1:]}"
-        self._rows.update(np.ascontiguousarray(rows, rows.dtype.newbyteorder("<")).data)
-        if ids is not None:
-            self._ids.update("".join(f"{each}\0" for each in ids).encode())
-
-    def hexdigest(self) -> str:
-        """The digest of all rows so far."""
-        return hashlib.sha256(
-            f"{self._header} {self._rows.hexdigest()} {self._ids.hexdigest()}".encode()
-        ).hexdigest()
-
-
-def combine_digests(digests: Sequence[str]) -> str:
-    """One digest for the digests of consecutive shards."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+def _is_float(schema: Schema) -> bool:
+    return np.dtype(schema.dtype).kind == "f"

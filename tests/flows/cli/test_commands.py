@@ -348,12 +348,12 @@ def test_a_night_that_no_row_of_can_be_scored_says_why_without_a_traceback_or_a_
     summary = json.loads((report_of(result) / "summary.json").read_text())
 
     assert (result.code, result.facts["verdict"]) == (1, "FAILED")
-    assert "row 3, column 2: expected a number, got inf; mend the row" in result.err
+    assert "row 3, column 2: expected a number, got inf; fix the row" in result.err
     assert "Traceback" not in result.err
     assert (
         summary["promise"]
         == summary["failed_shards"][0]["why"]
-        == f"{DAY}.npy: row 3, column 2: expected a number, got inf; mend the row"
+        == f"{DAY}.npy: row 3, column 2: expected a number, got inf; fix the row"
     )
 
 
@@ -376,10 +376,10 @@ def test_a_night_that_no_row_of_can_be_scored_says_why_without_a_traceback_or_a_
         (["score", "JOB", "--date", DAY, "--source", "text.csv"], 2, "as in training|text.csv"),
         (["score", "JOB", "--date", DAY, "--model", "123"], 2, "no such model; there are"),
         (["score", "JOB", "--date", DAY, "--model", "../small"], 2, "no such model; there are"),
-        (["score", "JOB", "--date", DAY, "--source", "slip.npy"], 3, "slip.npy: nothing there"),
+        (["score", "JOB", "--date", DAY, "--source", "slip.npy"], 3, "slip.npy: no files found"),
         (["score", "none.toml", "--date", DAY], 2, "nightglass init"),
         (["encode", "JOB", "--date", DAY, "--source", "x"], 2, "name two inputs"),
-        (["encode", "JOB", "--source", "nothing.npy"], 3, "nothing there"),
+        (["encode", "JOB", "--source", "nothing.npy"], 3, "no files found"),
         (["train", "JOB", "--require-gpu"], 2, "no GPU"),
         (["train", "JOB", "--set", "model.output=sigmoid"], 2, "needs scaled values"),
         (
@@ -388,7 +388,7 @@ def test_a_night_that_no_row_of_can_be_scored_says_why_without_a_traceback_or_a_
             "not found; expected a folder with a manifest.json",
         ),
         (["verify", "nothing"], 3, "expected the folder of a model"),
-        (["inspect", "nothing"], 3, "nothing there"),
+        (["inspect", "nothing"], 3, "no files found"),
     ],
 )
 def test_wrong_use_ends_before_any_work_and_says_what_to_do(

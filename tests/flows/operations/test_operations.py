@@ -1,4 +1,4 @@
-"""status, label, prune, serve and the message: what an operator relies on."""
+"""status, label, prune, serve and alerts, as an operator uses them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 @pytest.fixture
 def hook(monkeypatch):
-    """A web server that keeps what is posted to it."""
+    """A web server that records what is posted to it."""
     with listening() as (url, got):
         monkeypatch.setenv("SMALL_HOOK", url)
         yield got
@@ -42,7 +42,7 @@ def hook(monkeypatch):
     ("day", "hours"), [("2026-03-28", 23), ("2026-10-24", 25), ("2026-11-22", 24)]
 )
 @pytest.mark.parametrize("cron", ["0 4 * * *", "30 2 * * *"])
-def test_each_day_has_one_run_whatever_the_clocks_do(bench, day, hours, cron):
+def test_each_day_has_one_run_across_daylight_saving_changes(bench, day, hours, cron):
     job = read_job(bench.job, ["schedule.timezone=Europe/Berlin", f"schedule.cron={cron}"])
     noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=BERLIN)
     starts = [next_start(job, noon)]
@@ -53,75 +53,77 @@ def test_each_day_has_one_run_whatever_the_clocks_do(bench, day, hours, cron):
     assert [yesterday(job, start) for start in starts] == [
         first + timedelta(days=back) for back in range(4)
     ]
-    assert (
-        datetime.combine(noon.date() + timedelta(days=1), noon.timetz()).astimezone(UTC)
-        - noon.astimezone(UTC)
-    ) == timedelta(hours=hours)
+    next_noon = datetime.combine(noon.date() + timedelta(days=1), noon.timetz())
+    assert next_noon.astimezone(UTC) - noon.astimezone(UTC) == timedelta(hours=hours)
     assert last_start(job, starts[1] + timedelta(minutes=1)) == starts[1]
 
 
-def test_status_says_what_is_open_and_what_is_well(bench):
+def test_status_reports_problems_until_they_are_solved(bench):
     promoted_on(bench, DAY)
     early = status_of(bench.job, now=NOW)
     bench.night()
     bench.score()
     late = status_of(bench.job, now=NOW)
 
-    assert (early.exit_code, early.facts["problems"], early.facts["last_good_night"]) == (
-        1,
-        [f"{DAY}: not scored yet"],
-        None,
-    )
-    assert (late.exit_code, late.facts["problems"], late.facts["last_good_night"]) == (0, [], DAY)
-    assert late.facts["next_run"].startswith("2026-11-24T04:00")
-    assert late.text.startswith("small: nothing to do\n  last night       2026-11-22: ")
-    assert f"\n  last good night  {DAY}\n" in late.text
-    assert f"\n  model            {late.facts['model_id']}, trained " in late.text
-    assert "\n  next run         2026-11-24 04:00 UTC\n" in late.text
-    assert "None" not in late.text
+    assert (early.exit_code, early.problems) == (1, [f"{DAY}: not scored yet"])
+    assert early.to_json()["last_good_night"] is None
+    assert (late.exit_code, late.problems) == (0, [])
+    assert late.to_json()["last_good_night"] == DAY
+    assert late.to_json()["next_run"].startswith("2026-11-24T04:00")
 
 
-def test_status_tells_open_problems_first_and_nights_without_data(bench):
+def test_the_text_of_status_has_a_line_for_each_fact(bench):
+    promoted_on(bench, DAY)
+    bench.night()
+    bench.score()
+    found = status_of(bench.job, now=NOW)
+    text = found.to_text()
+
+    assert text.startswith("small: nothing to do\n  last night       2026-11-22: ")
+    assert f"\n  last good night  {DAY}\n" in text
+    assert f"\n  model            {found.to_json()['model_id']}, trained " in text
+    assert "\n  next run         2026-11-24 04:00 UTC\n" in text
+    assert "None" not in text
+
+
+def test_status_lists_open_problems_first_and_nights_without_data(bench):
     promoted_on(bench, "2026-11-21")
     bench.score(day="2026-11-21")
     np.save(bench.night(), np.ones((5, 3)))
     run(bench)
     found = status_of(bench.job, now=NOW)
+    lines = found.to_text().splitlines()
 
-    assert found.text.splitlines()[0] == "small: 1 open problem"
-    assert found.text.splitlines()[1].startswith(f"  ! {DAY}: stopped before scoring: ")
-    assert "\n  without data     2026-11-21\n" in found.text
-    assert found.facts["last_night"] == {
+    assert lines[0] == "small: 1 open problem"
+    assert lines[1].startswith(f"  ! {DAY}: stopped before scoring: ")
+    assert "  without data     2026-11-21" in lines
+    assert found.exit_code == 1
+    assert found.to_json()["last_good_night"] is None
+    assert found.to_json()["without_data"] == ["2026-11-21"]
+    assert found.to_json()["last_night"] == {
         "date": DAY,
         "verdict": "FAILED",
         "revision": 1,
         "rows": 0,
         "flagged": 0,
     }
-    assert (found.facts["last_good_night"], found.facts["without_data"], found.exit_code) == (
-        None,
-        ["2026-11-21"],
-        1,
-    )
 
 
-def test_a_monitor_that_asks_every_minute_loads_no_torch():
+def test_status_does_not_import_torch():
     code = "import sys, flows.operations.status; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_status_names_a_model_in_force_that_is_gone(bench):
+def test_status_reports_a_missing_champion(bench):
     current = bench.run("models", "list", bench.job).facts["current"]
     (bench.workspace / "models/small" / current).rename(bench.folder / "elsewhere")
 
-    assert any(
-        f"model {current}, the one in force, is gone from " in problem
-        for problem in bench.run("status", bench.job).facts["problems"]
-    )
+    problems = bench.run("status", bench.job).facts["problems"]
+    assert any(f"champion {current} is missing from " in problem for problem in problems)
 
 
-def test_status_of_a_job_without_a_model(bench):
+def test_status_of_a_job_without_a_champion(bench):
     found = bench.run("status", bench.job, "--json")
     for path in (bench.workspace / "models/small").rglob("champion.json"):
         path.unlink()
@@ -130,30 +132,26 @@ def test_status_of_a_job_without_a_model(bench):
     assert found.facts["model_id"]
     assert (result.code, result.facts["problems"]) == (
         1,
-        ["no model is in force: run 'nightglass train JOB'"],
+        ["no champion yet: run 'nightglass train JOB'"],
     )
 
 
-def test_labels_are_taken_in_once_and_counted(bench, tmp_path):
+def test_labels_are_imported_once_and_counted(bench, tmp_path):
     bench.night(outliers=4)
     bench.score()
     file = tmp_path / "checked.csv"
     file.write_text(f"date,id,label\n{DAY},0,outlier\n{DAY},1,normal\n")
-    first, second = bench.run("label", bench.job, file), bench.run("label", bench.job, file)
+    first = bench.run("label", bench.job, file).facts
+    second = bench.run("label", bench.job, file).facts
     file.write_text(f"date,id,label\n{DAY},1,outlier\n")
-    third = bench.run("label", bench.job, file)
+    third = bench.run("label", bench.job, file).facts
 
-    assert [
-        (each.facts["new"], each.facts["labelled"], each.facts["right"])
-        for each in (first, second, third)
-    ] == [
-        (2, 2, 1),
-        (0, 2, 1),
-        (1, 2, 2),
-    ]
+    assert (first["new"], first["labelled"], first["right"]) == (2, 2, 1)
+    assert (second["new"], second["labelled"], second["right"]) == (0, 2, 1)
+    assert (third["new"], third["labelled"], third["right"]) == (1, 2, 2)
 
 
-def test_labels_name_rows_by_the_very_text_of_their_ids(bench, tmp_path):
+def test_label_files_keep_leading_zeros_of_ids(bench, tmp_path):
     columns = [f"c{index}" for index in range(8)]
     lines = [
         f"{row:05d},{','.join(map(str, values))}"
@@ -172,10 +170,10 @@ def test_labels_name_rows_by_the_very_text_of_their_ids(bench, tmp_path):
     ("line", "words"),
     [
         (f"{DAY},7777,normal", "id '7777' is not in the report"),
-        (f"{DAY},0,strange", "label must be one of"),
+        (f"{DAY},0,odd", "label must be one of"),
     ],
 )
-def test_a_wrong_label_takes_nothing_in(bench, tmp_path, line, words):
+def test_a_wrong_label_imports_nothing(bench, tmp_path, line, words):
     bench.night(outliers=4)
     bench.score()
     (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},0,outlier\n{line}\n")
@@ -185,7 +183,7 @@ def test_a_wrong_label_takes_nothing_in(bench, tmp_path, line, words):
     assert not (bench.workspace / "labels").exists()
 
 
-def test_prune_keeps_what_is_needed_and_deletes_only_when_told(bench):
+def test_prune_keeps_what_is_needed_and_deletes_only_with_yes(bench):
     path = bench.night()
     bench.score()
     np.save(path, np.load(path)[:-1])
@@ -193,7 +191,7 @@ def test_prune_keeps_what_is_needed_and_deletes_only_when_told(bench):
     first = read_champion(bench.workspace / "models/small").current
     other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
     third = bench.run("train", bench.job, "--set", "train.seed=2").facts["model_id"]
-    for each in (first, other):  # whatever the gate said, these two are the last
+    for each in (first, other):  # the last two champions, whatever the gate decided
         bench.run("models", "promote", bench.job, each)
     (bench.workspace / ".work/small-left").mkdir()
     (bench.workspace / "models/small-two").mkdir()
@@ -214,7 +212,7 @@ def test_prune_keeps_what_is_needed_and_deletes_only_when_told(bench):
     assert prune(bench.job, yes=False, today=later).facts["folders"] == []
 
 
-def test_one_message_says_verdict_budget_causes_and_where(bench, hook):
+def test_an_alert_has_verdict_budget_causes_and_link_of_each_night(bench, hook):
     promoted_on(bench, "2026-11-21")
     bench.night("2026-11-21")
     bench.night(outliers=9)
@@ -236,29 +234,25 @@ def test_one_message_says_verdict_budget_causes_and_where(bench, hook):
     assert 0 < len(causes) <= 3
 
 
-def test_what_an_interrupted_prune_left_goes_the_next_time(bench, monkeypatch):
+def test_prune_deletes_what_an_interrupted_prune_left(bench, monkeypatch):
     (bench.workspace / ".work/small-left").mkdir()
     (bench.workspace / ".work/small-left/rows").touch()
     later = date.today() + timedelta(days=400)
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(
-            "flows.operations.prune.shutil.rmtree", Path.rmdir
-        )  # refuses: it is not empty
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.operations.prune.shutil.rmtree", Path.rmdir)  # fails: not empty
         with pytest.raises(WorkspaceError, match="could not be deleted"):
             prune(bench.job, yes=True, today=later)
-    (bench.workspace / ".work/small-left").mkdir()  # the same work, begun again
+    (bench.workspace / ".work/small-left").mkdir()  # the same work, started again
     prune(bench.job, yes=True, today=later)
     prune(bench.job, yes=True, today=later)
 
     assert not [path for path in (bench.workspace / ".work").iterdir() if path.is_dir()]
 
 
-def test_what_most_rows_have_in_common_is_told_first():
+def test_the_most_frequent_cause_comes_first():
+    flow = "flow is 2, above the 1 expected"
     cold = [
-        (
-            f"c{each}",
-            f"heat is {each}, below the 20 expected (9{each}% of the error); flow is 2, above the 1 expected",
-        )
+        (f"c{each}", f"heat is {each}, below the 20 expected (9{each}% of the error); {flow}")
         for each in range(4)
     ]
     other = [
@@ -273,7 +267,7 @@ def test_what_most_rows_have_in_common_is_told_first():
     ]
 
 
-def test_a_failure_that_is_looked_at_again_is_told_once(bench, hook):
+def test_a_failure_that_is_rechecked_is_reported_once(bench, hook):
     promoted_on(bench, DAY)
     np.save(bench.night(), np.ones((5, 3)))
     job = read_job(bench.job, ["alert.webhook=SMALL_HOOK"])
@@ -285,23 +279,23 @@ def test_a_failure_that_is_looked_at_again_is_told_once(bench, hook):
     assert hook[0].endswith("/workspace/reports/small/index.html")
 
 
-def test_a_message_that_does_not_get_through_is_an_error(bench, monkeypatch):
+def test_an_alert_that_cannot_be_delivered_is_an_error(bench, monkeypatch):
     promoted_on(bench, DAY)
     bench.night()
     monkeypatch.setenv("SMALL_HOOK", "http://127.0.0.1:9/")
 
-    with pytest.raises(FlowError, match="did not take the message"):
+    with pytest.raises(FlowError, match="delivery to the URL in SMALL_HOOK failed"):
         send_alert(read_job(bench.job, ["alert.webhook=SMALL_HOOK"]), run(bench))
 
 
-def test_a_message_that_did_not_get_through_is_sent_at_the_next_look(bench, hook, monkeypatch):
+def test_an_undelivered_alert_is_sent_with_the_next_one(bench, hook, monkeypatch):
     promoted_on(bench, DAY)
     bench.night(outliers=9)
     job = read_job(bench.job, ["alert.webhook=SMALL_HOOK"])
     url = os.environ["SMALL_HOOK"]
     monkeypatch.setenv("SMALL_HOOK", f"{url}refuse")
     for _ in range(2):
-        with pytest.raises(FlowError, match="did not take the message"):
+        with pytest.raises(FlowError, match="delivery to the URL in SMALL_HOOK failed"):
             send_alert(job, run(bench))
     monkeypatch.setenv("SMALL_HOOK", url)
 
@@ -309,7 +303,7 @@ def test_a_message_that_did_not_get_through_is_sent_at_the_next_look(bench, hook
     assert [text.count(f"small {DAY}: REVIEW") for text in hook] == [1]
 
 
-def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypatch):
+def test_the_scheduler_scores_due_nights_and_prints_each_once(bench, capsys, monkeypatch):
     first = last_start(read_job(bench.job), datetime.now(UTC))
     day = yesterday(read_job(bench.job), first).isoformat()
     promoted_on(bench, day)
@@ -326,14 +320,14 @@ def test_the_scheduler_does_what_is_due_and_says_it_once(bench, capsys, monkeypa
     with pytest.raises(KeyboardInterrupt):
         serving.serve([bench.job], prefect=None)
 
-    said = capsys.readouterr().out
-    assert "small: next run" in said
-    assert said.count(f"{day}: ") == 1
+    printed = capsys.readouterr().out
+    assert "small: next run" in printed
+    assert printed.count(f"{day}: ") == 1
     assert all(0 < seconds <= 1800 for seconds in waits)
     assert (bench.workspace / f"reports/small/{day}/rev=1/report.html").exists()
 
 
-def test_a_broken_job_file_holds_up_no_other_job(bench, capsys, monkeypatch):
+def test_a_broken_job_file_does_not_stop_other_jobs(bench, capsys, monkeypatch):
     broken = bench.folder / "broken.toml"
     broken.write_text(bench.job.read_text())
 
@@ -350,13 +344,11 @@ def test_a_broken_job_file_holds_up_no_other_job(bench, capsys, monkeypatch):
     assert "broken.toml: not valid TOML" in capsys.readouterr().out
 
 
-def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkeypatch):
-    """The workspace on a disk of its own that is too small for the night, then larger."""
+def test_finished_shards_survive_a_full_disk(bench, tmp_path, monkeypatch):
+    """The workspace is on a disk that is too small for the night, then larger."""
     import shutil
 
-    monkeypatch.setattr(
-        "flows.engine.disk_space.RESERVE", -(10**9)
-    )  # the check beforehand would refuse it at once
+    monkeypatch.setattr("flows.engine.disk_space.RESERVE", -(10**9))  # disables the early check
     path = bench.night(n=300_000)
     assert bench.score("--set", "data.shard_bytes=1 MB").code == 0
     disk = tmp_path / "disk"
@@ -364,7 +356,7 @@ def test_a_disk_that_fills_up_in_the_night_loses_nothing(bench, tmp_path, monkey
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", disk], check=False, capture_output=True
     ).returncode:
-        pytest.skip("mounting a small disk needs rights that are not given here")
+        pytest.skip("mounting a small disk needs root")
     try:
         shutil.copytree(bench.workspace / "models", disk / "models", copy_function=shutil.copy2)
         options = ["--set", f"workspace={disk}", "--set", "data.shard_bytes=1 MB", "--source", path]

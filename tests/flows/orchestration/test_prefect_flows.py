@@ -88,7 +88,7 @@ def test_one_message_goes_through_a_notification_block_and_a_refused_one_is_an_e
     _, seen = recorded
     refused, taken, again = seen["told"]
 
-    assert "alert.block: custom-webhook/refuse did not take the message (" in refused
+    assert "alert.block: delivery to custom-webhook/refuse failed (" in refused
     assert "500" in refused
     assert (taken, again) == (True, False), "the same message is not sent twice"
     [message] = seen["got"]

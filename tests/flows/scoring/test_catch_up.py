@@ -1,4 +1,4 @@
-"""Which nights are due, with which model, and what becomes of them."""
+"""Which nights are due, with which model, and how they end."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def verdicts(result) -> list[tuple[str, str]]:
     return [(day, getattr(each, "verdict", str(each))) for day, each in result.results.items()]
 
 
-def test_nights_since_the_first_promotion_are_caught_up_oldest_first(bench):
+def test_nights_since_the_first_promotion_are_backfilled_oldest_first(bench):
     promoted_on(bench, "2026-11-20")
 
     assert due(bench) == [("2026-11-20", "as-of"), ("2026-11-21", "as-of"), (DAY, "")]
     assert due(bench, "schedule.max_catch_up_days=1") == [("2026-11-21", "as-of"), (DAY, "")]
 
 
-def test_a_machine_off_for_three_nights_makes_up_for_all_of_them(bench):
+def test_a_machine_that_was_off_for_three_nights_backfills_all_of_them(bench):
     promoted_on(bench, "2026-11-19")
     for day in ("2026-11-19", "2026-11-20", "2026-11-21", DAY):
         bench.night(day)
@@ -45,7 +45,7 @@ def test_a_machine_off_for_three_nights_makes_up_for_all_of_them(bench):
     assert later.exit_code == 0
 
 
-def test_a_night_that_is_done_is_not_due_even_with_a_newer_model(bench):
+def test_a_finished_night_is_not_due_even_with_a_newer_model(bench):
     promoted_on(bench, DAY)
     bench.night()
     assert bench.score().code == 0
@@ -56,7 +56,7 @@ def test_a_night_that_is_done_is_not_due_even_with_a_newer_model(bench):
     assert [each.written for each in run(bench).results.values()] == [False]
 
 
-def test_a_night_without_data_is_looked_at_again_once_they_are_there(bench):
+def test_a_night_without_data_is_due_again_once_its_data_arrive(bench):
     promoted_on(bench, "2026-11-21")
     assert verdicts(run(bench, day=date(2026, 11, 21))) == [("2026-11-21", "NO DATA")]
     assert due(bench) == [(DAY, "")]
@@ -70,18 +70,14 @@ def test_a_night_without_data_is_looked_at_again_once_they_are_there(bench):
     assert due(bench) == []
 
 
-def test_late_data_become_a_revision_by_the_model_that_judged_first(bench):
+def test_late_data_become_a_revision_scored_by_the_same_model(bench):
     promoted_on(bench, "2026-11-21")
     path = bench.night("2026-11-21")
     bench.night()
     run(bench)
     first = read_champion(bench.workspace / "models/small").current
-    bench.run(
-        "models",
-        "promote",
-        bench.job,
-        bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"],
-    )
+    other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
+    bench.run("models", "promote", bench.job, other)
     np.save(path, np.concatenate([np.load(path), np.load(path)[:10] + 1]))
 
     assert due(bench) == [("2026-11-21", first)]
@@ -90,7 +86,7 @@ def test_late_data_become_a_revision_by_the_model_that_judged_first(bench):
     assert due(bench) == []
 
 
-def test_an_input_that_was_only_touched_is_looked_at_once(bench):
+def test_an_input_that_was_only_touched_is_rechecked_once(bench):
     promoted_on(bench, DAY)
     path = bench.night()
     bench.score()
@@ -102,7 +98,7 @@ def test_an_input_that_was_only_touched_is_looked_at_once(bench):
     assert bench.run("verify", bench.workspace / f"reports/small/{DAY}/rev=1").facts["ok"]
 
 
-def test_a_partial_night_is_finished_by_the_model_that_began_it(bench):
+def test_a_partial_night_is_finished_by_the_model_that_started_it(bench):
     path = bench.night("2026-11-21", n=50_000)
     promoted_on(bench, "2026-11-21")
     rows = np.load(path)
@@ -122,7 +118,7 @@ def test_an_input_counts_only_with_its_marker(bench):
     assert bench.score(*wanted).code == 0
 
 
-def test_an_input_that_is_still_being_written_is_left_alone_until_it_settles(bench):
+def test_an_input_that_is_still_being_written_is_not_scored_until_it_settles(bench):
     path = bench.night()
     early = bench.score("--set", "data.settle=10 min")
     os.utime(path, (time.time() - 700, time.time() - 700))
@@ -132,7 +128,7 @@ def test_an_input_that_is_still_being_written_is_left_alone_until_it_settles(ben
     assert (later.code, later.facts["revision"], later.facts["rows"]) == (0, 2, 300)
 
 
-def test_an_input_that_is_still_empty_is_waited_for_too(bench):
+def test_an_empty_input_is_an_error_only_after_it_settles(bench):
     path = bench.night()
     path.write_bytes(b"")
     early = bench.score("--set", "data.settle=10 min")
@@ -143,26 +139,24 @@ def test_an_input_that_is_still_empty_is_waited_for_too(bench):
     assert (later.code, "empty; expected a file with rows" in later.err) == (2, True)
 
 
-def test_an_input_that_is_written_to_while_it_is_read_is_not_published_and_whole_at_the_next_look(
-    bench, monkeypatch
-):
+def test_an_input_that_changes_while_it_is_read_is_not_published(bench, monkeypatch):
     path = bench.night()
     rows = np.load(path)
     np.save(path, rows[:200])
 
-    def written_to(source, shards):
+    def change_input(source, shards):
         np.save(path, rows)
         return group_shards(source, shards)
 
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("flows.engine.shard_job.group_shards", written_to)
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.engine.shard_job.group_shards", change_input)
         early = bench.score()
     assert (early.code, "changed while it was read" in early.err) == (2, True)
     assert not list((bench.workspace / "reports").glob("*/*/rev=*"))
     assert (bench.score().facts["rows"], bench.score().facts["revision"]) == (300, 1)
 
 
-def test_an_old_model_is_remarked_on_then_refused(bench):
+def test_an_old_model_is_noted_in_the_report_then_refused(bench):
     trained = date.today()
     for days, code in ((1, 0), (5, 0), (9, 1)):
         day = (trained + timedelta(days=days)).isoformat()
@@ -170,14 +164,12 @@ def test_an_old_model_is_remarked_on_then_refused(bench):
         result = bench.score("--set", "schedule.max_model_age_days=4", day=day)
         assert result.code == code
         if code == 0:
-            assert (
-                "was trained"
-                in (bench.workspace / f"reports/small/{day}/rev=1/summary.json").read_text()
-            ) == (days == 5)
+            summary = bench.workspace / f"reports/small/{day}/rev=1/summary.json"
+            assert ("was trained" in summary.read_text()) == (days == 5)
     assert "run 'nightglass train'" in result.err
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(bench, monkeypatch):
+def test_a_full_disk_is_an_error_before_anything_is_written(bench, monkeypatch):
     bench.night()
     usage = shutil.disk_usage(bench.folder)
     monkeypatch.setattr(
@@ -200,7 +192,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(bench, monkeypat
         "alert.webhook=https://x",
     ],
 )
-def test_wrong_settings_of_operation_are_named(bench, text):
+def test_the_error_for_a_wrong_setting_names_its_key(bench, text):
     result = bench.score("--set", text)
 
     assert (result.code, text.partition("=")[0] in result.err) == (2, True)

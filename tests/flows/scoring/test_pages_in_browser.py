@@ -1,8 +1,4 @@
-"""The pages in headless Chromium.
-
-On a telephone and on a desk, by day and by night, nothing runs over the edge and nothing is
-missing.
-"""
+"""The pages in headless Chromium, on a desktop and on a phone, in light and in dark mode."""
 
 from __future__ import annotations
 
@@ -16,17 +12,17 @@ import pytest
 from bench import DAY
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-OVER_THE_EDGE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.filterwarnings("default"),
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium here"),
+    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed"),
 ]
 
 
 @pytest.fixture
 def pages(bench):
-    """Every kind of page: a flood, drift, no data, the index, a refused model, a store with a bound."""
+    """One page of every kind: flood, drift, no data, index, refused model, store with a bound."""
     refused = bench.run(
         "train", bench.job, "--set", "train.epochs=1", "--set", "train.learning_rate=1e-6"
     )
@@ -44,10 +40,11 @@ def pages(bench):
     ]
 
 
-def test_nothing_runs_over_the_edge_and_every_link_and_picture_is_there(pages, tmp_path):
+def test_pages_do_not_overflow_and_every_link_and_picture_exists(pages, tmp_path):
     from playwright.sync_api import sync_playwright
 
-    pictures, failed = Path(os.environ.get("NIGHTGLASS_PICTURES", tmp_path)), []
+    pictures = Path(os.environ.get("NIGHTGLASS_PICTURES", tmp_path))
+    failed = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for width, scheme in ((1280, "light"), (390, "dark")):
@@ -57,7 +54,7 @@ def test_nothing_runs_over_the_edge_and_every_link_and_picture_is_there(pages, t
             for number, path in enumerate(pages):
                 page.goto(path.as_uri())
                 page.screenshot(path=pictures / f"{number}-{path.stem}-{width}.png", full_page=True)
-                assert page.evaluate(OVER_THE_EDGE) == 0, (path, width)
+                assert page.evaluate(OVERFLOW) == 0, (path, width)
                 links = page.eval_on_selector_all(
                     "a[href]", "links => links.map(link => link.href)"
                 )

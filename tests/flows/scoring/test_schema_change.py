@@ -1,6 +1,6 @@
-"""The form of the input changes one night.
+"""The columns of the input change one night.
 
-Nothing is scored, every column is named, and the night's record says so.
+Nothing is scored; the error and the report name every column.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from flows.operations.status import status_of
 from flows.scoring.catch_up import due_nights
 from flows.scoring.result import NightsResult
 
-CHANGED = "other columns than expected: missing: 'flow' (is it 'flows'?), 'level'; not numeric: 'tank'; not expected: 'flows'. Mend the file"
+CHANGED = (
+    "columns do not match: missing: 'flow' (did you mean 'flows'?), 'level';"
+    " not numeric: 'tank'; unexpected: 'flows'. Fix the file"
+)
 
 
 def write(path, **columns):
@@ -33,7 +36,7 @@ def write(path, **columns):
 
 @pytest.fixture
 def tables(bench):
-    """The job on columns, trained, with a night whose columns have changed."""
+    """A trained job on a table, with a night whose columns have changed."""
     text = (
         bench.job.read_text()
         .replace("clean.npy", "clean.parquet")
@@ -57,35 +60,35 @@ def summary(bench, revision):
     )
 
 
-def test_it_stops_before_scoring_and_the_record_of_the_night_says_so(tables):
+def test_it_stops_before_scoring_and_the_report_gives_the_reason(tables):
     result = tables.score()
 
     assert (result.code, CHANGED in result.err) == (2, True)
     assert not (tables.workspace / "scores").exists()
     record = summary(tables, 1)
     assert (record["verdict"], record["complete"], record["rows"]) == ("FAILED", False, 0)
-    assert record["promise"].startswith(f"{DAY}.parquet: {CHANGED}"), "no path stands in it"
+    assert record["promise"].startswith(f"{DAY}.parquet: {CHANGED}"), "it contains no path"
     page = (tables.workspace / f"reports/small/{DAY}/rev=1/report.html").read_text()
     assert "Stopped before scoring." in page
     assert "&#39;level&#39;" in page
     assert "FAILED" in (tables.workspace / "reports/small/index.html").read_text()
 
 
-def test_looked_at_again_it_is_recorded_once_and_scored_when_it_is_mended(tables):
+def test_rechecks_add_no_revision_and_a_fixed_input_is_scored(tables):
     first, second = run(tables), run(tables)
-    problems = status_of(tables.job).facts["problems"]
+    problems = status_of(tables.job).problems
     write(night(tables))
-    mended = run(tables)
+    fixed = run(tables)
 
     assert [CHANGED in str(each.results[DAY]) for each in (first, second)] == [True, True]
     assert any(
         problem.startswith(f"{DAY}: stopped before scoring: ") and CHANGED in problem
         for problem in problems
     )
-    assert (mended.results[DAY].revision, summary(tables, 2)["complete"]) == (2, True)
+    assert (fixed.results[DAY].revision, summary(tables, 2)["complete"]) == (2, True)
 
 
-def test_an_earlier_night_is_scored_by_the_model_that_was_trained_on_the_new_form(tables):
+def test_an_earlier_night_is_scored_by_the_model_trained_on_the_new_columns(tables):
     run(tables)
     write(tables.folder / "clean.parquet", level=None, tank=None)
     write(night(tables), level=None, tank=None)
@@ -93,11 +96,11 @@ def test_an_earlier_night_is_scored_by_the_model_that_was_trained_on_the_new_for
     job = read_job(tables.job)
     [due] = [each for each in due_nights(job, TONIGHT + timedelta(days=1)) if each.date == DAY]
 
-    assert due.model == "", "the model in force now, since that of the day cannot read it"
+    assert due.model == "", "the current champion; the one of that day cannot read the input"
     assert tables.score().code == 0
 
 
-def test_a_night_that_was_scored_keeps_its_report(tables):
+def test_a_scored_night_keeps_its_report(tables):
     write(night(tables))
     assert tables.score().code == 0
     write(night(tables), heat=None)

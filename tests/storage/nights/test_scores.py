@@ -1,4 +1,4 @@
-"""Scores of a night: the same bytes however rows come, read back exactly, and picked by the cut."""
+"""Scores of a night: bytes independent of chunks, exact round trip, and rows above the cut."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ FILES = (("a.npy", 60_000), ("b.npy", 150_000), ("c.npy", 3))
 
 
 def write_part(path: Path, errors: np.ndarray, *, chunk: int, files=None, ids=None) -> Path:
-    """Write scores in chunks of `chunk` rows that never cross a file border."""
+    """Write scores in chunks of `chunk` rows; no chunk crosses a file border."""
     start = 0
     with ScoreWriter(path, text_ids=ids is not None and ids.dtype == object) as writer:
         for name, n in files or (("a.npy", len(errors)),):
             for first in range(start, start + n, chunk):
-                here = slice(first, min(first + chunk, start + n))
-                given = None if ids is None else ids[here]
+                part = slice(first, min(first + chunk, start + n))
+                given = None if ids is None else ids[part]
                 writer.append(
-                    np.arange(here.start, here.stop),
+                    np.arange(part.start, part.stop),
                     given,
                     name,
-                    dict.fromkeys(SCORES, errors[here]),
-                    np.full(here.stop - here.start, 0.5),
+                    dict.fromkeys(SCORES, errors[part]),
+                    np.full(part.stop - part.start, 0.5),
                 )
             start += n
     return path
 
 
 @pytest.mark.parametrize("chunk", [4_096, 65_536, 65_537, 1_000_000])
-def test_the_same_rows_give_the_same_bytes_in_chunks_of_any_size(tmp_path, random, chunk):
+def test_the_bytes_do_not_depend_on_chunk_size(tmp_path, random, chunk):
     errors = random.random(sum(n for _, n in FILES))
     once = write_part(tmp_path / "once.parquet", errors, chunk=10_000, files=FILES)
     other = write_part(tmp_path / "other.parquet", errors, chunk=chunk, files=FILES)
     assert once.read_bytes() == other.read_bytes()
 
 
-def test_scores_come_back_bit_by_bit(tmp_path):
+def test_scores_are_read_back_bit_for_bit(tmp_path):
     errors = np.array([0.0, -0.0, np.inf, 5e-324, 0.1])
     write_part(tmp_path / part_name(0), errors, chunk=2)
     found = np.concatenate([batch.column("error").to_numpy() for batch in iter_scores(tmp_path)])
@@ -55,7 +55,7 @@ def test_a_part_without_rows_can_be_read(tmp_path):
     assert sum(batch.num_rows for batch in iter_scores(tmp_path)) == 0
 
 
-def test_rows_without_an_id_have_their_number_and_text_ids_stay_text(tmp_path, random):
+def test_rows_without_an_id_get_their_row_number_and_text_ids_stay_text(tmp_path, random):
     write_part(tmp_path / "numbers.parquet", random.random(3), chunk=2)
     write_part(
         tmp_path / "texts.parquet", random.random(3), chunk=2, ids=np.array(["a", "ß", ""], object)
@@ -64,13 +64,13 @@ def test_rows_without_an_id_have_their_number_and_text_ids_stay_text(tmp_path, r
     assert pq.read_table(tmp_path / "texts.parquet").column("id").to_pylist() == ["a", "ß", ""]
 
 
-def test_without_calibration_there_are_no_p_values(tmp_path):
+def test_without_calibration_rows_p_values_are_null(tmp_path):
     with ScoreWriter(tmp_path / part_name(0), text_ids=False) as writer:
         writer.append(np.arange(2), None, "a.npy", dict.fromkeys(SCORES, np.ones(2)), None)
     assert pq.read_table(tmp_path / part_name(0)).column("p_value").to_pylist() == [None, None]
 
 
-def test_other_programs_read_the_parts_as_one_table(tmp_path, random):
+def test_duckdb_and_polars_read_the_parts_as_one_table(tmp_path, random):
     errors = random.random(20)
     write_part(tmp_path / part_name(0), errors, chunk=7)
     best = f"select row from '{tmp_path}/part-*.parquet' order by error desc limit 1"
@@ -78,13 +78,13 @@ def test_other_programs_read_the_parts_as_one_table(tmp_path, random):
     assert polars.read_parquet(tmp_path / "part-*.parquet")["error"].to_list() == errors.tolist()
 
 
-def test_the_cut_takes_ties_up_to_its_row_and_ranks_them_by_row(tmp_path):
+def test_ties_at_the_cut_are_flagged_up_to_its_row_and_ranked_by_row(tmp_path):
     write_part(tmp_path / part_name(0), np.array([1.0, 3.0, 2.0, 2.0, 2.0, 0.5]), chunk=4)
     picked = pick_scores(tmp_path, "error", 2.0, 3, np.array([], np.int64))
     assert picked.column("row").to_pylist() == [1, 2, 3]
 
 
-def test_rows_that_are_shown_but_not_flagged_follow_the_flagged_ones(tmp_path):
+def test_shown_rows_that_are_not_flagged_follow_the_flagged_ones(tmp_path):
     write_part(tmp_path / part_name(0), np.array([1.0, 3.0, 2.0]), chunk=4)
     picked = pick_scores(tmp_path, "error", 2.5, -1, np.array([1, 2]))
     assert picked.select(["row", "flagged"]).to_pylist() == [
@@ -98,10 +98,10 @@ def test_an_infinite_cut_flags_nothing(tmp_path, random):
     assert pick_scores(tmp_path, "error", np.inf, -1, np.array([], np.int64)).num_rows == 0
 
 
-def test_a_part_that_is_cut_short_is_named(tmp_path, random):
+def test_a_truncated_part_is_named(tmp_path, random):
     path = write_part(tmp_path / part_name(0), random.random(900), chunk=400)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(
-        DamagedError, match=r"part-00000\.parquet: cannot be read .* score the date again"
+        DamagedError, match=r"part-00000\.parquet: cannot be read .* rescore the date with --force"
     ):
         list(iter_scores(tmp_path))

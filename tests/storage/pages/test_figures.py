@@ -1,4 +1,4 @@
-"""The plots of the pages."""
+"""Plots in reports."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import numpy as np
 from storage.pages.figures import calibration_histogram
 
 
-def test_a_clean_row_that_is_infinitely_far_is_left_out_of_the_plot():
+def test_infinite_calibration_scores_are_left_out_of_the_histogram():
     scores = np.array([0.5, 1.0, 2.0])
 
-    assert calibration_histogram(np.append(scores, np.inf), "error") == calibration_histogram(
-        scores, "error"
-    )
+    with_infinity = calibration_histogram(np.append(scores, np.inf), "error")
+    assert with_infinity == calibration_histogram(scores, "error")

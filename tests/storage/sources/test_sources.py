@@ -1,4 +1,4 @@
-"""One suite that every format must pass, and an error for everything that can be wrong with an input."""
+"""One suite that every format must pass, and one error for each kind of bad input."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_rows_come_back_bit_for_bit(written):
     ("start", "stop", "max_rows"),
     [(0, 103, 7), (0, 1, 1), (35, 36, 5), (29, 71, 1000), (102, 103, 3), (50, 50, 9), (90, 400, 6)],
 )
-def test_any_part_in_any_chunks_is_that_part(written, start, stop, max_rows):
+def test_any_range_in_chunks_of_any_size_equals_that_range(written, start, stop, max_rows):
     path, rows = written
     with open_source(path) as source:
         chunks = list(source.chunks(start, stop, max_rows=max_rows))
@@ -122,7 +122,7 @@ def test_any_part_in_any_chunks_is_that_part(written, start, stop, max_rows):
         np.testing.assert_array_equal(read(source, start, stop, max_rows), rows[start:stop])
 
 
-def test_the_digest_does_not_depend_on_the_chunks(written):
+def test_the_digest_does_not_depend_on_chunk_size(written):
     digests = set()
     with open_source(written[0]) as source:
         for max_rows in (1, 10, 1000):
@@ -185,7 +185,7 @@ def test_hdf5_npy_and_parquet_agree_on_any_floats(tmp_path_factory, values, max_
             assert read(source, max_rows=max_rows).astype(np.float32).tobytes() == rows.tobytes()
 
 
-def test_ids_come_along_and_are_no_feature(tmp_path):
+def test_the_id_column_is_returned_as_ids_and_is_not_a_feature(tmp_path):
     path = tmp_path / "rows.parquet"
     pq.write_table(
         pa.table({"name": ["a", "b", "c"], "x": [1.0, 2.0, 3.0], "note": ["p", "q", "r"]}), path
@@ -198,7 +198,7 @@ def test_ids_come_along_and_are_no_feature(tmp_path):
         assert (source.schema.columns, source.ignored) == (("x",), ("note",))
 
 
-def test_the_csv_delimiter_is_found_and_shown(tmp_path):
+def test_the_csv_delimiter_is_detected_and_shown(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("when;x;y\n2020-01-01;1,5;2\n", encoding="utf-8")
 
@@ -208,7 +208,7 @@ def test_the_csv_delimiter_is_found_and_shown(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
-def test_truth_values_are_0_and_1_and_their_gaps_are_nan(tmp_path, name):
+def test_booleans_are_read_as_0_and_1_and_their_gaps_as_nan(tmp_path, name):
     table = pa.table({"x": [1.5, 2.5, 3.5], "on": [True, None, False]})
     (pa_csv.write_csv if name.endswith("csv") else pq.write_table)(table, tmp_path / name)
 
@@ -216,14 +216,14 @@ def test_truth_values_are_0_and_1_and_their_gaps_are_nan(tmp_path, name):
         np.testing.assert_array_equal(read(source), [[1.5, 1.0], [2.5, np.nan], [3.5, 0.0]])
 
 
-def test_values_of_one_dimension_are_rows_of_one_value(tmp_path):
+def test_a_one_dimensional_array_has_rows_of_one_value(tmp_path):
     np.save(tmp_path / "labels.npy", np.arange(5, dtype=np.uint8))
 
     with open_source(tmp_path / "labels.npy") as source:
         assert source.schema == Schema((1,), "uint8")
 
 
-def test_nan_passes_where_it_is_to_be_imputed(tmp_path):
+def test_nan_passes_if_missing_values_are_imputed(tmp_path):
     np.save(tmp_path / "rows.npy", np.array([[1.0, np.nan]]))
 
     with open_source(tmp_path / "rows.npy", missing="impute") as source:
@@ -260,7 +260,7 @@ def save(path, content):
         (
             "a.npy",
             np.array([[np.inf, 2.0]]),
-            "row 0, column 0: expected a number, got inf; mend the row$",
+            "row 0, column 0: expected a number, got inf; fix the row$",
         ),
         ("a.npy", np.array(["x", "y"]), "expected numbers, got dtype <U1"),
         ("a.npy", np.array([[1j]]), "expected numbers, got dtype complex128"),
@@ -269,10 +269,10 @@ def save(path, content):
         (
             "a.npy",
             np.ones((3, 2), np.longdouble),
-            "values must have 64 bits at most. Got float128 instead",
+            "values must have at most 64 bits. Got float128 instead",
         ),
         ("a.npy", np.array(3.0), "expected an array of rows, got a single value"),
-        ("a.npy", b"nonsense", "not a NPY file"),
+        ("a.npy", b"nonsense", "not an NPY file"),
         ("a.npy", b"", "empty; expected a file with rows"),
         ("a.npz", b"nonsense", "not an NPZ archive"),
         ("a.h5", b"nonsense", "not an HDF5 file"),
@@ -280,22 +280,22 @@ def save(path, content):
         ("a-ubyte", b"nonsense", "not an IDX file"),
         ("a-ubyte.gz", b"nonsense", "not a gzipped IDX file"),
         ("a.csv", "a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
-        ("a.csv", "a,a\n1,2\n", "names a column twice"),
+        ("a.csv", "a,a\n1,2\n", "duplicate column names: 'a', 'a'"),
         ("a.csv", "0.5,2,1\n1,2,3\n", "the first line holds numbers; expected a header line"),
         ("a.csv", "a,b\n1,\n", r'row 0, column b: .*data.missing = "impute"'),
         ("a.csv", "\n\n", "empty; expected a header line and rows"),
-        ("a.csv", b"\xff\xfe\x00", "not text in UTF-8"),
-        ("a.docx", b"text", "not a kind of file that is read; known are .npy"),
+        ("a.csv", b"\xff\xfe\x00", "not UTF-8 text"),
+        ("a.docx", b"text", "unsupported file type; supported: .npy"),
     ],
 )
-def test_a_wrong_input_is_named_with_what_to_do(tmp_path, name, content, message):
+def test_a_bad_input_is_named_with_a_fix(tmp_path, name, content, message):
     path = save(tmp_path / name, content)
 
     with pytest.raises(SourceError, match=message), open_source(path) as source:
         list(source.chunks(max_rows=10))
 
 
-def test_a_text_in_a_column_of_numbers_is_named_by_row(tmp_path):
+def test_text_in_a_numeric_column_is_named_by_line(tmp_path):
     path = save(tmp_path / "a.csv", "a,b\n" + "1,2\n" * 1_200_000 + "3,oops\n")
 
     with pytest.raises(SourceError, match=r"column 'b': line 1200002: .*oops"):
@@ -314,50 +314,51 @@ def test_a_truncated_file_is_refused(tmp_path, name):
         list(source.chunks(max_rows=50))
 
 
-def test_a_flipped_bit_in_a_gzipped_file_is_noticed(tmp_path):
+def test_a_flipped_bit_in_a_gzipped_file_is_detected(tmp_path):
     path = tmp_path / "rows-ubyte.gz"
     write_idx(path)
     content = bytearray(path.read_bytes())
-    content[-6] ^= 1  # in the checksum that gzip keeps at its end
+    content[-6] ^= 1  # in the checksum at the end of a gzip file
     path.write_bytes(bytes(content))
 
     with pytest.raises(SourceError, match="damaged"), open_source(path) as source:
         list(source.chunks(max_rows=50))
 
 
-def test_several_fields_must_be_named(tmp_path):
+def test_one_of_several_fields_must_be_selected(tmp_path):
     np.savez(tmp_path / "a.npz", X=ROWS, y=ROWS)
 
-    with pytest.raises(SourceError, match=r"several fields: X, y; name one with data.field"):
+    with pytest.raises(SourceError, match=r"several fields: X, y; select one with data.field"):
         open_source(tmp_path / "a.npz")
-    with pytest.raises(SourceError, match="no field 'Z'; there are: X, y"):
+    with pytest.raises(SourceError, match="no field 'Z'; fields: X, y"):
         open_source(tmp_path / "a.npz", field="Z")
 
 
-def test_one_error_names_all_columns_that_are_missing_new_or_no_numbers(tmp_path):
+def test_one_error_names_all_missing_unexpected_and_non_numeric_columns(tmp_path):
     path = save(tmp_path / "rows.csv", "pressure,flow,tank,when\n1,2,low,3\n")
     message = (
-        r"rows.csv: other columns than expected: missing: 'presure' \(is it 'pressure'\?\), 'x', 'name'; "
-        r"not numeric: 'tank'; not expected: 'pressure', 'when'\. Mend the file"
+        r"rows.csv: columns do not match: "
+        r"missing: 'presure' \(did you mean 'pressure'\?\), 'x', 'name'; "
+        r"not numeric: 'tank'; unexpected: 'pressure', 'when'\. Fix the file"
     )
 
     with pytest.raises(SchemaError, match=message):
         open_source(path, columns=["presure", "flow", "x", "tank"], id="name")
 
 
-def test_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path):
+def test_a_parquet_file_with_duplicate_column_names_is_refused(tmp_path):
     pq.write_table(
         pa.Table.from_arrays([pa.array([1.0])] * 2, names=["a", "a"]), tmp_path / "rows.parquet"
     )
 
     with pytest.raises(
-        SourceError, match="names a column twice: 'a', 'a'; give each a name of its own"
+        SourceError, match="duplicate column names: 'a', 'a'; give each column a unique name"
     ):
         open_source(tmp_path / "rows.parquet")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_wrong_value_in_one_file_of_many_is_named_by_that_file_and_its_row(tmp_path, kind):
+def test_a_bad_value_is_named_by_its_file_and_its_row_within_that_file(tmp_path, kind):
     (tmp_path / "rows/deep").mkdir(parents=True)
     for name, values in (("1", [1.0, 2.0]), ("deep/2", [3.0, np.inf])):
         (pa_csv.write_csv if kind == "csv" else pq.write_table)(
@@ -370,47 +371,48 @@ def test_a_wrong_value_in_one_file_of_many_is_named_by_that_file_and_its_row(tmp
         list(open_source(tmp_path / "rows").chunks(max_rows=10))
 
 
-def test_a_folder_of_both_kinds_of_tables_is_refused(tmp_path):
+def test_a_folder_with_both_parquet_and_csv_is_refused(tmp_path):
     write_parquet_folder(tmp_path / "folder")
     write_csv(tmp_path / "folder/notes.txt")
 
-    with pytest.raises(
-        SourceError,
-        match=r"folder: holds both Parquet and CSV files; name one kind with a glob, as in '.*folder/\*.parquet'",
-    ):
+    message = (
+        r"folder: contains both Parquet and CSV files; "
+        r"select one kind with a glob such as '.*folder/\*.parquet'"
+    )
+    with pytest.raises(SourceError, match=message):
         open_source(tmp_path / "folder")
 
 
-def test_a_path_that_cannot_be_read_is_refused_with_the_reason(tmp_path):
+def test_an_unreadable_path_is_refused_with_the_reason(tmp_path):
     with pytest.raises(SourceError, match=r"cannot be read .*too long"):
         open_source(tmp_path / ("a" * 300 + ".npy"))
 
 
-def test_every_file_of_a_table_is_looked_at(tmp_path):
+def test_every_file_of_a_table_is_checked(tmp_path):
     write_parquet_folder(tmp_path / "folder")
     pq.write_table(pa.table({"a": [1.0], "b": ["x"], "d": [2.0]}), tmp_path / "folder/9.parquet")
 
     with pytest.raises(
-        SchemaError, match=r"9.parquet: other columns than expected: missing: 'c'; not numeric: 'b'"
+        SchemaError, match=r"9.parquet: columns do not match: missing: 'c'; not numeric: 'b'"
     ):
         open_source(tmp_path / "folder")
 
 
-def test_nothing_there_is_no_data(tmp_path):
+def test_a_path_without_files_is_no_data(tmp_path):
     for path in (tmp_path / "none.npy", tmp_path / "*.parquet", tmp_path):
-        with pytest.raises(NoDataError, match="nothing there"):
+        with pytest.raises(NoDataError, match="no files found"):
             open_source(path)
 
 
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
-        (Schema((5,), "float64"), r"shape \(5,\), as in training. Got \(4,\)"),
+        (Schema((5,), "float64"), r"shape \(5,\), as in training. Got \(4,\) instead"),
         (Schema((4,), "uint8"), "must be uint8, as in training"),
-        (Schema((5,), "uint8"), r"Got \(4,\) instead. And values must be uint8"),
+        (Schema((5,), "uint8"), r"Got \(4,\) instead. Also, values must be uint8"),
     ],
 )
-def test_rows_unlike_those_of_training_are_refused(tmp_path, expected, message):
+def test_rows_that_differ_from_the_training_data_are_refused(tmp_path, expected, message):
     write_npy(tmp_path / "rows.npy")
 
     with pytest.raises(SchemaError, match=message), open_source(tmp_path / "rows.npy") as source:

@@ -1,4 +1,4 @@
-"""Tables of several files: their ids, and globs."""
+"""Tables in several files: ids and globs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ids_of(path) -> list[object]:
         return [each for chunk in source.chunks(max_rows=100) for each in chunk.ids.tolist()]
 
 
-def test_a_glob_may_name_folders_too(tmp_path):
+def test_a_glob_may_match_folders(tmp_path):
     for name in ("date=1", "date=2"):
         write(tmp_path / name / "part.parquet", x=[1.0, 2.0])
 
@@ -28,20 +28,20 @@ def test_a_glob_may_name_folders_too(tmp_path):
         assert source.n_rows == 4
 
 
-def test_ids_that_are_whole_numbers_in_some_files_only_are_text_in_all(tmp_path):
+def test_ids_that_are_integers_only_in_some_files_are_text_in_all(tmp_path):
     write(tmp_path / "a.parquet", id=[1, 2], x=[1.0, 2.0])
     write(tmp_path / "b.parquet", id=["a"], x=[3.0])
 
     assert ids_of(tmp_path) == ["1", "2", "a"]
 
 
-def test_unsigned_ids_stay_what_they_are(tmp_path):
+def test_large_unsigned_ids_keep_their_value(tmp_path):
     write(tmp_path / "a.parquet", id=pa.array([2**64 - 1, 5], pa.uint64()), x=[1.0, 2.0])
 
     assert ids_of(tmp_path / "a.parquet") == [str(2**64 - 1), "5"]
 
 
-def test_a_row_whose_number_is_missing_is_named(tmp_path):
+def test_a_row_without_an_id_is_named(tmp_path):
     write(tmp_path / "a.parquet", id=[7, None], x=[1.0, 2.0])
 
     with pytest.raises(

@@ -1,0 +1,112 @@
+"""Everything that the report of one revision says, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.nights.changes import Changes
+from storage.nights.summary import NightFigures
+
+REASONS = {
+    "range": "outside the clean range",
+    "latent": "its latents differ from those of all clean rows",
+    "residual": "poorly reconstructed",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The reasons why a row is anomalous.
+
+    cause: in words.
+    features: those with the largest share of the error.
+    actual, expected: the row and its reconstruction, each (*row_shape).
+    sides: p-values for range, latent and residual; empty without calibration rows.
+    """
+
+    cause: str
+    features: Sequence[Mapping[str, object]]
+    actual: NDArray[np.generic]
+    expected: NDArray[np.generic]
+    sides: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NovelRow:
+    """A row that is not flagged, yet farther from all clean rows than any calibration row."""
+
+    id: str
+    file: str
+    row: int
+    novelty: float
+    error: float
+    evidence: Evidence
+
+    def to_json(self) -> dict[str, object]:
+        """Return the entry in summary.json."""
+        return {
+            "id": self.id,
+            "file": self.file,
+            "row": self.row,
+            "novelty": self.novelty,
+            "error": self.error,
+            **{f"p_{side}": value for side, value in self.evidence.sides.items()},
+        }
+
+    @property
+    def words(self) -> str:
+        """The reason with the smallest p-value."""
+        sides = self.evidence.sides
+        if not sides:
+            return "far from all clean rows"
+        return REASONS[min(sides, key=lambda side: sides[side])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night(NightFigures):
+    """The content of a report. It may depend on input, model and settings only.
+
+    cut_score: the score above which rows are flagged, if rows were scored.
+    failed: name of each shard that could not be scored, and why.
+    edges (b + 1,): bins of scores. counts, calibration_counts (b + 2,): rows per bin.
+    evidence: by row number.
+    novel_rows_total: number of novel rows, of which `novel_rows` lists the first.
+    shown: rows of the ranking that the page shows at most.
+    """
+
+    notes: Sequence[str] = ()
+    cut_score: float | None
+    score_name: str = "error"
+    failed: Sequence[tuple[str, str]] = ()
+    edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    calibration_counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)
+    novel_rows: Sequence[NovelRow] = ()
+    novel_rows_total: int = 0
+    drift: Mapping[str, object] = field(default_factory=dict)
+    shown: int = 100
+    checks: Mapping[str, str] = field(default_factory=dict)
+    changes: Changes | None = None
+    command: str = ""
+
+    @property
+    def novel_by_chance(self) -> float:
+        """Novel rows expected among as many clean rows."""
+        return self.rows / (self.calibration_rows + 1)
+
+    @property
+    def threshold(self) -> float | None:
+        """The score above which rows are flagged, or None if there is no finite one."""
+        finite = self.cut_score is not None and np.isfinite(self.cut_score)
+        return self.cut_score if finite else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every shard was scored."""
+        nothing_scored = self.verdict.startswith(("FAILED", "NO DATA"))
+        return self.shards_done == self.shards_total and not nothing_scored

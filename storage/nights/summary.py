@@ -1,0 +1,109 @@
+"""summary.json of a revision, and its line in nights.jsonl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class NightLine:
+    """One revision in nights.jsonl and in the index page."""
+
+    date: str
+    revision: int
+    verdict: str
+    rows: int
+    flagged: int
+    model_id: str
+    rule: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON object of one line."""
+        return _values(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Rebuild a line from its JSON object."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightFigures:
+    """What the report and the summary of a revision have in common.
+
+    promise: what the rule promises, or why nothing was scored; promises: whether it holds.
+    expected, limit: flagged rows that clean data gives on average, and at most.
+    """
+
+    job: str
+    date: str
+    revision: int
+    verdict: str
+    rows: int
+    flagged: int
+    expected: float | None
+    limit: int | None
+    rule: str
+    promise: str
+    promises: bool
+    calibration_rows: int
+    model_id: str
+    input_digest: str
+    settings_digest: str
+    alert_budget: int
+    shards_done: int
+    shards_total: int
+
+    def figures(self) -> dict[str, Any]:
+        """Return these fields by name, without those of subclasses."""
+        return {field.name: getattr(self, field.name) for field in fields(NightFigures)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightSummary(NightFigures):
+    """The figures of a report, and what later runs compare with.
+
+    threshold: None if there is no finite one.
+    histogram: bin edges (b + 1,), and counts (b + 2,) of tonight's and of calibration scores.
+    drift: None if there were too few rows to compare.
+    novel_rows: the first of the `novel_rows_total` novel rows, highest novelty first.
+    strange_by_chance: novel rows expected among as many clean rows.
+    flagged_ids: ids of the highest flagged rows, at most `alert_budget`.
+    """
+
+    notes: Sequence[str]
+    complete: bool
+    threshold: float | None
+    failed_shards: Sequence[Mapping[str, str]]
+    checks: Mapping[str, str]
+    histogram: Mapping[str, Sequence[float]]
+    score: str
+    drift: Mapping[str, object] | None
+    novel_rows: Sequence[Mapping[str, object]]
+    novel_rows_total: int
+    strange_by_chance: float
+    flagged_ids: Sequence[str]
+    changes: Mapping[str, object] | None
+
+    @property
+    def line(self) -> NightLine:
+        """The line of this revision in nights.jsonl."""
+        return NightLine.from_json(self.figures())
+
+    def to_json(self) -> dict[str, object]:
+        """Return the content of summary.json."""
+        return {"format_version": FORMAT_VERSION, **_values(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Rebuild a summary from the content of summary.json."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
+
+def _values(record: NightLine | NightSummary) -> dict[str, object]:
+    """Return the fields by name, in order."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}

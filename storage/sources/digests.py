@@ -1,0 +1,63 @@
+"""SHA-256 digests of rows and of files' metadata."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.errors import SourceError
+
+
+class RowsDigest:
+    """SHA-256 of rows and ids, independent of how they are cut into chunks."""
+
+    def __init__(self) -> None:
+        self._rows = hashlib.sha256()
+        self._ids = hashlib.sha256()
+        self._header = ""
+
+    def update(self, rows: NDArray[np.generic], ids: NDArray[np.generic] | None = None) -> None:
+        """Add rows (n, *row_shape) and, if the source has them, their ids (n,)."""
+        self._header = f"{rows.dtype.name} {rows.shape[1:]}"
+        self._rows.update(np.ascontiguousarray(rows, rows.dtype.newbyteorder("<")).data)
+        if ids is not None:
+            self._ids.update("".join(f"{each}\0" for each in ids).encode())
+
+    def hexdigest(self) -> str:
+        """Return the digest of all rows added so far."""
+        return sha256_text(f"{self._header} {self._rows.hexdigest()} {self._ids.hexdigest()}")
+
+
+def combine_digests(digests: Sequence[str]) -> str:
+    """Combine the digests of consecutive shards into one."""
+    return sha256_text("\n".join(digests))
+
+
+def files_digest(files: Sequence[Path]) -> str:
+    """Digest the names, sizes and modification times of files without opening them.
+
+    Raises SourceError if a file no longer exists.
+    """
+    return sha256_text("\n".join(file_stamps(files)))
+
+
+def file_stamps(files: Sequence[Path]) -> list[str]:
+    """Return name, size and modification time of each file, as text. Raises SourceError."""
+    try:
+        return [_stamp(file) for file in files]
+    except OSError as error:
+        raise SourceError(f"{error.filename}: can no longer be read ({error})") from error
+
+
+def sha256_text(text: str) -> str:
+    """Return the SHA-256 of a text in UTF-8, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stamp(file: Path) -> str:
+    stat = file.stat()
+    return f"{file.name} {stat.st_size} {stat.st_mtime_ns}"
