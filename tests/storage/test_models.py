@@ -94,7 +94,7 @@ def test_a_model_in_force_that_is_gone_says_how_to_go_on(tmp_path):
 
     with pytest.raises(
         DamagedError,
-        match=r"the model in force is gone; restore the folder, or remove champion.json beside it",
+        match=r"the champion is missing; restore the folder, or remove champion.json beside it",
     ):
         load_bundle(tmp_path / "models", model_id)
 

@@ -9,10 +9,8 @@ import resource
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import kills
 import numpy as np
@@ -270,20 +268,6 @@ from flows.cli.app import app
 for store, out in zip(sys.argv[1::2], sys.argv[2::2]):
     app(["decode", store, "--out", out], standalone_mode=False)
 """
-
-
-def test_stores_of_format_version_1_decode_to_the_same_bytes(bench, tmp_path):
-    """As the code of that version wrote and decoded them."""
-    with tarfile.open(Path(__file__).parents[2] / "storage/stores_v1.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-
-    for format in ("hdf5", "parquet"):
-        store = tmp_path / f"store-{format}"
-        assert bench.run("decode", store, "--out", tmp_path / "back.npy").code == 0
-        assert (tmp_path / "back.npy").read_bytes() == (tmp_path / "decoded.npy").read_bytes()
-        assert bench.run("verify", store).facts["ok"]
-        with open_store(store) as opened:
-            assert set(opened.highest(2).tolist()) == {0, 1}
 
 
 def test_a_store_decodes_far_from_home(bench, tmp_path):

@@ -19,11 +19,10 @@ from storage.codecs.blocks import (
     Sz3Codec,
     decode_block,
     encode_block,
-    residual_step,
 )
 from storage.codecs.column_orders import choose_orders
 from storage.codecs.columns import CODERS, Order, pack_columns, unpack_columns
-from storage.codecs.grid import Grid, exact_divisor
+from storage.codecs.grid import Grid, exact_divisor, widest_step
 from storage.codecs.selection import Sample, hold_contest, rmse
 from storage.errors import DamagedError
 from storage.latents.loss import Loss, merge_losses, quantile
@@ -83,7 +82,7 @@ def test_a_grid_holds_its_bound_whatever_the_values(rows, tolerance, coder):
 def test_a_residual_holds_its_bound_whatever_was_predicted(rows, tolerance, seed):
     d = rows.shape[1]
     predicted = np.random.default_rng(seed).normal(scale=10, size=rows.shape)
-    codec = ResidualCodec(residual_step(np.full(d, tolerance), rows.dtype.name), orders_for(d))
+    codec = ResidualCodec(widest_step(np.full(d, tolerance), rows.dtype.name), orders_for(d))
     block, back = encode_block(codec, rows, predicted, Bound(np.full(d, tolerance)))
 
     assert decode_block(block, d, rows.dtype.name, predicted).tobytes() == back.tobytes()
@@ -98,7 +97,7 @@ def test_another_device_s_rounding_stays_within_the_bound(rows, seed):
     tolerance = np.full(d, 1.0 if rows.dtype.kind != "f" else 0.5)
     predicted = random.normal(scale=3, size=rows.shape)
     block, _ = encode_block(
-        ResidualCodec(residual_step(tolerance, rows.dtype.name), orders_for(d)),
+        ResidualCodec(widest_step(tolerance, rows.dtype.name), orders_for(d)),
         rows,
         predicted,
         Bound(tolerance),

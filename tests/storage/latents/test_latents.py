@@ -73,7 +73,7 @@ def build_store(folder, plan, shards):
         start += len(rows.codes)
     finish_files(work, plan, facts)
     write_decoder(work, {"decoder.json": b"{}", "decoder.safetensors": b"weights"})
-    manifest = store_manifest(plan, facts, model_id="abc", digest="d", settings={}, files={})
+    manifest = store_manifest(plan, facts, model_id="abc", digest="d", settings={})
     write_size_report(work, manifest, facts, plan)
     write_store_manifest(work, manifest)
     publish_folder(work, folder)
