@@ -5,7 +5,7 @@ byte 1         coder of its streams: 0 xz, 1 zstd
 bytes 2 to 5   number of rows
 bytes 6 to 9   number of parts; then the length of each part, 4 bytes
 parts          those of the codec, then two for the exceptions: their places among all values, and
-               the values as they are in the source
+               the original values
 
 An exception is a value that the codec does not restore within the bound: NaN, infinities, −0.0,
 and values that rounding moved too far.
@@ -139,7 +139,7 @@ class Sz3Codec:
 
 @dataclass(frozen=True)
 class _Packed:
-    """A block taken apart; parts: those of the codec, without exceptions."""
+    """The parsed parts of a block, without exceptions; shape: (n, d)."""
 
     codec: str
     coder: str

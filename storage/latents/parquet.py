@@ -2,7 +2,7 @@
 
 shard-00000.parquet    latent_0 … latent_{k-1}: codes
                        outside: the latents of this row that no code can hold, in order
-                       exact: the row as it is in the source, flat
+                       exact: the original row, flat
 rows-00000.parquet     error float32; id, if rows have ids
 values-00000.parquet   rows, block: a block of values and its number of rows
                        (only in stores with an error bound)

@@ -28,7 +28,7 @@ class ShardRows:
     codes: (n, k), latents as stored.
     outside_rows, outside_values: (j,), latents that no code can hold, with their row inside the
     shard, in reading order.
-    exact_rows: (m,) int64, exact_values: (m, *row_shape), rows kept as they are in the source, with
+    exact_rows: (m,) int64, exact_values: (m, *row_shape), original rows, with
     their row inside the shard.
     """
 
