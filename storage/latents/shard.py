@@ -28,8 +28,8 @@ class ShardRows:
     codes: (n, k), latents as stored.
     outside_rows, outside_values: (j,), latents that no code can hold, with their row inside the
     shard, in reading order.
-    exact_rows: (m,) int64, exact_values: (m, *row_shape), original rows, with
-    their row inside the shard.
+    exact_rows: (m,) int64, exact_values: (m, *row_shape), original rows, with their row inside the
+    shard.
     """
 
     codes: NDArray[np.generic]
