@@ -1,4 +1,4 @@
-"""Versions of a job's model: bundles in folders named by their content, and champion.json, which says which one is in force.
+"""Model bundles in folders named by their content, and champion.json, which names the champion.
 
 models/<job>/<model_id>/model.safetensors, model.json, training.html, manifest.json, run.json
 models/<job>/champion.json
@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
 from pathlib import Path
-from typing import Any
 
 from storage.errors import DamagedError, WorkspaceError
 from storage.files.atomic import json_bytes, publish_folder, write_bytes, write_json
-from storage.files.manifest import check_format_version, require_whole, write_manifest
+from storage.files.manifest import Json, check_format_version, require_whole, write_manifest
 
 CHAMPION = "champion.json"
 BUNDLE = ("model.safetensors", "model.json")
@@ -27,36 +26,58 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Promotion:
-    """One entry of the history: from `since` (UTC, ISO 8601) on, `model_id` was in force."""
+    """One entry of the history: `model_id` became champion at `since` (UTC, ISO 8601)."""
 
     model_id: str
     since: str
     by: str
     why: str
 
+    def day(self, zone: tzinfo) -> date:
+        """Return the date of the promotion in a time zone."""
+        return datetime.fromisoformat(self.since).astimezone(zone).date()
+
 
 @dataclass(frozen=True)
 class Champion:
-    """The model in force, and all promotions, oldest first."""
+    """The current champion's model_id, and all promotions, oldest first."""
 
     current: str
     history: tuple[Promotion, ...]
 
     def as_of(self, day: date, zone: tzinfo) -> str:
-        """The model in force at the end of a day in a time zone.
+        """Return the champion at the end of `day` in a time zone.
 
-        The first one for days before any promotion.
+        For days before any promotion, this is the first champion.
         """
-        before = [
-            entry.model_id
-            for entry in self.history
-            if datetime.fromisoformat(entry.since).astimezone(zone).date() <= day
-        ]
+        before = [entry.model_id for entry in self.history if entry.day(zone) <= day]
         return before[-1] if before else self.history[0].model_id
+
+    def previous(self) -> str | None:
+        """Return the most recent champion other than the current one."""
+        others = [entry.model_id for entry in self.history if entry.model_id != self.current]
+        return others[-1] if others else None
+
+    def to_json(self) -> Json:
+        """Return the content of champion.json."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "current": self.current,
+            "history": [asdict(entry) for entry in self.history],
+        }
+
+    @classmethod
+    def from_json(cls, content: Json) -> Champion:
+        """Rebuild a champion from `to_json`. Raises KeyError and TypeError."""
+        history = tuple(Promotion(**entry) for entry in content["history"])
+        return cls(content["current"], history)
 
 
 def bundle_id(files: Mapping[str, bytes]) -> str:
-    """The model_id: the first 12 hex digits of the SHA-256 over the SHA-256 of model.safetensors and that of model.json, a line each."""
+    """Return the model_id of a bundle: 12 hex digits of a SHA-256.
+
+    It is taken over two lines, the SHA-256 of model.safetensors and that of model.json.
+    """
     digests = "\n".join(hashlib.sha256(files[name]).hexdigest() for name in BUNDLE)
     return hashlib.sha256(digests.encode()).hexdigest()[:ID_DIGITS]
 
@@ -67,11 +88,11 @@ def save_bundle(
     *,
     work: Path,
     extra: Mapping[str, bytes],
-    run: Mapping[str, Any],
+    run: Mapping[str, object],
 ) -> str:
-    """Publish a bundle with its `extra` files and return its id.
+    """Publish a bundle with its `extra` files and return its model_id.
 
-    Where the same bundle is already there, nothing is written.
+    Writes nothing if the same bundle already exists.
     """
     model_id = bundle_id(files)
     if (models / model_id).exists():
@@ -88,75 +109,74 @@ def save_bundle(
 
 
 def load_bundle(models: Path, model_id: str) -> dict[str, bytes]:
-    """The files of a bundle, checked against their digests.
+    """Return the files of a bundle, checked against their digests.
 
-    Raises WorkspaceError that lists the ids there are, or
-    DamagedError.
+    Raises WorkspaceError that lists the known ids, or DamagedError.
     """
     folder = models / model_id
-    if model_id not in (known := list_models(models)):
-        champion = read_champion(models)
-        if champion and champion.current == model_id:
-            raise DamagedError(
-                f"{folder}: the model in force is gone; restore the folder, or remove {CHAMPION} beside it and promote another"
-            )
-        raise WorkspaceError(
-            f"{folder}: no such model; there are: {', '.join(known) or 'none, run train first'}"
-        )
+    _require_known(models, model_id)
     require_whole(folder)
     files = {name: (folder / name).read_bytes() for name in BUNDLE}
     if bundle_id(files) != model_id:
         raise DamagedError(
-            f"{folder}: the files are those of model {bundle_id(files)}; restore the folder from a copy"
+            f"{folder}: the files are those of model {bundle_id(files)}; "
+            "restore the folder from a copy"
         )
     return files
 
 
+def _require_known(models: Path, model_id: str) -> None:
+    known = list_models(models)
+    if model_id in known:
+        return
+    champion = read_champion(models)
+    if champion and champion.current == model_id:
+        raise DamagedError(
+            f"{models / model_id}: the champion is missing; restore the folder, "
+            f"or remove {CHAMPION} beside it and promote another model"
+        )
+    raise WorkspaceError(
+        f"{models / model_id}: no such model; there are: "
+        f"{', '.join(known) or 'none, run train first'}"
+    )
+
+
 def list_models(models: Path) -> list[str]:
-    """Ids of all versions, by the time they were made."""
-    folders = list(models.glob("*/manifest.json")) if models.is_dir() else []
-    return [path.parent.name for path in sorted(folders, key=lambda path: path.stat().st_mtime_ns)]
+    """Return the ids of all models, oldest first."""
+    manifests = list(models.glob("*/manifest.json")) if models.is_dir() else []
+    manifests.sort(key=lambda path: path.stat().st_mtime_ns)
+    return [path.parent.name for path in manifests]
 
 
 def read_champion(models: Path) -> Champion | None:
-    """Which model is in force; None where none was ever promoted."""
+    """Return the champion, or None if no model was ever promoted."""
     path = models / CHAMPION
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        check_format_version(path, found["format_version"], FORMAT_VERSION)
-        return Champion(found["current"], tuple(Promotion(**entry) for entry in found["history"]))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        check_format_version(path, content["format_version"], FORMAT_VERSION)
+        return Champion.from_json(content)
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(
-            f"{path}: not readable ({error}); restore it from a copy, or remove it and promote a model again"
+            f"{path}: not readable ({error}); "
+            "restore it from a copy, or remove it and promote a model again"
         ) from error
 
 
 def promote(models: Path, model_id: str, *, by: str, why: str, since: str) -> None:
-    """Put a model in force from `since` (UTC, ISO 8601) on; the history keeps who did it and why."""
+    """Make a model the champion from `since` (UTC, ISO 8601) on and add it to the history."""
     load_bundle(models, model_id)
     champion = read_champion(models)
-    history = (*(champion.history if champion else ()), Promotion(model_id, since, by, why))
-    facts = {
-        "format_version": FORMAT_VERSION,
-        "current": model_id,
-        "history": [asdict(entry) for entry in history],
-    }
-    write_json(models / CHAMPION, facts)
+    earlier = champion.history if champion else ()
+    promoted = Champion(model_id, (*earlier, Promotion(model_id, since, by, why)))
+    write_json(models / CHAMPION, promoted.to_json())
 
 
 def previous_model(models: Path) -> str:
-    """The model that was in force before the current one.
-
-    Raises WorkspaceError where there was none.
-    """
+    """Return the champion before the current one. Raises WorkspaceError if there was none."""
     champion = read_champion(models)
-    others = (
-        [entry.model_id for entry in champion.history if entry.model_id != champion.current]
-        if champion
-        else []
-    )
-    if not others:
+    previous = champion.previous() if champion else None
+    if previous is None:
         raise WorkspaceError(f"{models / CHAMPION}: there is no earlier model to go back to")
-    return others[-1]
+    return previous

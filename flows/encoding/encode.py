@@ -227,7 +227,7 @@ def publish_store(
     write_decoder(store, planned.files)
     digest = combine_digests([each.digest for each in shards])
     manifest = store_manifest(
-        plan, shards, model_id=model_id, digest=digest, settings=asdict(job.encode), files={}
+        plan, shards, model_id=model_id, digest=digest, settings=asdict(job.encode)
     )
     report = write_size_report(
         store, manifest, shards, plan, [asdict(point) for point in planned.curve]
@@ -250,4 +250,4 @@ def publish_store(
     )
     publish_folder(store, final)
     shutil.rmtree(work, ignore_errors=True)
-    return EncodeResult(final, report, written=True, shards=tuple(shards))
+    return EncodeResult(final, report.to_json(), written=True, shards=tuple(shards))

@@ -1,1 +1,1 @@
-"""Codecs of values under an error bound, and the selection among them: bytes in, bytes out."""
+"""Codecs for values under an error bound, and the contest that selects one."""

@@ -1,10 +1,14 @@
-"""A block: some consecutive rows of a store that holds an error bound, as bytes that explain themselves.
+"""A block: consecutive rows of a store with an error bound, as bytes that describe themselves.
 
-byte 0         codec: 0 grid, 1 residual, 2 sz3                byte 1   coder of its streams: 0 xz, 1 zstd
-bytes 2 to 5   rows                                             bytes 6 to 9   number of parts; then the length of each
-parts          what the codec wrote, then two of exceptions: their places among all values, and the values as they are in the source
+byte 0         codec: 0 grid, 1 residual, 2 sz3
+byte 1         coder of its streams: 0 xz, 1 zstd
+bytes 2 to 5   number of rows
+bytes 6 to 9   number of parts; then the length of each part, 4 bytes
+parts          those of the codec, then two for the exceptions: their places among all values, and
+               the original values
 
-An exception is a value that the codec would not bring back as the bound asks: NaN, infinities, −0.0, and what rounding moved too far.
+An exception is a value that the codec does not restore within the bound: NaN, infinities, −0.0,
+and values that rounding moved too far.
 """
 
 from __future__ import annotations
@@ -13,52 +17,54 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.codecs import sz3
 from storage.codecs.columns import CODERS, Order, expand, pack_columns, squeeze, unpack_columns
-from storage.codecs.grid import MARGIN, Grid, to_dtype
+from storage.codecs.grid import Grid, to_dtype
 from storage.errors import DamagedError
 
 CODECS = ("grid", "residual", "sz3")
+LARGEST_CODE = 2**31
 _HEAD = struct.Struct("<BBII")
 Predicted = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What was promised: no value further off than its column's `tolerance` (d,), in data units.
+    """The promised precision.
 
-    Root mean square at most `rmse`.
+    tolerance: (d,) largest error of a value, by column, in data units. rmse: largest root mean
+    square error.
     """
 
     tolerance: NDArray[np.float64]
     rmse: float = float("inf")
 
-    def broken(self, rows: NDArray[Any], back: NDArray[Any]) -> NDArray[np.intp]:
-        """Places, in reading order, of values of `rows` (n, d) that `back` does not give back as promised."""
+    def broken(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.intp]:
+        """Return the flat places of values in `rows` (n, d) that `back` restores out of bounds."""
         if rows.dtype.kind != "f":
             return np.flatnonzero(distance(rows, back) > np.floor(self.tolerance))
         with np.errstate(invalid="ignore", over="ignore"):
             close = np.abs(rows.astype(np.float64) - back.astype(np.float64)) <= self.tolerance
-        close &= (
-            np.isfinite(rows)
-            & np.isfinite(back)
-            & ~((rows == 0) & np.signbit(rows) & ((back != 0) | ~np.signbit(back)))
-        )
+        close &= np.isfinite(rows) & np.isfinite(back)
+        close &= ~_negative_zero(rows) | _negative_zero(back)
         return np.flatnonzero(~close)
 
 
-def distance(rows: NDArray[Any], back: NDArray[Any]) -> NDArray[np.float64]:
-    """How far whole numbers lie apart, without overflow."""
-    high, low = np.maximum(rows, back), np.minimum(rows, back)
+def _negative_zero(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    return np.asarray((values == 0) & np.signbit(values))
+
+
+def distance(rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the absolute differences of whole numbers, without overflow."""
     wide = np.uint64 if rows.dtype == np.uint64 else np.int64
-    return np.asarray(
-        (high.astype(wide).view(np.uint64) - low.astype(wide).view(np.uint64)).astype(np.float64)
-    )
+    high = np.maximum(rows, back).astype(wide).view(np.uint64)
+    low = np.minimum(rows, back).astype(wide).view(np.uint64)
+    return np.asarray((high - low).astype(np.float64))
 
 
 class Codec(Protocol):
@@ -71,58 +77,54 @@ class Codec(Protocol):
 
     @property
     def coder(self) -> str:
-        """What its streams are packed with."""
+        """The coder of its streams, one of CODERS."""
         ...
 
-    def pack(self, rows: NDArray[Any], predicted: Predicted) -> list[bytes]:
-        """The parts, without exceptions.
+    def pack(self, rows: NDArray[np.generic], predicted: Predicted) -> list[bytes]:
+        """Return the parts, without exceptions.
 
-        `predicted` (n, d): what the decoder makes of the latents, where the codec needs it.
+        predicted: (n, d), the decoder's output for the stored latents; only some codecs need it.
         """
         ...
 
 
 @dataclass(frozen=True)
 class GridCodec:
-    """Values rounded to a grid, or exact ones on the grid that they lie on."""
+    """Rounds values to a grid, or keeps them exactly on the grid on which they lie."""
 
     grid: Grid
     orders: Sequence[Order]
     coder: str = "xz"
     name: str = "grid"
 
-    def pack(self, rows: NDArray[Any], predicted: Predicted) -> list[bytes]:  # noqa: ARG002 (one signature for all codecs)
-        """The grids, then the whole numbers."""
-        return [
-            squeeze(self.grid.pack(), "xz"),
-            *pack_columns(self.grid.codes(rows), self.orders, self.coder),
-        ]
+    def pack(self, rows: NDArray[np.generic], predicted: Predicted) -> list[bytes]:  # noqa: ARG002 (one signature for all codecs)
+        """Return the grids, then the codes."""
+        codes = pack_columns(self.grid.codes(rows), self.orders, self.coder)
+        return [squeeze(self.grid.pack(), "xz"), *codes]
 
 
 @dataclass(frozen=True)
 class ResidualCodec:
-    """What the decoder predicts, and the rounded difference to it; step (d,)."""
+    """Rounds the difference between values and the decoder's output; step: (d,)."""
 
     step: NDArray[np.float64]
     orders: Sequence[Order]
     coder: str = "xz"
     name: str = "residual"
 
-    def pack(self, rows: NDArray[Any], predicted: Predicted) -> list[bytes]:
-        """The steps, then the whole numbers."""
+    def pack(self, rows: NDArray[np.generic], predicted: Predicted) -> list[bytes]:
+        """Return the steps, then the codes."""
         assert predicted is not None
         with np.errstate(invalid="ignore", over="ignore"):
             steps = np.rint((rows.astype(np.float64) - predicted) / self.step)
-        codes = np.where(np.abs(steps) < 2**31, steps, 0).astype(np.int64)
-        return [
-            squeeze(self.step.astype("<f8").tobytes(), "xz"),
-            *pack_columns(codes, self.orders, self.coder),
-        ]
+        codes = np.where(np.abs(steps) < LARGEST_CODE, steps, 0).astype(np.int64)
+        packed_steps = squeeze(self.step.astype("<f8").tobytes(), "xz")
+        return [packed_steps, *pack_columns(codes, self.orders, self.coder)]
 
 
 @dataclass(frozen=True)
 class Sz3Codec:
-    """SZ3 over values in units of the bound; layout as in `storage.codecs.sz3`."""
+    """SZ3 over values in units of the bound; layout: one of `sz3.LAYOUTS`."""
 
     tolerance: NDArray[np.float64]
     row_shape: tuple[int, ...]
@@ -130,84 +132,101 @@ class Sz3Codec:
     coder: str = "xz"
     name: str = "sz3"
 
-    def pack(self, rows: NDArray[Any], predicted: Predicted) -> list[bytes]:  # noqa: ARG002 (one signature for all codecs)
-        """The units, then SZ3's own stream."""
-        return sz3.pack(rows, self.tolerance, self.row_shape, self.layout)
+    def pack(self, rows: NDArray[np.generic], predicted: Predicted) -> list[bytes]:  # noqa: ARG002 (one signature for all codecs)
+        """Return the units, then SZ3's own stream."""
+        return sz3.compress(rows, self.tolerance, self.row_shape, self.layout)
 
 
-def residual_step(tolerance: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-    """The widest step (d,) of residuals that keeps `tolerance` (d,).
+@dataclass(frozen=True)
+class _Packed:
+    """The parsed parts of a block, without exceptions; shape: (n, d)."""
 
-    Whole numbers are rounded once more when they are brought back.
-    """
-    if np.dtype(dtype).kind == "f":
-        return np.asarray(2 * tolerance * (1 - MARGIN))
-    return np.asarray(2 * np.floor(tolerance) + 1 - 2 * MARGIN)
+    codec: str
+    coder: str
+    parts: Sequence[bytes]
+    shape: tuple[int, int]
+
+    def rows(self, dtype: str, predicted: Predicted) -> NDArray[np.generic]:
+        """Return the rows (n, d), without exceptions."""
+        if self.codec == "sz3":
+            return sz3.decompress(self.parts, self.shape, dtype)
+        codes = unpack_columns(self.parts[1:], *self.shape, self.coder)
+        head = _expand(self.parts[0])
+        if self.codec == "grid":
+            return Grid.unpack(head).values(codes, dtype)
+        assert predicted is not None
+        return to_dtype(predicted + codes * np.frombuffer(head, "<f8"), dtype)
 
 
 def encode_block(
-    codec: Codec, rows: NDArray[Any], predicted: Predicted, bound: Bound
-) -> tuple[bytes, NDArray[Any]]:
-    """A block of rows (n, d), and what a reader will get of it."""
+    codec: Codec, rows: NDArray[np.generic], predicted: Predicted, bound: Bound
+) -> tuple[bytes, NDArray[np.generic]]:
+    """Encode rows (n, d) as a block.
+
+    Returns the block, and the rows (n, d) that a reader will get.
+    """
     n, d = rows.shape
     parts = codec.pack(rows, predicted)
-    back = _unpack(codec.name, parts, n, d, rows.dtype.name, codec.coder, predicted)
+    back = _Packed(codec.name, codec.coder, parts, (n, d)).rows(rows.dtype.name, predicted)
     places = bound.broken(rows, back)
     back.reshape(-1)[places] = rows.reshape(-1)[places]
-    if len(places):
-        gaps = np.diff(places, prepend=0).astype("<u8" if rows.size >= 2**32 else "<u4")
-        kept = np.ascontiguousarray(rows).reshape(-1)[places]
-        parts += [
-            squeeze(gaps.tobytes(), "xz"),
-            squeeze(kept.astype(kept.dtype.newbyteorder("<")).tobytes(), "xz"),
-        ]
-    else:
-        parts += [b"", b""]
+    parts = [*parts, *_pack_exceptions(rows, places)]
     lengths = np.array([len(part) for part in parts], "<u4").tobytes()
     head = _HEAD.pack(CODECS.index(codec.name), CODERS.index(codec.coder), n, len(parts))
     return head + lengths + b"".join(parts), back
 
 
-def decode_block(block: bytes, row_size: int, dtype: str, predicted: Predicted) -> NDArray[Any]:
-    """The rows (n, row_size) of a block. Raises DamagedError."""
+def decode_block(
+    block: bytes, row_size: int, dtype: str, predicted: Predicted
+) -> NDArray[np.generic]:
+    """Return the rows (n, row_size) of a block. Raises DamagedError."""
     try:
         codec, coder, n, count = _HEAD.unpack_from(block)
-        lengths = np.frombuffer(block, "<u4", count, _HEAD.size)
-        ends = _HEAD.size + 4 * count + np.concatenate([[0], np.cumsum(lengths)])
-        parts = [block[int(first) : int(last)] for first, last in pairwise(ends)]
-        rows = _unpack(CODECS[codec], parts[:-2], n, row_size, dtype, CODERS[coder], predicted)
+        parts = _split_parts(block, count)
+        packed = _Packed(CODECS[codec], CODERS[coder], parts[:-2], (n, row_size))
+        rows = packed.rows(dtype, predicted)
     except (struct.error, ValueError, IndexError) as error:
         raise DamagedError(
             f"a block of values cannot be read ({error}); run verify on the store"
         ) from error
-    if parts[-2]:
-        kept = np.frombuffer(_expand(parts[-1]), np.dtype(dtype).newbyteorder("<"))
-        gaps = np.frombuffer(_expand(parts[-2]), "<u8" if rows.size >= 2**32 else "<u4")
-        rows.reshape(-1)[np.cumsum(gaps.astype(np.int64))] = kept
+    _restore_exceptions(rows, parts[-2], parts[-1])
     return rows
 
 
 def codec_of(block: bytes) -> str:
-    """The name of the codec that wrote a block."""
+    """Return the name of the codec that wrote a block."""
     return CODECS[block[0]]
 
 
-def rows_of(block: bytes) -> int:
-    """The number of rows in a block."""
-    return int(_HEAD.unpack_from(block)[2])
+def _split_parts(block: bytes, count: int) -> list[bytes]:
+    lengths = np.frombuffer(block, "<u4", count, _HEAD.size)
+    ends = _HEAD.size + 4 * count + np.concatenate([[0], np.cumsum(lengths)])
+    return [block[int(first) : int(last)] for first, last in pairwise(ends)]
+
+
+def _gap_dtype(rows: NDArray[np.generic]) -> str:
+    """Return the dtype of the gaps between exceptions."""
+    return "<u8" if rows.size >= 2**32 else "<u4"
+
+
+def _pack_exceptions(rows: NDArray[np.generic], places: NDArray[np.intp]) -> list[bytes]:
+    """Return two parts: the gaps between `places`, and the values of `rows` (n, d) there."""
+    if not len(places):
+        return [b"", b""]
+    gaps = np.diff(places, prepend=0).astype(_gap_dtype(rows))
+    kept = np.ascontiguousarray(rows).reshape(-1)[places]
+    little_endian = kept.astype(kept.dtype.newbyteorder("<"))
+    return [squeeze(gaps.tobytes(), "xz"), squeeze(little_endian.tobytes(), "xz")]
+
+
+def _restore_exceptions(rows: NDArray[np.generic], gaps: bytes, kept: bytes) -> None:
+    """Put the exceptions of a block back into its rows (n, d), in place."""
+    if not gaps:
+        return
+    values = np.frombuffer(_expand(kept), rows.dtype.newbyteorder("<"))
+    places = np.cumsum(np.frombuffer(_expand(gaps), _gap_dtype(rows)).astype(np.int64))
+    rows.reshape(-1)[places] = values
 
 
 def _expand(part: bytes) -> bytes:
     return expand(part, "xz")
-
-
-def _unpack(
-    name: str, parts: Sequence[bytes], n: int, d: int, dtype: str, coder: str, predicted: Predicted
-) -> NDArray[Any]:
-    if name == "sz3":
-        return sz3.unpack(parts, n, d, dtype)
-    codes = unpack_columns(parts[1:], n, d, coder)
-    if name == "grid":
-        return Grid.unpack(_expand(parts[0])).values(codes, dtype)
-    assert predicted is not None
-    return to_dtype(predicted + codes * np.frombuffer(_expand(parts[0]), "<f8"), dtype)

@@ -1,13 +1,13 @@
-"""Blocks of a store with an error bound, as they are made.
+"""Writes the blocks of a store with an error bound.
 
-The winner of the contest, else the runner-up, in the end without loss.
+Each block uses the winner of the contest, or the next entry that holds the bound. The lossless
+codec is always the last resort.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,27 +24,46 @@ Exactly = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class BoundedPlan:
-    """What was asked for (as in the job file), the bound (d,) that follows, and the contest's entries, the best first."""
+    """The error bound of a store and the codecs that may hold it.
 
-    asked: dict[str, float]
+    asked: the bound as in the job file. bound: the same per column. entries: the contest's
+    entries, the best first.
+    """
+
+    asked: Mapping[str, float]
     bound: Bound
     entries: Sequence[Entry]
 
-    def to_json(self) -> dict[str, Any]:
-        """For the manifest."""
-        ranking = [{"codec": entry.name, "bytes": entry.store_bytes} for entry in self.entries]
-        used = {"hdf5plugin": sz3.version()} if self.entries[0].name.startswith("sz3") else {}
-        return {"bound": self.asked, "contest": ranking, **used}
+    def to_json(self) -> dict[str, object]:
+        """Return what the manifest lists."""
+        contest = [{"codec": entry.name, "bytes": entry.store_bytes} for entry in self.entries]
+        facts: dict[str, object] = {"bound": dict(self.asked), "contest": contest}
+        if self.entries[0].name.startswith("sz3"):
+            facts["hdf5plugin"] = sz3.version()
+        return facts
 
 
 def block_rows(row_size: int) -> int:
-    """Rows of a block."""
+    """Return the number of rows in a block."""
     return max(1, BLOCK_VALUES // max(1, row_size))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A block, the rows (n, d) that a reader will get, and the codec that gives them."""
+
+    block: bytes
+    back: NDArray[np.generic]
+    codec: str
 
 
 @dataclass
 class Blocks:
-    """The blocks of one shard. No bytes: the block's latents hold the bound by themselves."""
+    """The blocks of one shard; an empty block means that its latents alone hold the bound.
+
+    rows: number of rows of each block. codecs: number of rows by codec. squared, values: sum of
+    squared differences so far, and of how many finite values.
+    """
 
     plan: BoundedPlan
     decode_exactly: Exactly
@@ -55,44 +74,45 @@ class Blocks:
     values: int = 0
 
     def add(
-        self, rows: NDArray[Any], latents: NDArray[np.float32], *, unseen: bool
-    ) -> NDArray[Any]:
-        """Pack rows (n, d) with their latents (n, k) as they are stored; return what a reader will get.
+        self, rows: NDArray[np.generic], latents: NDArray[np.float32], *, unseen: bool
+    ) -> NDArray[np.generic]:
+        """Pack rows (n, d) with their latents (n, k) as stored.
 
-        unseen: some values are missing, so that latents alone cannot bring them back.
+        unseen: some values are missing, so latents alone cannot restore them. Returns the rows
+        (n, d) that a reader will get.
         """
-        block, back, name = self._smallest_that_holds(rows, latents, unseen=unseen)
-        self.blocks.append(block)
-        self.rows.append(len(rows))
-        self.codecs[name] = self.codecs.get(name, 0) + len(rows)
-        return back
+        for found in self._candidates(rows, latents, unseen=unseen):
+            if self._keeps_budget(rows, found.back):
+                self.blocks.append(found.block)
+                self.rows.append(len(rows))
+                self.codecs[found.codec] = self.codecs.get(found.codec, 0) + len(rows)
+                return found.back
+        raise AssertionError("the contest always has a lossless entry")
 
     @property
     def needed(self) -> bool:
         """Whether any block has bytes."""
         return any(self.blocks)
 
-    def _smallest_that_holds(
-        self, rows: NDArray[Any], latents: NDArray[np.float32], *, unseen: bool
-    ) -> tuple[bytes, NDArray[Any], str]:
-        bound, dtype = self.plan.bound, rows.dtype.name
+    def _candidates(
+        self, rows: NDArray[np.generic], latents: NDArray[np.float32], *, unseen: bool
+    ) -> Iterator[_Candidate]:
+        """Yield the block by each codec that holds the tolerance, the best codec first."""
         predicted = None
         for entry in self.plan.entries:
             if entry.decodes_latents and predicted is None:
                 predicted = self.decode_exactly(latents).reshape(len(rows), -1)
             if entry.codec is None:
                 assert predicted is not None
-                block, back = b"", to_dtype(predicted, dtype)
-                holds = not unseen
-            else:
-                block, back = encode_block(entry.codec, rows, predicted, bound)
-                holds = len(block) <= rows.nbytes or entry.name.startswith("lossless")
-            if holds and self._keeps_budget(rows, back):
-                return block, back, entry.codec.name if entry.codec else LATENTS
-        raise AssertionError("the contest always has an entry without loss")
+                if not unseen:
+                    yield _Candidate(b"", to_dtype(predicted, rows.dtype.name), LATENTS)
+                continue
+            block, back = encode_block(entry.codec, rows, predicted, self.plan.bound)
+            if len(block) <= rows.nbytes or entry.name.startswith("lossless"):
+                yield _Candidate(block, back, entry.codec.name)
 
-    def _keeps_budget(self, rows: NDArray[Any], back: NDArray[Any]) -> bool:
-        """Whether the root mean square error of all blocks so far, with this one, is within the bound; if so, the block counts."""
+    def _keeps_budget(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> bool:
+        """Count a block if all blocks so far, with this one, keep the RMSE within the bound."""
         values = int(np.isfinite(rows).sum())
         squared = self.squared + values * rmse(rows, back) ** 2
         if squared > (self.values + values) * self.plan.bound.rmse**2:

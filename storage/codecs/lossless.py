@@ -1,8 +1,6 @@
-"""What the source takes without any loss: the honest thing to compare a latent store with."""
+"""The size of the source without any loss, to compare a latent store with."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +11,8 @@ FIRST_BYTES = 500_000
 NARROWER = ("uint8", "int8", "uint16", "int16", "int32", "float16", "float32")
 
 
-def narrowest(rows: NDArray[Any]) -> NDArray[Any]:
-    """The same values in the smallest dtype that holds each of them exactly, −0.0 and NaN included."""
+def narrowest(rows: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the same values in the smallest dtype that holds each exactly, −0.0 and NaN too."""
     for name in NARROWER:
         kind = np.dtype(name)
         if kind.itemsize >= rows.dtype.itemsize:
@@ -26,17 +24,17 @@ def narrowest(rows: NDArray[Any]) -> NDArray[Any]:
     return rows
 
 
-def lossless_bytes(rows: NDArray[Any]) -> int:
-    """Bytes of rows (n, *row_shape) in their narrowest exact dtype under zstd at level 19, row by row or column by column.
+def lossless_bytes(rows: NDArray[np.generic]) -> int:
+    """Return the bytes of rows (n, *row_shape) in their narrowest dtype under zstd at level 19.
 
-    By whichever takes less, as the first of the rows show: the level is slow.
+    Row by row or column by column, whichever is smaller for the first rows: the level is slow.
     """
     flat = narrowest(np.ascontiguousarray(rows)).reshape(len(rows), -1)
     first = flat[: max(1, FIRST_BYTES // max(1, flat[:1].nbytes))]
-    by_row = _packed(first) <= _packed(first.T)
-    return _packed(flat if by_row else flat.T)
+    by_row = _packed_bytes(first) <= _packed_bytes(first.T)
+    return _packed_bytes(flat if by_row else flat.T)
 
 
-def _packed(values: NDArray[Any]) -> int:
+def _packed_bytes(values: NDArray[np.generic]) -> int:
     codec = pa.Codec("zstd", compression_level=LEVEL)
     return len(codec.compress(np.ascontiguousarray(values).data, asbytes=True))

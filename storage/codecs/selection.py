@@ -1,20 +1,20 @@
 """The contest that picks the codec of a store with an error bound.
 
-Every candidate packs the same sample, the fewest bytes win.
+Every candidate packs the same sample; the fewest bytes win.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.codecs import sz3
 from storage.codecs.blocks import (
+    LARGEST_CODE,
     Bound,
     Codec,
     GridCodec,
@@ -22,32 +22,34 @@ from storage.codecs.blocks import (
     ResidualCodec,
     Sz3Codec,
     encode_block,
-    residual_step,
 )
 from storage.codecs.column_orders import choose_orders
-from storage.codecs.grid import PHASES, Grid, to_dtype
+from storage.codecs.grid import PHASES, Grid, to_dtype, widest_step
 
 log = logging.getLogger(__name__)
-RMSE_SHARE = (
-    0.99  # of the budget that a codec is set to on the sample, since other rows differ from it
-)
+RMSE_SHARE = 0.99  # of the budget that a codec may use on the sample: other rows differ from it
 SEARCH_STEPS = 9
-QUICK_FIRST = ("zstd", "xz")
-HOPELESS = 1.4  # times the smallest so far: a slower coder does not save so much
-SZ3_VALUES = 200_000  # on which SZ3 is set to an RMSE, for it is slow
+# Rounding to steps of twice the tolerance has an RMSE of at most 0.58 of it, so the tolerance may
+# exceed the budget.
+WIDEST_SEARCHED = 32.0
+FAST_FIRST = ("zstd", "xz")
+HOPELESS = 1.4  # times the smallest so far: the slower coder cannot save that much
+SZ3_VALUES = 200_000  # on which SZ3 is set to an RMSE, because it is slow
 SZ3_SHARE = 0.97  # of the tolerance found on them
-WORTH = 0.99  # a quicker coder is taken where it costs a hundredth more at most
+WORTH = 0.99  # the slower coder must save one percent
+Rmse = Callable[[NDArray[np.float64]], float]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the contest is held on: rows (n, d), what the decoder makes of their stored latents (n, d), and what a row stands for.
+    """The rows of the contest and what they stand for.
 
-    rows_in_all: rows of the store. decoder_bytes, latent_bytes: what the decoder and the latents of the whole store take. latents_rmse:
-    the root mean square error of the latents alone, on as many rows as were looked at.
+    rows: (n, d). predicted: (n, d), the decoder's output for their stored latents. rows_in_all:
+    rows of the store. decoder_bytes, latent_bytes: size of the decoder, and of the latents of the
+    whole store. latents_rmse: root mean square error of the latents alone.
     """
 
-    rows: NDArray[Any]
+    rows: NDArray[np.generic]
     predicted: Predicted
     row_shape: tuple[int, ...]
     rows_in_all: int
@@ -55,12 +57,17 @@ class Sample:
     latent_bytes: int = 0
     latents_rmse: float = float("inf")
 
+    @property
+    def dtype(self) -> str:
+        """The name of the rows' dtype."""
+        return self.rows.dtype.name
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate and the bytes that the whole store would take.
+    """A candidate and the bytes of the whole store if written by it.
 
-    No codec: the latents alone hold the bound.
+    codec: None if the latents alone hold the bound.
     """
 
     name: str
@@ -72,68 +79,68 @@ class Entry:
         """Whether decoding reads latents and decoder."""
         return self.codec is None or self.codec.name == "residual"
 
+    @property
+    def weighted_bytes(self) -> float:
+        """The bytes by which entries rank: fast entries have a bonus."""
+        fast = self.codec is None or self.codec.coder == "zstd"
+        return self.store_bytes * (WORTH if fast else 1.0)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A codec set to the bound, once with each coder, the faster first."""
+
+    name: str
+    codecs: Sequence[Codec]
+
 
 def hold_contest(sample: Sample, bound: Bound) -> list[Entry]:
-    """All candidates that hold `bound` on the sample, the smallest first.
+    """Return all candidates that hold `bound` on the sample, the smallest first.
 
-    The last resort, without loss, is always among them.
+    The lossless codec is always among them.
     """
-    alone = _latents_alone(sample, bound)
-    entries = [alone] if alone else []
-    for name, codecs in candidates(sample, bound):
-        for codec in codecs:
-            entry = _measured(name, codec, sample, bound)
+    entries = list(_latents_alone(sample, bound))
+    for candidate in candidates(sample, bound):
+        for codec in candidate.codecs:
+            entry = _measured(candidate.name, codec, sample, bound)
             if entry is None:
                 break
             entries.append(entry)
-            if entry.store_bytes > HOPELESS * min(each.store_bytes for each in entries):
-                break  # another coder will not save it
-    return sorted(
-        entries,
-        key=lambda entry: (
-            entry.store_bytes
-            * (WORTH if entry.codec is None or entry.codec.coder == "zstd" else 1.0)
-        ),
-    )
+            smallest = min(each.store_bytes for each in entries)
+            if entry.store_bytes > HOPELESS * smallest:
+                break  # the other coder will not make up for that
+    return sorted(entries, key=lambda entry: entry.weighted_bytes)
 
 
 def _measured(name: str, codec: Codec, sample: Sample, bound: Bound) -> Entry | None:
-    """What the whole store would take by this codec;
-
-    None where it breaks the bound on the sample.
-    """
+    """Return the entry of a codec, or None if it breaks the bound on the sample."""
     block, back = encode_block(codec, sample.rows, sample.predicted, bound)
     if rmse(sample.rows, back) > bound.rmse:
         return None
-    whole = round(len(block) * sample.rows_in_all / max(1, len(sample.rows)))
-    extra = sample.decoder_bytes + sample.latent_bytes if codec.name == "residual" else 0
-    log.info("contest: %s, %s would take %s bytes", name, codec.coder, whole + extra)
-    return Entry(f"{name}, {codec.coder}" if codec.name != "sz3" else name, codec, whole + extra)
+    size = round(len(block) * sample.rows_in_all / max(1, len(sample.rows)))
+    if codec.name == "residual":
+        size += sample.decoder_bytes + sample.latent_bytes
+    log.info("contest: %s, %s would take %s bytes", name, codec.coder, size)
+    return Entry(name if codec.name == "sz3" else f"{name}, {codec.coder}", codec, size)
 
 
-def candidates(sample: Sample, bound: Bound) -> list[tuple[str, list[Codec]]]:
-    """All codecs by name, set to the bound, each with the quicker of its coders first.
-
-    The simple ones before the others.
-    """
-    rows, d = sample.rows, sample.rows.shape[1]
-    found: list[tuple[str, list[Codec]]] = []
-    phases = (
-        PHASES if np.isinf(bound.rmse) else 1
-    )  # the search for the widest grid counts on its phase
-    for name, tolerance in (("grid", _grid_tolerance(rows, bound)), ("lossless", np.zeros(d))):
-        grid = Grid.fit(rows, tolerance, phases=phases)
-        orders = choose_orders(grid.codes(rows), sample.row_shape)
-        found.append((name, [GridCodec(grid, orders, coder) for coder in QUICK_FIRST]))
-    if sample.predicted is not None:
-        found += _residual_candidates(sample, sample.predicted, bound)
-    return found + (_sz3_candidates(sample, bound) if sz3.installed() else [])
+def candidates(sample: Sample, bound: Bound) -> list[Candidate]:
+    """Return all codecs, set to the bound, the simple ones first."""
+    # the search for the widest grid needs one fixed phase
+    phases = PHASES if np.isinf(bound.rmse) else 1
+    exact = np.zeros(sample.rows.shape[1])
+    return [
+        _grid_candidate("grid", sample, _grid_tolerance(sample.rows, bound), phases),
+        _grid_candidate("lossless", sample, exact, phases),
+        *_residual_candidates(sample, bound),
+        *_sz3_candidates(sample, bound),
+    ]
 
 
-def rmse(rows: NDArray[Any], back: NDArray[Any]) -> float:
-    """Root mean square difference over the values of `rows` that are finite.
+def rmse(rows: NDArray[np.generic], back: NDArray[np.generic]) -> float:
+    """Return the root mean square difference over the finite values of `rows`.
 
-    Infinite where one of them comes back as something else.
+    Infinity if `back` is not finite at one of them.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         differences = (rows.astype(np.float64) - back.astype(np.float64))[np.isfinite(rows)]
@@ -143,31 +150,39 @@ def rmse(rows: NDArray[Any], back: NDArray[Any]) -> float:
     return float(np.sqrt(squares.mean())) if np.isfinite(squares).all() else float("inf")
 
 
-def widest_tolerance(
-    bound: Bound, loss: Callable[[NDArray[np.float64]], float]
-) -> NDArray[np.float64]:
-    """The widest tolerance (d,) within the bound at which `loss(tolerance)`, a root mean square error, keeps the budget."""
+def widest_tolerance(bound: Bound, loss: Rmse) -> NDArray[np.float64]:
+    """Return the widest tolerance (d,) within the bound that keeps its RMSE.
+
+    loss: returns the root mean square error at a tolerance (d,).
+    """
     if np.isinf(bound.rmse):
         return bound.tolerance
     budget = RMSE_SHARE * bound.rmse
-    low, high = (
-        budget,
-        budget * 32,
-    )  # rounding to steps of twice the tolerance has an RMSE of 0.58 of it, or less
+    low, high = budget, budget * WIDEST_SEARCHED
     for _ in range(SEARCH_STEPS):
         middle = float(np.sqrt(low * high))
-        low, high = (
-            (middle, high) if loss(np.minimum(bound.tolerance, middle)) <= budget else (low, middle)
-        )
+        if loss(np.minimum(bound.tolerance, middle)) <= budget:
+            low = middle
+        else:
+            high = middle
     return np.minimum(bound.tolerance, low)
 
 
-def _latents_alone(sample: Sample, bound: Bound) -> Entry | None:
-    holds = np.isinf(bound.tolerance).all() and sample.latents_rmse <= bound.rmse
-    return Entry("latents", None, sample.decoder_bytes + sample.latent_bytes) if holds else None
+def _latents_alone(sample: Sample, bound: Bound) -> Iterator[Entry]:
+    """Yield the entry without a codec, if the latents hold the bound."""
+    if np.isinf(bound.tolerance).all() and sample.latents_rmse <= bound.rmse:
+        yield Entry("latents", None, sample.decoder_bytes + sample.latent_bytes)
 
 
-def _grid_tolerance(rows: NDArray[Any], bound: Bound) -> NDArray[np.float64]:
+def _grid_candidate(
+    name: str, sample: Sample, tolerance: NDArray[np.float64], phases: int
+) -> Candidate:
+    grid = Grid.fit(sample.rows, tolerance, phases=phases)
+    orders = choose_orders(grid.codes(sample.rows), sample.row_shape)
+    return Candidate(name, [GridCodec(grid, orders, coder) for coder in FAST_FIRST])
+
+
+def _grid_tolerance(rows: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:
     def loss(tolerance: NDArray[np.float64]) -> float:
         grid = Grid.fit(rows, tolerance, phases=1)
         return rmse(rows, grid.values(grid.codes(rows), rows.dtype.name))
@@ -175,53 +190,54 @@ def _grid_tolerance(rows: NDArray[Any], bound: Bound) -> NDArray[np.float64]:
     return widest_tolerance(bound, loss)
 
 
-def _residual_candidates(
-    sample: Sample, predicted: NDArray[np.float64], bound: Bound
-) -> list[tuple[str, list[Codec]]]:
-    rows, dtype = sample.rows, sample.rows.dtype.name
+def _residual_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
+    """Yield the residual codec, if there is a decoder and a step for every column."""
+    predicted = sample.predicted
+    if predicted is None:
+        return
     with np.errstate(invalid="ignore", over="ignore"):
-        residual = np.nan_to_num(rows.astype(np.float64) - predicted)
+        residual = np.nan_to_num(sample.rows.astype(np.float64) - predicted)
 
     def loss(tolerance: NDArray[np.float64]) -> float:
-        step = residual_step(tolerance, dtype)
-        return rmse(rows, to_dtype(predicted + np.rint(residual / step) * step, dtype))
+        step = widest_step(tolerance, sample.dtype)
+        rounded = np.rint(residual / step) * step
+        return rmse(sample.rows, to_dtype(predicted + rounded, sample.dtype))
 
-    step = residual_step(widest_tolerance(bound, loss), dtype)
-    if not (step > 0).all():
-        return []
-    orders = choose_orders(
-        np.rint(np.clip(residual / step, -(2**31), 2**31)).astype(np.int64), sample.row_shape
-    )
-    return [("residual", [ResidualCodec(step, orders, coder) for coder in QUICK_FIRST])]
+    step = widest_step(widest_tolerance(bound, loss), sample.dtype)
+    if (step > 0).all():
+        steps = np.clip(residual / step, -LARGEST_CODE, LARGEST_CODE)
+        orders = choose_orders(np.rint(steps).astype(np.int64), sample.row_shape)
+        yield Candidate("residual", [ResidualCodec(step, orders, coder) for coder in FAST_FIRST])
 
 
-def _sz3_candidates(sample: Sample, bound: Bound) -> list[tuple[str, list[Codec]]]:
-    rows, dtype = sample.rows, sample.rows.dtype.name
-    if not (bound.tolerance > 0).all() or rows.nbytes < sz3.FEWEST_BYTES:
-        return []
-    layouts: Sequence[str] = sz3.LAYOUTS if len(sample.row_shape) > 1 else sz3.LAYOUTS[:2]
-    few = rows[: max(1, SZ3_VALUES // rows.shape[1])]
+def _sz3_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
+    """Yield SZ3 in each layout, if it is installed and the bound allows it."""
+    too_small = sample.rows.nbytes < sz3.FEWEST_BYTES
+    if not sz3.installed() or too_small or not (bound.tolerance > 0).all():
+        return
+    tolerance = sz3_tolerance(_sz3_widest(sample, bound), sample.dtype)
+    layouts = sz3.LAYOUTS if len(sample.row_shape) > 1 else sz3.LAYOUTS[:2]
+    for layout in layouts:
+        codec = Sz3Codec(tolerance, sample.row_shape, layout)
+        yield Candidate(f"sz3 by {layout}", [codec])
+
+
+def _sz3_widest(sample: Sample, bound: Bound) -> NDArray[np.float64]:
+    """Return the tolerance (d,) at which SZ3 keeps the RMSE on a few rows."""
+    if np.isinf(bound.rmse):
+        return bound.tolerance
+    few = sample.rows[: max(1, SZ3_VALUES // sample.rows.shape[1])]
 
     def loss(tolerance: NDArray[np.float64]) -> float:
-        return rmse(
-            few,
-            sz3.unpack(
-                sz3.pack(few, tolerance, sample.row_shape, "rows"), len(few), few.shape[1], dtype
-            ),
-        )
+        parts = sz3.compress(few, tolerance, sample.row_shape, "rows")
+        return rmse(few, sz3.decompress(parts, (len(few), few.shape[1]), sample.dtype))
 
-    tolerance = sz3_tolerance(
-        SZ3_SHARE * widest_tolerance(bound, loss) if np.isfinite(bound.rmse) else bound.tolerance,
-        dtype,
-    )
-    return [
-        (f"sz3 by {layout}", [Sz3Codec(tolerance, sample.row_shape, layout)]) for layout in layouts
-    ]
+    return np.asarray(SZ3_SHARE * widest_tolerance(bound, loss))
 
 
 def sz3_tolerance(tolerance: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-    """The tolerance (d,) that SZ3 is given.
+    """Return the tolerance (d,) passed to SZ3.
 
-    Whole numbers are rounded once more when they are brought back.
+    Whole numbers are rounded once more when they are decoded.
     """
     return tolerance if np.dtype(dtype).kind == "f" else np.asarray(np.floor(tolerance) + 0.5)

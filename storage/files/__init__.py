@@ -1,1 +1,1 @@
-"""Files that are never half written: atomic replacement, locks, manifests with checksums."""
+"""File primitives: atomic writes, locks, and manifests with checksums."""

@@ -9,18 +9,15 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from storage.errors import WorkspaceError
-
-_PIECE = 1 << 20
 
 
 @contextmanager
 def write_beside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success the file written there replaces `path`.
+    """Yield a temporary path next to `path`; on success, the file written there replaces `path`.
 
-    Raises WorkspaceError when the file system refuses; the old file, if any, then stays as it was.
+    Raises WorkspaceError if the file system refuses; an existing file then stays unchanged.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with refusals(path):
@@ -36,12 +33,13 @@ def write_beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
-    """Turn the file system's refusal to write `path` into a WorkspaceError that says how to go on."""
+    """Turn an OSError while writing `path` into a WorkspaceError that says what to do."""
     try:
         yield
     except OSError as error:
         raise WorkspaceError(
-            f"{path}: could not be written ({error}); make room or mend the permissions, then run the same command again"
+            f"{path}: could not be written ({error}); "
+            "free disk space or fix permissions, then rerun to resume"
         ) from error
 
 
@@ -51,64 +49,74 @@ def write_bytes(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write `value` as indented JSON; NaN and infinity are refused, since JSON has neither."""
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write `value` as indented JSON. Raises ValueError for NaN and infinity."""
     write_bytes(path, json_bytes(value))
 
 
-def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """The one JSON form used on disk: keys in the order given, two spaces, a final newline."""
+def json_bytes(value: Mapping[str, object]) -> bytes:
+    """Return the JSON written to disk: keys in the given order, two spaces, a final newline."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def publish_folder(work: Path, final: Path) -> None:
-    """Rename the finished folder `work` to `final`, which must not exist, after syncing every file in it; to another disk, by way of a copy."""
+    """Sync every file in `work`, then rename the folder to `final`, which must not exist.
+
+    If `final` is on another disk, the folder is first copied there.
+    """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         if device_of(work) != device_of(final.parent):
             work = _copy_beside(work, final)
-        for path in sorted(work.rglob("*")):
-            sync_folder(path) if path.is_dir() else sync_file(path)
-        sync_folder(work)
+        _sync_tree(work)
         work.rename(final)
         sync_folder(final.parent)
     except OSError as error:
         raise WorkspaceError(
-            f"{final}: could not be published ({error}); the finished work is kept in {work}, run the same command again"
+            f"{final}: could not be published ({error}); "
+            f"the finished work is kept in {work}; rerun to resume"
         ) from error
 
 
 def device_of(path: Path) -> int:
-    """The number of the disk that holds a path."""
+    """Return the number of the disk that holds a path."""
     return path.stat().st_dev
 
 
 def _copy_beside(work: Path, final: Path) -> Path:
-    """A copy of `work` on the disk of `final`, hidden until it is renamed.
-
-    What a run that was killed left there is replaced.
-    """
+    """Copy `work` to a hidden folder next to `final`, replacing what a killed run left there."""
     beside = final.with_name(f".{final.name}.copy")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         shutil.copytree(work, beside)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
-        why = (
-            error.args[0][0][-1] if isinstance(error, shutil.Error) else error
-        )  # of a list of what failed, the first
-        raise OSError(f"not copied to {beside}: {why}") from error
+        raise OSError(f"not copied to {beside}: {_first_cause(error)}") from error
     return beside
 
 
+def _first_cause(error: OSError) -> object:
+    """Return the first failure; shutil.Error carries a list of (source, target, reason)."""
+    return error.args[0][0][-1] if isinstance(error, shutil.Error) else error
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            sync_file(path)
+    sync_folder(folder)
+
+
 def sync_file(path: Path) -> None:
-    """Flush one file to the disk."""
+    """Flush a file to disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(path: Path) -> None:
-    """Flush the entries of one folder to the disk."""
+    """Flush the entries of a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -117,9 +125,6 @@ def sync_folder(path: Path) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

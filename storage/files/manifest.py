@@ -1,18 +1,17 @@
-"""manifest.json: what a folder holds, with the SHA-256 of every file in it and, last, of itself.
+"""manifest.json: what a folder holds, with the SHA-256 of every file and, last, its own.
 
     {"kind": "scores", "format_version": 1, … facts …,
      "files": {"part-00000.parquet": "9f86d0…", …},
      "manifest_sha256": "…"}        # of all bytes of manifest.json before this field
 
-run.json (host, times, device) is left out, so that two runs over the same input give the same
-bytes.
+run.json (host, times, device) is not listed, so two runs over the same input give the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,27 +21,25 @@ from storage.files.atomic import json_bytes, sha256_file, write_bytes
 
 NAME = "manifest.json"
 UNLISTED = frozenset({NAME, "run.json"})
-NEWEST = {"latents": 2}  # format_version by kind; 1 where none is given
+FORMAT_VERSIONS = {"latents": 2}  # by kind; 1 for all others
+Json = dict[str, Any]  # a parsed JSON object; its digest was checked
 _TAIL = b'  "manifest_sha256": "'
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One file that is not as the manifest says.
-
-    Its path inside the folder, and what is wrong with it.
-    """
+    """A file that does not match the manifest: its path inside the folder, and what is wrong."""
 
     file: str
     what: str
 
 
 def write_manifest(
-    folder: Path, kind: str, facts: Mapping[str, Any], *, format_version: int = 1
-) -> dict[str, Any]:
-    """Digest every file below `folder` and write its manifest.json.
+    folder: Path, kind: str, facts: Mapping[str, object], *, format_version: int = 1
+) -> Json:
+    """Write manifest.json with the digests of all files in `folder`.
 
-    Return the manifest without its own digest.
+    Returns the manifest without its own digest.
     """
     body = {"kind": kind, "format_version": format_version, **facts, "files": digest_files(folder)}
     write_bytes(folder / NAME, sealed_bytes(body))
@@ -50,35 +47,35 @@ def write_manifest(
 
 
 def digest_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below `folder`, by its path inside it.
-
-    Manifest.json and run.json are left out.
-    """
+    """Return the SHA-256 of every file that a manifest lists, by its path inside `folder`."""
     return {name: sha256_file(folder / name) for name in list_files(folder)}
 
 
 def list_files(folder: Path) -> list[str]:
-    """Paths of all files below `folder` that a manifest lists, sorted.
+    """Return the sorted paths, inside `folder`, of all files that a manifest lists.
 
-    Temporary ones start with a dot.
+    manifest.json, run.json and temporary files, which start with a dot, are not listed.
     """
-    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return sorted(
-        name for path in found if (name := path.relative_to(folder).as_posix()) not in UNLISTED
-    )
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    names = {path.relative_to(folder).as_posix() for path in files}
+    return sorted(names - UNLISTED)
 
 
-def sealed_bytes(body: Mapping[str, Any]) -> bytes:
-    """The bytes of a manifest: the body, then the digest of everything before it."""
+def sealed_bytes(body: Mapping[str, object]) -> bytes:
+    """Return the bytes of a manifest: the body, then the digest of everything before it."""
     head = json_bytes(body).removesuffix(b"\n}\n") + b",\n"
-    return head + _TAIL + hashlib.sha256(head).hexdigest().encode() + b'"\n}\n'
+    return head + _seal(head)
 
 
-def read_manifest(folder: Path, kind: str = "") -> dict[str, Any]:
-    """Read and check a folder's manifest.
+def _seal(head: bytes) -> bytes:
+    return _TAIL + hashlib.sha256(head).hexdigest().encode() + b'"\n}\n'
 
-    Raises NoDataError where there is none, DamagedError where its own digest or its kind does not
-    fit, FormatVersionError where its format_version is above the newest that is known of its kind.
+
+def read_manifest(folder: Path, kind: str = "") -> Json:
+    """Read and check the manifest of a folder.
+
+    Raises NoDataError if there is none, DamagedError if its digest or kind does not match,
+    FormatVersionError for any format_version but the current one of its kind.
     """
     path = folder / NAME
     if not path.is_file():
@@ -86,51 +83,56 @@ def read_manifest(folder: Path, kind: str = "") -> dict[str, Any]:
     return parse_manifest(path.read_bytes(), path, kind)
 
 
-def parse_manifest(content: bytes, path: Path, kind: str = "") -> dict[str, Any]:
-    """The manifest in `content`, which came from `path`; raises as `read_manifest` does."""
+def parse_manifest(content: bytes, path: Path, kind: str = "") -> Json:
+    """Parse the manifest in `content`, read from `path`; raises like `read_manifest`."""
     head, mark, _ = content.rpartition(_TAIL)
-    if not mark or content != head + _TAIL + hashlib.sha256(head).hexdigest().encode() + b'"\n}\n':
+    if not mark or content != head + _seal(head):
         raise DamagedError(
-            f"{path}: does not match its own checksum; restore it from a copy, or delete the folder and make it again"
+            f"{path}: does not match its own checksum; "
+            "restore it from a copy, or delete the folder and make it again"
         )
-    body: dict[str, Any] = json.loads(content)
+    body: Json = json.loads(content)
     if kind and body["kind"] != kind:
         raise DamagedError(f"{path}: expected a manifest of kind '{kind}', got '{body['kind']}'")
-    check_format_version(path, body["format_version"], NEWEST.get(body["kind"], 1))
+    check_format_version(path, body["format_version"], FORMAT_VERSIONS.get(body["kind"], 1))
     return body
 
 
-def check_format_version(path: Path | str, found: int, newest: int) -> None:
-    """Raise FormatVersionError where `found` is above `newest`."""
-    if found > newest:
+def check_format_version(path: Path, found: int, current: int) -> None:
+    """Raise FormatVersionError unless `found` is the `current` version."""
+    if found > current:
         raise FormatVersionError(
-            f"{path}: format_version {found} is newer than {newest}, the newest that this nightglass reads; upgrade nightglass"
+            f"{path}: format_version {found} is newer than {current}, "
+            "the newest that this nightglass reads; upgrade nightglass"
+        )
+    if found < current:
+        raise FormatVersionError(
+            f"{path}: format_version {found} is older than {current}, "
+            "the oldest that this nightglass reads; create it again"
         )
 
 
 def verify_folder(folder: Path) -> list[Problem]:
-    """Check every file of a folder against its manifest.
-
-    The empty list means that all is as it was written.
-    """
+    """Check every file of a folder against its manifest; an empty list means no problems."""
     try:
-        listed: Mapping[str, str] = read_manifest(folder)["files"]
+        listed: dict[str, str] = read_manifest(folder)["files"]
     except DamagedError as error:
         return [Problem(NAME, str(error))]
-    present: Sequence[str] = list_files(folder)
+    present = list_files(folder)
     missing = [Problem(name, "is missing") for name in listed if name not in present]
-    strangers = [Problem(name, "is not in the manifest") for name in present if name not in listed]
+    unlisted = [Problem(name, "is not in the manifest") for name in present if name not in listed]
     changed = [
         Problem(name, "does not match its checksum")
         for name in present
         if name in listed and sha256_file(folder / name) != listed[name]
     ]
-    return missing + changed + strangers
+    return missing + changed + unlisted
 
 
 def require_whole(folder: Path) -> None:
-    """Raise DamagedError naming the first file of `folder` that is not as it was written."""
+    """Raise DamagedError that names the first file of `folder` that does not match."""
     if problems := verify_folder(folder):
         raise DamagedError(
-            f"{folder / problems[0].file}: {problems[0].what}; restore it from a copy, or delete the folder and make it again"
+            f"{folder / problems[0].file}: {problems[0].what}; "
+            "restore it from a copy, or delete the folder and make it again"
         )

@@ -1,4 +1,4 @@
-"""Latent stores: compressed latents in shards, with all it takes to bring the data back."""
+"""Latent stores: compressed latents in shards, and everything needed to decode them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = [
     "Blocks",
     "Bound",
     "BoundedPlan",
-    "Scale",
     "EncodedShard",
+    "Scale",
     "ShardRows",
     "Store",
     "StorePlan",

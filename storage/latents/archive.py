@@ -1,6 +1,8 @@
-"""A store as one HDF5 file, to be sent or archived: every file of the folder as a dataset of bytes, by its path, with a checksum.
+"""A store packed into one HDF5 file, to send or archive.
 
-`decode`, `inspect` and `verify` read it as they read the folder. With plain h5py: `io.BytesIO(file["shard-00000.h5"][:].tobytes())` is the shard.
+Every file of the folder is a dataset of bytes under its path, with a checksum. `decode`, `inspect`
+and `verify` read it like the folder. With plain h5py:
+`io.BytesIO(file["shard-00000.h5"][:].tobytes())` is the shard.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from storage.errors import DamagedError
 from storage.files.atomic import write_beside
 from storage.files.manifest import (
     NAME,
+    Json,
     Problem,
     list_files,
     parse_manifest,
@@ -23,15 +26,16 @@ from storage.files.manifest import (
     require_whole,
 )
 from storage.latents.hdf5 import writing
+from storage.latents.shard import Readable
 
 CHUNK = 1 << 20
 KIND = "nightglass store"
 
 
 def pack_store(folder: Path, out: Path) -> int:
-    """Write the whole store in `folder`, after checking it, to the HDF5 file `out`.
+    """Check the store in `folder` and write it to the HDF5 file `out`.
 
-    Return its bytes. Raises DamagedError.
+    Returns the bytes of the file. Raises DamagedError.
     """
     read_manifest(folder, "latents")
     require_whole(folder)
@@ -39,9 +43,8 @@ def pack_store(folder: Path, out: Path) -> int:
         file.attrs["kind"] = KIND
         for name in [NAME, *list_files(folder)]:
             content = np.fromfile(folder / name, np.uint8)
-            file.create_dataset(
-                name, data=content, chunks=(max(1, min(CHUNK, len(content))),), fletcher32=True
-            )
+            chunk = max(1, min(CHUNK, len(content)))
+            file.create_dataset(name, data=content, chunks=(chunk,), fletcher32=True)
     return out.stat().st_size
 
 
@@ -60,33 +63,29 @@ class Files:
         self.place, self.packed = place, place.is_file()
 
     def names(self) -> list[str]:
-        """Paths of all files inside the store."""
-        if not self.packed:
-            return [
-                path.relative_to(self.place).as_posix()
-                for path in sorted(self.place.rglob("*"))
-                if path.is_file()
-            ]
-        found: list[str] = []
+        """Return the paths of all files inside the store."""
+        if self.packed:
+            return self._packed_names()
+        paths = [path for path in sorted(self.place.rglob("*")) if path.is_file()]
+        return [path.relative_to(self.place).as_posix() for path in paths]
+
+    def _packed_names(self) -> list[str]:
+        names: list[str] = []
+
+        def note(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Dataset):
+                names.append(name)
+
         with h5py.File(self.place, "r") as file:
-            file.visititems(
-                lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None
-            )
-        return found
+            file.visititems(note)
+        return names
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a file."""
-        return name in self.names() if self.packed else (self.place / name).exists()
-
-    def open(self, name: str) -> Path | io.BytesIO:
-        """What h5py and pyarrow can open.
-
-        A packed file is taken into memory as it is, packed values and all.
-        """
+    def open(self, name: str) -> Readable:
+        """Return what h5py and pyarrow can open; a packed file is read into memory."""
         return io.BytesIO(self.read(name)) if self.packed else self.place / name
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises DamagedError."""
+        """Return the bytes of a file. Raises DamagedError."""
         try:
             if not self.packed:
                 return (self.place / name).read_bytes()
@@ -94,25 +93,37 @@ class Files:
                 return bytes(file[name][:].tobytes())
         except (OSError, KeyError) as error:
             raise DamagedError(
-                f"{self.place}: {name} cannot be read ({error}); restore it from a copy or pack the store again"
+                f"{self.place}: {name} cannot be read ({error}); "
+                "restore it from a copy or pack the store again"
             ) from error
+
+    def manifest(self) -> Json:
+        """Read and check the store's manifest."""
+        if self.packed:
+            return parse_manifest(self.read(NAME), self.place, "latents")
+        return read_manifest(self.place, "latents")
+
+    def problem(self, name: str, digest: str) -> Problem | None:
+        """Return what is wrong with a file whose SHA-256 should be `digest`."""
+        try:
+            content = self.read(name)
+        except DamagedError as error:
+            return Problem(name, str(error))
+        if hashlib.sha256(content).hexdigest() != digest:
+            return Problem(name, "does not match its checksum")
+        return None
 
 
 def verify_packed(path: Path) -> list[Problem]:
     """Check every file of a packed store against its manifest."""
+    files = Files(path)
     try:
-        listed = parse_manifest(Files(path).read(NAME), path)["files"]
-        problems = [
-            Problem(name, "is not in the manifest")
-            for name in Files(path).names()
-            if name not in listed and name != NAME
-        ]
+        listed: dict[str, str] = parse_manifest(files.read(NAME), path)["files"]
+        unlisted = [name for name in files.names() if name not in listed and name != NAME]
     except (DamagedError, OSError) as error:
         return [Problem(NAME, str(error))]
-    for name, expected in listed.items():
-        try:
-            if hashlib.sha256(Files(path).read(name)).hexdigest() != expected:
-                problems.append(Problem(name, "does not match its checksum"))
-        except DamagedError as error:
-            problems.append(Problem(name, str(error)))
-    return problems
+    damaged = [files.problem(name, digest) for name, digest in listed.items()]
+    return [
+        *(Problem(name, "is not in the manifest") for name in unlisted),
+        *(problem for problem in damaged if problem),
+    ]

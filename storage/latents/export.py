@@ -1,10 +1,9 @@
-"""What `decode` writes: rows as NPY, HDF5 or Parquet, chunk by chunk, whole or not at all."""
+"""Decoded rows as NPY, HDF5 or Parquet, written chunk by chunk, whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,27 +16,23 @@ from storage.files.atomic import write_beside
 from storage.latents.hdf5 import writing
 from storage.sources.source import Schema
 
+CHUNK_ROWS = 4_096
+Pieces = Iterator[NDArray[np.generic]]
 
-def write_decoded(
-    path: Path, pieces: Iterator[NDArray[Any]], schema: Schema, *, n_rows: int
-) -> None:
+
+def write_decoded(path: Path, pieces: Pieces, schema: Schema, *, n_rows: int) -> None:
     """Write `n_rows` rows that come in `pieces` (n, *row_shape) to `path`.
 
-    The suffix says how: .npy, .h5 or .parquet.
+    The suffix selects the format: .npy, .h5, .hdf5 or .parquet.
     """
-    writers = {
-        ".npy": _write_npy,
-        ".h5": _write_hdf5,
-        ".hdf5": _write_hdf5,
-        ".parquet": _write_parquet,
-    }
-    if path.suffix.lower() not in writers:
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
         raise WorkspaceError(f"{path}: the name must end in .npy, .h5 or .parquet")
     with write_beside(path) as beside:
-        writers[path.suffix.lower()](beside, pieces, schema, n_rows)
+        writer(beside, pieces, schema, n_rows)
 
 
-def _write_npy(path: Path, pieces: Iterator[NDArray[Any]], schema: Schema, n_rows: int) -> None:
+def _write_npy(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:
     header = {
         "descr": npy.dtype_to_descr(np.dtype(schema.dtype)),
         "fortran_order": False,
@@ -49,32 +44,32 @@ def _write_npy(path: Path, pieces: Iterator[NDArray[Any]], schema: Schema, n_row
             file.write(np.ascontiguousarray(rows).data)
 
 
-def _write_hdf5(path: Path, pieces: Iterator[NDArray[Any]], schema: Schema, n_rows: int) -> None:
+def _write_hdf5(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:
+    shape = (n_rows, *schema.row_shape)
+    chunks = (min(CHUNK_ROWS, n_rows), *schema.row_shape)
+    packed = {"chunks": chunks, "compression": "gzip", "fletcher32": True} if n_rows else {}
     with writing(path) as file:
-        chunks = (min(4_096, n_rows), *schema.row_shape) if n_rows else None
-        dataset = file.create_dataset(
-            "rows",
-            (n_rows, *schema.row_shape),
-            schema.dtype,
-            chunks=chunks,
-            compression="gzip" if chunks else None,
-            fletcher32=bool(chunks),
-        )
+        dataset = file.create_dataset("rows", shape, schema.dtype, **packed)
         start = 0
         for rows in pieces:
             dataset[start : start + len(rows)] = rows
             start += len(rows)
 
 
-def _write_parquet(path: Path, pieces: Iterator[NDArray[Any]], schema: Schema, n_rows: int) -> None:  # noqa: ARG001 (one signature for all)
+def _write_parquet(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:  # noqa: ARG001 (one signature for all)
     size = int(np.prod(schema.row_shape, dtype=np.int64))
     names = schema.columns or tuple(f"feature_{index}" for index in range(size))
     kind = pa.schema([(name, pa.from_numpy_dtype(np.dtype(schema.dtype))) for name in names])
     with pq.ParquetWriter(path, kind, compression="zstd", write_page_checksum=True) as writer:
         for rows in pieces:
             flat = rows.reshape(len(rows), size)
-            writer.write_table(
-                pa.table(
-                    [np.ascontiguousarray(flat[:, index]) for index in range(size)], schema=kind
-                )
-            )
+            columns = [np.ascontiguousarray(flat[:, index]) for index in range(size)]
+            writer.write_table(pa.table(columns, schema=kind))
+
+
+_WRITERS: dict[str, Callable[[Path, Pieces, Schema, int], None]] = {
+    ".npy": _write_npy,
+    ".h5": _write_hdf5,
+    ".hdf5": _write_hdf5,
+    ".parquet": _write_parquet,
+}

@@ -1,28 +1,35 @@
-"""What a store loses, gathered while its shards are checked, and merged over them.
-
-By column, and as a histogram of differences.
-"""
+"""What a store loses, by column and as a histogram of differences; merges over shards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_COLUMNS = 256  # columns beyond which none is told apart
+MOST_COLUMNS = 256  # wider rows are summed over all columns
 _SHIFT = 19  # bits of a float32 that a bin leaves out: 16 bins for each doubling
 _BINS = 1 << (31 - _SHIFT)
-_BLOCK_VALUES = 65_536  # values that are looked at together: 512 KiB of float64
+_BLOCK_VALUES = 65_536  # values handled at once, 512 KiB of float64, so that they stay in caches
+
+
+class LossJson(TypedDict):
+    """A loss as JSON: one number for all columns if there are more than MOST_COLUMNS."""
+
+    squared: list[float]
+    largest: list[float]
+    values: int
+    counts: dict[str, int]
 
 
 @dataclass
 class Loss:
-    """Differences between rows and what is read back, in data units; those to values that are not finite count as none.
+    """Differences between rows and what is read back, in data units.
 
-    squared: sum of squares by column (d,). largest (d,). counts: differences by size, as bins of their float32 bits.
+    squared: (d,) sum of squares. largest: (d,). counts: differences by size, in bins of their
+    float32 bits. A difference that is not finite counts as 0.
     """
 
     squared: NDArray[np.float64]
@@ -32,13 +39,16 @@ class Loss:
 
     @classmethod
     def of(cls, n_features: int) -> Loss:
-        """Nothing gathered yet."""
+        """Return an empty loss."""
         return cls(np.zeros(n_features), np.zeros(n_features))
 
     def add(
-        self, rows: NDArray[Any], back: NDArray[Any], counted: NDArray[np.bool_] | None = None
+        self,
+        rows: NDArray[np.generic],
+        back: NDArray[np.generic],
+        counted: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Take in rows (n, d) and what a reader gets for them, those that are `counted` (n,), block by block, so that they stay in caches."""
+        """Add rows (n, d) and what a reader gets for them; counted: (n,) mask, None for all."""
         step = max(1, _BLOCK_VALUES // max(1, rows.shape[1]))
         for start in range(0, len(rows), step):
             block = slice(start, start + step)
@@ -47,7 +57,7 @@ class Loss:
             else:
                 self._add(rows[block][counted[block]], back[block][counted[block]])
 
-    def _add(self, rows: NDArray[Any], back: NDArray[Any]) -> None:
+    def _add(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> None:
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.subtract(rows, back, dtype=np.float64)
             np.abs(apart, out=apart)
@@ -59,8 +69,8 @@ class Loss:
         np.maximum(self.largest, apart.max(axis=0, initial=0.0), out=self.largest)
         self.counts += np.bincount(bins, minlength=_BINS)
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON has it."""
+    def to_json(self) -> LossJson:
+        """Return the loss as JSON."""
         filled = np.flatnonzero(self.counts)
         wide = len(self.squared) > MOST_COLUMNS
         return {
@@ -71,25 +81,28 @@ class Loss:
         }
 
 
-def merge_losses(losses: Sequence[Mapping[str, Any]]) -> Loss:
-    """The loss of all shards from the facts of each."""
+def merge_losses(losses: Sequence[LossJson]) -> Loss:
+    """Merge the losses of all shards."""
     merged = Loss.of(len(losses[0]["squared"]) if losses else 0)
-    for each in losses:
-        merged.squared += each["squared"]
-        merged.largest = np.maximum(merged.largest, each["largest"])
-        merged.values += each["values"]
-        for index, count in each["counts"].items():
+    for loss in losses:
+        merged.squared += loss["squared"]
+        merged.largest = np.maximum(merged.largest, loss["largest"])
+        merged.values += loss["values"]
+        for index, count in loss["counts"].items():
             merged.counts[int(index)] += count
     return merged
 
 
 def quantile(loss: Loss, share: float) -> float:
-    """A difference that at least `share` of the values do not exceed.
+    """Return a difference that at least `share` of the values do not exceed.
 
-    The upper edge of a bin, at most a sixteenth too large.
+    This is the upper edge of a bin, at most a sixteenth too large.
     """
     if not loss.values:
         return 0.0
     index = int(np.searchsorted(np.cumsum(loss.counts), share * loss.values))
-    edge = np.array([min(index + 1, _BINS - 1) << _SHIFT], np.uint32).view(np.float32)[0]
-    return 0.0 if index == 0 else min(float(edge), float(loss.largest.max(initial=0.0)))
+    if index == 0:
+        return 0.0
+    bits = np.array([min(index + 1, _BINS - 1) << _SHIFT], np.uint32)
+    edge = float(bits.view(np.float32)[0])
+    return min(edge, float(loss.largest.max(initial=0.0)))

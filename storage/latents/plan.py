@@ -1,4 +1,4 @@
-"""What all shards of a latent store share, what is known of each, and the manifest made of both."""
+"""What all shards of a latent store share, the notes on finished shards, and the manifest."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.codecs.bounded import Blocks, BoundedPlan
 from storage.files.atomic import sha256_file, write_beside, write_bytes, write_json
-from storage.files.manifest import NEWEST
+from storage.files.manifest import FORMAT_VERSIONS, Json
 from storage.latents import hdf5, parquet
 from storage.latents.archive import Files
+from storage.latents.loss import LossJson
 from storage.latents.scale import Scale
-from storage.latents.shard import ShardRows
+from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
 from storage.sources.source import Schema, Shard
 
 FORMATS: Mapping[str, ModuleType] = {"hdf5": hdf5, "parquet": parquet}
-STORE = "store"  # in a work folder: the store as it grows; beside it, what only serves to go on
+STORE = "store"  # in a work folder: the store as it grows; next to it, what only a resume needs
 PLAN_NOTE = "plan"
-UNLISTED = ("files", "loss")  # facts of a shard that the manifest leaves out
+KINDS = ("shard", "rows", "values")  # files of a shard
+NOT_IN_MANIFEST = ("files", "loss")  # facts of a shard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class StorePlan:
     bounded: BoundedPlan | None = None
 
     def path(self, folder: Path, index: int, kind: str = "shard") -> Path:
-        """A file of a shard: 'shard' (latents), 'rows' (errors and ids) or 'values'."""
+        """Return a file of a shard: 'shard' (latents), 'rows' (errors and ids) or 'values'."""
         return folder / f"{kind}-{index:05d}{FORMATS[self.format].SUFFIX}"
 
     def write(self, folder: Path, index: int, rows: ShardRows) -> None:
@@ -49,71 +50,67 @@ class StorePlan:
             FORMATS[self.format].write_shard(beside, rows, self.scale)
 
     def write_rows(
-        self, folder: Path, index: int, errors: NDArray[np.float32], ids: NDArray[Any] | None
+        self,
+        folder: Path,
+        index: int,
+        errors: NDArray[np.float32],
+        ids: NDArray[np.generic] | None,
     ) -> None:
-        """Write what stands beside the rows."""
+        """Write the errors and ids of one shard."""
         with write_beside(self.path(folder, index, "rows")) as beside:
-            FORMATS[self.format].write_rows(beside, errors, ids)
+            FORMATS[self.format].write_errors_and_ids(beside, errors, ids)
 
     def write_values(self, folder: Path, index: int, blocks: Blocks) -> None:
-        """Write the blocks of one shard, where they are needed."""
+        """Write the blocks of one shard, if they are needed."""
         if blocks.needed:
             with write_beside(self.path(folder, index, "values")) as beside:
                 FORMATS[self.format].write_values(beside, blocks.blocks, blocks.rows)
 
     def files(self, folder: Path, index: int) -> list[Path]:
-        """The files of a shard that are there."""
-        return [
-            path
-            for kind in ("shard", "rows", "values")
-            if (path := self.path(folder, index, kind)).exists()
-        ]
+        """Return the files of a shard that exist."""
+        paths = [self.path(folder, index, kind) for kind in KINDS]
+        return [path for path in paths if path.exists()]
 
-    def open(self, files: Files, index: int) -> Any:
-        """A reader of the latents of one shard."""
+    def open(self, files: Files, index: int) -> LatentsReader:
+        """Open the latents of one shard."""
         path = self.path(files.place, index)
-        return FORMATS[self.format].ShardReader(
+        reader: LatentsReader = FORMATS[self.format].ShardReader(
             path, files.open(path.name), self.schema.row_shape, self.schema.dtype
         )
+        return reader
 
-    def open_values(self, files: Files, index: int) -> Any:
-        """A reader of the blocks of one shard."""
+    def open_values(self, files: Files, index: int) -> BlocksReader:
+        """Open the blocks of one shard."""
         path = self.path(files.place, index, "values")
-        return FORMATS[self.format].ValuesReader(path, files.open(path.name))
+        reader: BlocksReader = FORMATS[self.format].ValuesReader(path, files.open(path.name))
+        return reader
 
     def read(self, files: Files, index: int, start: int, stop: int) -> ShardRows:
-        """Latents [start, stop) of one shard, counted inside it."""
+        """Return the latents [start, stop) of one shard, counted inside it."""
         reader = self.open(files, index)
         try:
-            rows: ShardRows = reader.read(start, stop)
+            return reader.read(start, stop)
         finally:
             reader.close()
-        return rows
 
     def read_rows(
         self, files: Files, index: int, start: int, stop: int
-    ) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
-        """Errors and ids [start, stop) of one shard.
-
-        Stores of format_version 1 have them beside the latents.
-        """
-        beside = self.path(files.place, index, "rows")
-        path = beside if files.has(beside.name) else self.path(files.place, index)
-        found: tuple[NDArray[np.float32], NDArray[Any] | None] = FORMATS[self.format].read_rows(
-            path, files.open(path.name), start, stop
-        )
+    ) -> tuple[NDArray[np.float32], NDArray[np.generic] | None]:
+        """Return the errors and ids [start, stop) of one shard, counted inside it."""
+        path = self.path(files.place, index, "rows")
+        found: tuple[NDArray[np.float32], NDArray[np.generic] | None]
+        found = FORMATS[self.format].read_errors_and_ids(path, files.open(path.name), start, stop)
         return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedShard:
-    """What the manifest says of a shard; all figures are of what was read back and decoded.
+    """What the manifest lists of a shard; all figures are of what was read back and decoded.
 
-    bytes_out: what decoding reads of it. squared: sum of squared differences in data units; values:
-    how many they are; largest_error: the largest difference. mean_error: mean reconstruction error
-    in scaled units. low, high: smallest and largest value of the source.
-    codecs: rows by the codec that holds the bound. files: SHA-256 of the shard's files; loss: see
-    `storage.latents.loss`.
+    bytes_out: bytes that decoding reads. squared: sum of squared differences in data units over
+    `values` values. largest_error: the largest difference. mean_error: mean reconstruction error in
+    scaled units. low, high: smallest and largest value of the source. codecs: rows by the codec
+    that holds the bound. files: SHA-256 of the shard's files.
     """
 
     index: int
@@ -135,50 +132,54 @@ class EncodedShard:
     codecs: Mapping[str, int]
     digest: str
     files: Mapping[str, str]
-    loss: Mapping[str, Any]
+    loss: LossJson
 
 
-def facts_path(work: Path, index: int) -> Path:
-    """The note that a shard of the store in `work` is done."""
+def _note_path(work: Path, index: int) -> Path:
     return work / f"shard-{index:05d}.json"
 
 
 def shard_done(plan: StorePlan, work: Path, shard: Shard) -> EncodedShard | None:
-    """The facts of a shard that an earlier run finished, or None where it must be done (again)."""
-    note = facts_path(work, shard.index)
+    """Return the facts of a shard that an earlier run finished, or None if it must be encoded."""
+    note = _note_path(work, shard.index)
     if not note.exists():
         return None
     facts = EncodedShard(**json.loads(note.read_text(encoding="utf-8")))
-    whole = facts.files == {
-        path.name: sha256_file(path) for path in plan.files(work / STORE, shard.index)
-    }
+    files = plan.files(work / STORE, shard.index)
+    whole = facts.files == {path.name: sha256_file(path) for path in files}
     return facts if whole and (facts.start, facts.stop) == (shard.start, shard.stop) else None
 
 
 def note_done(work: Path, facts: EncodedShard) -> None:
-    """Say that a shard is done."""
-    write_json(facts_path(work, facts.index), asdict(facts))
+    """Record that a shard is finished."""
+    write_json(_note_path(work, facts.index), asdict(facts))
 
 
 def keep_same_plan(work: Path, plan: StorePlan, decoder: Mapping[str, bytes]) -> None:
     """Remove what an earlier run left in `work` half written or under another plan.
 
-    Shards of two plans never stand in one store.
+    A store never mixes shards of two plans.
     """
-    for unfinished in work.rglob(".*.tmp"):  # of a run that was killed as it wrote
+    for unfinished in work.rglob(".*.tmp"):  # of a run that was killed while writing
         unfinished.unlink()
-    digest = hashlib.sha256(
-        json.dumps(
-            [plan.format, plan.scale.to_json(), plan.bounded.to_json() if plan.bounded else {}]
-        ).encode()
-    )
+    note, digest = work / PLAN_NOTE, _plan_digest(plan, decoder)
+    if note.exists() and note.read_text(encoding="utf-8") == digest:
+        return
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    write_bytes(note, digest.encode())
+
+
+def _plan_digest(plan: StorePlan, decoder: Mapping[str, bytes]) -> str:
+    bounded = plan.bounded.to_json() if plan.bounded else {}
+    facts = json.dumps([plan.format, plan.scale.to_json(), bounded])
+    digest = hashlib.sha256(facts.encode())
     for name in sorted(decoder):
         digest.update(decoder[name])
-    note = work / PLAN_NOTE
-    if not note.exists() or note.read_text(encoding="utf-8") != digest.hexdigest():
-        for path in work.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        write_bytes(note, digest.hexdigest().encode())
+    return digest.hexdigest()
 
 
 def store_manifest(
@@ -187,13 +188,15 @@ def store_manifest(
     *,
     model_id: str,
     digest: str,
-    settings: Mapping[str, Any],
-    files: Mapping[str, str],
-) -> dict[str, Any]:
-    """The manifest of a store whose files have the digests `files`."""
+    settings: Mapping[str, object],
+) -> Json:
+    """Return the manifest of a store, without the digests of its files.
+
+    digest: of the source's rows.
+    """
     return {
         "kind": "latents",
-        "format_version": NEWEST["latents"],
+        "format_version": FORMAT_VERSIONS["latents"],
         "model_id": model_id,
         "format": plan.format,
         "rows": shards[-1].stop if shards else 0,
@@ -202,12 +205,12 @@ def store_manifest(
         **(plan.bounded.to_json() if plan.bounded else {}),
         "settings": dict(settings),
         "source": {**asdict(plan.schema), "digest": digest},
-        "shards": [shard_entry(plan, facts) for facts in shards],
-        "files": dict(files),
+        "shards": [_shard_entry(plan, facts) for facts in shards],
     }
 
 
-def shard_entry(plan: StorePlan, facts: EncodedShard) -> dict[str, Any]:
-    """A shard as the manifest lists it."""
-    listed = {key: value for key, value in asdict(facts).items() if key not in UNLISTED}
-    return {"file": plan.path(Path(), facts.index).name, **listed}
+def _shard_entry(plan: StorePlan, facts: EncodedShard) -> Json:
+    entry = {"file": plan.path(Path(), facts.index).name, **asdict(facts)}
+    for name in NOT_IN_MANIFEST:
+        del entry[name]
+    return entry

@@ -1,27 +1,30 @@
-"""Latents as small numbers: int8 codes on one scale a store, or floats; what does not fit is kept beside, exactly.
+"""Latents as small numbers: int8 codes on one scale per store, or floats.
 
-code = round((z - low) / (high - low) * (levels - 1)) - 127            -127 to 127; -128 (NaN for floats) = kept beside
+    code = round((z - low) / (high - low) * (levels - 1)) - 127         in -127 to 127
+
+Code -128 (NaN for floats) marks a latent that no code can hold; its value is stored separately.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.files.manifest import Json
+
 OUTSIDE = -128
 FIRST = -127  # the code of `low`
 LEVELS = 255
-PRECISIONS = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How latents are stored: the precision, and for int8 the range low, high (k,) float32 that the codes span in `levels` (k,) steps.
+    """How latents are stored.
 
-    No levels means 255 for every latent.
+    precision: "float32", "float16" or "int8". low, high: (k,) float32, the range that int8 codes
+    span. levels: (k,) number of codes in that range; None means 255 for every latent.
     """
 
     precision: str
@@ -31,7 +34,7 @@ class Scale:
 
     @property
     def coded(self) -> bool:
-        """Whether latents are whole numbers."""
+        """Whether latents are stored as whole numbers."""
         return self.precision == "int8"
 
     @property
@@ -41,44 +44,47 @@ class Scale:
 
     @property
     def fill(self) -> float:
-        """The code that stands for no value."""
+        """The code that stands for a missing value."""
         return OUTSIDE if self.coded else float("nan")
 
     @property
     def steps(self) -> NDArray[np.float64]:
-        """Steps (k,) from low to high."""
-        return (
-            np.full(len(self.low), LEVELS - 1.0)
-            if self.levels is None
-            else np.maximum(self.levels - 1.0, 1.0)
-        )
+        """Number of steps (k,) from low to high."""
+        if self.levels is None:
+            return np.full(len(self.low), LEVELS - 1.0)
+        return np.asarray(np.maximum(self.levels - 1.0, 1.0))
 
-    def to_json(self) -> dict[str, Any]:
-        """For a manifest, and for the attributes of a file."""
+    def to_json(self) -> Json:
+        """Return the scale for a manifest and for HDF5 attributes."""
         if not self.coded:
             return {"precision": self.precision}
         limits = {"precision": self.precision, "low": self.low.tolist(), "high": self.high.tolist()}
         return limits if self.levels is None else limits | {"levels": self.levels.tolist()}
 
     @classmethod
-    def of_facts(cls, facts: Any) -> Scale:
-        """The scale of a manifest."""
-        low, high = (np.array(facts.get(name, []), np.float32) for name in ("low", "high"))
-        return cls(
-            facts["precision"],
-            low,
-            high,
-            np.array(facts["levels"], np.int64) if "levels" in facts else None,
-        )
+    def from_json(cls, content: Json) -> Scale:
+        """Rebuild a scale from `to_json`."""
+        low = np.array(content.get("low", []), np.float32)
+        high = np.array(content.get("high", []), np.float32)
+        levels = np.array(content["levels"], np.int64) if "levels" in content else None
+        return cls(content["precision"], low, high, levels)
 
     def encode(self, latents: NDArray[np.float32]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        """Codes (n, k) of latents (n, k), and which of them do not fit and must be kept beside, (n, k)."""
+        """Encode latents (n, k).
+
+        Returns codes (n, k), and a mask (n, k) of the latents that no code can hold.
+        """
         if self.precision == "float32":
             return latents, np.zeros(latents.shape, bool)
         if self.precision == "float16":
             fits = np.abs(latents) <= np.finfo(np.float16).max
             return np.where(fits, latents, np.nan).astype(np.float16), ~fits
         fits = (latents >= self.low) & (latents <= self.high)
+        return self._int8_codes(latents, fits), ~fits
+
+    def _int8_codes(
+        self, latents: NDArray[np.float32], fits: NDArray[np.bool_]
+    ) -> NDArray[np.generic]:
         span = (self.high - self.low).astype(np.float64)
         codes = np.where(fits, latents - self.low.astype(np.float64), 0.0)
         codes /= np.where(span > 0, span, 1.0)
@@ -86,17 +92,17 @@ class Scale:
         np.rint(codes, out=codes)
         codes += FIRST
         codes[~fits] = OUTSIDE
-        return codes.astype(np.int8), ~fits
+        return codes.astype(np.int8)
 
     def decode(self, codes: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Latents (n, k) float32 of codes (n, k); those kept beside are still to be put in."""
+        """Decode codes (n, k) to float32 latents; the caller fills in those stored separately."""
         if not self.coded:
             return codes.astype(np.float32)
         place = (codes.astype(np.float64) - FIRST) / self.steps
         return (self.low + place * (self.high - self.low).astype(np.float64)).astype(np.float32)
 
     def is_outside(self, codes: NDArray[np.generic]) -> NDArray[np.bool_]:
-        """Which codes (n, k) stand for a value kept beside, in the order in which those are kept."""
+        """Return a mask of the codes (n, k) whose latents are stored separately."""
         if self.precision == "float32":
             return np.zeros(codes.shape, bool)
         return np.asarray(codes == OUTSIDE if self.coded else np.isnan(codes.astype(np.float32)))

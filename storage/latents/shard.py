@@ -1,36 +1,42 @@
-"""One shard of a latent store, as it is in memory. The two file formats hold exactly this."""
+"""One shard of a latent store in memory. Both file formats hold exactly this."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
+import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.errors import DamagedError
 from storage.latents.scale import Scale
 
+Readable = Path | io.BytesIO  # what h5py and pyarrow can open
+
 
 @dataclass(frozen=True)
 class ShardRows:
-    """The latents of n consecutive rows of a store, and the rows kept beside them.
+    """The latents of n consecutive rows of a store, and the rows kept exactly.
 
-    codes (n, k): latents as stored.
-    outside_rows, outside_values (j,): latents that no code can hold, with their row inside the
-    shard, in reading order. exact_rows (m,) int64, exact_values (m, *row_shape): rows kept as they
-    are in the source, with their row inside the shard.
+    codes: (n, k), latents as stored.
+    outside_rows, outside_values: (j,), latents that no code can hold, with their row inside the
+    shard, in reading order.
+    exact_rows: (m,) int64, exact_values: (m, *row_shape), original rows, with their row inside the
+    shard.
     """
 
     codes: NDArray[np.generic]
     outside_rows: NDArray[np.int64]
     outside_values: NDArray[np.float32]
     exact_rows: NDArray[np.int64]
-    exact_values: NDArray[Any]
+    exact_values: NDArray[np.generic]
 
     @classmethod
     def of(
@@ -38,42 +44,44 @@ class ShardRows:
         scale: Scale,
         latents: NDArray[np.float32],
         exact_rows: NDArray[np.int64],
-        exact_values: NDArray[Any],
+        exact_values: NDArray[np.generic],
     ) -> ShardRows:
-        """A shard of latents (n, k) and the rows kept beside them."""
+        """Build a shard from latents (n, k) and the rows kept exactly."""
         codes, outside = scale.encode(latents)
         return cls(codes, np.nonzero(outside)[0], latents[outside], exact_rows, exact_values)
 
     @classmethod
     def join(
-        cls, parts: Sequence[ShardRows], exact_rows: NDArray[np.int64], exact_values: NDArray[Any]
+        cls,
+        parts: Sequence[ShardRows],
+        exact_rows: NDArray[np.int64],
+        exact_values: NDArray[np.generic],
     ) -> ShardRows:
-        """A shard of consecutive parts, at least one, with the rows kept beside them all."""
-        starts = np.cumsum([0, *(len(part.codes) for part in parts)])
+        """Build a shard from consecutive parts, at least one, and the rows kept exactly."""
+        starts = np.cumsum([0, *(len(part.codes) for part in parts)])[:-1]
         outside_rows = [
-            part.outside_rows + start for part, start in zip(parts, starts[:-1], strict=True)
+            part.outside_rows + start for part, start in zip(parts, starts, strict=True)
         ]
-        outside_values = np.concatenate([part.outside_values for part in parts])
         return cls(
             np.concatenate([part.codes for part in parts]),
             np.concatenate(outside_rows),
-            outside_values,
+            np.concatenate([part.outside_values for part in parts]),
             exact_rows,
             exact_values,
         )
 
     def latents(self, scale: Scale) -> NDArray[np.float32]:
-        """Latents (n, k) float32 as a reader of the store gets them."""
+        """Return the latents (n, k) float32 that a reader of the store gets."""
         latents = scale.decode(self.codes)
         latents[scale.is_outside(self.codes)] = self.outside_values
         return latents
 
     def part(self, start: int, stop: int) -> ShardRows:
-        """The rows from `start` up to `stop`, counted inside the shard."""
+        """Return the rows [start, stop), counted inside the shard."""
         return self.around(self.codes[start:stop], start, stop)
 
     def around(self, codes: NDArray[np.generic], start: int, stop: int) -> ShardRows:
-        """The rows from `start` up to `stop`, whose codes were read apart."""
+        """Return the rows [start, stop), whose codes were read separately."""
         outside = slice(*np.searchsorted(self.outside_rows, (start, stop)))
         exact = slice(*np.searchsorted(self.exact_rows, (start, stop)))
         return ShardRows(
@@ -85,34 +93,58 @@ class ShardRows:
         )
 
 
+class LatentsReader(Protocol):
+    """Reads the latents of one shard."""
+
+    def read(self, start: int, stop: int) -> ShardRows:
+        """Return the rows [start, stop), counted inside the shard. Raises DamagedError."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class BlocksReader(Protocol):
+    """Reads the blocks of one shard; rows: number of rows of each block."""
+
+    rows: list[int]
+
+    def block(self, index: int) -> bytes:
+        """Return one block. Raises DamagedError."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
 class Reader:
-    """One file of a shard, as `open_file` gives it;
+    """An open file of a shard; `path` names it in errors. Raises DamagedError."""
 
-    `path` names it in errors. It stays open. Raises DamagedError.
-    """
-
-    def __init__(self, path: Path, open_file: Callable[[], Any]) -> None:
+    def __init__(self, path: Path, open_file: Callable[[], h5py.File | pq.ParquetFile]) -> None:
         self._path = path
         with reading(path):
             self._file = open_file()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged file raises, in h5py or pyarrow, into DamagedError."""
+    """Turn the errors that h5py and pyarrow raise for a damaged file into DamagedError."""
     try:
         yield
     except (OSError, KeyError, RuntimeError, pa.ArrowInvalid) as error:
         raise DamagedError(
-            f"{path}: cannot be read ({error}); run verify on the store, then delete the store and encode again"
+            f"{path}: cannot be read ({error}); "
+            "run verify on the store, then delete the store and encode again"
         ) from error
 
 
 def latents_as_read(scale: Scale, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Latents (n, k) as they come back from a store with this scale."""
+    """Return latents (n, k) as a reader of a store with this scale gets them."""
     codes, outside = scale.encode(latents)
     return np.where(outside, latents, scale.decode(codes))

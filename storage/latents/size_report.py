@@ -1,241 +1,238 @@
-"""The size report: what a store costs and saves, against honest denominators, what it loses, and the bound that it holds."""
+"""Measures a store and writes its size report: what it costs, saves and loses."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from storage.codecs.bounded import LATENTS
 from storage.files.atomic import write_bytes, write_json
-from storage.files.manifest import list_files, sealed_bytes
+from storage.files.manifest import Json, list_files, sealed_bytes
 from storage.latents.loss import MOST_COLUMNS, Loss, merge_losses, quantile
 from storage.latents.plan import EncodedShard, StorePlan
+from storage.latents.sizes import (
+    BoundKept,
+    ColumnLoss,
+    ContestEntry,
+    CurvePoint,
+    LossFigures,
+    LosslessForm,
+    Ratios,
+    SizeReport,
+    Sizes,
+    size_ratio,
+)
 from storage.latents.store import MODEL
 
 PLACEHOLDER = "0" * 64
-REPORTS = ("size_report.html", "size_report.json")
-FORMAT_VERSION = 2
+JSON_NAME, PAGE_NAME = "size_report.json", "size_report.html"
 MOST_SHOWN = 100  # columns on the page, those with the largest errors
 
 
 def write_size_report(
     folder: Path,
-    manifest: Mapping[str, Any],
+    manifest: Json,
     shards: Sequence[EncodedShard],
     plan: StorePlan,
-    curve: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """Measure the store in `folder`, write size_report.json and .html into it, and return the report.
+    curve: Sequence[Json] = (),
+) -> SizeReport:
+    """Measure the store in `folder` and write size_report.json and .html into it.
 
-    `curve`: other codecs' or bits' `rmse` and `bytes`, for the report's error against ratio.
-    `manifest` is the one to be written: a digest's length does not depend on what it is a digest of, so its size is known beforehand.
+    manifest: the one that will be written. curve: `codec`, `rmse` and `bytes` of the store with
+    other codecs or bits.
     """
-    from storage.pages import render  # late: jinja2 takes time to import
-    from storage.pages.figures import error_plot, ratio_plot
-
-    files = dict.fromkeys([*list_files(folder), *REPORTS], PLACEHOLDER)
-    manifest_bytes = len(sealed_bytes({**manifest, "files": dict(sorted(files.items()))}))
-    report = size_report(folder, shards, plan, manifest_bytes=manifest_bytes)
-    source = report["bytes"]["source"]
-    report["error_against_ratio"] = [
-        {"codec": each["codec"], "rmse": each["rmse"], "ratio": _ratio(source, each["bytes"])}
-        for each in curve
-    ]
-    write_json(folder / "size_report.json", report)
-    worst = sorted(report["columns"], key=lambda column: -column["largest"])[:MOST_SHOWN]
-    page = render(
-        "size_report.html.j2",
-        report=report,
-        manifest=manifest,
-        columns=worst,
-        plot=ratio_plot(report["contest"]) if report["contest"] else "",
-        curve=error_plot(
-            report["error_against_ratio"], report["loss"]["rmse"], report["ratio"]["source"]
-        )
-        if curve
-        else "",
-    )
-    write_bytes(folder / "size_report.html", page)
+    report = measure_store(folder, shards, plan, manifest_bytes=_sealed_size(folder, manifest))
+    report = replace(report, error_against_ratio=_points(curve, report.bytes.source))
+    write_json(folder / JSON_NAME, report.to_json())
+    write_bytes(folder / PAGE_NAME, _page(report, manifest))
     return report
 
 
-def size_report(
+def _sealed_size(folder: Path, manifest: Json) -> int:
+    """Return the bytes that the manifest will have: the length of a digest is known beforehand."""
+    names = sorted([*list_files(folder), JSON_NAME, PAGE_NAME])
+    return len(sealed_bytes({**manifest, "files": dict.fromkeys(names, PLACEHOLDER)}))
+
+
+def _points(curve: Iterable[Json], source: int) -> list[CurvePoint]:
+    return [
+        CurvePoint(each["codec"], each["rmse"], size_ratio(source, each["bytes"])) for each in curve
+    ]
+
+
+def _page(report: SizeReport, manifest: Json) -> bytes:
+    from storage.pages import render  # late: jinja2 takes time to import
+    from storage.pages.figures import error_plot, ratio_plot
+
+    facts = report.to_json()
+    worst = sorted(facts["columns"], key=lambda column: -column["largest"])[:MOST_SHOWN]
+    plot = curve = ""
+    if report.contest:
+        plot = ratio_plot(facts["contest"])
+    if report.error_against_ratio:
+        curve = error_plot(facts["error_against_ratio"], report.loss.rmse, report.ratio.source)
+    return render(
+        "size_report.html.j2",
+        report=facts,
+        manifest=manifest,
+        columns=worst,
+        plot=plot,
+        curve=curve,
+    )
+
+
+def measure_store(
     folder: Path, shards: Sequence[EncodedShard], plan: StorePlan, *, manifest_bytes: int
-) -> dict[str, Any]:
-    """All figures of a store.
-
-    Bytes of the store = all that `decode` reads: value files, manifest, and the decoder where a
-    codec uses it.
-    """
-    schema = plan.schema
+) -> SizeReport:
+    """Return all figures of the store in `folder`, which has no report and no manifest yet."""
     rows = shards[-1].stop if shards else 0
-    source = sum(facts.bytes_in for facts in shards)
-    read = sum(facts.bytes_out for facts in shards)
-    codecs = count_codecs(shards)
-    decoder_there = sum(path.stat().st_size for path in (folder / MODEL).iterdir())
-    decoder = decoder_there if {LATENTS, "residual"} & set(codecs) else 0
-    store = read + manifest_bytes + decoder
-    float32 = source // np.dtype(schema.dtype).itemsize * 4
-    lossless = _lossless(shards, source)
+    codecs = _rows_by_codec(shards)
+    lossless = _lossless(shards)
+    sizes = _sizes(folder, shards, plan, lossless.bytes, manifest_bytes)
     loss = merge_losses([facts.loss for facts in shards])
-    return {
-        "format_version": FORMAT_VERSION,
-        "rows": rows,
-        "bytes": {
-            "source": source,
-            "float32": float32,
-            "lossless": lossless["bytes"],
-            "store": store,
-            "shards": read,
-            "latents": _bytes(folder, "shard-") if LATENTS in codecs or "residual" in codecs else 0,
-            "values": _bytes(folder, "values-"),
-            "exact_rows_raw": sum(facts.exact_bytes for facts in shards),
-            "decoder": decoder,
-            "manifest": manifest_bytes,
-        },
-        "extras": _extras(folder, shards, 0 if decoder else decoder_there),
-        "ratio": {
-            "source": _ratio(source, store),
-            "float32": _ratio(float32, store),
-            "lossless": _ratio(lossless["bytes"], store),
-            "source_without_model": _ratio(source, store - decoder),
-            "float32_without_model": _ratio(float32, store - decoder),
-        },
-        "lossless": lossless,
-        "break_even_rows": _break_even(rows, lossless["bytes"], store, decoder),
-        "exact_rows": sum(facts.exact_rows for facts in shards),
-        "outside_values": sum(facts.outside_values for facts in shards),
-        "loss": _loss(shards, loss),
-        "columns": _columns(plan, loss, rows),
-        "bound": _bound(plan, shards, loss, codecs),
-        "contest": _contest(plan, source),
-    }
+    figures = _loss_figures(shards, loss)
+    return SizeReport(
+        rows=rows,
+        bytes=sizes,
+        extras=_extras(folder, sizes),
+        ratio=Ratios.of(sizes),
+        lossless=lossless,
+        break_even_rows=_break_even(rows, sizes),
+        exact_rows=sum(facts.exact_rows for facts in shards),
+        outside_values=sum(facts.outside_values for facts in shards),
+        loss=figures,
+        columns=_columns(plan, loss, rows),
+        bound=_bound_kept(plan, loss, figures.rmse, codecs),
+        contest=_contest(plan, sizes.source),
+    )
 
 
-def count_codecs(shards: Sequence[EncodedShard]) -> dict[str, int]:
-    """Rows by the codec that brings them back."""
-    found: dict[str, int] = {}
+def _rows_by_codec(shards: Sequence[EncodedShard]) -> dict[str, int]:
+    found: Counter[str] = Counter()
     for facts in shards:
-        for name, rows in facts.codecs.items():
-            found[name] = found.get(name, 0) + rows
-    return found
+        found.update(facts.codecs)
+    return dict(found)
 
 
-def _bytes(folder: Path, prefix: str) -> int:
+def _file_bytes(folder: Path, prefix: str) -> int:
     return sum(path.stat().st_size for path in folder.glob(f"{prefix}*"))
 
 
-def _extras(folder: Path, shards: Sequence[EncodedShard], decoder: int) -> dict[str, int]:
-    """What stands in the store and decoding does not read."""
-    all_read = sum(facts.bytes_out for facts in shards)
-    latents = _bytes(folder, "shard-") + _bytes(folder, "values-") - all_read
+def _sizes(
+    folder: Path,
+    shards: Sequence[EncodedShard],
+    plan: StorePlan,
+    lossless: int,
+    manifest_bytes: int,
+) -> Sizes:
+    source = sum(facts.bytes_in for facts in shards)
+    read = sum(facts.bytes_out for facts in shards)
+    decodes_latents = bool({LATENTS, "residual"} & set(_rows_by_codec(shards)))
+    decoder = _file_bytes(folder / MODEL, "") if decodes_latents else 0
+    return Sizes(
+        source=source,
+        float32=source // np.dtype(plan.schema.dtype).itemsize * 4,
+        lossless=lossless,
+        store=read + manifest_bytes + decoder,
+        shards=read,
+        latents=_file_bytes(folder, "shard-") if decodes_latents else 0,
+        values=_file_bytes(folder, "values-"),
+        exact_rows_raw=sum(facts.exact_bytes for facts in shards),
+        decoder=decoder,
+        manifest=manifest_bytes,
+    )
+
+
+def _extras(folder: Path, sizes: Sizes) -> dict[str, int]:
+    """Return the bytes that decoding does not read, by what they hold."""
+    shard_files = _file_bytes(folder, "shard-") + _file_bytes(folder, "values-")
     found = {
-        "errors and ids": _bytes(folder, "rows-"),
-        "latents": latents,
-        "decoder": decoder,
-        "latents.h5": _bytes(folder, "latents.h5"),
+        "errors and ids": _file_bytes(folder, "rows-"),
+        "latents": shard_files - sizes.shards,
+        "decoder": _file_bytes(folder / MODEL, "") - sizes.decoder,
+        "latents.h5": _file_bytes(folder, "latents.h5"),
     }
     return {name: size for name, size in found.items() if size}
 
 
-def _lossless(shards: Sequence[EncodedShard], source: int) -> dict[str, Any]:
-    taken, left = (
-        sum(facts.lossless_sample_in for facts in shards),
-        sum(facts.lossless_sample_out for facts in shards),
-    )
-    how = "zstd at level 19, narrowest exact dtype, better of row and column order"
-    return {
-        "bytes": round(source * left / taken) if taken else source,
-        "measured_on_bytes": taken,
-        "how": how,
-    }
+def _lossless(shards: Sequence[EncodedShard]) -> LosslessForm:
+    source = sum(facts.bytes_in for facts in shards)
+    taken = sum(facts.lossless_sample_in for facts in shards)
+    packed = sum(facts.lossless_sample_out for facts in shards)
+    return LosslessForm(round(source * packed / taken) if taken else source, taken)
 
 
-def _loss(shards: Sequence[EncodedShard], loss: Loss) -> dict[str, float | None]:
+def _loss_figures(shards: Sequence[EncodedShard], loss: Loss) -> LossFigures:
     values = sum(facts.values for facts in shards)
-    span = (
-        max(facts.high for facts in shards) - min(facts.low for facts in shards) if values else 0.0
-    )
-    found = {
-        "rmse": math.sqrt(sum(facts.squared for facts in shards) / values) if values else 0.0,
-        "largest": max((facts.largest_error for facts in shards), default=0.0),
-        "p999": quantile(loss, 0.999),
-    }
-    return {
-        **found,
-        "range": span,
-        **{f"{name}_of_range": value / span if span else None for name, value in found.items()},
-    }
+    rmse = span = 0.0
+    if values:
+        rmse = math.sqrt(sum(facts.squared for facts in shards) / values)
+        span = max(facts.high for facts in shards) - min(facts.low for facts in shards)
+    largest = max((facts.largest_error for facts in shards), default=0.0)
+    p999 = quantile(loss, 0.999)
+
+    def of_range(value: float) -> float | None:
+        return value / span if span else None
+
+    return LossFigures(rmse, largest, p999, span, of_range(rmse), of_range(largest), of_range(p999))
 
 
-def _columns(plan: StorePlan, loss: Loss, rows: int) -> list[dict[str, Any]]:
-    """RMSE and largest error of each feature, where there are few enough to tell apart."""
+def _columns(plan: StorePlan, loss: Loss, rows: int) -> list[ColumnLoss]:
+    """Return RMSE and largest error per column; none if rows are too wide for that."""
     size = int(np.prod(plan.schema.row_shape, dtype=np.int64))
     if size > MOST_COLUMNS or not rows:
         return []
     names = plan.schema.columns or tuple(f"feature_{index}" for index in range(size))
     tolerance = plan.bounded.bound.tolerance if plan.bounded else np.full(size, np.inf)
     return [
-        {
-            "name": names[index],
-            "rmse": math.sqrt(loss.squared[index] / rows),
-            "largest": float(loss.largest[index]),
-            "bound": float(tolerance[index]) if np.isfinite(tolerance[index]) else None,
-        }
-        for index in range(size)
+        ColumnLoss(
+            name=name,
+            rmse=math.sqrt(squared / rows),
+            largest=float(largest),
+            bound=float(bound) if np.isfinite(bound) else None,
+        )
+        for name, squared, largest, bound in zip(
+            names[:size], loss.squared, loss.largest, tolerance, strict=True
+        )
     ]
 
 
-def _bound(
-    plan: StorePlan, shards: Sequence[EncodedShard], loss: Loss, codecs: Mapping[str, int]
-) -> dict[str, Any] | None:
-    """The bound asked for, and what was measured on all that was read back and decoded."""
+def _bound_kept(
+    plan: StorePlan, loss: Loss, rmse: float, codecs: Mapping[str, int]
+) -> BoundKept | None:
+    """Return how the store keeps its bound, measured on all values read back and decoded."""
     if not plan.bounded:
         return None
     bound = plan.bounded.bound
-    told_apart = len(loss.largest) == len(bound.tolerance)
-    tolerance = bound.tolerance if told_apart else bound.tolerance.max(keepdims=True)
+    per_column = len(loss.largest) == len(bound.tolerance)
+    tolerance = bound.tolerance if per_column else bound.tolerance.max(keepdims=True)
     used = loss.largest / np.where(tolerance > 0, tolerance, 1.0)
-    rmse = _loss(shards, loss)["rmse"]
-    assert rmse is not None
-    return {
-        "asked": dict(plan.bounded.asked),
-        "values": loss.values,
-        "held": bool((loss.largest <= tolerance).all()) and rmse <= bound.rmse,
-        "largest_of_bound": float(used.max(initial=0.0))
-        if np.isfinite(bound.tolerance).any()
-        else None,
-        "rmse_of_bound": rmse / bound.rmse if math.isfinite(bound.rmse) else None,
-        "codecs": dict(codecs),
-    }
+    has_tolerance = np.isfinite(bound.tolerance).any()
+    return BoundKept(
+        asked=dict(plan.bounded.asked),
+        values=loss.values,
+        held=bool((loss.largest <= tolerance).all()) and rmse <= bound.rmse,
+        largest_of_bound=float(used.max(initial=0.0)) if has_tolerance else None,
+        rmse_of_bound=rmse / bound.rmse if math.isfinite(bound.rmse) else None,
+        codecs=dict(codecs),
+    )
 
 
-def _contest(plan: StorePlan, source: int) -> list[dict[str, Any]]:
-    """The candidates with what the whole store would take by each, as far as the sample tells."""
+def _contest(plan: StorePlan, source: int) -> list[ContestEntry]:
+    """Return the entries of the contest, with sizes estimated from its sample."""
     if not plan.bounded:
         return []
     return [
-        {
-            "codec": entry.name,
-            "bytes": entry.store_bytes,
-            "ratio": _ratio(source, entry.store_bytes),
-        }
+        ContestEntry(entry.name, entry.store_bytes, size_ratio(source, entry.store_bytes))
         for entry in plan.bounded.entries
     ]
 
 
-def _ratio(before: int, after: int) -> float:
-    return round(before / after, 3) if after else 0.0
-
-
-def _break_even(rows: int, lossless: int, store: int, decoder: int) -> int | None:
-    """Rows after which the decoder has paid for itself against the lossless form;
-
-    None where it never does.
-    """
-    saved_a_row = (lossless - (store - decoder)) / rows if rows else 0.0
-    return math.ceil(decoder / saved_a_row) if saved_a_row > 0 else None
+def _break_even(rows: int, sizes: Sizes) -> int | None:
+    saved_per_row = (sizes.lossless - (sizes.store - sizes.decoder)) / rows if rows else 0.0
+    return math.ceil(sizes.decoder / saved_per_row) if saved_per_row > 0 else None

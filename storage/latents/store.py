@@ -1,9 +1,13 @@
-"""A latent store: a folder of shards with a manifest and the decoder, so that the data come back from it alone.
+"""A latent store: a folder of shards with a manifest and the decoder. It alone restores the data.
 
-manifest.json   shards with row ranges and figures, scale, source schema and digest, SHA-256 of every file
-shard-00000.h5 … or .parquet            latents.h5: all HDF5 shards as one dataset          (latents, rows kept exactly)
-rows-00000.h5 … errors, ids             values-00000.h5 …: what decoding reads where an error bound was asked for
-model/          the decoder             size_report.json, size_report.html          run.json
+manifest.json           shards with row ranges and figures, scale, schema and digest of the source,
+                        SHA-256 of every file
+shard-00000.h5 …        or .parquet: latents, and rows kept exactly
+rows-00000.h5 …         errors and ids
+values-00000.h5 …       what decoding reads if an error bound was set
+latents.h5              all HDF5 shards as one dataset
+model/                  the decoder
+size_report.json, size_report.html, run.json
 """
 
 from __future__ import annotations
@@ -11,56 +15,94 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.codecs.blocks import codec_of, decode_block
+from storage.codecs.bounded import LATENTS
 from storage.codecs.grid import to_dtype
 from storage.errors import DamagedError
 from storage.files.atomic import write_bytes
-from storage.files.manifest import NAME, digest_files, parse_manifest, read_manifest, sealed_bytes
+from storage.files.manifest import NAME, Json, digest_files, sealed_bytes
 from storage.latents import hdf5
 from storage.latents.archive import Files
 from storage.latents.plan import EncodedShard, StorePlan
 from storage.latents.scale import Scale
-from storage.latents.shard import ShardRows
+from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
 from storage.sources.source import Schema
 
 MODEL = "model"
-OPEN_FILES = 16
-NEAR = 64  # rows apart that are read in one piece
-TOGETHER = 8_192  # rows of one piece
+OPEN_FILES = 8  # of latents, and as many of values
+NEAR = 64  # rows that lie at most this far apart are read together
+TOGETHER = 8_192  # rows read together at most
 Decode = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
 
 def write_decoder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put the decoder into the store."""
+    """Write the files of the decoder into a store."""
     for name, content in files.items():
         write_bytes(folder / MODEL / name, content)
 
 
-def write_store_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+def write_store_manifest(folder: Path, manifest: Json) -> None:
     """Write the manifest with the digests of the files as they are now."""
-    write_bytes(folder / "manifest.json", sealed_bytes({**manifest, "files": digest_files(folder)}))
+    write_bytes(folder / NAME, sealed_bytes({**manifest, "files": digest_files(folder)}))
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+R = TypeVar("R", bound=_Closable)
+
+
+class _OpenReaders(Generic[R]):
+    """Readers by shard, kept open; the least recently used are closed."""
+
+    def __init__(self, open_reader: Callable[[int], R]) -> None:
+        self._open = open_reader
+        self._readers: OrderedDict[int, R] = OrderedDict()
+
+    def __getitem__(self, index: int) -> R:
+        if index not in self._readers:
+            self._readers[index] = self._open(index)
+        self._readers.move_to_end(index)
+        if len(self._readers) > OPEN_FILES:
+            self._readers.popitem(last=False)[1].close()
+        return self._readers[index]
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+
+
+@dataclass(frozen=True)
+class _Span:
+    """The rows [first, last) of a shard, counted inside it."""
+
+    shard: Json
+    first: int
+    last: int
+
+    @property
+    def index(self) -> int:
+        return int(self.shard["index"])
 
 
 class Store:
-    """A finished latent store, read shard by shard; files stay open until it is left."""
+    """A finished latent store, read shard by shard; files stay open until it is exited."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._files = folder, Files(folder)
-        packed = self._files.packed
-        self.manifest = (
-            parse_manifest(self._files.read(NAME), folder, "latents")
-            if packed
-            else read_manifest(folder, "latents")
-        )
+        self.manifest = self._files.manifest()
         source = self.manifest["source"]
         self.schema = Schema(tuple(source["row_shape"]), source["dtype"], tuple(source["columns"]))
-        self.scale = Scale.of_facts(self.manifest["scale"])
+        self.scale = Scale.from_json(self.manifest["scale"])
         self.n_rows: int = self.manifest["rows"]
         self.latent_dim: int = self.manifest["latent_dim"]
         self._plan = StorePlan(
@@ -69,186 +111,169 @@ class Store:
             schema=self.schema,
             latent_dim=self.latent_dim,
         )
-        self._readers: OrderedDict[tuple[str, int], Any] = OrderedDict()
-        self._block: tuple[tuple[int, int], NDArray[Any]] | None = None
+        self._row_size = int(np.prod(self.schema.row_shape, dtype=np.int64))
+        self._latent_readers = _OpenReaders[LatentsReader](self._open_latents)
+        self._block_readers = _OpenReaders[BlocksReader](self._open_blocks)
+        self._last_block: tuple[tuple[int, int], NDArray[np.generic]] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for reader in self._readers.values():
-            reader.close()
-        self._readers.clear()
+        self._latent_readers.close()
+        self._block_readers.close()
 
     def parts(self, start: int, stop: int) -> Iterator[ShardRows]:
-        """The latents of the rows [start, stop) as one part a shard, in order."""
-        for shard, first, last in self._shards(start, stop):
-            yield self._latents(shard, first, last)
+        """Yield the latents of the rows [start, stop), one part per shard, in order."""
+        for span in self._spans(start, stop):
+            yield self._latents(span)
 
     def latents(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Latents (stop - start, k) of the rows [start, stop)."""
+        """Return the latents (stop - start, k) of the rows [start, stop)."""
         empty = np.empty((0, self.latent_dim), np.float32)
-        return np.concatenate(
-            [empty, *(part.latents(self.scale) for part in self.parts(start, stop))]
-        )
+        parts = [part.latents(self.scale) for part in self.parts(start, stop)]
+        return np.concatenate([empty, *parts])
 
     def errors(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Reconstruction errors (stop - start,) of the rows [start, stop)."""
-        found = (
-            self._plan.read_rows(self._files, shard["index"], first, last)[0]
-            for shard, first, last in self._shards(start, stop)
-        )
-        return np.concatenate([np.empty(0, np.float32), *found])
+        """Return the reconstruction errors (stop - start,) of the rows [start, stop)."""
+        parts = [
+            self._plan.read_rows(self._files, span.index, span.first, span.last)[0]
+            for span in self._spans(start, stop)
+        ]
+        return np.concatenate([np.empty(0, np.float32), *parts])
 
     def highest(self, n: int) -> NDArray[np.int64]:
-        """The rows with the n largest reconstruction errors, the largest first; ties rank by row."""
+        """Return the rows with the n largest reconstruction errors, descending; ties by row."""
         errors = self.errors(0, self.n_rows)
         return np.lexsort((np.arange(len(errors)), -errors))[:n]
 
-    def decode(self, start: int, stop: int, decode: Decode) -> NDArray[Any]:
-        """The rows [start, stop) in the source's dtype.
+    def decode(self, start: int, stop: int, decode: Decode) -> NDArray[np.generic]:
+        """Return the rows [start, stop) in the source's dtype.
 
-        Decoded by `decode`, which gives data units, and exact where they were kept.
+        decode: turns latents into data units. Rows that the store keeps exactly are exact.
         """
         empty = np.empty((0, *self.schema.row_shape), self.schema.dtype)
-        found = [
-            self._decode(shard, first, last, decode).reshape(-1, *self.schema.row_shape)
-            for shard, first, last in self._shards(start, stop)
+        parts = [
+            self._decode(span, decode).reshape(-1, *self.schema.row_shape)
+            for span in self._spans(start, stop)
         ]
-        return found[0] if len(found) == 1 else np.concatenate([empty, *found])
+        return parts[0] if len(parts) == 1 else np.concatenate([empty, *parts])
 
-    def take(self, wanted: NDArray[np.int64], decode: Decode) -> NDArray[Any]:
-        """The rows with these numbers, in any order, each run of near ones read once."""
+    def take(self, wanted: NDArray[np.int64], decode: Decode) -> NDArray[np.generic]:
+        """Return the rows with the numbers `wanted`, in any order; near rows are read together."""
         found = np.empty((len(wanted), *self.schema.row_shape), self.schema.dtype)
-        order = np.argsort(wanted, kind="stable")
-        for places in np.split(order, np.flatnonzero(np.diff(wanted[order]) > NEAR) + 1):
-            for start in range(0, len(places), TOGETHER):
-                some = places[start : start + TOGETHER]
-                if len(some):
-                    first = int(wanted[some[0]])
-                    found[some] = self.decode(first, int(wanted[some[-1]]) + 1, decode)[
-                        wanted[some] - first
-                    ]
+        for places in _near_runs(wanted):
+            numbers = wanted[places]
+            first, last = int(numbers[0]), int(numbers[-1])
+            found[places] = self.decode(first, last + 1, decode)[numbers - first]
         return found
 
     def decoder_files(self) -> dict[str, bytes]:
-        """The files of the decoder, checked against their digests."""
-        listed = {
-            name: digest
-            for name, digest in self.manifest["files"].items()
-            if name.startswith(f"{MODEL}/")
-        }
-        found = {name.removeprefix(f"{MODEL}/"): self._files.read(name) for name in listed}
-        for name, digest in listed.items():
-            if hashlib.sha256(found[name.removeprefix(f"{MODEL}/")]).hexdigest() != digest:
-                raise DamagedError(
-                    f"{self.folder / name}: does not match its checksum; restore the store from a copy or encode again"
-                )
-        return found
+        """Return the files of the decoder, checked against their digests."""
+        prefix = f"{MODEL}/"
+        listed: dict[str, str] = self.manifest["files"]
+        names = [name for name in listed if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self._checked(name, listed[name]) for name in names}
 
-    def _shards(self, start: int, stop: int) -> Iterator[tuple[dict[str, Any], int, int]]:
-        """Each shard with rows of [start, stop), and which of its rows they are, counted inside it."""
+    def _checked(self, name: str, digest: str) -> bytes:
+        content = self._files.read(name)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise DamagedError(
+                f"{self.folder / name}: does not match its checksum; "
+                "restore the store from a copy or encode again"
+            )
+        return content
+
+    def _open_latents(self, index: int) -> LatentsReader:
+        return self._plan.open(self._files, index)
+
+    def _open_blocks(self, index: int) -> BlocksReader:
+        return self._plan.open_values(self._files, index)
+
+    def _spans(self, start: int, stop: int) -> Iterator[_Span]:
+        """Yield the part of each shard that holds rows of [start, stop)."""
         for shard in self.manifest["shards"]:
             first, last = max(start, shard["start"]), min(stop, shard["stop"])
             if first < last:
-                yield shard, first - shard["start"], last - shard["start"]
+                yield _Span(shard, first - shard["start"], last - shard["start"])
 
-    def _reader(self, kind: str, index: int) -> Any:
-        """The reader of a shard's latents or values, opened once and kept while it is in use."""
-        if (kind, index) not in self._readers:
-            self._readers[kind, index] = (
-                self._plan.open if kind == "shard" else self._plan.open_values
-            )(self._files, index)
-            if len(self._readers) > OPEN_FILES:
-                self._readers.popitem(last=False)[1].close()
-        self._readers.move_to_end((kind, index))
-        return self._readers[kind, index]
-
-    def _latents(self, shard: Mapping[str, Any], first: int, last: int) -> ShardRows:
-        part: ShardRows = self._reader("shard", shard["index"]).read(first, last)
-        if part.codes.shape != (last - first, self.latent_dim):
+    def _latents(self, span: _Span) -> ShardRows:
+        part = self._latent_readers[span.index].read(span.first, span.last)
+        expected = (span.last - span.first, self.latent_dim)
+        if part.codes.shape != expected:
             raise DamagedError(
-                f"{self.folder / shard['file']}: {part.codes.shape} latents, the manifest says {(last - first, self.latent_dim)}; "
-                "delete the store and run 'encode' again"
+                f"{self.folder / span.shard['file']}: {part.codes.shape} latents, "
+                f"the manifest says {expected}; delete the store and run 'encode' again"
             )
         return part
 
-    def _decode(
-        self, shard: Mapping[str, Any], first: int, last: int, decode: Decode
-    ) -> NDArray[Any]:
-        """Rows of one shard: through its latents, or block by block where it has values."""
-        if not set(shard.get("codecs", {})) - {"latents"}:
-            return decode_part(
-                self._latents(shard, first, last), self.scale, decode, self.schema.dtype
-            )
-        reader = self._reader("values", shard["index"])
-        ends = np.concatenate([[0], np.cumsum(reader.rows)])
-        wanted = [
-            index
-            for index in range(len(reader.rows))
-            if ends[index] < last and ends[index + 1] > first
-        ]
+    def _decode(self, span: _Span, decode: Decode) -> NDArray[np.generic]:
+        """Return the rows of a span, from its latents or from blocks."""
+        if set(span.shard["codecs"]) <= {LATENTS}:
+            return self._decode_latents(span, decode)
+        sizes = self._block_readers[span.index].rows
+        ends = np.cumsum(sizes).tolist()
         pieces = []
-        for index in wanted:
-            rows = self._decode_block(shard, index, int(ends[index]), int(ends[index + 1]), decode)
-            pieces.append(rows[max(0, first - int(ends[index])) : last - int(ends[index])])
+        for index, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+            start = end - size
+            if start < span.last and end > span.first:
+                rows = self._decode_block(index, _Span(span.shard, start, end), decode)
+                pieces.append(rows[max(0, span.first - start) : span.last - start])
         return np.concatenate(pieces)
 
-    def _decode_block(
-        self, shard: Mapping[str, Any], index: int, first: int, last: int, decode: Decode
-    ) -> NDArray[Any]:
-        """The rows of one block, (n, d).
+    def _decode_latents(self, span: _Span, decode: Decode) -> NDArray[np.generic]:
+        """Return the rows of a span in the source's dtype, with the rows kept exactly."""
+        part = self._latents(span)
+        rows = to_dtype(decode(part.latents(self.scale)), self.schema.dtype)
+        rows[part.exact_rows] = part.exact_values
+        return rows
 
-        The last one is kept, since who reads a row often reads its neighbours.
-        """
-        if self._block is None or self._block[0] != (shard["index"], index):
-            block = self._reader("values", shard["index"]).block(index)
-            size = int(np.prod(self.schema.row_shape, dtype=np.int64))
-            if not block:
-                rows = decode_part(
-                    self._latents(shard, first, last), self.scale, decode, self.schema.dtype
-                ).reshape(-1, size)
-            else:
-                predicted = (
-                    decode(self._latents(shard, first, last).latents(self.scale))
-                    if codec_of(block) == "residual"
-                    else None
-                )
-                rows = decode_block(
-                    block,
-                    size,
-                    self.schema.dtype,
-                    None if predicted is None else predicted.reshape(-1, size),
-                )
-            self._block = (shard["index"], index), rows
-        return self._block[1]
+    def _decode_block(self, index: int, span: _Span, decode: Decode) -> NDArray[np.generic]:
+        """Return the rows (n, d) of one block; the last one stays in memory for the next row."""
+        key = span.index, index
+        if self._last_block is None or self._last_block[0] != key:
+            block = self._block_readers[span.index].block(index)
+            self._last_block = key, self._rows_of_block(block, span, decode)
+        return self._last_block[1]
+
+    def _rows_of_block(self, block: bytes, span: _Span, decode: Decode) -> NDArray[np.generic]:
+        if not block:
+            return self._decode_latents(span, decode).reshape(-1, self._row_size)
+        predicted = None
+        if codec_of(block) == "residual":
+            latents = self._latents(span).latents(self.scale)
+            predicted = decode(latents).reshape(-1, self._row_size)
+        return decode_block(block, self._row_size, self.schema.dtype, predicted)
 
 
 def open_store(folder: Path) -> Store:
     """Open a latent store.
 
-    Raises NoDataError where there is none, DamagedError, FormatVersionError.
+    Raises NoDataError if there is none, DamagedError, FormatVersionError.
     """
     return Store(folder)
 
 
-def decode_part(part: ShardRows, scale: Scale, decode: Decode, dtype: str) -> NDArray[Any]:
-    """Rows of a part in the source's dtype, with those kept exactly put back."""
-    rows = to_dtype(decode(part.latents(scale)), dtype)
-    rows[part.exact_rows] = part.exact_values
-    return rows
+def _near_runs(wanted: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    """Yield places in `wanted`, sorted by row, so that each run of near rows is read at once."""
+    order = np.argsort(wanted, kind="stable")
+    gaps = np.flatnonzero(np.diff(wanted[order]) > NEAR)
+    for places in np.split(order, gaps + 1):
+        for start in range(0, len(places), TOGETHER):
+            yield places[start : start + TOGETHER]
 
 
 def finish_files(folder: Path, plan: StorePlan, shards: Sequence[EncodedShard]) -> None:
-    """Write what stands beside the shards: for HDF5 the virtual dataset over all of them."""
-    if plan.format == "hdf5":
-        names = [
-            (
-                plan.path(Path(), each.index).name,
-                plan.path(Path(), each.index, "rows").name,
-                each.start,
-                each.stop,
-            )
-            for each in shards
-        ]
-        hdf5.write_virtual(folder, names, plan.scale, plan.latent_dim)
+    """Write latents.h5, the virtual dataset over all HDF5 shards."""
+    if plan.format != "hdf5":
+        return
+    parts = [
+        hdf5.VirtualPart(
+            latents_file=plan.path(Path(), facts.index).name,
+            errors_file=plan.path(Path(), facts.index, "rows").name,
+            start=facts.start,
+            stop=facts.stop,
+        )
+        for facts in shards
+    ]
+    hdf5.write_virtual(folder, parts, plan.scale, plan.latent_dim)

@@ -1,7 +1,4 @@
-"""Versions of a model: named by content, one in force, history kept.
-
-And the lock that keeps two runs apart.
-"""
+"""Model bundles named by their content, the champion and its history, and the lock of a run."""
 
 from __future__ import annotations
 
@@ -23,6 +20,13 @@ from storage.models import (
     save_bundle,
 )
 
+HOLD_LOCK = """
+from pathlib import Path
+from storage.files.locks import lock
+with lock(Path({path!r})):
+    print("held", flush=True)
+    input()
+"""
 FILES = {"model.safetensors": b"weights", "model.json": b"{}"}
 
 
@@ -60,9 +64,9 @@ def test_promotion_and_rollback_keep_the_history(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("zone", "in_force"), [("UTC", 1), ("Pacific/Auckland", 0), ("America/New_York", 1)]
+    ("zone", "expected"), [("UTC", 1), ("Pacific/Auckland", 0), ("America/New_York", 1)]
 )
-def test_a_day_is_one_of_the_time_zone(tmp_path, zone, in_force):
+def test_the_champion_of_a_day_depends_on_the_time_zone(tmp_path, zone, expected):
     models = tmp_path / "models"
     both = save(models), save(models, b'{"a": 1}')
     for model_id, since in zip(
@@ -70,22 +74,22 @@ def test_a_day_is_one_of_the_time_zone(tmp_path, zone, in_force):
     ):
         promote(models, model_id, by="train", why="better", since=since)
 
-    assert read_champion(models).as_of(date(2026, 2, 1), ZoneInfo(zone)) == both[in_force]
+    assert read_champion(models).as_of(date(2026, 2, 1), ZoneInfo(zone)) == both[expected]
 
 
-def test_there_is_nothing_to_go_back_to_at_first(tmp_path):
+def test_without_a_champion_there_is_no_earlier_model(tmp_path):
     with pytest.raises(WorkspaceError, match="no earlier model"):
         previous_model(tmp_path)
 
 
-def test_an_unknown_model_lists_those_there_are(tmp_path):
+def test_an_unknown_model_lists_the_known_ones(tmp_path):
     known = save(tmp_path / "models")
 
     with pytest.raises(WorkspaceError, match=f"no such model; there are: {known}"):
         load_bundle(tmp_path / "models", "123")
 
 
-def test_a_model_in_force_that_is_gone_says_how_to_go_on(tmp_path):
+def test_a_missing_champion_says_what_to_do(tmp_path):
     model_id = save(tmp_path / "models")
     promote(
         tmp_path / "models", model_id, by="train", why="first", since="2026-11-22T00:00:00+00:00"
@@ -94,7 +98,7 @@ def test_a_model_in_force_that_is_gone_says_how_to_go_on(tmp_path):
 
     with pytest.raises(
         DamagedError,
-        match=r"the model in force is gone; restore the folder, or remove champion.json beside it",
+        match=r"the champion is missing; restore the folder, or remove champion.json beside it",
     ):
         load_bundle(tmp_path / "models", model_id)
 
@@ -114,9 +118,9 @@ def test_a_damaged_champion_is_named(tmp_path):
         read_champion(tmp_path)
 
 
-def test_a_held_lock_names_its_holder_and_is_freed_when_that_dies(tmp_path):
+def test_a_held_lock_names_its_holder_and_is_freed_when_the_holder_dies(tmp_path):
     path = tmp_path / "a.lock"
-    code = f"from pathlib import Path\nfrom storage.files.locks import lock\nwith lock(Path({str(path)!r})):\n print('held', flush=True)\n input()"
+    code = HOLD_LOCK.format(path=str(path))
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:

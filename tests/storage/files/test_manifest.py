@@ -1,7 +1,4 @@
-"""Manifests notice every change of every file, their own bytes included.
-
-Writing is whole or not at all.
-"""
+"""A manifest notices any change of any file, itself included; writes are whole or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def test_a_whole_folder_has_no_problems(folder):
     assert read_manifest(folder, "thing")["files"].keys() == {"a.bin", "deep/b.bin"}
 
 
-def test_run_json_stands_outside(folder):
+def test_run_json_is_not_covered(folder):
     (folder / "run.json").write_text('{"host": "other"}')
 
     assert verify_folder(folder) == []
@@ -43,7 +40,7 @@ def test_every_bit_of_the_manifest_is_covered(folder):
         assert [problem.file for problem in verify_folder(folder)] == ["manifest.json"], place
 
 
-def test_changed_missing_and_strange_files_are_named(folder):
+def test_changed_missing_and_unlisted_files_are_named(folder):
     (folder / "a.bin").write_bytes(b"One")
     (folder / "deep/b.bin").unlink()
     (folder / "c.bin").write_bytes(b"")
@@ -62,16 +59,20 @@ def test_a_folder_without_a_manifest_is_no_data(tmp_path):
         read_manifest(tmp_path)
 
 
-def test_another_kind_and_a_newer_version_are_refused(folder):
+def test_another_kind_or_version_is_refused(folder):
     with pytest.raises(DamagedError, match="expected a manifest of kind 'scores', got 'thing'"):
         read_manifest(folder, "scores")
     (folder / "manifest.json").unlink()
     write_manifest(folder, "thing", {}, format_version=2)
     with pytest.raises(FormatVersionError, match="format_version 2 is newer than 1"):
         read_manifest(folder)
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, "thing", {}, format_version=0)
+    with pytest.raises(FormatVersionError, match="format_version 0 is older than 1"):
+        read_manifest(folder)
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
 
@@ -86,12 +87,12 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_no_nan_reaches_a_json_file(tmp_path):
+def test_a_json_file_cannot_hold_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"a": float("nan")})
 
 
-def test_a_folder_in_the_way_is_not_overwritten(tmp_path):
+def test_an_existing_folder_is_not_overwritten(tmp_path):
     for name in ("work", "final"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)

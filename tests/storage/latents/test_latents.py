@@ -1,8 +1,9 @@
-"""One suite for both formats of a latent store: what is written comes back, whoever reads it."""
+"""One suite for both formats of a latent store, and for the readers of other libraries."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import duckdb
 import h5py
@@ -22,6 +23,7 @@ from storage.latents.archive import Files
 from storage.latents.loss import Loss
 from storage.latents.plan import STORE, note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
+from storage.latents.sizes import SizeReport
 from storage.latents.store import finish_files, write_decoder, write_store_manifest
 from storage.sources import Schema, Shard
 
@@ -40,12 +42,7 @@ def plan_of(format, precision="int8", k=3, schema=SCHEMA):
 
 def shard_of(scale, latents, exact=()):
     exact = np.array(exact, np.int64)
-    values = (
-        np.arange(len(exact) * 4, dtype=np.float64).reshape(-1, 2, 2) * -0.0
-        if len(exact)
-        else np.empty((0, 2, 2))
-    )
-    return ShardRows.of(scale, latents, exact, values)
+    return ShardRows.of(scale, latents, exact, np.full((len(exact), 2, 2), -0.0))
 
 
 def write_shard(plan, folder, index, rows, ids=None):
@@ -55,16 +52,33 @@ def write_shard(plan, folder, index, rows, ids=None):
 
 def facts_of(plan, folder, index, start, rows):
     path = plan.path(folder, index)
+    n = len(rows.codes)
     return EncodedShard(
-        index=index, start=start, stop=start + len(rows.codes), bytes_in=32 * len(rows.codes), bytes_out=path.stat().st_size, largest_error=0.5,
-        mean_error=0.1, squared=1.0, values=4 * len(rows.codes), low=-1.0, high=1.0, exact_rows=len(rows.exact_rows), exact_bytes=rows.exact_values.nbytes,
-        outside_values=len(rows.outside_values), lossless_sample_in=32, lossless_sample_out=16, codecs={"latents": len(rows.codes)}, digest="d",
-        files={each.name: sha256_file(each) for each in plan.files(folder, index)}, loss=Loss.of(4).to_json(),
-    )  # fmt: skip
+        index=index,
+        start=start,
+        stop=start + n,
+        bytes_in=32 * n,
+        bytes_out=path.stat().st_size,
+        largest_error=0.5,
+        mean_error=0.1,
+        squared=1.0,
+        values=4 * n,
+        low=-1.0,
+        high=1.0,
+        exact_rows=len(rows.exact_rows),
+        exact_bytes=rows.exact_values.nbytes,
+        outside_values=len(rows.outside_values),
+        lossless_sample_in=32,
+        lossless_sample_out=16,
+        codecs={"latents": n},
+        digest="d",
+        files={each.name: sha256_file(each) for each in plan.files(folder, index)},
+        loss=Loss.of(4).to_json(),
+    )
 
 
 def build_store(folder, plan, shards):
-    """A store of ShardRows in `shards`, as the encode flow makes it."""
+    """Write a store of ShardRows the way the encode flow does."""
     work = folder.with_name(folder.name + ".work")
     facts, start = [], 0
     for index, rows in enumerate(shards):
@@ -73,7 +87,7 @@ def build_store(folder, plan, shards):
         start += len(rows.codes)
     finish_files(work, plan, facts)
     write_decoder(work, {"decoder.json": b"{}", "decoder.safetensors": b"weights"})
-    manifest = store_manifest(plan, facts, model_id="abc", digest="d", settings={}, files={})
+    manifest = store_manifest(plan, facts, model_id="abc", digest="d", settings={})
     write_size_report(work, manifest, facts, plan)
     write_store_manifest(work, manifest)
     publish_folder(work, folder)
@@ -93,7 +107,7 @@ latent_arrays = st.lists(st.lists(st.floats(width=32), min_size=3, max_size=3), 
     format=st.sampled_from(FORMATS),
     precision=st.sampled_from(PRECISIONS),
 )
-def test_any_part_reads_back_as_it_was_written(
+def test_any_part_of_a_shard_round_trips(
     tmp_path_factory, latents, start, length, format, precision
 ):
     folder = tmp_path_factory.mktemp("shard")
@@ -112,7 +126,7 @@ def test_any_part_reads_back_as_it_was_written(
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_what_no_code_can_hold_is_kept_exactly(precision):
+def test_latents_that_no_code_can_hold_are_exact(precision):
     scale = scale_of(precision)
     latents = np.array([[np.nan, np.inf, -np.inf], [1e9, -5.0, 0.5]], np.float32)
     rows = shard_of(scale, latents)
@@ -130,7 +144,7 @@ def test_codes_are_within_half_a_step(random):
     assert np.abs(shard_of(scale, latents).latents(scale) - latents).max() <= 2 / 254 / 2 * 1.0001
 
 
-def test_a_latent_that_never_moves_costs_nothing_and_comes_back():
+def test_a_constant_latent_round_trips():
     scale = Scale("int8", np.array([2.5], np.float32), np.array([2.5], np.float32))
     rows = shard_of(scale, np.array([[2.5], [2.6]], np.float32))
 
@@ -141,10 +155,9 @@ def test_a_latent_that_never_moves_costs_nothing_and_comes_back():
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_same_rows_give_the_same_bytes(tmp_path, random, format):
     plan = plan_of(format)
-    rows, ids = (
-        shard_of(plan.scale, random.normal(size=(5000, 3)).astype(np.float32), exact=[1, 7]),
-        np.array([f"é{n}" for n in range(5000)], object),
-    )
+    latents = random.normal(size=(5000, 3)).astype(np.float32)
+    rows = shard_of(plan.scale, latents, exact=[1, 7])
+    ids = np.array([f"é{n}" for n in range(5000)], object)
     write_shard(plan, tmp_path, 0, rows, ids)
     first = [path.read_bytes() for path in plan.files(tmp_path, 0)]
     write_shard(plan, tmp_path, 0, rows, ids)
@@ -156,7 +169,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path, random, format):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_store_gives_back_all_rows_over_its_shards(tmp_path, random, format):
+def test_a_store_reads_rows_across_shards(tmp_path, random, format):
     plan = plan_of(format)
     latents = random.uniform(-1, 1, (90, 3)).astype(np.float32)
     shards = [shard_of(plan.scale, part, exact=[0]) for part in np.array_split(latents, 4)]
@@ -200,32 +213,24 @@ def test_plain_pyarrow_duckdb_and_polars_read_parquet(tmp_path, random, precisio
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_damaged_shard_never_reads_as_other_numbers(tmp_path, random, format):
+def test_a_damaged_shard_never_returns_other_values(tmp_path, random, format):
     plan = plan_of(format)
     rows = shard_of(plan.scale, random.uniform(-1, 1, (5000, 3)).astype(np.float32))
     folder = build_store(tmp_path / "store", plan, [rows])
     path = plan.path(folder, 0)
-    content = path.read_bytes()
-    silent = 0
+    content, expected = path.read_bytes(), rows.latents(plan.scale).tobytes()
     for _ in range(30):
+        damaged = bytearray(content)
         place = int(random.integers(len(content)))
-        path.write_bytes(
-            content[:place]
-            + bytes([content[place] ^ (1 << int(random.integers(8)))])
-            + content[place + 1 :]
-        )
+        damaged[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
         assert [problem.file for problem in verify_folder(folder)] == [path.name]
-        try:
-            silent += (
-                open_store(folder).latents(0, 5000).tobytes() != rows.latents(plan.scale).tobytes()
-            )
-        except DamagedError:
-            continue
-    assert silent == 0
+        with suppress(DamagedError):
+            assert open_store(folder).latents(0, 5000).tobytes() == expected
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_finished_shard_is_not_done_again_and_a_changed_one_is(tmp_path, random, format):
+def test_only_an_unchanged_finished_shard_is_reused(tmp_path, random, format):
     plan, shard = plan_of(format), Shard(0, 0, 20)
     rows = shard_of(plan.scale, random.uniform(-1, 1, (20, 3)).astype(np.float32))
     write_shard(plan, tmp_path / STORE, 0, rows)
@@ -239,13 +244,10 @@ def test_a_finished_shard_is_not_done_again_and_a_changed_one_is(tmp_path, rando
     assert shard_done(plan, tmp_path, shard) is None
 
 
-def test_the_size_report_counts_all_that_decoding_reads(tmp_path, random):
+def test_the_size_report_counts_everything_that_decoding_reads(tmp_path, random):
     plan = plan_of("hdf5")
-    folder = build_store(
-        tmp_path / "store",
-        plan,
-        [shard_of(plan.scale, random.uniform(-1, 1, (500, 3)).astype(np.float32))],
-    )
+    rows = shard_of(plan.scale, random.uniform(-1, 1, (500, 3)).astype(np.float32))
+    folder = build_store(tmp_path / "store", plan, [rows])
     report = json.loads((folder / "size_report.json").read_text())
     parts = [
         folder / "shard-00000.h5",
@@ -262,26 +264,27 @@ def test_the_size_report_counts_all_that_decoding_reads(tmp_path, random):
     }
 
 
-def test_a_newer_store_is_refused_by_name(tmp_path, random):
+def test_a_size_report_round_trips_through_json(tmp_path, random):
     plan = plan_of("hdf5")
-    folder = build_store(
-        tmp_path / "store",
-        plan,
-        [shard_of(plan.scale, random.uniform(-1, 1, (5, 3)).astype(np.float32))],
-    )
-    manifest = json.loads((folder / "manifest.json").read_text())
-    write_store_manifest(
-        folder,
-        {
-            key: 3 if key == "format_version" else value
-            for key, value in manifest.items()
-            if key != "manifest_sha256"
-        },
-    )
+    rows = shard_of(plan.scale, random.uniform(-1, 1, (50, 3)).astype(np.float32), exact=[3])
+    folder = build_store(tmp_path / "store", plan, [rows])
+    content = json.loads((folder / "size_report.json").read_text())
 
-    with pytest.raises(
-        FormatVersionError, match=r"manifest.json: format_version 3 is newer than 2"
-    ):
+    assert SizeReport.from_json(content).to_json() == content
+
+
+@pytest.mark.parametrize(
+    ("version", "message"), [(3, "3 is newer than 2"), (1, "1 is older than 2")]
+)
+def test_a_store_of_another_version_is_refused_by_name(tmp_path, random, version, message):
+    plan = plan_of("hdf5")
+    rows = shard_of(plan.scale, random.uniform(-1, 1, (5, 3)).astype(np.float32))
+    folder = build_store(tmp_path / "store", plan, [rows])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["manifest_sha256"]
+    write_store_manifest(folder, {**manifest, "format_version": version})
+
+    with pytest.raises(FormatVersionError, match=f"manifest.json: format_version {message}"):
         open_store(folder)
 
 
@@ -295,7 +298,7 @@ def test_a_newer_store_is_refused_by_name(tmp_path, random):
         ([-0.0, 1], "float16"),
     ],
 )
-def test_the_lossless_form_is_the_narrowest_exact_one(values, expected):
+def test_the_lossless_form_uses_the_narrowest_exact_dtype(values, expected):
     assert narrowest(np.array(values, np.float64)).dtype == expected
 
 
