@@ -60,7 +60,7 @@ def train_as_proposed(clean: Rows, seed: int) -> Trained:
         layout=Layout(row_shape=clean.shape[1:], dtype=clean.dtype.name),
         model=job.model,
         train=replace(job.train, seed=seed),
-        memory_bytes=job.memory_bytes,
+        memory_bytes=job.score.memory,
     )
 
 

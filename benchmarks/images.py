@@ -53,7 +53,7 @@ def fit(dataset: str, overrides: list[str]) -> Autoencoder:
         layout=layout,
         model=job.model,
         train=job.train,
-        memory_bytes=job.memory_bytes,
+        memory_bytes=job.score.memory,
     )
     print(
         f"{dataset}: {trained.n_fit:,} fit rows, {job.train.epochs} epochs, {time.perf_counter() - began:.0f} s; {job.model}\n",

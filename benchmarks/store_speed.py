@@ -155,9 +155,9 @@ def _speed(
     forward = part / seconds(forward_pass(model, some))
     errors = part / seconds(lambda: model.encode_and_errors(some))
     with open_source(path) as source:
-        planned = plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes))
+        planned = plan_store(loaded, model, source, plan_shards(source, loaded.data.shard_bytes))
         contest = seconds(
-            lambda: plan_store(loaded, model, source, plan_shards(source, loaded.shard_bytes))
+            lambda: plan_store(loaded, model, source, plan_shards(source, loaded.data.shard_bytes))
         )
     write, read = (part / each for each in codec_alone(planned, model, some))
     store = path.with_name("store")

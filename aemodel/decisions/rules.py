@@ -6,7 +6,7 @@ flags what is strictly above s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import ceil
@@ -41,10 +41,11 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """A parsed rule: its kind and its number (0 for 'top'), exactly as written."""
+    """A parsed rule: its kind, its number (0 for 'top') and the text it was parsed from."""
 
     kind: str
     value: Decimal
+    text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.kind if self.kind == "top" else f"{self.kind} {self.value}"
@@ -105,7 +106,7 @@ def parse_rule(text: str) -> Rule:
     )
     if not inside.get(kind, False):
         raise SettingsError(f"score.rule must look like {EXAMPLE}. Got '{text}' instead.")
-    return Rule(kind, value)
+    return Rule(kind, value, text)
 
 
 def decide(

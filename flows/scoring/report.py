@@ -133,7 +133,7 @@ def describe(
         flagged=decision.flagged if decision else 0,
         expected=decision.expected if decision else None,
         limit=decision.limit if decision else None,
-        rule=decision.rule if decision else run.job.score.rule,
+        rule=decision.rule if decision else run.job.score.rule.text,
         promise=decision.promise if decision else judged.why,
         promises=bool(decision and decision.promises and not judged.failed),
         cut_score=decision.cut.score if decision else None,

@@ -90,6 +90,6 @@ def score_opened(run: NightRun, source: Source, run_all: RunAll, *, named: bool)
         return publish_no_data(run, why)
     if published := published_input(run, source):
         return published
-    shards = plan_shards(source, run.job.shard_bytes)
+    shards = plan_shards(source, run.job.data.shard_bytes)
     require_space(run.work, score_bytes(source, shards, keep=run.keep))
     return score_and_publish(run, source, run_all)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from aemodel.decisions.rules import Rule, parse_rule
+from aemodel.decisions.rules import Rule
 from aemodel.model import Autoencoder
 from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
@@ -49,15 +49,15 @@ def score_shards(
     run: NightRun, source: Source, run_all: RunAll, *, fingerprint: str
 ) -> ScoredShards:
     """Score the shards that no earlier run of this input, model and settings has finished."""
-    shards = plan_shards(source, run.job.shard_bytes)
+    shards = plan_shards(source, run.job.data.shard_bytes)
     scorer = ShardScorer(
         model=run.model,
         source=source,
         work=parts_folder(run, fingerprint),
         by=run.job.score.by,
         keep=run.keep,
-        rule=parse_rule(run.job.score.rule),
-        max_rows=rows_per_chunk(source, run.job.memory_bytes),
+        rule=run.job.score.rule,
+        max_rows=rows_per_chunk(source, run.job.score.memory),
     )
     notes, failed = run_shards(scorer, shards, run_all)
     return ScoredShards(scorer.work, notes, describe_failed(run, failed), len(shards))
