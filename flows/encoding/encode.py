@@ -108,7 +108,7 @@ class StoreRun:
 
 
 def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: str) -> EncodeResult:
-    """Write the latent store of the requested rows (without a request, of the clean rows).
+    """Write the latent store of the rows that `request` names; by default the clean rows.
 
     An interrupted store of the same input, model and settings is resumed; a finished one is kept.
     """

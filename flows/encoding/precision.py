@@ -214,7 +214,7 @@ def _roundings(model: Autoencoder, few: Encoded, budget: float) -> Iterator[Stor
 
 
 def _smallest(candidates: Iterator[Stored], few: Encoded, n_rows: int) -> Stored | None:
-    """The first candidate after which sizes grow: finer weights only cost more from there on."""
+    """The smallest candidate; the search ends at a larger one, since finer weights cost more."""
     best, smallest = None, float("inf")
     for found in candidates:
         size = found.decoder_bytes + latent_bytes(found.scale, few.latents, n_rows)

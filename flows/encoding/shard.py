@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
+from flows.engine.disk_space import MOST_EXACT
 from flows.engine.shard_job import ShardJob
 from storage.codecs.bounded import LATENTS, block_rows
 from storage.codecs.grid import to_dtype
@@ -23,7 +24,6 @@ from storage.latents.plan import STORE, note_done, shard_done
 from storage.sources import Chunk, RowsDigest, Shard, Source
 
 SAMPLE_BYTES = 4_000_000  # sampled from all sampled shards together
-MOST_EXACT = 10  # a shard keeps at most this multiple of keep_exact as exact rows
 COMPARED = ("codes", "outside_values", "exact_rows", "exact_values")
 
 Rows = NDArray[np.generic]

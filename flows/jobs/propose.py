@@ -30,7 +30,7 @@ FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, gra
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels
 WIDTH = 512  # most units in a hidden layer for images
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
-MANY_ROWS = 30_000  # from here on a tenth of the rows is enough for calibration
+MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
 MOST_LISTED = 10  # ignored columns named in the job file
 
 
