@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def input_path(job: Job, *, source: str, date: str) -> Path:
     """The input of a command: --source, else the job's input for --date, else the clean rows."""
     if source and date:
-        raise UsageError("--source and --date both name an input; pass only one of them")
+        raise UsageError("--source and --date name two inputs; pass only one")
     if source:
         return Path(source)
     return job.incoming(parse_date(date)) if date else job.path(job.data.clean)

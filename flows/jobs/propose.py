@@ -64,7 +64,7 @@ def propose_job(source: str, *, field: str) -> CommandResult:
 def summarize_sample(source: Source) -> SampleSummary:
     """Summarize the first rows of a source. Raises SourceError if it has none."""
     if not source.n_rows:
-        raise SourceError(f"{source.path}: has no rows; init needs clean rows")
+        raise SourceError(f"{source.path}: holds no rows; init needs clean rows")
     rows = next(source.chunks(0, SAMPLE_ROWS, max_rows=SAMPLE_ROWS)).rows
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     finite = flat[np.isfinite(flat)]
