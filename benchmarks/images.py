@@ -42,7 +42,7 @@ def fit(dataset: str, overrides: list[str]) -> Autoencoder:
     text = propose_for_file(DATA / dataset / "train-images-idx3-ubyte.gz")
     job = parse_job(text, overrides)
     began = time.perf_counter()
-    trained = train_on(images, job.model, job.train, memory_bytes=job.memory_bytes)
+    trained = train_on(images, job.model, job.train, memory_bytes=job.score.memory)
     seconds = time.perf_counter() - began
     print(f"{dataset}: {trained.n_fit:,} fit rows, {job.train.epochs} epochs, {seconds:.0f} s;")
     print(f"{job.model}\n", flush=True)

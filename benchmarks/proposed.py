@@ -60,4 +60,4 @@ def train_as_proposed(rows: NDArray[np.generic], seed: int) -> Trained:
     """Train on clean rows (n, d) with the job file that `nightglass init` writes for them."""
     job = parse_job(propose_for_rows(rows))
     train = replace(job.train, seed=seed)
-    return train_on(rows, job.model, train, memory_bytes=job.memory_bytes)
+    return train_on(rows, job.model, train, memory_bytes=job.score.memory)

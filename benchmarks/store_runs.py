@@ -110,7 +110,7 @@ class BenchJob:
         job = read_job(self.path, [f"encode.{each}" for each in settings])
         _, model = load_model(open_workspace(job), device="cpu")
         with open_source(source or self.clean) as opened:
-            shards = plan_shards(opened, job.shard_bytes)
+            shards = plan_shards(opened, job.data.shard_bytes)
             bounded = plan_store(job, model, opened, shards).plan.bounded
             assert bounded is not None
             simple = [entry for entry in bounded.entries if not entry.decodes_latents]

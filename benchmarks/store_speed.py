@@ -164,7 +164,7 @@ def _speed(network: str, job: BenchJob, path: Path, setting: str) -> dict[str, s
     forward = part / cpu_seconds(forward_pass(model, some))
     errors = part / cpu_seconds(lambda: model.encode_and_errors(some))
     with open_source(path) as source:
-        shards = plan_shards(source, loaded.shard_bytes)
+        shards = plan_shards(source, loaded.data.shard_bytes)
         planned = plan_store(loaded, model, source, shards)
         selection = cpu_seconds(lambda: plan_store(loaded, model, source, shards))
     write, read = (part / each for each in time_codec(planned, model, some))

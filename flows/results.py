@@ -10,7 +10,7 @@ from flows.errors import DONE
 
 
 class Result(Protocol):
-    """The result of a command. Its JSON object holds at least `path`."""
+    """The result of a command. Its JSON object contains at least `path`."""
 
     @property
     def exit_code(self) -> int:
@@ -18,23 +18,23 @@ class Result(Protocol):
         ...
 
     def to_json(self) -> Mapping[str, object]:
-        """The facts, by name."""
+        """Facts by name, for --json."""
         ...
 
     def to_text(self) -> str:
-        """The facts as a person at the terminal reads them."""
+        """Lines for a terminal."""
         ...
 
 
 class Done:
-    """Base of results that are never anything but done."""
+    """Base class of results that always succeed."""
 
     exit_code = DONE
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """A result whose facts and text are at hand."""
+    """A result whose facts and text are already known."""
 
     facts: Mapping[str, object]
     text: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from math import ceil
@@ -49,10 +49,11 @@ NOTHING = Cut(float("inf"), -1)  # flags no row
 
 @dataclass(frozen=True)
 class Rule:
-    """A parsed rule: its kind, and its value exactly as written (0 for 'top')."""
+    """A parsed rule: its kind, its number (0 for 'top') and the text it was parsed from."""
 
     kind: str
     value: Decimal
+    text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.kind if self.kind == "top" else f"{self.kind} {self.value}"
@@ -96,11 +97,11 @@ def parse_rule(text: str) -> Rule:
     """
     kind, _, number = text.strip().partition(" ")
     if (kind, number) == ("top", ""):
-        return Rule(kind, Decimal(0))
+        return Rule(kind, Decimal(0), text)
     value = _parse_value(number)
     if value is None or kind not in VALID_VALUE or not VALID_VALUE[kind](value):
         raise SettingsError(f"score.rule must look like {EXAMPLE}. Got '{text}' instead.")
-    return Rule(kind, value)
+    return Rule(kind, value, text)
 
 
 def _parse_value(number: str) -> Decimal | None:

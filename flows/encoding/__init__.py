@@ -1,1 +1,1 @@
-"""encode, decode and probe: from rows to a latent store and back."""
+"""encode, decode, pack and probe: plan a latent store, write it shard by shard, read it back."""

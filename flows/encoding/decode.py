@@ -1,12 +1,11 @@
-"""decode: the data back from a latent store alone."""
+"""decode and pack: read the data back from a latent store alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +15,20 @@ from flows.errors import UsageError
 from flows.results import Done
 from storage.latents import Store, open_store, write_decoded
 from storage.latents.archive import pack_store
+from storage.latents.store import Decode
 
 CHUNK_ROWS = 8_192
 
 
 @dataclass(frozen=True)
 class DecodeResult(Done):
-    """What was written."""
+    """The written file, the store it was decoded from, and the number of rows."""
 
     path: Path
     store: Path
     rows: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """For --json."""
         return {"path": str(self.path), "store": str(self.store), "rows": self.rows}
 
@@ -38,44 +38,46 @@ class DecodeResult(Done):
 
 
 def decode_store(folder: Path, out: Path, *, rows: str = "") -> DecodeResult:
-    """Decode the rows 'A:B' of a store (all where `rows` is empty.
+    """Decode rows of a store into a .npy, .h5 or .parquet file.
 
-    Several with commas between) into a .npy, .h5 or .parquet file.
+    rows: see `parse_rows`.
     """
     with open_store(folder) as store:
-        wanted = parse_rows(rows, store.n_rows)
-        write_decoded(
-            out, decoded_pieces(store, wanted), store.schema, n_rows=sum(map(len, wanted))
-        )
-    return DecodeResult(out, folder, sum(map(len, wanted)))
+        ranges = parse_rows(rows, store.n_rows)
+        n_rows = sum(map(len, ranges))
+        write_decoded(out, decoded_pieces(store, ranges), store.schema, n_rows=n_rows)
+    return DecodeResult(out, folder, n_rows)
 
 
-def decoded_pieces(store: Store, wanted: Sequence[range]) -> Iterator[NDArray[Any]]:
-    """The rows of all ranges, in order, in pieces; single rows are looked up together."""
+def decoded_pieces(store: Store, ranges: Sequence[range]) -> Iterator[NDArray[np.generic]]:
+    """Yield the rows of all ranges, in order, in pieces of at most CHUNK_ROWS rows."""
     decoder = decoder_of(store)
-    if all(len(each) == 1 for each in wanted):
-        single = np.array([each.start for each in wanted], np.int64)
-        yield from (
-            store.take(single[first : first + CHUNK_ROWS], decoder)
-            for first in range(0, len(single), CHUNK_ROWS)
-        )
+    if all(len(each) == 1 for each in ranges):
+        yield from _single_rows(store, [each.start for each in ranges], decoder)
         return
-    for each in wanted:
-        yield from (
-            store.decode(first, min(first + CHUNK_ROWS, each.stop), decoder)
-            for first in range(each.start, each.stop, CHUNK_ROWS)
-        )
+    for each in ranges:
+        for first in range(each.start, each.stop, CHUNK_ROWS):
+            yield store.decode(first, min(first + CHUNK_ROWS, each.stop), decoder)
+
+
+def _single_rows(
+    store: Store, rows: Sequence[int], decoder: Decode
+) -> Iterator[NDArray[np.generic]]:
+    """Yield single rows, looked up many at a time."""
+    wanted = np.array(rows, np.int64)
+    for first in range(0, len(wanted), CHUNK_ROWS):
+        yield store.take(wanted[first : first + CHUNK_ROWS], decoder)
 
 
 @dataclass(frozen=True)
 class PackResult(Done):
-    """What was written."""
+    """The written file, the store it was packed from, and its bytes."""
 
     path: Path
     store: Path
     size: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """For --json."""
         return {"path": str(self.path), "store": str(self.store), "bytes": self.size}
 
@@ -85,7 +87,7 @@ class PackResult(Done):
 
 
 def pack_folder(folder: Path, out: Path) -> PackResult:
-    """Pack a store into one HDF5 file, which must not be there yet."""
+    """Pack a store into one new HDF5 file. Raises UsageError if the file exists."""
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise UsageError(f"--out must end in .h5. Got '{out}' instead.")
     if out.exists():
@@ -93,27 +95,29 @@ def pack_folder(folder: Path, out: Path) -> PackResult:
     return PackResult(out, folder, pack_store(folder, out))
 
 
-def decoder_of(store: Store) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The function from latents (n, k) to rows (n, *row_shape) in data units that the store carries."""
+def decoder_of(store: Store) -> Decode:
+    """The store's decoder: latents (n, k) to rows (n, *row_shape) in data units."""
     return decoder_from_files(store.decoder_files()).decode_exactly
 
 
 def parse_rows(text: str, n_rows: int) -> list[range]:
-    """Ranges of rows from 'A:B', 'A:', ':B', 'A', or several of them with commas between.
+    """Ranges of rows from a text such as 'A:B', 'A:', ':B', 'A', or several with commas between.
 
-    Raises UsageError.
+    An empty text means all rows. Raises UsageError.
     """
-    ranges = (
-        [range(n_rows)] if not text else [_parse_range(part, n_rows) for part in text.split(",")]
-    )
+    if not text:
+        return [range(n_rows)]
+    ranges = [_parse_range(part, n_rows) for part in text.split(",")]
     if not all(0 <= each.start <= each.stop <= n_rows for each in ranges):
         raise UsageError(
-            f"--rows must look like 0:100 or 3,17,40:50 and lie within the store's {n_rows:,} rows. Got '{text}' instead."
+            "--rows must look like 0:100 or 3,17,40:50 and lie within the store's "
+            f"{n_rows:,} rows. Got '{text}' instead."
         )
     return ranges
 
 
 def _parse_range(text: str, n_rows: int) -> range:
+    """One range; a text that is not a range gives one outside every store."""
     match = re.fullmatch(r"(\d*)(:?)(\d*)", text.strip())
     if not match or not match[0]:
         return range(-1, -1)

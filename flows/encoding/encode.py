@@ -1,6 +1,6 @@
-"""encode: rows into a latent store, shard by shard.
+"""encode: write rows into a latent store, shard by shard.
 
-Every shard is read back, decoded and measured before it counts.
+Every shard is read back, decoded and measured before it counts as finished.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from flows.engine.run_record import RunRecord
 from flows.engine.shard_job import run_shards
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError, WorkFailed
-from flows.jobs.inputs import open_rows, rows_of
+from flows.jobs.inputs import check_layout, input_path, open_rows
 from flows.jobs.requests import EncodeRequest
 from flows.jobs.settings import Job
 from flows.jobs.workspace import near, open_workspace
@@ -40,115 +40,118 @@ from storage.latents import EncodedShard
 from storage.latents.plan import STORE, keep_same_plan, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.store import finish_files, write_decoder, write_store_manifest
-from storage.sources import Schema, Shard, Source, check_schema, combine_digests, plan_shards
+from storage.sources import Shard, Source, combine_digests, plan_shards
 
 log = logging.getLogger(__name__)
-SAMPLED_SHARDS = 4  # shards of which a piece is compressed without loss, to compare with
-WAIT = 5.0  # seconds for another encoder of the same store
+SAMPLED_SHARDS = 4  # shards with a sample that is also compressed losslessly, for comparison
+WAIT = 5.0  # seconds to wait for another encoder of the same store
 
 
 @dataclass(frozen=True)
 class EncodeResult(Done):
-    """Where the store is, its size report, and whether it had to be written."""
+    """The folder of a store, its size report, and whether this run wrote it.
+
+    shards: facts of every shard, empty if the store existed before.
+    """
 
     path: Path
-    report: dict[str, Any]
+    report: Mapping[str, Any]  # size_report.json
     written: bool
     shards: tuple[EncodedShard, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """For --json."""
         return {"path": str(self.path), "written": self.written, "report": self.report}
 
     def to_text(self) -> str:
         """For a terminal."""
-        size, ratio, loss = self.report["bytes"], self.report["ratio"], self.report["loss"]
-        first = (
-            "Latent store written" if self.written else "Nothing new: this store is already there"
-        )
+        report = self.report
+        size, ratio, loss = report["bytes"], report["ratio"], report["loss"]
+        first = "Latent store written" if self.written else "Up to date: store already exists"
         return (
-            f"{first}: {self.report['rows']:,} rows, {size['store']:,} bytes, all counted\n"
-            f"  ratio {ratio['source']:.3g} against the source, {ratio['float32']:.3g} against float32, {ratio['lossless']:.3g} against its lossless form\n"
-            f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; range {loss['range']:.4g}{self._bound()}\n"
+            f"{first}: {report['rows']:,} rows, {size['store']:,} bytes, all counted\n"
+            f"  ratio {ratio['source']:.3g} against the source, "
+            f"{ratio['float32']:.3g} against float32, "
+            f"{ratio['lossless']:.3g} against its lossless form\n"
+            f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; "
+            f"range {loss['range']:.4g}{self._bound()}\n"
             f"  {near(self.path / 'size_report.html')}"
         )
 
     def _bound(self) -> str:
-        """The bound and how it was held, where one was asked for."""
+        """The requested bound and the codecs that hold it; '' without a bound."""
         bound = self.report["bound"]
         if not bound:
             return ""
         asked = ", ".join(f"{name} = {value:.6g}" for name, value in bound["asked"].items())
-        return (
-            f"\n  {asked}: held on all {bound['values']:,} values, by {', '.join(bound['codecs'])}"
-        )
+        codecs = ", ".join(bound["codecs"])
+        return f"\n  {asked}: held on all {bound['values']:,} values, by {codecs}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreRun:
+    """One run of `encode` for one store.
+
+    name: see `store_name`. date: the data date, or ''. work: the folder in which the store grows.
+    final: the folder into which it is renamed.
+    """
+
+    job: Job
+    model_id: str
+    model: Autoencoder
+    source: Source
+    name: str
+    date: str
+    work: Path
+    final: Path
+    record: RunRecord
 
 
 def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: str) -> EncodeResult:
-    """Write the latent store of the rows that `source` or `date` name (the clean rows where neither does).
+    """Write the latent store of the rows that `request` names; by default the clean rows.
 
-    A store of the same input, model and settings that was interrupted goes on where it stopped; one that is finished stays as it is.
+    An interrupted store of the same input, model and settings is resumed; a finished one is kept.
     """
-    workspace, facts = open_workspace(job), RunRecord.begin()
+    workspace, record = open_workspace(job), RunRecord.begin()
     model_id, model = load_model(workspace, device=device)
-    with open_rows(
-        job, rows_of(job, source=request.source, date=request.date), model.layout.columns
-    ) as opened:
-        check_schema(
-            opened, Schema(model.layout.row_shape, model.layout.dtype, model.layout.columns)
+    path = input_path(job, source=request.source, date=request.date)
+    with open_rows(job, path, model.layout.columns) as source:
+        check_layout(source, model.layout)
+        name = store_name(source, job, model_id, request.date)
+        run = StoreRun(
+            job=job,
+            model_id=model_id,
+            model=model,
+            source=source,
+            name=name,
+            date=request.date,
+            work=workspace.work(f"encode-{name}"),
+            final=Path(request.out) if request.out else workspace.latents / name,
+            record=record,
         )
-        name = store_name(opened, job, model_id, request.date)
-        final = Path(request.out) if request.out else workspace.latents / name
         with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
-            work = workspace.work(f"encode-{name}")
-            if final.exists():
-                found = existing_store(final, name)
-                shutil.rmtree(
-                    work, ignore_errors=True
-                )  # of a run that was killed after its store was published
-                return found
-            with refusals(work):
-                work.mkdir(parents=True, exist_ok=True)
-            planned_shards = plan_shards(opened, job.shard_bytes)
-            planned = plan_store(job, model, opened, planned_shards)
-            keep_same_plan(work, planned.plan, planned.files)
-            require_space(
-                work,
-                store_bytes(opened, planned.plan, keep_exact=job.encode.keep_exact),
-                final=final,
-            )
-            shards = encode_shards(job, model, planned, opened, planned_shards, work, run_all)
-            if store_name(opened, job, model_id, request.date) != name:
-                raise SourceError(
-                    f"{opened.path}: changed while it was read; run 'encode' again once it is complete"
-                )
-            return publish_store(
-                job,
-                model_id,
-                model,
-                planned,
-                opened,
-                shards,
-                work=work,
-                final=final,
-                facts=facts,
-                name=name,
-            )
+            return _existing_result(run) if run.final.exists() else _write_store(run, run_all)
 
 
 def store_name(source: Source, job: Job, model_id: str, date: str) -> str:
-    """A store's folder: what was encoded, and a hash of input, model and settings."""
-    key = json.dumps([source.fingerprint(), model_id, asdict(job.encode), job.shard_bytes])
-    stem = (
-        date or re.sub(r"[^A-Za-z0-9]+", "-", source.path.name.split(".")[0]).strip("-") or "rows"
-    )
-    return f"{stem}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    """A store's folder name: what is encoded, and a hash of input, model and settings."""
+    facts = [source.fingerprint(), model_id, asdict(job.encode), job.data.shard_bytes]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", source.path.name.split(".")[0]).strip("-")
+    return f"{date or stem or 'rows'}-{digest[:8]}"
+
+
+def _existing_result(run: StoreRun) -> EncodeResult:
+    result = existing_store(run.final, run.name)
+    # left behind if a run was killed right after it published its store
+    shutil.rmtree(run.work, ignore_errors=True)
+    return result
 
 
 def existing_store(folder: Path, name: str) -> EncodeResult:
-    """The result for a store that is already there.
+    """The result for a store that already exists.
 
-    Raises UsageError where the folder holds something else, DamagedError.
+    Raises UsageError if the folder contains anything else, DamagedError if the store is damaged.
     """
     try:
         report = json.loads((folder / "size_report.json").read_text(encoding="utf-8"))
@@ -157,97 +160,97 @@ def existing_store(folder: Path, name: str) -> EncodeResult:
         same = False
     if not same:
         raise UsageError(
-            f"{folder}: exists, and is not the store of this input, model and settings; name another folder with --out"
+            f"{folder}: exists, and is not the store of this input, model and settings; "
+            "name another folder with --out"
         )
     require_whole(folder)
     return EncodeResult(folder, report, written=False, shards=())
 
 
-def encode_shards(
-    job: Job,
-    model: Autoencoder,
-    planned: Planned,
-    source: Source,
-    shards: Sequence[Shard],
-    work: Path,
-    run_all: RunAll,
-) -> list[EncodedShard]:
-    """Encode all shards that are not done yet; return the facts of all, in order.
+def _write_store(run: StoreRun, run_all: RunAll) -> EncodeResult:
+    with refusals(run.work):
+        run.work.mkdir(parents=True, exist_ok=True)
+    shards = plan_shards(run.source, run.job.data.shard_bytes)
+    planned = plan_store(run.job, run.model, run.source, shards)
+    keep_same_plan(run.work, planned.plan, planned.files)
+    needed = store_bytes(run.source, planned.plan, keep_exact=run.job.encode.keep_exact)
+    require_space(run.work, needed, final=run.final)
+    encoded = encode_shards(run, planned, shards, run_all)
+    if store_name(run.source, run.job, run.model_id, run.date) != run.name:
+        raise SourceError(
+            f"{run.source.path}: changed while it was read; rerun 'encode' once it is complete"
+        )
+    return finish_store(run, planned, encoded)
 
-    Raises WorkFailed naming those that failed.
+
+def encode_shards(
+    run: StoreRun, planned: Planned, shards: Sequence[Shard], run_all: RunAll
+) -> list[EncodedShard]:
+    """Encode all unfinished shards; return the facts of all shards, in order.
+
+    Raises WorkFailed naming the shards that failed.
     """
-    max_rows = rows_per_chunk(source, job.memory_bytes, batch=model.size)
     encoder = ShardEncoder(
-        planned.plan,
-        model,
-        planned.decoder,
-        source,
-        work,
-        job.encode.keep_exact,
-        max_rows,
-        sampled(shards),
+        plan=planned.plan,
+        model=run.model,
+        decoder=planned.decoder,
+        source=run.source,
+        work=run.work,
+        keep_exact=run.job.encode.keep_exact,
+        max_rows=rows_per_chunk(run.source, run.job.score.memory, batch=run.model.size),
+        sampled=sampled(shards),
     )
     notes, failed = run_shards(encoder, shards, run_all)
     if failed:
-        told = [
+        reasons = "; ".join(
             f"shards {each.shards[0].index} to {each.shards[-1].index}: {each.error}"
             for each in failed
-        ]
+        )
         raise WorkFailed(
-            f"{len(failed)} tasks failed: {'; '.join(told)}; finished shards are kept; rerun to resume"
+            f"{len(failed)} tasks failed: {reasons}; finished shards are kept; rerun to resume"
         )
     return notes
 
 
 def sampled(shards: Sequence[Shard]) -> set[int]:
-    """Indices of the shards that the lossless form is measured on: a few, evenly spaced."""
-    return (
-        {int(index) for index in np.linspace(0, len(shards) - 1, min(SAMPLED_SHARDS, len(shards)))}
-        if shards
-        else set()
-    )
+    """Indices of the shards to sample for lossless compression: a few, evenly spaced."""
+    if not shards:
+        return set()
+    spaced = np.linspace(0, len(shards) - 1, min(SAMPLED_SHARDS, len(shards)))
+    return {int(index) for index in spaced}
 
 
-def publish_store(
-    job: Job,
-    model_id: str,
-    model: Autoencoder,
-    planned: Planned,
-    source: Source,
-    shards: Sequence[EncodedShard],
-    *,
-    work: Path,
-    final: Path,
-    facts: RunRecord,
-    name: str,
-) -> EncodeResult:
-    """Write what stands beside the shards, then rename the whole folder into place."""
-    plan, store = planned.plan, work / STORE
+def finish_store(run: StoreRun, planned: Planned, shards: Sequence[EncodedShard]) -> EncodeResult:
+    """Write the files beside the shards, then rename the folder to its final name."""
+    plan, store = planned.plan, run.work / STORE
     finish_files(store, plan, shards)
     write_decoder(store, planned.files)
-    digest = combine_digests([each.digest for each in shards])
     manifest = store_manifest(
-        plan, shards, model_id=model_id, digest=digest, settings=asdict(job.encode)
+        plan,
+        shards,
+        model_id=run.model_id,
+        digest=combine_digests([each.digest for each in shards]),
+        settings=asdict(run.job.encode),
     )
-    report = write_size_report(
-        store, manifest, shards, plan, [asdict(point) for point in planned.curve]
-    )
+    curve = [asdict(point) for point in planned.curve]
+    report = write_size_report(store, manifest, shards, plan, curve)
     write_store_manifest(store, manifest)
-    read = {
-        "path": str(source.path.resolve()),
-        "field": job.data.field,
-        "columns": list(model.layout.columns),
-        "id": job.data.id,
+    write_json(store / "run.json", _run_facts(run))
+    publish_folder(store, run.final)
+    shutil.rmtree(run.work, ignore_errors=True)
+    return EncodeResult(run.final, report, written=True, shards=tuple(shards))
+
+
+def _run_facts(run: StoreRun) -> dict[str, object]:
+    """The content of run.json; `source` says how to read the same rows again."""
+    data = run.job.data
+    source = {
+        "path": str(run.source.path.resolve()),
+        "field": data.field,
+        "columns": list(run.model.layout.columns),
+        "id": data.id,
+        "missing": data.missing,
     }
-    write_json(
-        store / "run.json",
-        facts.finish(
-            command="encode",
-            name=name,
-            source={**read, "missing": job.data.missing},
-            device=model.device,
-        ),
+    return run.record.finish(
+        command="encode", name=run.name, source=source, device=run.model.device
     )
-    publish_folder(store, final)
-    shutil.rmtree(work, ignore_errors=True)
-    return EncodeResult(final, report.to_json(), written=True, shards=tuple(shards))

@@ -1,20 +1,19 @@
-"""What all shards of a store will share, decided before the first.
+"""Plan a store: decisions that all its shards share, made before the first shard is written.
 
-How latents and decoder are stored, and the codec that holds a bound.
+How latents and decoder are stored, and which codecs hold a requested bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
 from aemodel.rows.splits import row_hashes, sides_of
-from flows.encoding.precision import Encoded, Stored, as_few_bytes, fewest_bits, latent_bytes
+from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes, latent_bytes
 from flows.encoding.rate_distortion import Point, error_curve
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
@@ -26,17 +25,17 @@ from storage.latents import Bound, BoundedPlan, StorePlan
 from storage.latents.shard import latents_as_read
 from storage.sources import Shard, Source
 
-SAMPLE_VALUES = 1 << 19  # of the contest
-BUDGET_BYTES = (
-    64_000_000  # of the source that an RMSE is measured on, so that its budget can be used up
-)
-SAMPLE_RUNS = 4  # pieces of the sample, evenly spaced over the source
+SAMPLE_VALUES = 1 << 19  # values that the contest of codecs is held on
+BUDGET_BYTES = 64_000_000  # bytes of the source on which an RMSE is measured, to use its budget up
+SAMPLE_RUNS = 4  # pieces of a sample, evenly spaced over the source
 HELD_OUT_VALUES = 1 << 21
+
+Rows = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan, the decoder that the store will carry, as files and ready to use, and error against size as measured on the way."""
+    """The plan of a store, its decoder (as files and ready to use), and its error curve."""
 
     plan: StorePlan
     files: dict[str, bytes]
@@ -44,175 +43,196 @@ class Planned:
     curve: list[Point]
 
 
+@dataclass(frozen=True)
+class StoreInputs:
+    """Everything that a plan depends on."""
+
+    job: Job
+    model: Autoencoder
+    source: Source
+    shards: Sequence[Shard]
+
+    def sample(self, values: int) -> Encoded:
+        """A sample of the source of about `values` values, with latents."""
+        return Encoded.of(self.model, evenly_spaced_rows(self.source, self.shards, values))
+
+
 def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Shard]) -> Planned:
-    """Decide; the same job, model and source always give the same plan."""
-    settings = job.encode
-    measured = None
-    if settings.max_rmse:
-        measured = Encoded.of(
-            model,
-            sample_rows(source, shards, BUDGET_BYTES // np.dtype(source.schema.dtype).itemsize),
-        )
-    stored = (
-        within_rmse(job, model, measured, source, shards)
-        if measured and settings.precision == "auto"
-        else None
-    )
-    if stored is None:
-        stored = fewest_bits(
-            model, Encoded.of(model, held_out_rows(job, model, source, shards)), settings.precision
-        )
-    reached = (
-        measured.loss(stored.decoder, latents_as_read(stored.scale, measured.latents))
-        if measured
-        else float("inf")
-    )
-    bounded = None
-    sample = Encoded.of(model, sample_rows(source, shards, SAMPLE_VALUES))
-    bound = asked_bound(job, model, model.layout.n_features)
-    if settings.bounds:
-        bounded = bounded_plan(job, stored, sample, bound, source, latents_rmse=reached)
+    """Plan a store; the same job, model and source always give the same plan."""
+    inputs = StoreInputs(job, model, source, shards)
+    measured = _rmse_sample(inputs)
+    stored = _choose_storage(inputs, measured)
+    rmse = _rmse_as_read(stored, measured)
+    sample = inputs.sample(SAMPLE_VALUES)
+    bound = requested_bound(job, model)
     plan = StorePlan(
-        format=settings.format,
+        format=job.encode.format,
         scale=stored.scale,
         schema=source.schema,
         latent_dim=model.settings.latent,
-        bounded=bounded,
+        bounded=_bounded_plan(inputs, stored, sample, bound, rmse) if job.encode.bounds else None,
     )
-    return Planned(
-        plan, stored.files, stored.decoder, error_curve(stored, sample, bound, source.n_rows)
-    )
+    curve = error_curve(stored, sample, bound, source.n_rows)
+    return Planned(plan, stored.files, stored.decoder, curve)
 
 
-def within_rmse(
-    job: Job, model: Autoencoder, measured: Encoded, source: Source, shards: Sequence[Shard]
-) -> Stored | None:
-    """Latents and decoder that hold `max_rmse` in as few bytes as it allows;
+def _rmse_sample(inputs: StoreInputs) -> Encoded | None:
+    """The sample on which a requested max_rmse is measured; None without one."""
+    if not inputs.job.encode.max_rmse:
+        return None
+    itemsize = np.dtype(inputs.source.schema.dtype).itemsize
+    return inputs.sample(BUDGET_BYTES // itemsize)
 
-    None where none do, or there are no rows.
-    """
+
+def _choose_storage(inputs: StoreInputs, measured: Encoded | None) -> Stored:
+    precision = inputs.job.encode.precision
+    if measured and precision == "auto":
+        stored = within_rmse(inputs, measured)
+        if stored is not None:
+            return stored
+    held_out = Encoded.of(inputs.model, held_out_rows(inputs))
+    return fewest_bits(inputs.model, held_out, precision)
+
+
+def _rmse_as_read(stored: Stored, measured: Encoded | None) -> float:
+    """RMSE of latents alone on the rows `measured`; infinity if nothing is measured."""
+    if measured is None:
+        return float("inf")
+    return measured.loss(stored.decoder, latents_as_read(stored.scale, measured.latents))
+
+
+def within_rmse(inputs: StoreInputs, measured: Encoded) -> Stored | None:
+    """Latents and decoder that hold `max_rmse` in the fewest bytes; None if none do or no rows."""
     if not len(measured.rows):
         return None
-    share = measured.safe_share(
-        model.decoder, source.n_rows, max((shard.stop - shard.start for shard in shards), default=0)
-    )
-    return as_few_bytes(model, measured, share * job.encode.max_rmse, source.n_rows)
+    source, model = inputs.source, inputs.model
+    shard_rows = max((shard.stop - shard.start for shard in inputs.shards), default=0)
+    share = measured.safe_share(model.decoder, source.n_rows, shard_rows)
+    budget = share * inputs.job.encode.max_rmse
+    return fewest_bytes(model, measured, budget, source.n_rows)
 
 
-def bounded_plan(
-    job: Job, stored: Stored, sample: Encoded, bound: Bound, source: Source, *, latents_rmse: float
+def _bounded_plan(
+    inputs: StoreInputs, stored: Stored, sample: Encoded, bound: Bound, rmse: float
 ) -> BoundedPlan:
-    """The bound that the job asks for, and the contest of the codecs that hold it."""
+    """The requested bound, and the contest of the codecs that hold it.
+
+    rmse: that of latents alone, infinity if unknown.
+    """
+    source = inputs.source
+    exact = stored.decoder.decode_exactly(latents_as_read(stored.scale, sample.latents))
     entered = Sample(
         sample.rows,
-        stored.decoder.decode_exactly(latents_as_read(stored.scale, sample.latents)).reshape(
-            sample.rows.shape
-        ),
+        exact.reshape(sample.rows.shape),
         source.schema.row_shape,
         source.n_rows,
         decoder_bytes=stored.decoder_bytes,
         latent_bytes=latent_bytes(stored.scale, sample.latents, source.n_rows),
-        latents_rmse=latents_rmse,
+        latents_rmse=rmse,
     )
-    return BoundedPlan(job.encode.bounds, bound, tuple(hold_contest(entered, bound)))
+    return BoundedPlan(inputs.job.encode.bounds, bound, tuple(hold_contest(entered, bound)))
 
 
-def asked_bound(job: Job, model: Autoencoder, n_features: int) -> Bound:
-    """The bound of the job file as a tolerance for each feature, in data units."""
+def requested_bound(job: Job, model: Autoencoder) -> Bound:
+    """The job's bound as a tolerance for each feature, in data units; infinity without one."""
     asked = job.encode
-    tolerance = np.full(n_features, asked.max_error or np.inf)
+    tolerance = np.full(model.layout.n_features, asked.max_error or np.inf)
     if asked.max_error_relative:
-        tolerance = np.minimum(
-            tolerance, asked.max_error_relative * clean_ranges(job, model, n_features)
-        )
+        relative = asked.max_error_relative * clean_ranges(job, model)
+        tolerance = np.minimum(tolerance, relative)
     return Bound(tolerance, asked.max_rmse or np.inf)
 
 
-def clean_ranges(job: Job, model: Autoencoder, n_features: int) -> NDArray[np.float64]:
+def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
     """Range (d,) of each feature in the clean data, in data units.
 
-    0 for one that is constant or has no values.
+    0 for a feature that is constant or has no values.
     """
-    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    low = np.full(model.layout.n_features, np.inf)
+    high = np.full(model.layout.n_features, -np.inf)
     for rows in clean_chunks(job, model):
         flat = rows.reshape(len(rows), -1).astype(np.float64)
-        low, high = (
-            np.fmin(low, np.fmin.reduce(flat, axis=0)),
-            np.fmax(high, np.fmax.reduce(flat, axis=0)),
-        )
+        low = np.fmin(low, np.fmin.reduce(flat, axis=0))
+        high = np.fmax(high, np.fmax.reduce(flat, axis=0))
     return np.asarray(np.maximum(high - low, 0.0))
 
 
-def clean_chunks(job: Job, model: Autoencoder) -> Iterator[NDArray[Any]]:
-    """The clean rows, chunk by chunk. Raises UsageError where they cannot be read any more."""
+def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:
+    """Yield the clean rows in chunks. Raises UsageError if they cannot be read anymore."""
     try:
         with open_rows(job, job.path(job.data.clean), model.layout.columns) as source:
-            for chunk in source.chunks(max_rows=rows_per_chunk(source, job.memory_bytes)):
+            for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
                 yield chunk.rows
     except StorageError as error:
         raise UsageError(
-            f"data.clean, on which encode measures ranges and makes its choices, cannot be read: {error}; "
-            "bring it back, or name the clean rows of this model with data.clean"
+            f"data.clean cannot be read, and encode measures ranges on it: {error}; "
+            "restore it, or set data.clean to the clean rows of this model"
         ) from error
 
 
-def held_out_rows(
-    job: Job, model: Autoencoder, source: Source, shards: Sequence[Shard]
-) -> NDArray[Any]:
-    """Rows (n, *row_shape) without gaps that choices are measured on.
+def held_out_rows(inputs: StoreInputs) -> Rows:
+    """Rows (n, *row_shape) without gaps for measurements: the model's validation rows.
 
-    Of the clean data those that validation had, else of the source.
+    Rows of the source if there are no validation rows, or the clean data is missing.
     """
-    most = max(1, HELD_OUT_VALUES // model.layout.n_features)
-    kept: list[NDArray[Any]] = []
-    if model.train_settings.validation and job.path(job.data.clean).exists():
-        for rows in clean_chunks(job, model):
-            kept.append(_whole(rows[sides_of(row_hashes(rows), model.train_settings).validation]))
-            if sum(map(len, kept)) >= most:
-                break
-    found = np.concatenate(kept)[:most] if kept else np.empty((0, *model.layout.row_shape))
-    return found if len(found) else _whole(sample_rows(source, shards, SAMPLE_VALUES))
+    kept = list(_validation_rows(inputs.job, inputs.model))
+    layout = inputs.model.layout
+    found = np.concatenate(kept) if kept else np.empty((0, *layout.row_shape))
+    if len(found):
+        return found[: _most_held_out(inputs.model)]
+    return _without_gaps(evenly_spaced_rows(inputs.source, inputs.shards, SAMPLE_VALUES))
 
 
-def sample_rows(source: Source, shards: Sequence[Shard], values: int) -> NDArray[Any]:
-    """Rows (n, *row_shape) of about so many values, fixed by the plan of shards.
+def _validation_rows(job: Job, model: Autoencoder) -> Iterator[Rows]:
+    """Yield the validation rows among the clean rows, until there are enough."""
+    settings = model.train_settings
+    if not settings.validation or not job.path(job.data.clean).exists():
+        return
+    count = 0
+    for rows in clean_chunks(job, model):
+        found = _without_gaps(rows[sides_of(row_hashes(rows), settings).validation])
+        count += len(found)
+        yield found
+        if count >= _most_held_out(model):
+            return
 
-    All, or a few runs evenly spaced over the source.
-    """
-    row_size = max(1, int(np.prod(source.schema.row_shape, dtype=np.int64)))
-    most = max(SAMPLE_RUNS, values // row_size)
+
+def _most_held_out(model: Autoencoder) -> int:
+    return max(1, HELD_OUT_VALUES // model.layout.n_features)
+
+
+def evenly_spaced_rows(source: Source, shards: Sequence[Shard], values: int) -> Rows:
+    """Rows (n, *row_shape) of about `values` values: all, or a few runs evenly spaced."""
+    schema = source.schema
+    most = max(SAMPLE_RUNS, values // max(1, int(np.prod(schema.row_shape, dtype=np.int64))))
     if source.n_rows <= most or not shards:
         runs = [(0, min(most, source.n_rows))]
     else:
         starts = np.linspace(0, source.n_rows - most // SAMPLE_RUNS, SAMPLE_RUNS).astype(int)
         runs = [(int(start), int(start) + most // SAMPLE_RUNS) for start in starts]
-    if source.sequential:  # one pass, since each run would be a pass of its own
-        chunks = source.chunks(0, runs[-1][1], max_rows=most)
-        cuts = (
-            (chunk, max(start - chunk.start, 0), stop - chunk.start)
-            for chunk in chunks
-            for start, stop in runs
-        )
-        pieces = [
-            chunk.rows[first:last]
-            for chunk, first, last in cuts
-            if first < min(last, len(chunk.rows))
-        ]
-    else:
-        pieces = [
-            chunk.rows
-            for start, stop in runs
-            for chunk in source.chunks(start, stop, max_rows=most)
-        ]
-    return (
-        np.concatenate(pieces)
-        if pieces
-        else np.empty((0, *source.schema.row_shape), source.schema.dtype)
-    )
+    read = _read_in_one_pass if source.sequential else _read_runs
+    pieces = list(read(source, runs, most))
+    return np.concatenate(pieces) if pieces else np.empty((0, *schema.row_shape), schema.dtype)
 
 
-def _whole(rows: NDArray[Any]) -> NDArray[Any]:
-    """The rows without a gap."""
+def _read_runs(source: Source, runs: Sequence[tuple[int, int]], max_rows: int) -> Iterator[Rows]:
+    for start, stop in runs:
+        for chunk in source.chunks(start, stop, max_rows=max_rows):
+            yield chunk.rows
+
+
+def _read_in_one_pass(
+    source: Source, runs: Sequence[tuple[int, int]], max_rows: int
+) -> Iterator[Rows]:
+    """Yield the rows of all runs from one pass; a sequential source needs a pass for each read."""
+    for chunk in source.chunks(0, runs[-1][1], max_rows=max_rows):
+        for start, stop in runs:
+            first, last = max(start - chunk.start, 0), stop - chunk.start
+            if first < min(last, len(chunk.rows)):
+                yield chunk.rows[first:last]
+
+
+def _without_gaps(rows: Rows) -> Rows:
     if rows.dtype.kind != "f":
         return rows
     return np.asarray(rows[np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)])

@@ -1,9 +1,9 @@
-"""How latents and their decoder are stored: in how few bits, measured on rows."""
+"""Choose how latents and their decoder are stored: the fewest bits, measured on rows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,67 +18,77 @@ from storage.codecs.selection import rmse
 from storage.latents import Scale
 from storage.latents.shard import latents_as_read
 
-NOTHING_MEASURABLE = 1.0005  # times the RMSE that rounded decoder weights may bring
-AUTO = 1.005  # times the RMSE that precision = "auto" may bring
+NOTHING_MEASURABLE = 1.0005  # largest RMSE ratio that rounded decoder weights may cause
+AUTO = 1.005  # largest RMSE ratio that precision = "auto" may cause
 SEARCH_STEPS = 14
 MOST_LEVELS = 255
 PROBED_ROWS = 512
 FEW_VALUES = 1 << 19
-BEYOND = (
-    1 / 32
-)  # of their range that codes reach beyond the latents seen: a value kept beside the codes costs more than a wider step
-SURE = 3.0  # standard errors by which shards may be worse than the rows measured
-DEVICE = 1e-4  # of an RMSE's budget, for the rounding of another device
+# share of their range by which codes reach beyond the latents seen: a value stored beside the
+# codes costs more than a wider step
+BEYOND = 1 / 32
+SURE = 3.0  # standard errors by which shards may be worse than the measured rows
+DEVICE = 1e-4  # share of an RMSE budget reserved for rounding on another device
+
+Range = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows (n, d) that choices are measured on, with their latents (n, k), unrounded."""
+    """Rows (n, d) for measurements, with their unrounded latents (n, k)."""
 
-    rows: NDArray[Any]
+    rows: NDArray[np.generic]
     latents: NDArray[np.float32]
 
     @classmethod
-    def of(cls, model: Autoencoder, rows: NDArray[Any]) -> Encoded:
-        """Rows (n, *row_shape) with the latents that a model gives them."""
+    def of(cls, model: Autoencoder, rows: NDArray[np.generic]) -> Encoded:
+        """Encode rows (n, *row_shape) with a model."""
         return cls(rows.reshape(len(rows), model.layout.n_features), model.encode(rows))
 
     def loss(self, decoder: Decoder, latents: NDArray[np.float32]) -> float:
-        """Root mean square error where a reader gets these latents.
+        """Root mean square error of the rows that a reader decodes from `latents` (n, k).
 
-        The largest at the end of any block, as the store is checked.
+        The largest of the running values at the end of each block, as the store is checked.
         """
         height = block_rows(self.rows.shape[1])
         squares, values = np.zeros((2, -(-len(self.rows) // height)))
         for index in range(len(squares)):
             piece = slice(index * height, (index + 1) * height)
-            values[index] = np.isfinite(self.rows[piece]).sum()
-            squares[index] = (
-                values[index] * rmse(self.rows[piece], self._back(decoder, latents, piece)) ** 2
-            )
-        return float(
-            np.sqrt(np.cumsum(squares) / np.maximum(np.cumsum(values), 1)).max(initial=0.0)
-        )
+            rows, back = self.rows[piece], self._read_back(decoder, latents, piece)
+            values[index] = np.isfinite(rows).sum()
+            squares[index] = values[index] * rmse(rows, back) ** 2
+        running = np.cumsum(squares) / np.maximum(np.cumsum(values), 1)
+        return float(np.sqrt(running).max(initial=0.0))
 
     def safe_share(self, decoder: Decoder, n_rows: int, shard_rows: int) -> float:
-        """Share of an RMSE's budget that may be used up on these rows, so that shards of `shard_rows` of all `n_rows` keep it."""
+        """Share of an RMSE budget that these rows may use, so that every shard keeps the budget.
+
+        n_rows: rows of the source. shard_rows: rows of its largest shard.
+        """
         some = slice(0, block_rows(self.rows.shape[1]))
-        apart = self.rows[some].astype(np.float64) - self._back(decoder, self.latents, some)
-        errors = np.square(np.where(np.isfinite(apart), apart, 0.0)).mean(axis=1)
-        spread = float(errors.std() / errors.mean()) if len(errors) and errors.mean() > 0 else 0.0
+        spread = _relative_spread(self.rows[some], self._read_back(decoder, self.latents, some))
         unseen = 1 / max(1, len(self.rows)) + 1 / max(1, shard_rows) - 2 / max(1, n_rows)
         return float((1 - DEVICE) / np.sqrt(1 + SURE * spread * np.sqrt(max(unseen, 0.0))))
 
-    def _back(self, decoder: Decoder, latents: NDArray[np.float32], piece: slice) -> NDArray[Any]:
-        return to_dtype(
-            decoder.decode_exactly(latents[piece]).reshape(self.rows[piece].shape),
-            self.rows.dtype.name,
-        )
+    def _read_back(
+        self, decoder: Decoder, latents: NDArray[np.float32], piece: slice
+    ) -> NDArray[np.generic]:
+        exact = decoder.decode_exactly(latents[piece])
+        return to_dtype(exact.reshape(self.rows[piece].shape), self.rows.dtype.name)
+
+
+def _relative_spread(rows: NDArray[np.generic], back: NDArray[np.generic]) -> float:
+    """Standard deviation over mean of the rows' mean squared errors; 0 without any error."""
+    apart = np.subtract(rows, back, dtype=np.float64)
+    errors = np.square(np.where(np.isfinite(apart), apart, 0.0)).mean(axis=1)
+    if not len(errors) or not errors.mean() > 0:
+        return 0.0
+    return float(errors.std() / errors.mean())
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The decoder as a store carries it, as files and ready to use, and the scale of its latents."""
+    """The decoder of a store (as files and ready to use), and the scale of its latents."""
 
     files: dict[str, bytes]
     decoder: Decoder
@@ -86,21 +96,24 @@ class Stored:
 
     @property
     def decoder_bytes(self) -> int:
-        """What the files take."""
+        """Total bytes of the files."""
         return sum(map(len, self.files.values()))
 
 
 def fewest_bits(model: Autoencoder, held_out: Encoded, precision: str) -> Stored:
-    """Decoder weights as coarse as costs nothing measurable on held-out rows, and latents in the `precision` asked for."""
+    """Latents in the given precision, and decoder weights rounded as far as costs nothing.
+
+    precision: as encode.precision. Costs are measured on the held-out rows.
+    """
     files, decoder = _coarse_decoder(model, held_out, precise=precision == "float32")
     low, high = wide_range(model.measured.latent_low, model.measured.latent_high, held_out.latents)
-    scale = Scale("int8" if precision == "auto" else precision, low, high)
-    if precision == "auto" and len(held_out.rows):
-        scale = (
-            coarsest_scale(decoder, held_out, AUTO * held_out.loss(model.decoder, held_out.latents))
-            or scale
-        )
-    return Stored(files, decoder, scale)
+    if precision != "auto":
+        return Stored(files, decoder, Scale(precision, low, high))
+    scale = None
+    if len(held_out.rows):
+        budget = AUTO * held_out.loss(model.decoder, held_out.latents)
+        scale = coarsest_scale(decoder, held_out, budget)
+    return Stored(files, decoder, scale or Scale("int8", low, high))
 
 
 def _coarse_decoder(
@@ -118,87 +131,101 @@ def _coarse_decoder(
 
 def wide_range(
     low: NDArray[np.float32], high: NDArray[np.float32], latents: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A range (k,) widened to latents (n, k) that lie outside, by a quarter at most, and a little beyond."""
+) -> Range:
+    """Widen a range (k,) to latents (n, k) outside it, by at most a quarter, plus a margin."""
     room = (high - low) / 4
-    least, most = latents.min(axis=0, initial=np.inf), latents.max(axis=0, initial=-np.inf)
+    least = latents.min(axis=0, initial=np.inf)
+    most = latents.max(axis=0, initial=-np.inf)
     return _beyond(np.clip(least, low - room, low), np.clip(most, high, high + room))
 
 
-def _beyond(
-    low: NDArray[np.float32], high: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _beyond(low: NDArray[np.float32], high: NDArray[np.float32]) -> Range:
     room = (high - low) * BEYOND
     return (low - room).astype(np.float32), (high + room).astype(np.float32)
 
 
 def coarsest_scale(decoder: Decoder, sample: Encoded, budget: float) -> Scale | None:
-    """The scale with the fewest levels whose rounding leaves the RMSE of `sample` within `budget`; None where 255 are too few.
+    """The scale with the fewest levels that keeps the RMSE of `sample` within `budget`.
 
-    Steps are inverse to what a change of each latent does to the rows, so that all latents' rounding weighs the same.
+    None if even 255 levels are too few. Each latent's step is inverse to its effect on the rows,
+    so that rounding of every latent costs the same.
     """
-    probed = sample.latents[:: max(1, len(sample.latents) // PROBED_ROWS)]
-    unit = 1 / np.sqrt(
-        np.maximum(sensitivity(decoder.decode_exactly, probed), 1e-300) * sample.latents.shape[1]
-    )
+    unit = _unit_steps(decoder, sample)
     low, high = _beyond(sample.latents.min(axis=0), sample.latents.max(axis=0))
 
     def scale_of(noise: float) -> Scale:
-        levels = np.clip(
-            np.ceil((high - low).astype(np.float64) / (noise * unit)) + 1, 1, MOST_LEVELS
-        ).astype(np.int64)
-        return Scale("int8", low, high, levels)
+        levels = np.ceil((high - low).astype(np.float64) / (noise * unit)) + 1
+        return Scale("int8", low, high, np.clip(levels, 1, MOST_LEVELS).astype(np.int64))
 
     def fits(noise: float) -> bool:
         return sample.loss(decoder, latents_as_read(scale_of(noise), sample.latents)) <= budget
 
-    finest, coarsest = budget / 64, budget * 8
+    noise = _largest_noise(fits, budget / 64, budget * 8)
+    return None if noise is None else scale_of(noise)
+
+
+def _unit_steps(decoder: Decoder, sample: Encoded) -> NDArray[np.float64]:
+    """Relative steps (k,) with which rounding of every latent costs the same."""
+    probed = sample.latents[:: max(1, len(sample.latents) // PROBED_ROWS)]
+    effects = np.maximum(sensitivity(decoder.decode_exactly, probed), 1e-300)
+    return np.asarray(1 / np.sqrt(effects * sample.latents.shape[1]))
+
+
+def _largest_noise(fits: Callable[[float], bool], finest: float, coarsest: float) -> float | None:
+    """The largest noise that fits, by geometric bisection; None if the finest does not fit."""
     if not fits(finest):
         return None
     for _ in range(SEARCH_STEPS):
         middle = float(np.sqrt(finest * coarsest))
-        finest, coarsest = (middle, coarsest) if fits(middle) else (finest, middle)
-    return scale_of(finest)
+        if fits(middle):
+            finest = middle
+        else:
+            coarsest = middle
+    return finest
 
 
-def as_few_bytes(
+def fewest_bytes(
     model: Autoencoder, measured: Encoded, budget: float, n_rows: int
 ) -> Stored | None:
-    """Decoder and scale that hold an RMSE on the rows `measured` in about the fewest bytes; None where none does.
+    """Decoder and scale that hold an RMSE on `measured` in about the fewest bytes; None if none.
 
-    The decoder's coarseness is chosen on a few of them, whose own RMSE may be larger or smaller.
+    The decoder is chosen on a few of the rows, with their share of the budget. n_rows: rows of
+    the source.
     """
-    whole, best = decoder_files(model), None
     step = max(1, measured.rows.size // FEW_VALUES)
     few = Encoded(measured.rows[::step], measured.latents[::step])
-    likewise = (
-        budget
-        * few.loss(model.decoder, few.latents)
-        / (measured.loss(model.decoder, measured.latents) or 1.0)
-    )
+    loss = measured.loss(model.decoder, measured.latents) or 1.0
+    few_budget = budget * few.loss(model.decoder, few.latents) / loss
+    best = _smallest(_roundings(model, few, few_budget), few, n_rows)
+    scale = coarsest_scale(best.decoder, measured, budget) if best else None
+    return replace(best, scale=scale) if best and scale else None
+
+
+def _roundings(model: Autoencoder, few: Encoded, budget: float) -> Iterator[Stored]:
+    """Yield decoders that hold the budget, coarsest first, each with its coarsest scale."""
+    whole = decoder_files(model)
     for roughness in ROUGHNESS:
         files = compact_decoder_files(whole, few.latents, roughness)
         decoder = decoder_from_files(files, device=model.device)
-        scale = (
-            coarsest_scale(decoder, few, likewise)
-            if few.loss(decoder, few.latents) <= likewise
-            else None
-        )
-        if scale is None:
-            continue
-        found = Stored(files, decoder, scale)
-        size = found.decoder_bytes + latent_bytes(scale, few.latents, n_rows)
-        if best is not None and size > best[0]:
-            break  # finer weights only cost more from here on
-        best = size, found
-    if best is None:
-        return None
-    scale = coarsest_scale(best[1].decoder, measured, budget)
-    return replace(best[1], scale=scale) if scale else None
+        holds = few.loss(decoder, few.latents) <= budget
+        scale = coarsest_scale(decoder, few, budget) if holds else None
+        if scale is not None:
+            yield Stored(files, decoder, scale)
+
+
+def _smallest(candidates: Iterator[Stored], few: Encoded, n_rows: int) -> Stored | None:
+    """The smallest candidate; the search ends at a larger one, since finer weights cost more."""
+    best, smallest = None, float("inf")
+    for found in candidates:
+        size = found.decoder_bytes + latent_bytes(found.scale, few.latents, n_rows)
+        if size > smallest:
+            break
+        best, smallest = found, size
+    return best
 
 
 def latent_bytes(scale: Scale, latents: NDArray[np.float32], n_rows: int) -> int:
-    """About what the latents of n_rows rows take, seen on some of them (n, k)."""
+    """Estimated bytes of the latents of `n_rows` rows, from some of them (n, k)."""
     codes = scale.encode(latents)[0]
     if not scale.coded:
         return n_rows * codes[:1].nbytes

@@ -1,4 +1,4 @@
-"""probe: how informative latents are, measured by nearest neighbours on them beside the same on the original features."""
+"""probe: how informative latents are, by k nearest neighbors on latents and original features."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,152 +14,167 @@ from flows.errors import UsageError
 from flows.results import Done
 from storage.errors import SourceError, StorageError
 from storage.latents import Store, open_store
-from storage.sources import open_source
+from storage.sources import Source, open_source
 
 CHUNK_ROWS = 65_536
-DOUBLED = 0.98  # correlation beyond which two latents say the same
+DOUBLED = 0.98  # absolute correlation above which two latents are redundant
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Rows (n, d) with their labels (n,)."""
+
+    rows: NDArray[np.generic]
+    labels: NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of test rows whose label the neighbours get right, the features used, and the seconds of fit and prediction."""
+    """Share of test labels predicted correctly, number of features, seconds to fit and predict."""
 
     accuracy: float
     features: int
     seconds: float
 
+    def to_text(self, name: str) -> str:
+        """A line for a terminal."""
+        return (
+            f"  {self.features:6,} {name:18} accuracy {self.accuracy:.4f}   {self.seconds:8.2f} s"
+        )
+
 
 @dataclass(frozen=True)
-class Use:
-    """How the latents are used: how many directions carry their variance, which never move, and which pairs say the same.
+class LatentUse:
+    """How latents are used.
 
-    effective_dimension: (sum of variances)^2 / sum of squared variances over the principal directions; k where all are alike, 1 where one has all.
+    effective_dimension: (sum of variances)² / sum of squared variances over the principal
+    directions; from 1 (one direction has all variance) to k (all have the same).
+    dead: constant latents. doubled: pairs of redundant latents.
     """
 
     effective_dimension: float
     dead: tuple[int, ...]
     doubled: tuple[tuple[int, int], ...]
 
+    def to_lines(self, features: int) -> list[str]:
+        """Lines for a terminal."""
+        lines = [f"  effective dimension {self.effective_dimension:.1f} of {features}"]
+        if self.dead:
+            lines.append(f"  constant latents: {', '.join(map(str, self.dead))}")
+        if self.doubled:
+            pairs = ", ".join(f"{first} and {second}" for first, second in self.doubled)
+            lines.append(f"  redundant latents: {pairs}")
+        return lines
+
 
 @dataclass(frozen=True)
 class ProbeResult(Done):
-    """Accuracy on latents, how they are used, and accuracy on the original features where the source can still be read."""
+    """Accuracy and use of the latents, and accuracy on the original features.
+
+    original: None if the source cannot be read anymore; why_not says why.
+    """
 
     path: Path
     neighbors: int
     latents: Accuracy
-    use: Use
+    use: LatentUse
     original: Accuracy | None
     why_not: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """For --json."""
-        original = vars(self.original) if self.original else None
         return {
             "path": str(self.path),
             "neighbors": self.neighbors,
             "latents": {**vars(self.latents), **vars(self.use)},
-            "original": original,
+            "original": vars(self.original) if self.original else None,
             "note": self.why_not,
         }
 
     def to_text(self) -> str:
         """For a terminal."""
-        lines = [f"{self.neighbors} nearest neighbours"]
-        for name, found in (("latents", self.latents), ("original features", self.original)):
-            if found:
-                lines.append(
-                    f"  {found.features:6,} {name:18} accuracy {found.accuracy:.4f}   {found.seconds:8.2f} s"
-                )
-        lines.append(
-            f"  effective dimension {self.use.effective_dimension:.1f} of {self.latents.features}"
-        )
-        lines += (
-            [f"  latents that never move: {', '.join(map(str, self.use.dead))}"]
-            if self.use.dead
-            else []
-        )
-        lines += (
-            [
-                f"  latents that say the same: {', '.join(f'{a} and {b}' for a, b in self.use.doubled)}"
-            ]
-            if self.use.doubled
-            else []
-        )
-        return "\n".join(lines + ([f"  original features: {self.why_not}"] if self.why_not else []))
+        lines = [f"{self.neighbors} nearest neighbors", self.latents.to_text("latents")]
+        if self.original:
+            lines.append(self.original.to_text("original features"))
+        lines += self.use.to_lines(self.latents.features)
+        if self.why_not:
+            lines.append(f"  original features: {self.why_not}")
+        return "\n".join(lines)
 
 
 def probe_stores(
     store: Path, labels: Path, test: Path, test_labels: Path, *, neighbors: int
 ) -> ProbeResult:
     """Predict the labels of the rows of `test` from their nearest rows in `store`."""
-    with open_store(store) as known, open_store(test) as asked:
-        known_labels, asked_labels = (
-            read_labels(labels, known.n_rows),
-            read_labels(test_labels, asked.n_rows),
-        )
-        stored = all_latents(known)
-        latents, use = (
-            measure(stored, known_labels, all_latents(asked), asked_labels, neighbors=neighbors),
-            use_of(stored),
-        )
+    known = _labeled_latents(store, labels)
+    asked = _labeled_latents(test, test_labels)
+    latents, use = knn_accuracy(known, asked, neighbors=neighbors), latent_use(known.rows)
+    original, why_not = None, ""
     try:
-        original, why_not = (
-            measure(
-                original_rows(store),
-                known_labels,
-                original_rows(test),
-                asked_labels,
-                neighbors=neighbors,
-            ),
-            "",
+        original = knn_accuracy(
+            Labeled(original_rows(store), known.labels),
+            Labeled(original_rows(test), asked.labels),
+            neighbors=neighbors,
         )
     except (StorageError, OSError, KeyError) as error:
-        original, why_not = None, f"not measured ({error})"
+        why_not = f"not measured ({error})"
     return ProbeResult(store, neighbors, latents, use, original, why_not)
 
 
-def measure(
-    known: NDArray[Any],
-    labels: NDArray[Any],
-    asked: NDArray[Any],
-    expected: NDArray[Any],
-    *,
-    neighbors: int,
-) -> Accuracy:
-    """Accuracy and seconds of k nearest neighbours fitted on `known` (n, d) and asked for the labels of `asked` (m, d)."""
+def _labeled_latents(folder: Path, labels: Path) -> Labeled:
+    with open_store(folder) as store:
+        return Labeled(all_latents(store), label_per_row(labels, store.n_rows))
+
+
+def knn_accuracy(known: Labeled, asked: Labeled, *, neighbors: int) -> Accuracy:
+    """Accuracy of k nearest neighbors fit on `known` that predict the labels of `asked`.
+
+    Raises UsageError if `known` has fewer rows than neighbors.
+    """
     from sklearn.neighbors import KNeighborsClassifier  # late: takes a second to import
 
-    if neighbors > len(known):
+    n_rows, features = known.rows.shape
+    if neighbors > n_rows:
         raise UsageError(
-            f"--neighbors must be at most the {len(known):,} rows of the store. Got {neighbors} instead."
+            f"--neighbors must be at most the {n_rows:,} rows of the store. "
+            f"Got {neighbors} instead."
         )
     began = time.perf_counter()
-    predicted = KNeighborsClassifier(neighbors).fit(known, labels).predict(asked)
-    return Accuracy(
-        float((predicted == expected).mean()), known.shape[1], round(time.perf_counter() - began, 3)
-    )
+    predicted = KNeighborsClassifier(neighbors).fit(known.rows, known.labels).predict(asked.rows)
+    share = float((predicted == asked.labels).mean())
+    return Accuracy(share, features, round(time.perf_counter() - began, 3))
 
 
-def use_of(latents: NDArray[np.float32]) -> Use:
+def latent_use(latents: NDArray[np.generic]) -> LatentUse:
     """How latents (n, k) are used.
 
-    A pair counts as doubled where its correlation is beyond DOUBLED.
+    Two latents are redundant if their absolute correlation is above DOUBLED.
     """
     if len(latents) < 2:
-        return Use(0.0, (), ())
+        return LatentUse(0.0, (), ())
     covariance = np.atleast_2d(np.cov(latents.astype(np.float64), rowvar=False))
-    spread = np.sqrt(np.diag(covariance))
     alive = np.flatnonzero(np.ptp(latents, axis=0) > 0)
-    variances = np.linalg.eigvalsh(covariance).clip(min=0)
-    correlation = np.abs(covariance[np.ix_(alive, alive)] / np.outer(spread[alive], spread[alive]))
-    pairs = np.argwhere(np.triu(correlation, 1) > DOUBLED)
-    total = float(np.square(variances).sum())
-    return Use(
-        float(variances.sum() ** 2 / total) if total else 0.0,
-        tuple(int(each) for each in np.setdiff1d(np.arange(latents.shape[1]), alive)),
-        tuple((int(alive[a]), int(alive[b])) for a, b in pairs),
+    dead = np.setdiff1d(np.arange(latents.shape[1]), alive)
+    return LatentUse(
+        effective_dimension=_effective_dimension(covariance),
+        dead=tuple(int(each) for each in dead),
+        doubled=_redundant_pairs(covariance, alive),
     )
+
+
+def _effective_dimension(covariance: NDArray[np.float64]) -> float:
+    variances = np.linalg.eigvalsh(covariance).clip(min=0)
+    total = float(np.square(variances).sum())
+    return float(variances.sum() ** 2 / total) if total else 0.0
+
+
+def _redundant_pairs(
+    covariance: NDArray[np.float64], alive: NDArray[np.intp]
+) -> tuple[tuple[int, int], ...]:
+    spread = np.sqrt(np.diag(covariance))[alive]
+    correlation = np.abs(covariance[np.ix_(alive, alive)] / np.outer(spread, spread))
+    pairs = np.argwhere(np.triu(correlation, 1) > DOUBLED)
+    return tuple((int(alive[first]), int(alive[second])) for first, second in pairs)
 
 
 def all_latents(store: Store) -> NDArray[np.float32]:
@@ -168,24 +182,23 @@ def all_latents(store: Store) -> NDArray[np.float32]:
     return store.latents(0, store.n_rows)
 
 
-def read_labels(path: Path, n_rows: int) -> NDArray[Any]:
-    """One label a row. Raises UsageError where their number is not that of the rows."""
+def label_per_row(path: Path, n_rows: int) -> NDArray[np.generic]:
+    """Labels (n_rows,) from a file. Raises UsageError if it has another number of labels."""
     with open_source(path) as source:
-        labels = np.concatenate(
-            [chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS)]
-        ).reshape(source.n_rows, -1)
+        labels = _flat_rows(source)
     if labels.shape != (n_rows, 1):
         raise UsageError(
-            f"{path}: must hold one label for each of the {n_rows:,} rows. Got {labels.shape} instead."
+            f"{path}: must contain one label for each of the {n_rows:,} rows. "
+            f"Got shape {labels.shape} instead."
         )
     return labels[:, 0]
 
 
-def original_rows(store: Path) -> NDArray[Any]:
-    """The rows that a store was made of, flat (n, d), read from where they were then.
+def original_rows(store: Path) -> NDArray[np.generic]:
+    """The rows (n, d) that a store was encoded from, read again from their source.
 
-    Raises StorageError, OSError or KeyError where they cannot be read any more, SourceError where
-    some have gaps.
+    Raises StorageError, OSError or KeyError if they cannot be read anymore, SourceError if there
+    are gaps.
     """
     facts = json.loads((store / "run.json").read_text(encoding="utf-8"))["source"]
     with open_source(
@@ -195,12 +208,14 @@ def original_rows(store: Path) -> NDArray[Any]:
         id=facts["id"],
         missing=facts["missing"],
     ) as source:
-        rows = np.concatenate(
-            [
-                chunk.rows.reshape(len(chunk.rows), -1)
-                for chunk in source.chunks(max_rows=CHUNK_ROWS)
-            ]
-        )
+        rows = _flat_rows(source)
     if rows.dtype.kind == "f" and np.isnan(rows).any():
         raise SourceError(f"{facts['path']}: holds NaN, and distances need every value")
     return rows
+
+
+def _flat_rows(source: Source) -> NDArray[np.generic]:
+    """All rows of a source, (n, d)."""
+    chunks = [chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS)]
+    rows = np.concatenate(chunks)
+    return rows.reshape(source.n_rows, -1)

@@ -1,13 +1,9 @@
-"""Error against size, measured on a few rows of the source.
-
-What more or fewer bits would have cost, and saved.
-"""
+"""Error against size, measured on a few rows: the cost of more bits, the savings of fewer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +23,7 @@ MOST_VALUES = 1 << 16
 
 @dataclass(frozen=True)
 class Point:
-    """What the whole store would take by a codec, and its root mean square error on the rows looked at."""
+    """Estimated bytes of the whole store with a codec, and its RMSE on the measured rows."""
 
     codec: str
     rmse: float
@@ -35,28 +31,36 @@ class Point:
 
 
 def error_curve(stored: Stored, sample: Encoded, bound: Bound, n_rows: int) -> list[Point]:
-    """Latents in 3 to 255 levels, and rounding to grids around the bound, or around the latents' own error where there is none."""
+    """Points for latents in 3 to 255 levels, and for rounding to grids around the bound.
+
+    Without a bound, around the error of the latents. n_rows: rows of the source.
+    """
     step = max(1, sample.rows.size // MOST_VALUES)
     few = Encoded(np.ascontiguousarray(sample.rows[::step]), sample.latents[::step])
     if not len(few.rows):
         return []
-    by_latents = [point for point in _latents(stored, few, n_rows) if np.isfinite(point.rmse)]
+    by_latents = _finite(_latent_points(stored, few, n_rows))
     if not by_latents:
         return []
-    uniform = (
-        np.sqrt(3) * by_latents[-1].rmse
-    )  # rounding within a tolerance has an error of 1 / √3 of it
-    tolerance = np.where(
-        np.isfinite(bound.tolerance) & (bound.tolerance > 0),
-        bound.tolerance,
-        min(uniform, np.sqrt(3) * bound.rmse),
-    )
-    return by_latents + [
-        point for point in _grids(few.rows, tolerance, n_rows) if np.isfinite(point.rmse)
-    ]
+    tolerance = _grid_tolerance(bound, by_latents[-1].rmse)
+    return by_latents + _finite(_grid_points(few.rows, tolerance, n_rows))
 
 
-def _latents(stored: Stored, few: Encoded, n_rows: int) -> Iterator[Point]:
+def _grid_tolerance(bound: Bound, latents_rmse: float) -> NDArray[np.float64]:
+    """The tolerance (d,) around which grids are measured.
+
+    Rounding within a tolerance t has an RMSE of t / √3, so √3 RMSE stands in for a missing bound.
+    """
+    usable = np.isfinite(bound.tolerance) & (bound.tolerance > 0)
+    substitute = min(np.sqrt(3) * latents_rmse, np.sqrt(3) * bound.rmse)
+    return np.where(usable, bound.tolerance, substitute)
+
+
+def _finite(points: Iterator[Point]) -> list[Point]:
+    return [point for point in points if np.isfinite(point.rmse)]
+
+
+def _latent_points(stored: Stored, few: Encoded, n_rows: int) -> Iterator[Point]:
     low, high = few.latents.min(axis=0), few.latents.max(axis=0)
     for levels in LEVELS:
         scale = Scale("int8", low, high, np.full(len(low), levels))
@@ -64,13 +68,11 @@ def _latents(stored: Stored, few: Encoded, n_rows: int) -> Iterator[Point]:
         yield Point("latents", few.loss(stored.decoder, latents_as_read(scale, few.latents)), size)
 
 
-def _grids(rows: NDArray[Any], tolerance: NDArray[np.float64], n_rows: int) -> Iterator[Point]:
+def _grid_points(
+    rows: NDArray[np.generic], tolerance: NDArray[np.float64], n_rows: int
+) -> Iterator[Point]:
     for share in SHARES if (tolerance > 0).any() else ():
         wide = share * tolerance
-        block, back = encode_block(
-            GridCodec(Grid.fit(rows, wide, phases=1), [Order()] * rows.shape[1], "zstd"),
-            rows,
-            None,
-            Bound(wide),
-        )
+        codec = GridCodec(Grid.fit(rows, wide, phases=1), [Order()] * rows.shape[1], "zstd")
+        block, back = encode_block(codec, rows, None, Bound(wide))
         yield Point("grid", rmse(rows, back), round(len(block) * n_rows / len(rows)))

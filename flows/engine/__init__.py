@@ -1,3 +1,1 @@
-"""How work gets done, whatever the work: runs of shards in parallel, device, disk space, progress,
-the run record.
-"""
+"""How work runs, whatever it is: parallel shards, device, disk space, progress, run record."""

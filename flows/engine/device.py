@@ -1,4 +1,4 @@
-"""The torch device a run uses."""
+"""The torch device of a run."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from flows.errors import UsageError
 
 
 def pick_device(wanted: str, *, require_gpu: bool) -> str:
-    """The torch device to use: for 'auto' a GPU where there is one.
+    """The torch device for the setting `wanted`; 'auto' prefers a GPU.
 
-    Raises UsageError where a GPU is required or named, and there is none.
+    Raises UsageError if a required or named device is not available.
     """
-    import torch
+    available = available_devices(require_gpu=require_gpu)
+    if wanted == "auto" and not available:
+        raise UsageError("--require-gpu: this machine has no GPU that torch can use")
+    if wanted != "auto" and wanted not in available:
+        kind = " that is a GPU" if wanted == "cpu" else ""
+        raise UsageError(f"train.device = '{wanted}': this machine has no such device{kind}")
+    return available[0] if wanted == "auto" else wanted
+
+
+def available_devices(*, require_gpu: bool) -> list[str]:
+    """The torch devices of this machine, fastest first; without the CPU if a GPU is required."""
+    import torch  # late: --help stays quick
 
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": not require_gpu,
     }
-    if wanted != "auto" and not present[wanted]:
-        raise UsageError(
-            f"train.device = '{wanted}': this machine offers no such device"
-            + (" that is a GPU" if wanted == "cpu" else "")
-        )
-    chosen = next(
-        (device for device, there in present.items() if there and wanted in ("auto", device)), None
-    )
-    if chosen is None:
-        raise UsageError("--require-gpu: this machine has no GPU that torch can use")
-    return chosen
+    return [device for device, usable in present.items() if usable]

@@ -1,7 +1,7 @@
-"""Is there room on the disk?
+"""Check for free disk space before a run writes anything.
 
-Estimated from rows and their width before anything is written, so that no work is begun that cannot
-end.
+Sizes are estimated from the number of rows and their width, so that no run starts that cannot
+finish.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from storage.units import format_bytes
 if TYPE_CHECKING:
     from storage.latents.plan import StorePlan
 
-RESERVE = 200_000_000  # bytes that stay free whatever is written
-SCORE_BYTES = 64  # of one row's scores before compression, with a short id
-BESIDE_BYTES = 16  # of what a store keeps beside a row: its error, and its number or a short id
-MOST_EXACT = 10  # times the share of rows that encode.keep_exact names is kept at most
-BEYOND_SAMPLE = 1.25  # times what a sample promises of a whole store
+RESERVE = 200_000_000  # bytes that must stay free
+SCORE_BYTES = 64  # one row's scores before compression, with a short id
+BESIDE_BYTES = 16  # per row of a store: its error, and its number or a short id
+MOST_EXACT = 10  # a store keeps at most this multiple of encode.keep_exact as exact rows
+BEYOND_SAMPLE = 1.25  # a store may be larger than its sample suggests, by this factor
 
 
 def score_bytes(source: Source, shards: Sequence[Shard], *, keep: int) -> int:
-    """Bytes that the scores of `source` may take, and `keep` rows of each shard."""
+    """Estimated bytes of the scores of `source`, with `keep` rows of each shard in detail."""
     kept = sum(min(keep, shard.stop - shard.start) for shard in shards)
     return SCORE_BYTES * source.n_rows + (source.schema.row_bytes + SCORE_BYTES) * kept
 
 
 def store_bytes(source: Source, plan: StorePlan, *, keep_exact: float) -> int:
-    """Bytes that the latent store of `source` may take.
+    """Estimated bytes of the latent store of `source`.
 
-    Latents before compression, and exact rows or what the contest's winner needs.
+    Latents before compression, plus exact rows or the values of the best codec.
     """
     latents = (plan.latent_dim * plan.scale.dtype.itemsize + BESIDE_BYTES) * source.n_rows
     if plan.bounded:
@@ -44,27 +44,30 @@ def store_bytes(source: Source, plan: StorePlan, *, keep_exact: float) -> int:
 
 
 def require_space(work: Path, needed: int, *, final: Path | None = None) -> None:
-    """Raise WorkspaceError where the disk has no room for `needed` bytes and a reserve; what lies in `work` already is not needed again.
+    """Raise WorkspaceError unless the disk has room for `needed` bytes and a reserve.
 
-    final: where the result goes to, which may be on another disk.
+    work: files that it already contains are subtracted from `needed`. final: destination of the
+    result, possibly on another disk.
     """
     _require_free(work.parent, max(0, needed - bytes_below(work)))
-    there = (
-        next(path for path in final.absolute().parents if path.exists()) if final else work.parent
-    )
-    if device_of(there) != device_of(work.parent):
-        _require_free(there, needed)
+    if final is None:
+        return
+    existing = next(path for path in final.absolute().parents if path.exists())
+    if device_of(existing) != device_of(work.parent):
+        _require_free(existing, needed)
 
 
-def _require_free(place: Path, needed: int) -> None:
-    needed, free = needed + RESERVE, shutil.disk_usage(place).free
+def _require_free(folder: Path, needed: int) -> None:
+    needed += RESERVE
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise WorkspaceError(
-            f"{place}: this run may need {format_bytes(needed)} (a reserve of {format_bytes(RESERVE)} included), and {format_bytes(free)} are free; "
-            "nothing was written. Make room ('nightglass prune JOB' shows what can go), then run the same command again"
+            f"{folder}: this run may need {format_bytes(needed)} (including a reserve of "
+            f"{format_bytes(RESERVE)}), and {format_bytes(free)} are free; nothing was written. "
+            "Free disk space ('nightglass prune JOB' lists what can be deleted), then rerun"
         )
 
 
 def bytes_below(folder: Path) -> int:
-    """Bytes of all files below a folder, 0 where it does not exist."""
+    """Total bytes of all files below a folder; 0 if it does not exist."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield `progress(done, total)`: a bar on stderr where that is a terminal, else nothing."""
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield `progress(done, total)`, which draws a bar if stderr is a terminal."""
     from rich.console import Console  # late: --help stays quick
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -21,7 +21,7 @@ def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(words, total=None, note="")
+        task = bar.add_task(label, total=None, note="")
 
         def progress(done: int, total: int, note: str = "") -> None:
             bar.update(task, completed=done, total=total, note=note)

@@ -1,7 +1,8 @@
-"""How a flow's body gets its work done: `run_all(work, items)` yields an outcome for each item, in order of completion.
+"""Run work in parallel: `run_all(work, items)` yields an outcome per item as each completes.
 
-A body knows nothing of threads, Prefect or retries; it is handed a `RunAll`. This file holds the one for a plain process,
-`flows.orchestration.prefect_tasks` the one for Prefect, the tests a third.
+A pipeline knows nothing of threads, Prefect or retries; it receives a `RunAll`. This file
+implements it with threads, `flows.orchestration.prefect_tasks` with Prefect tasks, the tests with
+a test double.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 RETRIES = 3
-FIRST_DELAY = 0.5  # seconds; doubled at each further try
-Progress = Callable[[int, int], None]  # items done, items in all
+FIRST_DELAY = 0.5  # seconds; doubled on each retry
+Progress = Callable[[int, int], None]  # items done, items in total
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Value]):
-    """What became of one item: a value, or the error that it ended in."""
+    """The outcome of one item: a value, or the error that it raised."""
 
     item: Item
     value: Value | None = None
@@ -33,21 +34,21 @@ class Outcome(Generic[Item, Value]):
 
 
 class RunAll(Protocol):
-    """Does `work` for every item; retries and progress are its own affair."""
+    """Does `work` for every item, with its own retries and progress."""
 
     def __call__(
         self, work: Callable[[Item], Value], items: Sequence[Item]
     ) -> Iterator[Outcome[Item, Value]]:
-        """Yield one outcome for each item, in order of completion."""
+        """Yield one outcome per item, in order of completion."""
         ...
 
 
 def silent(done: int, total: int) -> None:
-    """Progress for nobody."""
+    """No-op progress."""
 
 
 def run_in_threads(workers: int, progress: Progress = silent) -> RunAll:
-    """A `RunAll` on `workers` threads of this process that keeps at most two items a worker in flight."""
+    """A `RunAll` on `workers` threads, with at most two items per worker in flight."""
 
     def run_all(
         work: Callable[[Item], Value], items: Sequence[Item]
@@ -79,28 +80,29 @@ def _drain(
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            item, error = running.pop(future), future.exception()
             done += 1
             progress(done, len(items))
-            yield Outcome(item, error=error) if error else Outcome(item, future.result())
+            yield _outcome(running.pop(future), future)
+
+
+def _outcome(item: Item, future: Future[Value]) -> Outcome[Item, Value]:
+    error = future.exception()
+    return Outcome(item, error=error) if error else Outcome(item, future.result())
 
 
 def retrying(work: Callable[[Item], Value], item: Item) -> Value:
-    """Do `work`, again after a pause where the operating system refused (OSError).
-
-    Bad data is never tried twice.
-    """
+    """Do `work`, with retries after an OSError. No other error is retried."""
     for attempt in range(RETRIES):
         try:
             return work(item)
         except OSError as error:
-            log.warning("%s: %s; trying again (%d of %d)", item, error, attempt + 1, RETRIES)
+            log.warning("%s: %s; retry %d of %d", item, error, attempt + 1, RETRIES)
             time.sleep(FIRST_DELAY * 2**attempt)
     return work(item)
 
 
-def only_value(outcomes: Iterator[Outcome[Any, Value]]) -> Value:
-    """The value of a single item's outcome; its error is raised."""
+def only_value(outcomes: Iterator[Outcome[Item, Value]]) -> Value:
+    """The value of a single outcome. Raises its error, if it has one."""
     [outcome] = outcomes
     if outcome.error is not None:
         raise outcome.error

@@ -1,4 +1,4 @@
-"""run.json: when, where and how long a run was. It stands outside all digests."""
+"""run.json: when and where a run happened. It is not part of any digest."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The beginning of a run."""
+    """The start of a run."""
 
     began: datetime
 
     @classmethod
     def begin(cls) -> RunRecord:
-        """Now."""
+        """A run that starts now."""
         return cls(datetime.now(UTC))
 
-    def finish(self, **more: object) -> dict[str, Any]:
-        """The facts of a run that ends now.
+    def finish(self, **more: object) -> dict[str, object]:
+        """The content of run.json for a run that ends now, with `more` facts.
 
-        Times in UTC, seconds, host, versions, and whatever else is given.
+        Times in UTC, duration in seconds, host, process and versions.
         """
         ended = datetime.now(UTC)
         return {

@@ -1,4 +1,4 @@
-"""What every command starts with: the settings, its log, its workers."""
+"""The start of every command: settings, log, number of workers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
 
 WORKERS = min(4, os.cpu_count() or 1)
+OWN = "nightglass"  # name of the handlers installed by this file
+LOGGERS = ("aemodel", "storage", "flows")
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def begin(job: str, overrides: Sequence[str], command: str) -> Job:
@@ -23,29 +26,40 @@ def begin(job: str, overrides: Sequence[str], command: str) -> Job:
     return settings
 
 
-OWN = "nightglass"  # the handlers put on by this file, to be told from those of others
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-
 def log_to(folder: Path, command: str) -> None:
-    """Send warnings to stderr, and everything from INFO on to `folder`/<command>.log as well."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(folder / f"{command}.log", encoding="utf-8")
-    file.setFormatter(_utc_formatter(LOG_FORMAT))
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.WARNING)
-    terminal.setFormatter(_utc_formatter("%(levelname)s: %(message)s"))
-    for handler in (file, terminal):
+    """Log warnings to stderr, and everything from INFO on to `folder`/<command>.log.
+
+    Replaces the handlers of an earlier call.
+    """
+    handlers = (_file_handler(folder, command), _terminal_handler())
+    for handler in handlers:
         handler.set_name(OWN)
-    for name in ("aemodel", "storage", "flows"):
-        logger = logging.getLogger(name)
-        for old in [handler for handler in logger.handlers if handler.get_name() == OWN]:
-            logger.removeHandler(old)
-            old.close()
-        logger.setLevel(logging.INFO)
-        logger.addHandler(file)
-        logger.addHandler(terminal)
-        logger.propagate = False
+    for name in LOGGERS:
+        _replace_handlers(logging.getLogger(name), handlers)
+
+
+def _file_handler(folder: Path, command: str) -> logging.Handler:
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / f"{command}.log", encoding="utf-8")
+    handler.setFormatter(_utc_formatter(LOG_FORMAT))
+    return handler
+
+
+def _terminal_handler() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_utc_formatter("%(levelname)s: %(message)s"))
+    return handler
+
+
+def _replace_handlers(logger: logging.Logger, handlers: Sequence[logging.Handler]) -> None:
+    for old in [handler for handler in logger.handlers if handler.get_name() == OWN]:
+        logger.removeHandler(old)
+        old.close()
+    for handler in handlers:
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def _utc_formatter(text: str) -> logging.Formatter:

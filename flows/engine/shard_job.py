@@ -1,7 +1,4 @@
-"""The work that `encode` and `score` do shard by shard.
-
-Skip what is done, do the rest, collect what failed.
-"""
+"""Work done shard by shard: skip finished shards, do the others, collect the failed ones."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class ShardNote(Protocol):
-    """What is kept of a finished shard; `index` is the shard's."""
+    """The record of a finished shard."""
 
     @property
     def index(self) -> int:
@@ -47,14 +44,14 @@ class ShardJob(ABC, Generic[Note]):
 
     @abstractmethod
     def finished(self, shard: Shard) -> Note | None:
-        """Return the note of a shard that an earlier run finished, None where it must be done."""
+        """Return the note of a shard finished by an earlier run; None if it is still to do."""
 
     @abstractmethod
     def run_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> Note:
-        """Do one shard: write its files, and only then its note."""
+        """Do one shard: write its files, then its note."""
 
     def run_group(self, shards: Sequence[Shard]) -> list[Note]:
-        """Do consecutive shards, except those that an earlier run finished."""
+        """Do consecutive shards, except those finished by an earlier run."""
         notes = {shard.index: note for shard in shards if (note := self.finished(shard))}
         missing = [shard for shard in shards if shard.index not in notes]
         for shard, chunks in read_shards(self.source, missing, self.max_rows):
@@ -65,7 +62,7 @@ class ShardJob(ABC, Generic[Note]):
 def run_shards(
     job: ShardJob[Note], shards: Sequence[Shard], run_all: RunAll
 ) -> tuple[list[Note], list[FailedShards]]:
-    """Do all shards. Return the notes of those that finished and what failed, both by index."""
+    """Do all shards. Return the notes of finished shards and the failures, both by index."""
     notes: list[Note] = []
     failed: list[FailedShards] = []
     for outcome in run_all(job.run_group, group_shards(job.source, shards)):

@@ -19,25 +19,22 @@ def parse_date(text: str) -> date:
 
 
 def yesterday(job: Job, at: datetime | None = None) -> date:
-    """The data date that is due `at` a moment (now, or the scheduled start of a run).
+    """The data date due at a moment: the day before it in the job's time zone.
 
-    The day before it in the job's time zone.
+    at: the scheduled start of a run; now if None.
     """
     return (at or datetime.now(UTC)).astimezone(job.zone).date() - timedelta(days=1)
 
 
 def dates_between(first: date, last: date) -> list[date]:
-    """All data dates from `first` to `last`, both included.
-
-    Raises UsageError where they stand the wrong way round.
-    """
+    """All data dates from `first` to `last`, inclusive. Raises UsageError if last < first."""
     if last < first:
         raise UsageError(f"--from must not be after --to. Got {first} and {last} instead.")
     return [first + timedelta(days=day) for day in range((last - first).days + 1)]
 
 
 def last_start(job: Job, now: datetime) -> datetime:
-    """The latest scheduled start that is not after `now`, in the job's time zone."""
+    """The latest scheduled start at or before `now`, in the job's time zone."""
     return next(CronSim(job.schedule.cron, _local(job, now), reverse=True))
 
 

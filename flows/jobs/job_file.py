@@ -1,6 +1,6 @@
-"""Reading a job file:
+"""Parse a job file: TOML into settings. The only module that reads TOML.
 
-TOML into settings, with an error that names the nearest key. The one place that reads TOML.
+An error names the key, and for an unknown key the nearest known one.
 """
 
 from __future__ import annotations
@@ -8,34 +8,56 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
+from zoneinfo import ZoneInfo
 
+from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.errors import SettingsError
 from flows.errors import UsageError
-from flows.jobs.settings import Job
+from flows.jobs.settings import ByteSize, Job
+from storage.units import parse_bytes, parse_duration
 
-T = TypeVar("T")
-_WORDS = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+Table = dict[str, object]
+
+
+def parse_zone(text: str) -> ZoneInfo:
+    """A time zone from its IANA name. Raises ValueError."""
+    try:
+        return ZoneInfo(text)
+    except (ValueError, KeyError, OSError) as error:
+        raise ValueError(
+            f"a time zone must look like 'Europe/Berlin'. Got '{text}' instead."
+        ) from error
+
+
+_WORDS: dict[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text in quotes",
+    bool: "true or false",
+}
+_PARSERS: dict[object, Callable[[str], object]] = {
+    ByteSize: parse_bytes,
+    Rule: parse_rule,
+    ZoneInfo: parse_zone,
+    timedelta: parse_duration,
+}
 
 
 def read_job(path: Path, overrides: Iterable[str] = ()) -> Job:
-    """Read the job file at `path`, with `overrides` such as "model.latent=8" put over it.
+    """Read the job file at `path` and apply overrides such as "model.latent=8".
 
     Raises UsageError naming the file and key: not found, not TOML, unknown key (with the nearest
     known one), wrong type or value.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"{path}: not found; expected a job file. `nightglass init SOURCE > {path}` writes a first one"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: could not be read as a job file ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    table = _read_table(path)
     for text in overrides:
         _override(table, text)
     try:
@@ -44,68 +66,91 @@ def read_job(path: Path, overrides: Iterable[str] = ()) -> Job:
         raise UsageError(f"{path}: {error}") from error
 
 
-def _override(table: dict[str, Any], text: str) -> None:
+def _read_table(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{path}: not found; expected a job file. "
+            f"Create one with `nightglass init SOURCE > {path}`"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: could not be read as a job file ({error})") from error
+
+
+def _override(table: Table, text: str) -> None:
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise UsageError(f"--set must look like model.latent=8. Got '{text}' instead.")
     for part in parts[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
+        section = table.setdefault(part, {})
+        if not isinstance(section, dict):
             raise UsageError(f"--set {text}: '{part}' is a value, not a section")
-    table[parts[-1]] = _value(value.strip())
+        table = section
+    table[parts[-1]] = _toml_value(value.strip())
 
 
-def _value(text: str) -> object:
-    """A TOML value where it reads as one, else the text itself, so that quotes can be left out."""
+def _toml_value(text: str) -> object:
+    """A TOML value if the text parses as one, else the text itself, so that quotes are optional."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _build(kind: type[T], table: Mapping[str, Any], section: str) -> T:
+def _build(kind: type[T], table: Mapping[str, object], section: str) -> T:
+    """Settings of the given kind. Raises UsageError for an unknown, missing or wrong key."""
     hints = get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.name != "folder"}  # type: ignore[arg-type] # every settings class is a dataclass
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.name != "folder"}
+    prefix = f"{section}." if section else ""
     values = {}
     for key, value in table.items():
-        where = f"{section}.{key}" if section else key
         if key not in fields:
-            raise UsageError(_unknown(where, key, list(fields)))
-        values[key] = _checked(hints[key], value, where)
-    required = [
-        name
-        for name, field in fields.items()
-        if field.default is field.default_factory is dataclasses.MISSING
-    ]
-    missing = [f"{section}.{name}" if section else name for name in required if name not in values]
-    if missing:
-        raise UsageError(f"'{missing[0]}' is missing; every job file needs it")
+            raise UsageError(_unknown_key(prefix, key, list(fields)))
+        values[key] = _checked(hints[key], value, prefix + key)
+    for name, field in fields.items():
+        if name not in values and _is_required(field):
+            raise UsageError(f"'{prefix}{name}' is missing; every job file needs it")
     return kind(**values)
 
 
-def _unknown(where: str, key: str, known: list[str]) -> str:
+def _is_required(field: dataclasses.Field[object]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
+
+
+def _unknown_key(prefix: str, key: str, known: list[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    prefix = where.removesuffix(key)
-    return f"'{where}' is not a known key" + (
-        f"; did you mean '{prefix}{near[0]}'?" if near else f"; known are: {', '.join(known)}"
-    )
+    hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+    return f"'{prefix}{key}' is not a known key; {hint}"
 
 
-def _checked(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
+def _checked(hint: object, value: object, where: str) -> object:
+    """The value of the key `where`, parsed. Raises UsageError if it is not what `hint` asks for."""
+    if hint in _PARSERS:
+        return _parsed(_PARSERS[hint], value, where)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise UsageError(f"'{where}' must be a section [{where}]. Got {value!r} instead.")
-        return _build(hint, value, where)  # type: ignore[arg-type] # is_dataclass also admits instances, hints never are
+        return _build(hint, value, where)
     if hint in _WORDS:
         return _scalar(hint, value, where)
     if isinstance(value, list):
-        item = hint.__args__[0]
+        [item, *_] = get_args(hint)
         return tuple(_scalar(item, each, f"{where}[{index}]") for index, each in enumerate(value))
     raise UsageError(f"'{where}' must be a list in [brackets]. Got {value!r} instead.")
 
 
-def _scalar(hint: Any, value: Any, where: str) -> Any:
+def _parsed(parse: Callable[[str], object], value: object, where: str) -> object:
+    try:
+        return parse(str(_scalar(str, value, where)))
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _scalar(hint: object, value: object, where: str) -> object:
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

@@ -1,4 +1,4 @@
-"""init: look at the clean data and propose a job file that it can honour, with the reasons as comments."""
+"""init: sample the clean rows and propose a job file, with the reasons as comments."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ from storage.sources import Source, open_source
 
 SAMPLE_ROWS = 20_000
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
-FEWEST_PIXELS = 64  # flat rows of fewer bytes are a table: counts, grades, playing cards
-FEW_LEVELS = 64  # bytes that use less than a quarter of their range are no grey levels
-WIDTH = 512  # of a picture's hidden layers, at most
-WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, the cut hangs on one or two rows
+FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, grades, playing cards
+FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels
+WIDTH = 512  # most units in a hidden layer for images
+WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
+MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
+MOST_LISTED = 10  # ignored columns named in the job file
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a sample of the clean rows shows."""
+class SampleSummary:
+    """Properties of a sample of the clean rows that decide the proposal."""
 
     rows: int
     features: int
-    is_picture: bool
+    is_image: bool
     low: float
     high: float
     has_gaps: bool  # NaN
@@ -46,231 +48,174 @@ class Look:
 
     @property
     def shares_a_scale(self) -> bool:
-        """Whether all values are of one kind, as grey levels are."""
-        return self.is_picture or (self.is_bytes and self.features >= FEWEST_PIXELS)
+        """Whether all values share one scale, as gray levels do."""
+        return self.is_image or (self.is_bytes and self.features >= FEWEST_PIXELS)
 
 
 def propose_job(source: str, *, field: str) -> CommandResult:
     """The facts and the text of a job file for the rows at `source`."""
     with open_source(Path(source), field=field, missing="impute") as opened:
-        look = look_at(opened)
-        text = write_job(opened, source, field, look)
-    return CommandResult(
-        {"path": source, "rows": look.rows, "features": look.features, "job": text}, text
-    )
+        sample = summarize_sample(opened)
+        text = write_job(opened, source, field, sample)
+    facts = {"path": source, "rows": sample.rows, "features": sample.features, "job": text}
+    return CommandResult(facts, text)
 
 
-def look_at(source: Source) -> Look:
-    """Look at the first rows of a source. Raises SourceError where it holds none."""
+def summarize_sample(source: Source) -> SampleSummary:
+    """Summarize the first rows of a source. Raises SourceError if it has none."""
     if not source.n_rows:
-        raise SourceError(f"{source.path}: holds no rows; init looks at clean ones")
+        raise SourceError(f"{source.path}: holds no rows; init needs clean rows")
     rows = next(source.chunks(0, SAMPLE_ROWS, max_rows=SAMPLE_ROWS)).rows
     flat = rows.reshape(len(rows), -1).astype(np.float64)
-    seen = flat[np.isfinite(flat)]
-    return Look(
+    finite = flat[np.isfinite(flat)]
+    return SampleSummary(
         rows=source.n_rows,
         features=flat.shape[1],
-        is_picture=rows.ndim in (3, 4),
-        low=float(seen.min(initial=0.0)) if len(seen) else 0.0,
-        high=float(seen.max()) if len(seen) else 0.0,
+        is_image=rows.ndim in (3, 4),
+        low=float(finite.min(initial=0.0)) if len(finite) else 0.0,
+        high=float(finite.max()) if len(finite) else 0.0,
         has_gaps=bool(np.isnan(flat).any()),
         is_bytes=rows.dtype == np.uint8,
     )
 
 
-def write_job(source: Source, path: str, field: str, look: Look) -> str:
+def write_job(source: Source, path: str, field: str, sample: SampleSummary) -> str:
     """The job file as text."""
     facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
+    size = f"{sample.rows:,} rows of {sample.features:,} features"
     lines = [
-        f"# {path}: {look.rows:,} rows of {look.features:,} features, {source.schema.dtype}; {facts}",
+        f"# {path}: {size}, {source.schema.dtype}; {facts}",
         f'name = "{job_name(path)}"',
         "",
-        *_data_section(source, path, field, look),
+        *_data_section(source, path, field, sample),
         "",
-        *_model_section(look),
+        "[model]",
+        *(_image_model(sample) if sample.shares_a_scale else _table_model(sample)),
         "",
-        *_train_and_score_sections(look),
+        *_train_and_score_sections(sample),
     ]
     return "\n".join(lines) + "\n"
 
 
 def job_name(path: str) -> str:
-    """A job name made of the source's name."""
-    words = re.sub(
-        r"[^a-z0-9]+", "-", Path(path).name.lower().split(".")[0].replace("*", "")
-    ).strip("-")
-    return words or "rows"
+    """A job name derived from the source's name; 'rows' if nothing is left of it."""
+    stem = Path(path).name.lower().split(".")[0].replace("*", "")
+    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "rows"
 
 
-def _data_section(source: Source, path: str, field: str, look: Look) -> list[str]:
+def _data_section(source: Source, path: str, field: str, sample: SampleSummary) -> list[str]:
     suffix = "".join(Path(path).suffixes[-2:]) or ".parquet"
-    lines = ["[data]", _key("clean", _quoted(path), "rows believed to hold no outliers")]
-    lines.append(
-        _key(
-            "incoming",
-            _quoted(f"nights/{{date}}{suffix}"),
-            "what a night reads; put your own place here",
-        )
-    )
+    incoming = _quoted(f"nights/{{date}}{suffix}")
+    lines = [
+        "[data]",
+        _key("clean", _quoted(path), "rows assumed to contain no outliers"),
+        _key("incoming", incoming, "the input of a night; change it to your own path"),
+    ]
     if field:
-        lines.append(_key("field", _quoted(field), "the part of the file that is read"))
-    if look.has_gaps:
-        lines.append(
-            _key(
-                "missing",
-                '"impute"',
-                "there are NaN: the network sees the median, the error counts observed features only",
-            )
-        )
+        lines.append(_key("field", _quoted(field), "the part of the file to read"))
+    if sample.has_gaps:
+        why = "NaN found: the network sees the median, the error counts observed features only"
+        lines.append(_key("missing", '"impute"', why))
     if source.ignored:
-        lines.append(f"# not read, since not numeric: {', '.join(source.ignored[:10])}")
+        lines.append(f"# not read, not numeric: {', '.join(source.ignored[:MOST_LISTED])}")
     return lines
 
 
-def _model_section(look: Look) -> list[str]:
-    return ["[model]", *(_picture_model(look) if look.shares_a_scale else _table_model(look))]
-
-
-def _picture_model(look: Look) -> list[str]:
-    latent = max(1, min(64, look.features // 8))
+def _image_model(sample: SampleSummary) -> list[str]:
+    hidden = min(WIDTH, sample.features)
+    latent = max(1, min(64, sample.features // 8))
+    why_latent = f"an eighth of {sample.features} features that share one scale fits most images"
     return [
-        _key(
-            "hidden",
-            f"[{min(WIDTH, look.features)}]",
-            "a wide layer on either side lets the latents follow bends",
-        ),
-        _key(
-            "latent",
-            str(latent),
-            f"{look.features} features share one scale; an eighth of them describes most pictures",
-        ),
-        _key("activation", '"silu"', "smooth, and no unit of it can die"),
-        _scaling(look),
+        _key("hidden", f"[{hidden}]", "one wide layer on each side captures nonlinear structure"),
+        _key("latent", str(latent), why_latent),
+        _key("activation", '"silu"', "smooth, without dead units"),
+        _scaling(sample),
         _key("output", '"sigmoid"', "scaled values lie in [0, 1]"),
-        _key("loss", '"mse"', "the error that rows are ranked by"),
+        _key("loss", '"mse"', "the error that ranks rows"),
     ]
 
 
-def _table_model(look: Look) -> list[str]:
+def _table_model(sample: SampleSummary) -> list[str]:
+    latent = str(table_latents(sample.features))
+    why_prototypes = "a row is rebuilt as a mean of prototypes, so far-out rows cannot be rebuilt"
+    why_members = "0 prototypes and 1 member reconstruct more closely, for smaller stores"
     return [
-        _key(
-            "hidden",
-            str(list(HIDDEN)),
-            "a table's columns depend on each other in bends, not lines",
-        ),
-        _key(
-            "latent",
-            str(table_latents(look.features)),
-            "no bottleneck: the prototypes keep it from copying",
-        ),
-        _key(
-            "prototypes",
-            str(PROTOTYPES),
-            "a row is rebuilt as a mean of these, so what lies far out cannot be;",
-        ),
-        _key(
-            "members",
-            str(MEMBERS),
-            "0 prototypes and 1 member make closer reconstructions, and smaller stores",
-        ),
-        _key("activation", '"silu"', "smooth, and no unit of it can die"),
-        _key("scaling", '"minmax"', "columns have scales of their own; measured best for ranking"),
-        _key("output", '"identity"', "a mean of rows needs no squeezing"),
-        _key("loss", '"mse"', "cross-entropy needs values in [0, 1]"),
-        _key("noise", str(NOISE), "denoising: of each column's range"),
+        _key("hidden", str(list(HIDDEN)), "columns of a table depend on each other nonlinearly"),
+        _key("latent", latent, "no bottleneck: the prototypes prevent copying"),
+        _key("prototypes", str(PROTOTYPES), why_prototypes),
+        _key("members", str(MEMBERS), why_members),
+        _key("activation", '"silu"', "smooth, without dead units"),
+        _key("scaling", '"minmax"', "each column has its own scale; ranked best in benchmarks"),
+        _key("output", '"identity"', "a mean of rows needs no squashing"),
+        _key("loss", '"mse"', "cross-entropy requires values in [0, 1]"),
+        _key("noise", str(NOISE), "denoising: share of each column's range"),
     ]
 
 
-def _scaling(look: Look) -> str:
-    if look.is_bytes and look.high < FEW_LEVELS:
-        return _key(
-            "scaling",
-            '"minmax"',
-            f"values lie from {look.low:g} to {look.high:g}; 'range' would divide bytes by 255",
-        )
-    return _key(
-        "scaling",
-        '"range"',
-        f"values lie from {look.low:g} to {look.high:g}: one scale for the whole row",
-    )
+def _scaling(sample: SampleSummary) -> str:
+    span = f"values range from {sample.low:g} to {sample.high:g}"
+    if sample.is_bytes and sample.high < FEW_LEVELS:
+        return _key("scaling", '"minmax"', f"{span}; 'range' would divide bytes by 255")
+    return _key("scaling", '"range"', f"{span}: one scale for the whole row")
 
 
-def _train_and_score_sections(look: Look) -> list[str]:
-    share = "0.1" if look.rows >= 30_000 else "0.2"
-    calibration = int(look.rows * float(share))
-    quantile = honourable_quantile(calibration)
-    lines = ["[train]", *_rounds(look, float(share))]
-    lines += [
-        _key("calibration", share, f"about {calibration:,} rows that only serve p-values"),
+def _train_and_score_sections(sample: SampleSummary) -> list[str]:
+    share = "0.1" if sample.rows >= MANY_ROWS else "0.2"
+    calibration = int(sample.rows * float(share))
+    return [
+        "[train]",
+        *_epochs_and_batch(sample, float(share)),
+        _key("calibration", share, f"about {calibration:,} rows, used for p-values only"),
         "",
         "[score]",
+        _ranking(sample),
+        _rule(calibration),
+        _key("top_n", "100", "rows always listed in the report"),
     ]
-    if look.shares_a_scale:
-        lines.append(
-            _key(
-                "by",
-                '"relative"',
-                "the error against that of clean rows with as much in them: finds most in pictures",
-            )
-        )
-    else:
-        lines.append(
-            _key(
-                "by", '"novelty"', "the error and the distance to clean rows: finds most in tables"
-            )
-        )
-    if quantile:
-        per = Decimal(1) - Decimal(quantile)
-        lines.append(
-            _key(
-                "rule",
-                f'"quantile {quantile}"',
-                f"at most {float(per * 100):g} % of clean rows are flagged; {calibration:,} rows can promise that",
-            )
-        )
-    else:
-        lines.append(
-            _key(
-                "rule",
-                '"top"',
-                f"{calibration:,} calibration rows are too few for a promise: this ranks, and promises nothing",
-            )
-        )
-    lines.append(_key("top_n", "100", "rows in the report in any case"))
-    return lines
 
 
-def _rounds(look: Look, calibration: float) -> list[str]:
-    if look.shares_a_scale:
-        epochs, why = (
-            (100, "few rows need more rounds")
-            if look.rows < 20_000
-            else (24, "enough for this many rows")
-        )
+def _epochs_and_batch(sample: SampleSummary, calibration: float) -> list[str]:
+    if not sample.shares_a_scale:
+        epochs = table_epochs(sample.rows * (0.9 - calibration))
         return [
-            _key("epochs", str(epochs), why),
-            _key("batch_size", "128" if look.rows >= 5_000 else "64", "rows a step"),
+            _key("epochs", str(epochs), f"about {STEPS} steps"),
+            _key("batch_size", str(BATCH), "rows per step"),
         ]
-    epochs = table_epochs(look.rows * (0.9 - calibration))
-    return [
-        _key("epochs", str(epochs), f"about {STEPS} steps"),
-        _key("batch_size", str(BATCH), "rows a step"),
-    ]
+    if sample.rows < SAMPLE_ROWS:
+        epochs_key = _key("epochs", "100", "few rows need more epochs")
+    else:
+        epochs_key = _key("epochs", "24", "enough for this many rows")
+    batch = "128" if sample.rows >= 5_000 else "64"
+    return [epochs_key, _key("batch_size", batch, "rows per step")]
 
 
-def honourable_quantile(calibration_rows: int) -> str:
-    """The strictest usual quantile that leaves a few calibration scores above the cut.
+def _ranking(sample: SampleSummary) -> str:
+    if sample.shares_a_scale:
+        why = "the error relative to clean rows with as much content: best for images"
+        return _key("by", '"relative"', why)
+    return _key("by", '"novelty"', "the error and the distance to clean rows: best for tables")
 
-    '' where none does.
-    """
-    return next(
-        (q for q in QUANTILES if int((calibration_rows + 1) * (1 - Decimal(q))) >= WANTED_ALARMS),
-        "",
-    )
+
+def _rule(calibration: int) -> str:
+    quantile = achievable_quantile(calibration)
+    if not quantile:
+        why = f"{calibration:,} calibration rows are too few for a promise: rows are only ranked"
+        return _key("rule", '"top"', why)
+    percent = float((Decimal(1) - Decimal(quantile)) * 100)
+    why = f"flags at most {percent:g} % of clean rows; {calibration:,} rows can promise that"
+    return _key("rule", f'"quantile {quantile}"', why)
+
+
+def achievable_quantile(calibration_rows: int) -> str:
+    """The strictest of QUANTILES with WANTED_ALARMS calibration scores above it; '' if none."""
+    for quantile in QUANTILES:
+        if int((calibration_rows + 1) * (1 - Decimal(quantile))) >= WANTED_ALARMS:
+            return quantile
+    return ""
 
 
 def _quoted(text: str) -> str:
-    """Text as TOML writes it, which is as JSON does."""
+    """Quote text as TOML does, which is as JSON does."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,7 +1,4 @@
-"""What train, encode and score are asked to do.
-
-Plain values, as a command line or a form gives them.
-"""
+"""Requests to train, encode and score: plain values from a command line or a form."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ class TrainRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeRequest:
-    """source or date name the rows, the clean rows where neither does. out: the store's folder."""
+    """source or date: the input; without either, the clean rows. out: folder of the store."""
 
     job: str
     source: str = ""
@@ -31,10 +28,10 @@ class EncodeRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRequest:
-    """date: the data date. source: other rows than those of the date.
+    """date: the data date. source: an input other than the one for the date.
 
-    model: an id, 'as-of' for the champion on the data date, '' for the champion now.
-    force: write a new revision even where nothing has changed.
+    model: an id, 'as-of' for the champion on the data date, '' for the current champion.
+    force: write a new revision even if nothing changed.
     """
 
     job: str

@@ -1,6 +1,6 @@
-"""What a job file says: frozen settings that check themselves.
+"""The settings of a job file: frozen values that check themselves.
 
-`flows.jobs.job_file` reads them from TOML.
+`flows.jobs.job_file` parses them from TOML.
 """
 
 from __future__ import annotations
@@ -9,26 +9,34 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import NewType
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from aemodel.decisions.rules import parse_rule
+from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from storage.units import parse_bytes, parse_duration
+from storage.units import format_bytes
+
+ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FORMATS = ("hdf5", "parquet")
 RUNNERS = ("threads", "dask")
 PRECISIONS = ("float32", "float16", "int8", "auto")
+BOUNDS = ("max_error", "max_error_relative", "max_rmse")
+SMALLEST_BUDGET = 1_000_000
+MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    `clean` and `incoming` are paths, or globs of Parquet or CSV files.
+    clean, incoming: paths, or globs of Parquet or CSV files.
+    ready: marker file of a complete input. settle: how long an input without a marker must stay
+    unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
     """
 
     clean: str
@@ -38,35 +46,37 @@ class DataSettings:
     id: str = ""
     missing: str = "error"
     ready: str = ""
-    settle: str = "0 min"
-    shard_bytes: str = "256 MB"
+    settle: timedelta = timedelta(0)
+    shard_bytes: ByteSize = ByteSize(256_000_000)
 
     def __post_init__(self) -> None:
         if not self.clean:
             raise UsageError(
-                "data.clean must name the clean rows: a file, a folder of Parquet or CSV files, or a glob. Got '' instead."
+                "data.clean must name the clean rows: a file, a folder of Parquet or CSV files, "
+                "or a glob. Got '' instead."
             )
-        if len(set(self.columns) - {self.id}) < len(self.columns):
-            raise UsageError(
-                f"data.columns must name each feature once, and not data.id. Got {list(self.columns)} instead."
-            )
+        self._require_distinct_columns()
         _require_choice("data.missing", self.missing, ("error", "impute"))
         _require_size("data.shard_bytes", self.shard_bytes)
         if self.ready and "{date}" not in self.ready:
             raise UsageError(
-                f"data.ready must hold {{date}}, as in 'nights/{{date}}.done'. Got '{self.ready}' instead."
+                "data.ready must contain {date}, as in 'nights/{date}.done'. "
+                f"Got '{self.ready}' instead."
             )
-        try:
-            parse_duration(self.settle)
-        except ValueError as error:
-            raise UsageError(f"data.settle: {error}") from error
+
+    def _require_distinct_columns(self) -> None:
+        if len(set(self.columns) - {self.id}) < len(self.columns):
+            raise UsageError(
+                "data.columns must name each feature once, and not data.id. "
+                f"Got {list(self.columns)} instead."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeSettings:
     """[encode]: how a latent store is written.
 
-    Bounds are 0 where none is asked for; max_error_relative is a share of a column's clean range.
+    A bound of 0 is no bound; max_error_relative is a share of a column's clean range.
     """
 
     format: str = "hdf5"
@@ -86,26 +96,23 @@ class EncodeSettings:
 
     @property
     def bounds(self) -> dict[str, float]:
-        """The bounds that are asked for, by key."""
-        asked = {
-            name: float(getattr(self, name))
-            for name in ("max_error", "max_error_relative", "max_rmse")
-        }
-        return {name: value for name, value in asked.items() if value > 0}
+        """The requested bounds, by key."""
+        values = {name: float(getattr(self, name)) for name in BOUNDS}
+        return {name: value for name, value in values.items() if value > 0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
     """[score]: how a night is judged.
 
-    `by` is what rows are ranked by, `memory` the byte budget of one worker's buffers.
+    by: the score that ranks rows. memory: byte budget of one worker's buffers.
     """
 
     by: str = "error"
     top_n: int = 100
-    rule: str = "quantile 0.999"
+    rule: Rule = field(default_factory=lambda: parse_rule("quantile 0.999"))
     alert_budget: int = 1000
-    memory: str = "512 MB"
+    memory: ByteSize = ByteSize(512_000_000)
     runner: str = "threads"
     dask_address: str = ""
 
@@ -113,45 +120,51 @@ class ScoreSettings:
         _require_choice("score.by", self.by, SCORES)
         _require_choice("score.runner", self.runner, RUNNERS)
         if self.dask_address and self.runner != "dask":
-            raise UsageError('score.dask_address is of use with score.runner = "dask" only')
+            raise UsageError('score.dask_address requires score.runner = "dask"')
         _require_range("score.top_n", self.top_n, 1, 100_000)
         _require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
         _require_size("score.memory", self.memory)
-        parse_rule(self.rule)
+
+    def digested(self) -> dict[str, object]:
+        """The settings that a report depends on, as written in the job file."""
+        return {
+            "by": self.by,
+            "top_n": self.top_n,
+            "rule": self.rule.text,
+            "alert_budget": self.alert_budget,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleSettings:
-    """[schedule]: when the night runs, in which zone a data date is a day, how far back is caught up, how old a model may be."""
+    """[schedule]: when the nightly run starts and how far back it catches up.
+
+    timezone: the zone in which a data date is a day. max_model_age_days: 0 = no limit.
+    """
 
     cron: str = "0 4 * * *"
-    timezone: str = "UTC"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     max_catch_up_days: int = 7
     max_model_age_days: int = 0
 
     def __post_init__(self) -> None:
         try:
-            ZoneInfo(self.timezone)
-        except (ValueError, KeyError, OSError) as error:
-            raise UsageError(
-                f"schedule.timezone must be a zone such as 'Europe/Berlin'. Got '{self.timezone}' instead."
-            ) from error
-        try:
             CronSim(self.cron, EPOCH)
         except CronSimError as error:
             raise UsageError(
-                f"schedule.cron must look like '0 4 * * *' (minute, hour, day, month, weekday). Got '{self.cron}' instead."
+                "schedule.cron must look like '0 4 * * *' (minute, hour, day, month, weekday). "
+                f"Got '{self.cron}' instead."
             ) from error
         _require_range("schedule.max_catch_up_days", self.max_catch_up_days, 0, 366)
-        _require_range("schedule.max_model_age_days", self.max_model_age_days, 0, 36_500)
+        _require_range("schedule.max_model_age_days", self.max_model_age_days, 0, MOST_DAYS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertSettings:
-    """[alert]: where the one message a night goes.
+    """[alert]: where the nightly message goes.
 
-    Secrets stay outside: `webhook` names a variable of the environment that holds a URL,
-    `block` a Prefect notification block. `reports_url` is where a web server shows
+    Secrets stay out of the job file: `webhook` names an environment variable that holds a URL,
+    `block` a Prefect notification block. `reports_url` is where a web server publishes
     workspace/reports.
     """
 
@@ -161,8 +174,9 @@ class AlertSettings:
 
     def __post_init__(self) -> None:
         if self.webhook and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.webhook):
-            raise UsageError(
-                "alert.webhook must be the name of an environment variable that holds the URL, such as NIGHTGLASS_WEBHOOK"
+            raise UsageError(  # without the value, which may be a secret
+                "alert.webhook must be the name of an environment variable that holds the URL, "
+                "such as NIGHTGLASS_WEBHOOK"
             )
         if self.block and not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", self.block):
             raise UsageError(
@@ -185,12 +199,12 @@ class RetentionSettings:
 
     def __post_init__(self) -> None:
         for name in ("scores", "superseded", "latents", "models", "work"):
-            _require_range(f"retention.{name}", getattr(self, name), 0, 36_500)
+            _require_range(f"retention.{name}", getattr(self, name), 0, MOST_DAYS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job file. `folder` is the folder it lies in: relative paths start there."""
+    """One job file. Relative paths start at `folder`, the folder of the job file."""
 
     name: str
     data: DataSettings
@@ -207,54 +221,33 @@ class Job:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,99}", self.name):
             raise UsageError(
-                f"name must be lower-case letters, digits and dashes, 100 at most. Got '{self.name}' instead."
+                "name must be lower-case letters, digits and dashes, at most 100. "
+                f"Got '{self.name}' instead."
             )
-
-    def path(self, text: str) -> Path:
-        """A path of the job file as seen from here: relative ones start at the job file's folder."""
-        return self.folder / text
-
-    def incoming(self, data_date: date) -> Path:
-        """Where the rows of `data_date` are expected.
-
-        Raises UsageError where the job names no place.
-        """
-        if "{date}" not in self.data.incoming:
-            raise UsageError(
-                "data.incoming must hold {date}, as in 'nights/{date}.npy'; set it, or name the input with --source"
-            )
-        return self.path(self.data.incoming.replace("{date}", data_date.isoformat()))
-
-    def marker(self, data_date: date) -> Path | None:
-        """The file that says that the rows of `data_date` are complete;
-
-        None where the job names none.
-        """
-        return (
-            self.path(self.data.ready.replace("{date}", data_date.isoformat()))
-            if self.data.ready
-            else None
-        )
-
-    @property
-    def settle(self) -> timedelta:
-        """How long an input must have stayed as it is before it counts as complete."""
-        return parse_duration(self.data.settle)
 
     @property
     def zone(self) -> ZoneInfo:
         """The time zone in which a data date is a day."""
-        return ZoneInfo(self.schedule.timezone)
+        return self.schedule.timezone
 
-    @property
-    def shard_bytes(self) -> int:
-        """Bytes of input in one shard."""
-        return parse_bytes(self.data.shard_bytes)
+    def path(self, text: str) -> Path:
+        """Resolve a path of the job file against the job file's folder."""
+        return self.folder / text
 
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes that one worker's buffers may take."""
-        return parse_bytes(self.score.memory)
+    def incoming(self, data_date: date) -> Path:
+        """The input of `data_date`. Raises UsageError if data.incoming is not set."""
+        if "{date}" not in self.data.incoming:
+            raise UsageError(
+                "data.incoming must contain {date}, as in 'nights/{date}.npy'; "
+                "set it, or name the input with --source"
+            )
+        return self.path(self.data.incoming.replace("{date}", data_date.isoformat()))
+
+    def marker(self, data_date: date) -> Path | None:
+        """The file that marks the input of `data_date` as complete; None without data.ready."""
+        if not self.data.ready:
+            return None
+        return self.path(self.data.ready.replace("{date}", data_date.isoformat()))
 
 
 def _require_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
@@ -267,10 +260,6 @@ def _require_range(key: str, value: float, low: float, high: float) -> None:
         raise UsageError(f"{key} must be from {low} to {high}. Got {value} instead.")
 
 
-def _require_size(key: str, value: str) -> None:
-    try:
-        size = parse_bytes(value)
-    except ValueError as error:
-        raise UsageError(f"{key}: {error}") from error
-    if size < 1_000_000:
-        raise UsageError(f"{key} must be at least 1 MB. Got '{value}' instead.")
+def _require_size(key: str, value: int) -> None:
+    if value < SMALLEST_BUDGET:
+        raise UsageError(f"{key} must be at least 1 MB. Got {format_bytes(value)} instead.")

@@ -1,4 +1,4 @@
-"""Where a job's results lie below its workspace folder."""
+"""The layout of a job's results below its workspace folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.errors import WorkspaceError
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folders of one job. `root` is the workspace folder, which several jobs may share."""
+    """The folders of one job. root: the workspace folder, which several jobs may share."""
 
     root: Path
     job: str
@@ -29,7 +29,7 @@ class Workspace:
         return self.root / "latents" / self.job
 
     def work(self, name: str) -> Path:
-        """A folder in which a result grows before it is renamed into place."""
+        """The folder in which a result is written before it is renamed into place."""
         return self.root / ".work" / f"{self.job}-{name}"
 
     def lock(self, name: str) -> Path:
@@ -38,9 +38,9 @@ class Workspace:
 
 
 def open_workspace(job: Job) -> Workspace:
-    """The job's workspace, made where it does not exist.
+    """The job's workspace; the folder is created if missing.
 
-    Raises WorkspaceError where nothing can be written there.
+    Raises WorkspaceError if it is not writable.
     """
     root = job.path(job.workspace)
     try:
@@ -50,15 +50,13 @@ def open_workspace(job: Job) -> Workspace:
         Path(probe).unlink()
     except OSError as error:
         raise WorkspaceError(
-            f"{root}: the workspace cannot be written ({error}); set 'workspace' in the job file to a folder of your own"
+            f"{root}: the workspace cannot be written ({error}); "
+            "set 'workspace' in the job file to a folder of your own"
         ) from error
     return Workspace(root, job.name)
 
 
 def near(path: Path) -> Path:
-    """A path as a person at the terminal would write it.
-
-    Relative where it lies below the current folder.
-    """
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    """The path relative to the current folder if it lies below it, else unchanged."""
+    current = Path.cwd()
+    return path.relative_to(current) if path.is_relative_to(current) else path

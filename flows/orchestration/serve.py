@@ -91,7 +91,8 @@ def serve_deployments(paths: Sequence[Path]) -> None:
     for path in paths:
         job = read_job(path)
         crons = (("night", job.schedule.cron), ("look-again", "*/30 * * * *"))
-        schedules = [Cron(cron, timezone=job.schedule.timezone, slug=slug) for slug, cron in crons]
+        zone = job.zone.key
+        schedules = [Cron(cron, timezone=zone, slug=slug) for slug, cron in crons]
         form = {"form": {"job": str(path.resolve())}}
         deployments.append(
             nightly.to_deployment(

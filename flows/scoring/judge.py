@@ -7,7 +7,7 @@ import numpy as np
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.drift import find_drift
 from aemodel.decisions.ranking import Tally
-from aemodel.decisions.rules import Decision, decide, parse_rule, withhold_promise
+from aemodel.decisions.rules import Decision, decide, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
 from flows.scoring.candidates import Candidates
 from flows.scoring.night_run import Judged, NightRun
@@ -56,8 +56,7 @@ def merged_summary(run: NightRun, scored: ScoredShards) -> ShardSummary | None:
 def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None) -> Decision:
     """Apply the job's rule to the night."""
     ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
-    rule = parse_rule(run.job.score.rule)
-    return decide(rule, run.calibration, tally, ranking, top_n=run.job.score.top_n)
+    return decide(run.job.score.rule, run.calibration, tally, ranking, top_n=run.job.score.top_n)
 
 
 def remarks(run: NightRun, source: Source) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,6 @@ from flows.jobs.settings import Job
 from flows.scoring.shard_summary import ShardSummary
 from storage.nights.revisions import NightPlace
 from storage.sources import Source, files_digest
-
-NOT_IN_DIGEST = ("memory", "runner", "dask_address")  # settings of [score] that change no score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +43,8 @@ class NightRun:
 
     @functools.cached_property
     def settings_digest(self) -> str:
-        """SHA-256 of the [score] settings that affect scores or report."""
-        settings = asdict(self.job.score)
-        for name in NOT_IN_DIGEST:
-            del settings[name]
+        """Digest of the settings that a report depends on."""
+        settings = self.job.score.digested()
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -62,8 +58,8 @@ class NightRun:
         return max(self.job.score.top_n, self.job.score.alert_budget)
 
     def fingerprint(self, source: Source) -> str:
-        """Fingerprint of the input, its shard size, and its files."""
-        return f"{source.fingerprint()} {self.job.shard_bytes} {files_digest(source.files)}"
+        """Fingerprint of the input, of how it is cut into shards, and of its files alone."""
+        return f"{source.fingerprint()} {self.job.data.shard_bytes} {files_digest(source.files)}"
 
     def without_folder(self, message: str) -> str:
         """Strip the input's folder from `message`; digests must not depend on paths."""

@@ -107,6 +107,6 @@ def _score_source(run: NightRun, source: Source, run_all: RunAll) -> NightResult
     """Score an open input with at least one row, unless its revision is already published."""
     if published := published_input(run, source):
         return published
-    shards = plan_shards(source, run.job.shard_bytes)
+    shards = plan_shards(source, run.job.data.shard_bytes)
     require_space(run.work, score_bytes(source, shards, keep=run.keep))
     return score_and_publish(run, source, run_all)

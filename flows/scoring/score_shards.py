@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.rules import parse_rule
 from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
 from flows.engine.run_all import RunAll

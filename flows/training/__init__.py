@@ -1,1 +1,1 @@
-"""train: fit, judge by the gate, promote; and the versions of a model."""
+"""train: fit a model, run the promotion gate, promote the model; and list its versions."""

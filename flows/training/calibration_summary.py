@@ -1,25 +1,22 @@
-"""What the calibration rows of a model are worth, before any night.
-
-Where the job's rule cuts, and what it promises.
-"""
+"""What calibration says before any night: where the job's rule cuts, and what it promises."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.rules import decide_beforehand, parse_rule
+from aemodel.decisions.rules import decide_beforehand
 from flows.jobs.settings import Job
 
 
 def calibration_facts(job: Job, calibration: NDArray[np.float64]) -> dict[str, str]:
-    """Names and values, as shown;
+    """Names and values as displayed.
 
-    `calibration` (n,): scores of the kind that rows are ranked by, ascending.
+    calibration: (n,) scores of the kind that ranks rows, ascending.
     """
     facts = {
         "calibration rows": f"{len(calibration):,}",
-        "rule": job.score.rule,
+        "rule": job.score.rule.text,
         "flags above": flags_above(job, calibration),
     }
     if not len(calibration):
@@ -34,8 +31,11 @@ def calibration_facts(job: Job, calibration: NDArray[np.float64]) -> dict[str, s
 
 
 def flags_above(job: Job, calibration: NDArray[np.float64]) -> str:
-    """The score above which a night's rows are flagged, as far as calibration alone tells."""
-    rule = parse_rule(job.score.rule)
+    """The score above which rows of a night are flagged, if calibration alone decides it.
+
+    calibration: (n,) scores, ascending.
+    """
+    rule = job.score.rule
     cut = decide_beforehand(rule, calibration, top_n=job.score.top_n).cut.score
     if np.isfinite(cut):
         return f"{cut:.4g}"
@@ -43,8 +43,14 @@ def flags_above(job: Job, calibration: NDArray[np.float64]) -> str:
 
 
 def rule_promise(job: Job, calibration: NDArray[np.float64]) -> str:
-    """What the job's rule promises with these calibration scores (n,) ascending, or why it cannot, in words."""
-    rule = parse_rule(job.score.rule)
-    if rule.kind == "top":
-        return f"The highest {job.score.top_n:,} rows of a night are flagged, whatever their scores, and nothing is promised."
-    return decide_beforehand(rule, calibration, top_n=job.score.top_n).promise
+    """What the job's rule promises with these calibration scores, or why it promises nothing.
+
+    calibration: (n,) scores, ascending.
+    """
+    score = job.score
+    if score.rule.kind == "top":
+        return (
+            f"The highest {score.top_n:,} rows of a night are flagged, whatever their scores; "
+            "this rule promises nothing."
+        )
+    return decide_beforehand(score.rule, calibration, top_n=score.top_n).promise

@@ -1,4 +1,4 @@
-"""The model that a command runs: the champion, or one of its versions."""
+"""Load the model that a command runs: the champion, or one of its versions."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from storage.models import load_bundle, read_champion
 
 
 def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tuple[str, Autoencoder]:
-    """The model with this id, or the champion. Raises UsageError where none has been promoted."""
-    champion = read_champion(workspace.models)
-    if not model_id and champion is None:
+    """Load the model with this id, or the champion, and return its id with it.
+
+    Raises UsageError if no id is given and there is no champion.
+    """
+    chosen = model_id or _champion_id(workspace)
+    if not chosen:
         raise UsageError(
-            f"{workspace.models}: no model is in force yet; run 'nightglass train' first, or 'nightglass models promote'"
+            f"{workspace.models}: no champion yet; run 'nightglass train' first, "
+            "or 'nightglass models promote'"
         )
-    chosen = model_id or (champion.current if champion else "")
     return chosen, from_files(load_bundle(workspace.models, chosen), device=device)
 
 
 def load_champion(workspace: Workspace, *, device: str) -> Autoencoder | None:
-    """The model in force, or None where no model has been promoted yet."""
+    """Load the champion; None if no model has been promoted yet."""
+    current = _champion_id(workspace)
+    return load_model(workspace, device=device, model_id=current)[1] if current else None
+
+
+def _champion_id(workspace: Workspace) -> str:
     champion = read_champion(workspace.models)
-    return (
-        from_files(load_bundle(workspace.models, champion.current), device=device)
-        if champion
-        else None
-    )
+    return champion.current if champion else ""

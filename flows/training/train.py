@@ -1,4 +1,4 @@
-"""train: fit a model on the clean rows, calibrate it, let the gate judge it, promote it."""
+"""train: fit a model on the clean rows, calibrate it, run the promotion gate, promote it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.bundle import to_files
@@ -21,6 +21,7 @@ from aemodel.training.result import Epoch, Trained
 from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
+from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, near, open_workspace
 from flows.results import Done
@@ -30,17 +31,18 @@ from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import bundle_id, promote, read_champion, save_bundle
 from storage.pages.training import TrainingReport, render_training_report
-from storage.sources import RowsDigest, Source, open_source
+from storage.sources import RowsDigest, Source
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainResult(Done):
-    """What training came to: the model, and whether it is now the one in force.
+    """The outcome of a training run.
 
-    figures, calibration: names and values, as shown. checks: the gate's. warning: what is wrong
-    with the calibration rows, or ''.
+    promoted: whether the model is champion now. figures, calibration: names and values as
+    displayed. checks: those of the promotion gate. warning: what is wrong with the calibration
+    rows, or ''.
     """
 
     model_id: str
@@ -58,60 +60,78 @@ class TrainResult(Done):
     promise: str
     warning: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """For --json."""
-        plain = {
+        return {
+            "path": str(self.path),
             "model_id": self.model_id,
             "promoted": self.promoted,
             "why": self.why,
             "epochs": self.epochs,
             "rows": self.rows,
+            "validation_loss": _finite(self.validation_loss),
         }
-        return {"path": str(self.path), **plain, "validation_loss": finite(self.validation_loss)}
 
     def to_text(self) -> str:
         """For a terminal."""
+        verdict = "promoted" if self.promoted else "NOT promoted"
         return (
-            f"Model {self.model_id} {'promoted' if self.promoted else 'NOT promoted'}: {self.why}\n"
-            f"  {self.rows:,} clean rows, {self.epochs} epochs, validation loss {self.validation_loss:.6g}\n"
+            f"Model {self.model_id} {verdict}: {self.why}\n"
+            f"  {self.rows:,} clean rows, {self.epochs} epochs, "
+            f"validation loss {self.validation_loss:.6g}\n"
             f"  {near(self.path / 'training.html')}"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRun:
+    """One run of `train`, under the job's training lock.
+
+    source: path of the clean rows. by: who or what promotes the model.
+    """
+
+    job: Job
+    workspace: Workspace
+    source: Path
+    record: RunRecord
+    by: str
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A fitted model, the gate's verdict on it, and the digest of the clean rows."""
+
+    trained: Trained
+    verdict: GateVerdict
+    digest: str
 
 
 def train_model(
     job: Job, *, run_all: RunAll, on_epoch: Callable[[Epoch], None], device: str, by: str = "train"
 ) -> TrainResult:
-    """Train on the rows of `data.clean`; write the bundle and promote it where the gate lets it pass.
+    """Train on the rows of `data.clean`, write the bundle, and promote it if the gate passes it.
 
-    Raises SourceError where the clean rows cannot be used, SettingsError where the model does not fit them.
+    Raises SourceError if the clean rows cannot be used, SettingsError if the model does not fit
+    them.
     """
-    workspace = open_workspace(job)
-    facts = RunRecord.begin()
+    workspace, record = open_workspace(job), RunRecord.begin()
     with lock(workspace.lock("train")), open_clean(job) as source:
         before = source.fingerprint()
         champion = load_champion(workspace, device=device)
-        trained, verdict, digest = only_value(
+        challenger = only_value(
             run_all(lambda opened: fit_and_judge(job, opened, champion, on_epoch, device), [source])
         )
         if source.fingerprint() != before:
             raise SourceError(
-                f"{source.path}: changed while it was read; run 'train' again once it is complete"
+                f"{source.path}: changed while it was read; rerun 'train' once it is complete"
             )
-        return keep_model(
-            job, workspace, source, trained, verdict, digest=digest, facts=facts, by=by
-        )
+        run = TrainRun(job=job, workspace=workspace, source=source.path, record=record, by=by)
+        return keep_model(run, challenger)
 
 
 def open_clean(job: Job) -> Source:
-    """The clean rows that the job file names."""
-    data = job.data
-    return open_source(
-        job.path(data.clean),
-        field=data.field,
-        columns=data.columns,
-        id=data.id,
-        missing=data.missing,
-    )
+    """Open the clean rows that the job file names."""
+    return open_rows(job, job.path(job.data.clean), job.data.columns)
 
 
 def fit_and_judge(
@@ -120,38 +140,33 @@ def fit_and_judge(
     champion: Autoencoder | None,
     on_epoch: Callable[[Epoch], None],
     device: str,
-) -> tuple[Trained, GateVerdict, str]:
-    """Fit on the source's rows, then judge beside the champion on rows that neither was fitted on.
-
-    With the rows' digest.
-    """
-    passes = DigestedPasses(source, rows_per_chunk(source, job.memory_bytes))
+) -> Challenger:
+    """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
+    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
+    schema = source.schema
     trained = train_autoencoder(
         passes,
-        layout=Layout(
-            row_shape=source.schema.row_shape,
-            dtype=source.schema.dtype,
-            columns=source.schema.columns,
-        ),
+        layout=Layout(row_shape=schema.row_shape, dtype=schema.dtype, columns=schema.columns),
         model=job.model,
         train=job.train,
-        memory_bytes=job.memory_bytes,
+        memory_bytes=job.score.memory,
         on_epoch=on_epoch,
         device=device,
     )
-    return trained, judge(trained, champion, passes, by=job.score.by), passes.digest
+    verdict = judge(trained, champion, passes, by=job.score.by)
+    return Challenger(trained, verdict, passes.digest)
 
 
 class DigestedPasses:
-    """Callable that starts a pass over the source's rows.
+    """Callable that starts a pass over the source's rows; the first full pass takes a digest.
 
-    The first whole pass also takes their digest.
+    max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
     """
 
     def __init__(self, source: Source, max_rows: int) -> None:
         self.source, self.max_rows, self.digest = source, max_rows, ""
 
-    def __call__(self) -> Iterator[NDArray[Any]]:
+    def __call__(self) -> Iterator[NDArray[np.generic]]:
         """Yield arrays (n, *row_shape) in source order."""
         digest = RowsDigest()
         for chunk in self.source.chunks(max_rows=self.max_rows):
@@ -161,44 +176,40 @@ class DigestedPasses:
         self.digest = self.digest or digest.hexdigest()
 
 
-def keep_model(
-    job: Job,
-    workspace: Workspace,
-    source: Source,
-    trained: Trained,
-    verdict: GateVerdict,
-    *,
-    digest: str,
-    facts: RunRecord,
-    by: str,
-) -> TrainResult:
-    """Write the bundle with its report, and promote it where the verdict says so and it is not in force already."""
-    files = to_files(replace(trained.model, facts=training_facts(trained, digest)))
+def keep_model(run: TrainRun, challenger: Challenger) -> TrainResult:
+    """Write the bundle with its report, and promote it if it passed and is not champion already."""
+    trained, models = challenger.trained, run.workspace.models
+    files = to_files(replace(trained.model, facts=training_facts(trained, challenger.digest)))
     model_id = bundle_id(files)
-    run = facts.finish(
-        command="train", job=job.name, source=str(source.path), device=trained.model.device
+    facts = run.record.finish(
+        command="train", job=run.job.name, source=str(run.source), device=trained.model.device
     )
-    champion = read_champion(workspace.models)
-    in_force = bool(champion and champion.current == model_id)
-    if in_force:
-        verdict = replace(
-            verdict,
-            promote=True,
-            reasons=("it is in force already: the same rows and settings give the same model",),
-        )
-    result = result_of(job, workspace.models / model_id, trained, verdict)
-    extra = {"training.html": report_page(job, result, trained, verdict)}
-    save_bundle(
-        workspace.models, files, work=workspace.work(f"model-{model_id}"), extra=extra, run=run
-    )
-    if verdict.promote and not in_force:
-        promote(workspace.models, model_id, by=by, why=result.why, since=run["ended"])
+    current = is_champion(models, model_id)
+    verdict = _confirmed(challenger.verdict) if current else challenger.verdict
+    result = _train_result(run.job, models / model_id, trained, verdict)
+    pages = {"training.html": report_page(run.job, result, trained, verdict)}
+    work = run.workspace.work(f"model-{model_id}")
+    save_bundle(models, files, work=work, extra=pages, run=facts)
+    if verdict.promote and not current:
+        promote(models, model_id, by=run.by, why=result.why, since=str(facts["ended"]))
     log.info("model %s: %s", model_id, result.why)
     return result
 
 
-def result_of(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> TrainResult:
-    """What there is to say of a model that is kept in the folder `path`."""
+def is_champion(models: Path, model_id: str) -> bool:
+    """Whether this model is the current champion."""
+    champion = read_champion(models)
+    return champion is not None and champion.current == model_id
+
+
+def _confirmed(verdict: GateVerdict) -> GateVerdict:
+    """The verdict on a model that is champion already."""
+    why = "already champion: the same rows and settings give the same model"
+    return replace(verdict, promote=True, reasons=(why,))
+
+
+def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> TrainResult:
+    """The result for the model kept in the folder `path`."""
     scores = trained.model.calibration_by(job.score.by)
     return TrainResult(
         model_id=path.name,
@@ -219,7 +230,7 @@ def result_of(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> T
 
 
 def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
-    """The figures below the loss curve, names and values."""
+    """The figures below the loss curve: names and values as displayed."""
     return {
         "fit rows": f"{trained.n_fit:,}",
         "validation rows": f"{trained.n_validation:,}",
@@ -230,9 +241,8 @@ def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
     }
 
 
-def training_facts(trained: Trained, digest: str) -> dict[str, Any]:
-    """What model.json says of the training: the data's digest, the sides, and the metrics."""
-    best = trained.history[trained.best_epoch - 1]
+def training_facts(trained: Trained, digest: str) -> dict[str, object]:
+    """The training section of model.json: the digest of the data, the splits, the metrics."""
     return {
         "training_data": {
             "digest": digest,
@@ -240,21 +250,26 @@ def training_facts(trained: Trained, digest: str) -> dict[str, Any]:
             "validation_rows": trained.n_validation,
             "calibration_rows": trained.n_calibration,
         },
-        "metrics": {
-            "epochs": len(trained.history),
-            "best_epoch": trained.best_epoch,
-            "train_loss": best.train_loss,
-            "validation_loss": finite(best.validation_loss),
-            "validation_error": finite(trained.validation_error),
-            "column_mean_error": finite(trained.column_mean_error),
-            "dead_latents": list(trained.dead_latents),
-            "left_out_rows": trained.n_left_out,
-        },
+        "metrics": _metrics(trained),
     }
 
 
-def finite(value: float) -> float | None:
-    """A number as JSON can hold it; None for the others."""
+def _metrics(trained: Trained) -> dict[str, object]:
+    best = trained.history[trained.best_epoch - 1]
+    return {
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch,
+        "train_loss": best.train_loss,
+        "validation_loss": _finite(best.validation_loss),
+        "validation_error": _finite(trained.validation_error),
+        "column_mean_error": _finite(trained.column_mean_error),
+        "dead_latents": list(trained.dead_latents),
+        "left_out_rows": trained.n_left_out,
+    }
+
+
+def _finite(value: float) -> float | None:
+    """The number, or None for NaN and infinities, which JSON lacks."""
     return value if math.isfinite(value) else None
 
 

@@ -1,7 +1,4 @@
-"""Stores through the commands.
-
-Bounds that hold, single rows, one packed file, and faults that lose nothing.
-"""
+"""Latent stores through the commands: bounds, single rows, packed files, and faults."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import numpy as np
 import pytest
 from bench import rows_of, tree
 
-from flows.encoding.probe import use_of
+from flows.encoding.probe import latent_use
 from storage.latents import open_store
 
 FORMATS = ("hdf5", "parquet")
@@ -33,7 +30,7 @@ def decode(bench, store, *words):
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("bound", ["max_error=0.05", "max_error_relative=1e-3", "max_error=0"])
-def test_no_decoded_value_is_further_off_than_asked(bench, tmp_path, format, bound):
+def test_every_decoded_value_is_within_the_bound(bench, tmp_path, format, bound):
     rows = np.load(bench.folder / "clean.npy")
     key, value = bound.split("=")
     report = encode(bench, tmp_path / "store", bound, f"format={format}")
@@ -52,7 +49,7 @@ def test_no_decoded_value_is_further_off_than_asked(bench, tmp_path, format, bou
 
 
 @pytest.mark.parametrize("bound", ["max_error=0", "max_error=0.05"])
-def test_the_size_report_draws_measured_errors_against_ratios(bench, tmp_path, bound):
+def test_the_size_report_plots_measured_errors_against_ratios(bench, tmp_path, bound):
     report = encode(bench, tmp_path / "store", bound)
     latents, grids = (
         [each for each in report["error_against_ratio"] if each["codec"] == codec]
@@ -69,7 +66,7 @@ def test_the_size_report_draws_measured_errors_against_ratios(bench, tmp_path, b
 
 
 @pytest.mark.parametrize("precision", ["int8", "auto"])
-def test_a_budget_for_the_rmse_is_kept_by_every_shard(bench, tmp_path, precision):
+def test_every_shard_keeps_the_rmse_budget(bench, tmp_path, precision):
     rows = rows_of(17_000, 3)
     np.save(tmp_path / "night.npy", rows)
     report = encode(
@@ -92,7 +89,7 @@ def test_a_budget_for_the_rmse_is_kept_by_every_shard(bench, tmp_path, precision
     "settings",
     [("max_rmse=0.1", "precision=auto"), ("max_error=0.05", "format=parquet"), ("precision=auto",)],
 )
-def test_no_rows_and_values_beyond_all_others_make_stores_too(bench, tmp_path, settings):
+def test_stores_hold_empty_inputs_and_extreme_values(bench, tmp_path, settings):
     rows = rows_of(40, 3)
     rows[3, 2] = 1e200
     for name, some in (("none", rows[:0]), ("wild", rows)):
@@ -104,8 +101,8 @@ def test_no_rows_and_values_beyond_all_others_make_stores_too(bench, tmp_path, s
         assert np.abs(back - rows).max() <= 0.05
 
 
-def test_a_block_that_the_winner_cannot_hold_is_written_by_another(bench, tmp_path, monkeypatch):
-    """The sample sees the beginning, the middle and the end; what is strange lies between."""
+def test_another_codec_writes_a_block_that_the_winner_cannot_hold(bench, tmp_path, monkeypatch):
+    """The sample covers beginning, middle and end of the source; the novel rows lie between."""
     monkeypatch.setattr("flows.encoding.plan.SAMPLE_VALUES", 1 << 14)
     monkeypatch.setattr("flows.encoding.plan.BUDGET_BYTES", 1 << 17)
     rows = rows_of(40_000, 3)
@@ -121,7 +118,7 @@ def test_a_block_that_the_winner_cannot_hold_is_written_by_another(bench, tmp_pa
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_gaps_come_back_as_gaps(bench, tmp_path, format):
+def test_gaps_are_decoded_as_gaps(bench, tmp_path, format):
     rows = rows_of(500, 3)
     rows[::7, 2], rows[4, 5] = np.nan, -0.0
     np.save(tmp_path / "night.npy", rows)
@@ -149,7 +146,7 @@ def test_gaps_come_back_as_gaps(bench, tmp_path, format):
         ("format=parquet", "max_error=0.05"),
     ],
 )
-def test_single_rows_are_those_of_the_whole(bench, tmp_path, settings):
+def test_single_rows_equal_those_of_a_full_decode(bench, tmp_path, settings):
     encode(bench, tmp_path / "store", *settings)
     whole = decode(bench, tmp_path / "store")
 
@@ -164,7 +161,7 @@ def test_single_rows_are_those_of_the_whole(bench, tmp_path, settings):
 
 
 @pytest.mark.parametrize("settings", [("format=hdf5",), ("format=parquet", "max_error=0.05")])
-def test_a_packed_store_is_the_store_in_one_file(bench, tmp_path, settings):
+def test_a_packed_store_decodes_like_the_folder(bench, tmp_path, settings):
     encode(bench, tmp_path / "store", *settings)
     whole = decode(bench, tmp_path / "store")
     packed = tmp_path / "one.h5"
@@ -172,13 +169,10 @@ def test_a_packed_store_is_the_store_in_one_file(bench, tmp_path, settings):
 
     assert decode(bench, packed).tobytes() == whole.tobytes()
     assert bench.run("verify", packed).facts["ok"]
-    told, kept = (bench.run("inspect", path).facts for path in (packed, tmp_path / "store"))
-    assert {**told, "path": 0, "size": 0, "seconds": 0} == {
-        **kept,
-        "path": 0,
-        "size": 0,
-        "seconds": 0,
-    }
+    varying = {"path": 0, "size": 0, "seconds": 0}
+    inspected = bench.run("inspect", packed).facts
+    expected = bench.run("inspect", tmp_path / "store").facts
+    assert {**inspected, **varying} == {**expected, **varying}
     assert bench.run("pack", tmp_path / "store", "--out", packed).code == 2
     content = bytearray(packed.read_bytes())
     content[len(content) // 2] ^= 4
@@ -186,7 +180,7 @@ def test_a_packed_store_is_the_store_in_one_file(bench, tmp_path, settings):
     assert bench.run("verify", packed).code == 1
 
 
-def test_the_highest_rows_are_found_from_the_store_alone(bench, tmp_path):
+def test_the_store_alone_gives_the_rows_with_the_largest_errors(bench, tmp_path):
     night = bench.night(outliers=4)
     encode(bench, tmp_path / "store", source=night)
 
@@ -195,7 +189,7 @@ def test_the_highest_rows_are_found_from_the_store_alone(bench, tmp_path):
         assert (np.diff(store.errors(0, 300)[store.highest(300)]) <= 0).all()
 
 
-def test_a_finished_store_that_has_lost_a_shard_is_never_called_done(bench, tmp_path):
+def test_a_finished_store_without_one_of_its_shards_is_an_error(bench, tmp_path):
     line = [
         "encode",
         bench.job,
@@ -208,15 +202,15 @@ def test_a_finished_store_that_has_lost_a_shard_is_never_called_done(bench, tmp_
     (tmp_path / "store/shard-00000.h5").unlink()
     again = bench.run(*line)
 
-    assert (again.code, "Nothing new" in again.out) == (1, False)
+    assert (again.code, "Up to date" in again.out) == (1, False)
     assert (
-        "store/shard-00000.h5: is missing; restore it from a copy, or delete the folder and make it again"
-        in again.err
+        "store/shard-00000.h5: is missing; restore it from a copy, "
+        "or delete the folder and make it again" in again.err
     )
 
 
-def test_shards_of_two_plans_never_stand_in_one_store(bench, tmp_path, monkeypatch):
-    """Interrupted, and gone on with after the clean data, on which bits and bounds depend, have changed."""
+def test_a_store_never_mixes_shards_of_two_plans(bench, tmp_path, monkeypatch):
+    """Resumed after a change of the clean data, on which bits and bounds depend."""
     np.save(tmp_path / "night.npy", rows_of(2_000, 3))
     line = [
         "encode",
@@ -230,7 +224,7 @@ def test_shards_of_two_plans_never_stand_in_one_store(bench, tmp_path, monkeypat
     ]
     with monkeypatch.context() as broken:
         broken.setattr(
-            "flows.encoding.encode.publish_store",
+            "flows.encoding.encode.finish_store",
             lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         assert bench.run(*line).code == 130
@@ -243,11 +237,11 @@ def test_shards_of_two_plans_never_stand_in_one_store(bench, tmp_path, monkeypat
     assert tree(tmp_path / "store") == resumed
 
 
-def test_dead_and_doubled_latents_are_told(random):
+def test_dead_and_redundant_latents_are_reported(random):
     latents = random.normal(size=(500, 4)).astype(np.float32)
     latents[:, 1], latents[:, 3] = 7.0, -2 * latents[:, 0]
-    use = use_of(latents)
+    use = latent_use(latents)
 
     assert (use.dead, use.doubled) == ((1,), ((0, 3),))
     assert 1 < use.effective_dimension < 2
-    assert use_of(random.normal(size=(5000, 6)).astype(np.float32)).effective_dimension > 5.9
+    assert latent_use(random.normal(size=(5000, 6)).astype(np.float32)).effective_dimension > 5.9

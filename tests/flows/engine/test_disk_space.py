@@ -1,4 +1,4 @@
-"""Room on the disk is looked for before anything is written, and only where something is to be written."""
+"""Disk space is checked before anything is written, and only if something will be written."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from storage.sources import open_source, plan_shards
 
 @pytest.fixture
 def free(monkeypatch):
-    """Set the bytes that are free on the disk."""
+    """Set the free bytes of the disk."""
     usage = shutil.disk_usage("/")
     return lambda amount: monkeypatch.setattr(
         "flows.engine.disk_space.shutil.disk_usage", lambda _: usage._replace(free=amount)
     )
 
 
-def test_encoding_is_refused_before_it_writes_and_a_finished_store_never(bench, free):
+def test_encoding_without_space_is_refused_unless_the_store_is_finished(bench, free):
     free(RESERVE + 1000)
     refused = bench.run("encode", bench.job)
     before = bytes_below(bench.workspace / "latents")
@@ -35,13 +35,14 @@ def test_encoding_is_refused_before_it_writes_and_a_finished_store_never(bench, 
     assert (refused.code, before) == (2, 0)
     assert "this run may need 200 MB" in refused.err
     assert (
-        "and 200 MB are free; nothing was written. Make room ('nightglass prune JOB'" in refused.err
+        "and 200 MB are free; nothing was written. Free disk space ('nightglass prune JOB'"
+        in refused.err
     )
     assert (written.code, written.facts["written"]) == (0, True)
     assert (again.code, again.facts["written"]) == (0, False)
 
 
-def test_a_night_that_is_done_is_not_refused(bench, free):
+def test_a_finished_night_needs_no_space(bench, free):
     bench.night()
     assert bench.score().code == 0
     free(0)
@@ -50,7 +51,7 @@ def test_a_night_that_is_done_is_not_refused(bench, free):
     assert bench.score("--force").code == 2
 
 
-def test_what_an_interrupted_run_has_written_is_not_asked_for_again(tmp_path, free):
+def test_bytes_written_by_an_interrupted_run_are_subtracted(tmp_path, free):
     work = tmp_path / ".work/store"
     free(RESERVE + 400)
     with pytest.raises(WorkspaceError, match="may need"):
@@ -61,10 +62,10 @@ def test_what_an_interrupted_run_has_written_is_not_asked_for_again(tmp_path, fr
     require_space(work, 1000)
 
 
-def test_another_disk_that_the_result_goes_to_needs_room_too(tmp_path, monkeypatch):
+def test_the_disk_of_the_final_folder_needs_space_too(tmp_path, monkeypatch):
     usage, other = shutil.disk_usage("/"), Path("/dev/shm")
     if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("no second disk here")
+        pytest.skip("no second disk on this machine")
     monkeypatch.setattr(
         "flows.engine.disk_space.shutil.disk_usage",
         lambda place: usage._replace(free=10**12 * (place != other)),
@@ -79,7 +80,7 @@ def test_another_disk_that_the_result_goes_to_needs_room_too(tmp_path, monkeypat
     "settings",
     [(), ("precision=float32", "format=parquet"), ("keep_exact=0.1",), ("max_error=0.01",)],
 )
-def test_a_store_takes_no_more_than_was_estimated(bench, monkeypatch, settings):
+def test_a_store_stays_within_its_estimate(bench, monkeypatch, settings):
     np.save(bench.folder / "clean.npy", rows_of(10_000, 2))
     estimates = []
 
@@ -100,7 +101,7 @@ def test_a_store_takes_no_more_than_was_estimated(bench, monkeypatch, settings):
     assert estimates[0] < 3 * 10_000 * 8 * 8
 
 
-def test_scores_take_no_more_than_was_estimated(bench):
+def test_scores_stay_within_their_estimate(bench):
     path = bench.night(n=40_000)
     assert bench.score().code == 0
     with open_source(path) as source:

@@ -1,7 +1,4 @@
-"""run_all: every item gets exactly one outcome.
-
-Refusals of the operating system are tried again, bad data is not.
-"""
+"""run_all: every item gets exactly one outcome; OSError is retried, other errors are not."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ def no_pauses(monkeypatch):
     monkeypatch.setattr(engine, "FIRST_DELAY", 0.0)
 
 
-def test_every_item_has_one_outcome_whatever_the_number_of_workers():
+def test_every_item_has_one_outcome_for_any_number_of_workers():
     for workers in (1, 3):
         outcomes = list(run_in_threads(workers)(lambda item: item * item, range(50)))
         assert sorted((outcome.item, outcome.value) for outcome in outcomes) == [
@@ -30,7 +27,7 @@ def test_no_items_is_no_work():
     assert list(run_in_threads(2)(lambda item: item, [])) == []
 
 
-def test_an_error_is_an_outcome_and_the_others_go_on():
+def test_an_error_is_an_outcome_and_other_items_continue():
     def work(item):
         if item == 3:
             raise ValueError("bad row")
@@ -42,7 +39,7 @@ def test_an_error_is_an_outcome_and_the_others_go_on():
     assert [outcomes[item].value for item in (0, 1, 2, 4, 5)] == [0, 1, 2, 4, 5]
 
 
-def test_a_refusal_of_the_system_is_tried_again():
+def test_an_os_error_is_retried():
     refusals = iter([True, True, False])
 
     def work(item):
@@ -53,7 +50,7 @@ def test_a_refusal_of_the_system_is_tried_again():
     assert only_value(run_in_threads(1)(work, ["a"])) == "done"
 
 
-def test_bad_data_is_tried_once():
+def test_bad_data_is_not_retried():
     tries = []
 
     def work(item):
@@ -65,7 +62,7 @@ def test_bad_data_is_tried_once():
     assert tries == ["a"]
 
 
-def test_only_a_window_of_items_is_taken_at_a_time():
+def test_only_a_window_of_items_is_in_flight():
     taken = []
 
     def items():
@@ -87,7 +84,7 @@ def test_only_a_window_of_items_is_taken_at_a_time():
     outcomes.close()
 
 
-def test_stopping_early_leaves_no_thread_behind():
+def test_closing_early_stops_all_threads():
     outcomes = run_in_threads(2)(lambda item: item, range(10))
     next(outcomes)
     outcomes.close()
@@ -95,7 +92,7 @@ def test_stopping_early_leaves_no_thread_behind():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("nightglass")]
 
 
-def test_progress_counts_up_to_all():
+def test_progress_counts_to_the_total():
     seen = []
     list(
         run_in_threads(1, lambda done, total: seen.append((done, total)))(

@@ -1,4 +1,4 @@
-"""How much is read at once."""
+"""Rows per chunk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flows.engine.shard_tasks import rows_per_chunk
 from storage.sources import open_source
 
 
-def test_a_chunk_holds_whole_batches_where_one_fits_and_never_more_than_the_memory_allows(tmp_path):
+def test_a_chunk_holds_whole_batches_within_the_memory_budget(tmp_path):
     np.save(tmp_path / "rows.npy", np.zeros((5, 10), np.float32))  # 40 bytes a row
     with open_source(tmp_path / "rows.npy") as source:
         plenty, little = 10**9, 8 * 40 * 1000

@@ -1,8 +1,9 @@
-"""The job file: defaults, relative paths, overrides, and errors that name the key and the nearest known one."""
+"""The job file: defaults, parsed values, relative paths, overrides, errors that name the key."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -25,12 +26,26 @@ def write(tmp_path):
 def test_only_name_and_clean_are_needed(write):
     job = read_job(write(SMALL))
 
-    assert (job.name, job.model.latent, job.train.epochs, job.score.rule) == (
+    assert (job.name, job.model.latent, job.train.epochs, str(job.score.rule)) == (
         "digits",
         64,
         30,
         "quantile 0.999",
     )
+
+
+def test_settings_hold_parsed_values(write):
+    job = read_job(
+        write(
+            SMALL
+            + 'settle = "10 min"\nshard_bytes = "1 GiB"\n'
+            + '[score]\nrule = "absolute  1e9"\n[schedule]\ntimezone = "Europe/Berlin"\n'
+        )
+    )
+
+    assert (job.data.settle, job.data.shard_bytes) == (timedelta(minutes=10), 2**30)
+    assert (job.schedule.timezone, job.score.rule.kind) == (ZoneInfo("Europe/Berlin"), "absolute")
+    assert job.score.digested()["rule"] == "absolute  1e9", "digests keep the text as written"
 
 
 def test_relative_paths_start_at_the_job_file(write, tmp_path):
@@ -46,7 +61,7 @@ def test_overrides_need_no_quotes(write):
         ["model.latent=8", "score.rule=fdr 0.1", "model.hidden=[32, 16]", "train.learning_rate=1"],
     )
 
-    assert (job.model.latent, job.score.rule, job.model.hidden, job.train.learning_rate) == (
+    assert (job.model.latent, job.score.rule.text, job.model.hidden, job.train.learning_rate) == (
         8,
         "fdr 0.1",
         (32, 16),
@@ -72,7 +87,7 @@ def test_overrides_need_no_quotes(write):
         ('name = "digits"\n', "'data' is missing"),
         ('name = "digits"\n[data]\n', "'data.clean' is missing"),
         ('name = "Digits 1"\n[data]\nclean = "a"\n', "name must be lower-case"),
-        (f'name = "{"a" * 101}"\n[data]\nclean = "a"\n', "letters, digits and dashes, 100 at most"),
+        (f'name = "{"a" * 101}"\n[data]\nclean = "a"\n', "letters, digits and dashes, at most 100"),
         ('name = "digits"\n[data]\nclean = ""\n', "data.clean must name the clean rows"),
         (
             SMALL + 'columns = ["a", "b", "a"]\n',
@@ -90,8 +105,14 @@ def test_overrides_need_no_quotes(write):
             SMALL + '[encode]\nprecision = "int9"\n',
             "encode.precision must be one of float32, float16, int8, auto. Got 'int9'",
         ),
-        (SMALL + '[score]\nmemory = "lots"\n', "score.memory"),
-        (SMALL + '[schedule]\ntimezone = "Mars/Olympus"\n', "schedule.timezone must be a zone"),
+        (SMALL + '[score]\nmemory = "lots"\n', "score.memory: a size must look like '256 MB'"),
+        (SMALL + '[score]\nmemory = "10 kB"\n', "score.memory must be at least 1 MB. Got 10 kB"),
+        (SMALL + "[score]\nmemory = 5\n", "'score.memory' must be text in quotes. Got 5"),
+        (SMALL + 'settle = "soon"\n', "data.settle: a length of time must look like '10 min'"),
+        (
+            SMALL + '[schedule]\ntimezone = "Mars/Olympus"\n',
+            "schedule.timezone: a time zone must look like 'Europe/Berlin'. Got 'Mars/Olympus'",
+        ),
         ("name = ", "not valid TOML"),
     ],
 )
@@ -102,17 +123,17 @@ def test_a_wrong_job_file_is_refused_by_key(write, text, message):
     assert "job.toml" in str(caught.value)
 
 
-def test_a_job_file_that_is_not_there_names_the_command_that_makes_one(tmp_path):
+def test_a_missing_job_file_names_the_command_that_creates_one(tmp_path):
     with pytest.raises(UsageError, match="nightglass init"):
         read_job(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("override", ["model.latent", "=8", "model..latent=8"])
-def test_an_override_that_is_none_is_refused(write, override):
+def test_a_malformed_override_is_refused(write, override):
     with pytest.raises(UsageError, match="--set must look like"):
         read_job(write(SMALL), [override])
 
 
-def test_a_job_without_a_place_for_nights_says_what_to_do(write):
+def test_a_job_without_an_input_path_says_what_to_do(write):
     with pytest.raises(UsageError, match="--source"):
         read_job(write(SMALL)).incoming(date(2026, 11, 22))

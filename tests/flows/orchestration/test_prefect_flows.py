@@ -160,7 +160,7 @@ def test_prefect_starts_one_run_for_each_data_date_whatever_the_clocks_do(bench,
     job = read_job(bench.job, [f"schedule.cron={cron}", "schedule.timezone=Europe/Berlin"])
     noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=job.zone)
     starts = asyncio.run(
-        CronSchedule(cron=job.schedule.cron, timezone=job.schedule.timezone).get_dates(
+        CronSchedule(cron=job.schedule.cron, timezone=job.zone.key).get_dates(
             5, start=noon
         )
     )

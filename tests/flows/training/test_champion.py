@@ -1,4 +1,4 @@
-"""The gate as people meet it: what the training report says of it, and the way back."""
+"""The promotion gate through the commands: the training report, and rollback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def scores_of(bench):
     )
 
 
-def test_the_report_of_a_good_challenger_shows_every_check_and_it_is_in_force(bench):
+def test_the_report_of_a_promoted_challenger_shows_every_check(bench):
     np.save(bench.folder / "clean.npy", rows_of(1500, 7))
     result = bench.run("train", bench.job, "--set", "train.epochs=30")
     page = page_of(result)
@@ -38,19 +38,16 @@ def test_the_report_of_a_good_challenger_shows_every_check_and_it_is_in_force(be
     )
 
 
-def test_training_again_on_the_same_rows_says_that_the_model_is_in_force_already(bench):
+def test_training_again_on_the_same_rows_keeps_the_champion(bench):
     history = bench.run("models", "show", bench.job).facts
     result = bench.run("train", bench.job)
 
     assert (result.code, result.facts["promoted"]) == (0, True)
-    assert (
-        result.facts["why"]
-        == "it is in force already: the same rows and settings give the same model"
-    )
+    assert result.facts["why"] == "already champion: the same rows and settings give the same model"
     assert bench.run("models", "show", bench.job).facts == history
 
 
-def test_clean_rows_in_other_units_are_refused_and_the_model_in_force_stays(bench):
+def test_a_model_of_clean_rows_in_other_units_is_refused(bench):
     before = bench.run("models", "list", bench.job).facts["current"]
     np.save(bench.folder / "clean.npy", rows_of(1500, 7) * 1.5)
     result = bench.run("train", bench.job)
@@ -61,7 +58,7 @@ def test_clean_rows_in_other_units_are_refused_and_the_model_in_force_stays(benc
     assert bench.run("models", "list", bench.job).facts["current"] == before
 
 
-def test_rollback_brings_back_errors_and_p_values(bench):
+def test_rollback_restores_errors_and_p_values(bench):
     bench.night()
     bench.score()
     before = scores_of(bench)
