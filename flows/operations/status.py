@@ -165,8 +165,8 @@ def read_nights(job: Job, workspace: Workspace, today: date) -> Nights:
     without_data = [night.date for night in nights if night.verdict == "NO DATA"]
     last = None
     if nights:
-        names = ("date", "verdict", "revision", "rows", "flagged")
-        last = LastNight(*(getattr(nights[0], name) for name in names))
+        newest = nights[0]
+        last = LastNight(newest.date, newest.verdict, newest.revision, newest.rows, newest.flagged)
     first = first_rechecked(job, today)
     return Nights(last, next(iter(good), None), [each for each in without_data if each >= first])
 

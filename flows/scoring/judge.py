@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from aemodel.decisions.contamination import contamination_warning
-from aemodel.decisions.drift import find_drift
+from aemodel.decisions.drift import Drift, find_drift
 from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision, decide, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
-from flows.scoring.candidates import Candidates
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.score_shards import ScoredShards, facts_path
 from flows.scoring.shard_summary import ShardSummary
@@ -29,7 +28,7 @@ def judge(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         decision,
         Coverage(rows=tally.rows, shards_done=len(scored.notes), shards_total=scored.total),
         alert_budget=run.job.score.alert_budget,
-        drifted=drifted,
+        drifted=bool(drift and drift.alarm),
     )
     return Judged(
         verdict=verdict,
@@ -56,14 +55,16 @@ def merged_summary(run: NightRun, scored: ScoredShards) -> ShardSummary | None:
 def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None) -> Decision:
     """Apply the job's rule to the night."""
     ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
-    return decide(run.job.score.rule, run.calibration, tally, ranking, top_n=run.job.score.top_n)
+    settings = run.job.score
+    decision = decide(settings.rule, run.calibration, tally, ranking, top_n=settings.top_n)
+    if drift and drift.alarm:
+        return withhold_promise(decision, drift.to_text())
+    return decision
 
 
 def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
-    """What the report says of columns, calibration rows, model and device."""
-    new = () if run.job.data.columns else source.ignored_numbers
-    extra = (
-        f"numeric columns that the model does not know, not read: {', '.join(new)}" if new else ""
-    )
-    found = (extra, contamination_warning(run.calibration), *run.remarks)
-    return tuple(remark for remark in found if remark)
+    """Notes for the report about columns, calibration rows, model and device."""
+    unknown = () if run.job.data.columns else source.ignored_numbers
+    columns = f"numeric columns unknown to the model, not read: {', '.join(unknown)}"
+    notes = (columns if unknown else "", contamination_warning(run.calibration), *run.remarks)
+    return tuple(note for note in notes if note)

@@ -43,7 +43,7 @@ class NightRun:
 
     @functools.cached_property
     def settings_digest(self) -> str:
-        """Digest of the settings that a report depends on."""
+        """SHA-256 of the [score] settings that affect scores or report."""
         settings = self.job.score.digested()
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -58,7 +58,7 @@ class NightRun:
         return max(self.job.score.top_n, self.job.score.alert_budget)
 
     def fingerprint(self, source: Source) -> str:
-        """Fingerprint of the input, of how it is cut into shards, and of its files alone."""
+        """Fingerprint of the input, its shard size, and its files."""
         return f"{source.fingerprint()} {self.job.data.shard_bytes} {files_digest(source.files)}"
 
     def without_folder(self, message: str) -> str:

@@ -81,15 +81,16 @@ def publish_failed(run: NightRun, why: str) -> None:
     """
     _, summary = newest_revision(run)
     why = run.without_folder(why)
-    unchanged = summary and (summary.verdict, summary.promise) == ("FAILED", why)
-    if not (summary and summary.shards_total) and not unchanged:
-        _publish_nothing_scored(run, nothing_scored("FAILED", why))
+    if summary and (summary.shards_total or (summary.verdict, summary.promise) == ("FAILED", why)):
+        return
+    _publish_nothing_scored(run, nothing_scored("FAILED", why))
 
 
 def newest_revision(run: NightRun) -> tuple[int, NightSummary | None]:
     """Return the newest revision and its summary; 0 and None if there is none."""
     newest = run.place.newest()
-    return newest, run.place.summary(newest) if newest else None
+    summary = run.place.summary(newest) if newest else None
+    return newest, summary
 
 
 def _publish_nothing_scored(run: NightRun, judged: Judged) -> NightResult:

@@ -165,7 +165,7 @@ def night_without_scores(draft: NightDraft) -> Night:
         flagged=0,
         expected=None,
         limit=None,
-        rule=run.job.score.rule,
+        rule=run.job.score.rule.text,
         promise=judged.why,
         promises=False,
         cut_score=None,

@@ -63,19 +63,18 @@ def score_shards(
     run: NightRun, source: Source, run_all: RunAll, *, fingerprint: str
 ) -> ScoredShards:
     """Score all shards, except those finished by an earlier run of this input and model."""
-    shards = plan_shards(source, run.job.shard_bytes)
-    rule = parse_rule(run.job.score.rule)
+    shards = plan_shards(source, run.job.data.shard_bytes)
     summarizer = Summarizer(
         model=run.model,
         by=run.job.score.by,
-        threshold=rule.threshold(run.calibration),
+        threshold=run.job.score.rule.threshold(run.calibration),
         keep=run.keep,
     )
     scorer = ShardScorer(
         summarizer=summarizer,
         source=source,
         work=parts_folder(run, fingerprint),
-        max_rows=rows_per_chunk(source, run.job.memory_bytes),
+        max_rows=rows_per_chunk(source, run.job.score.memory),
     )
     notes, failed = run_shards(scorer, shards, run_all)
     return ScoredShards(scorer.work, notes, failure_reasons(run, failed), len(shards))

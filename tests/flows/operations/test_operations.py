@@ -275,7 +275,7 @@ def test_a_failure_that_is_rechecked_is_reported_once(bench, hook):
 
     assert sent == [True, False, False]
     assert hook[0].startswith(f"small {DAY}: FAILED\n")
-    assert "rows must have the shape" in hook[0]
+    assert "rows must have shape" in hook[0]
     assert hook[0].endswith("/workspace/reports/small/index.html")
 
 

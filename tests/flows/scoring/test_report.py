@@ -116,11 +116,11 @@ def test_a_far_row_that_is_reconstructed_perfectly_is_listed_as_novel(blind_benc
     night_of(blind_bench, np.concatenate([clean_rows(200, seed=1), FAR[None]]))
     result = blind_bench.score()
     summary, page = report(result)
-    [strange] = [each for each in summary["novel_rows"] if each["row"] == 200]
+    [novel] = [each for each in summary["novel_rows"] if each["row"] == 200]
 
     assert 200 not in [outlier["row"] for outlier in outliers_of(result)]
-    assert (summary["score"], strange["p_residual"]) == ("error", 1.0)
-    assert strange["p_range"] < 0.01
+    assert (summary["score"], novel["p_residual"]) == ("error", 1.0)
+    assert novel["p_range"] < 0.01
     assert "What the error alone would miss" in page
     assert "outside the clean range" in page
 
