@@ -48,8 +48,9 @@ BEGUN_OR_ENDED = {
     for state in ("Running", "Completed", "Failed", "Cancelled", "Crashed")
 }
 ANY_STATE = "prefect.flow-run.*"  # final states of nights are named after verdicts
-ALL_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-OF_DEPLOYMENTS = {"prefect.resource.role": "deployment"}  # skips subflows: one message per night
+ALL_RUNS: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
+# skips subflow runs, so that there is one message per night
+OF_DEPLOYMENTS: dict[str, str | list[str]] = {"prefect.resource.role": "deployment"}
 MESSAGE = """\
 {{ flow.name }} {{ flow_run.name }}: {{ flow_run.state.name }}
 {{ flow_run.state.message }}
