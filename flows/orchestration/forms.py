@@ -39,7 +39,7 @@ class JobForm(BaseModel):
     )
     require_gpu: bool = Field(
         default=False,
-        title="Require GPU",
+        title="GPU required",
         description="Fail instead of falling back to the CPU.",
     )
 
