@@ -63,7 +63,7 @@ app()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(9))
 def test_a_publication_killed_at_any_step_is_completed_by_the_next_run(bench, tmp_path, step):
     """Exit at one of the renames, writes and deletions that publish a second revision."""
     path = bench.night()
