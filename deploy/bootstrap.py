@@ -1,14 +1,18 @@
-"""Set up a Prefect server for nightglass, once or again: work pool, queues, limits, automations, and the deployments of job files.
+"""Set up a Prefect server: work pool, queues, concurrency limits, automations and deployments.
 
     python deploy/bootstrap.py JOB.toml [JOB.toml …]
 
-PREFECT_API_URL says which server. Running it twice changes nothing; running it after an upgrade brings everything up to date.
-Environment, all optional:
-    NIGHTGLASS_ALERT_BLOCK    a notification block for runs that fail, start late, or die, as in slack-webhook/operators
-    NIGHTGLASS_LOOK_AGAIN     when nights without data are looked at again; default: every half hour
-    NIGHTGLASS_TRAIN_CRON     when models are trained; default: Sundays at noon
-    NIGHTGLASS_GPUS           number of GPUs; default: as many as torch sees here
-    NIGHTGLASS_HEARTBEAT      seconds between the heartbeats of runs, as PREFECT_FLOWS_HEARTBEAT_FREQUENCY on the worker; default: 30
+PREFECT_API_URL names the server. Running it again changes nothing; run it after an upgrade or a
+change of [schedule] to bring everything up to date.
+
+Environment variables, all optional:
+    NIGHTGLASS_ALERT_BLOCK    notification block for failed, late and crashed runs, e.g.
+                              slack-webhook/operators
+    NIGHTGLASS_RECHECK_CRON   when to recheck nights without data (default: every half hour)
+    NIGHTGLASS_TRAIN_CRON     when to train models (default: Sundays at noon)
+    NIGHTGLASS_GPUS           number of GPUs (default: as many as torch detects here)
+    NIGHTGLASS_HEARTBEAT      seconds between heartbeats of a run; must match the worker's
+                              PREFECT_FLOWS_HEARTBEAT_FREQUENCY (default: 30)
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
@@ -31,68 +35,71 @@ from prefect.client.schemas.actions import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.events import AutomationCore, EventTrigger, Posture
-from prefect.events.actions import ChangeFlowRunState, DoNothing, SendNotification
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, SendNotification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from flows.jobs.job_file import read_job
 
 POOL = "nightglass"
 QUEUES = {"default": 2, "gpu": 1}  # name: priority
-BEATS = 3  # heartbeats that may fail to come before a run counts as dead
+MISSED_HEARTBEATS = 3  # in a row, before a run is marked as crashed
 BEGUN_OR_ENDED = {
     f"prefect.flow-run.{state}"
     for state in ("Running", "Completed", "Failed", "Cancelled", "Crashed")
 }
-ANY = "prefect.flow-run.*"  # also the state of a night that is over: its name is the verdict
-RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-ASKED_FOR = {
-    "prefect.resource.role": "deployment"
-}  # and not the runs below them, so that one message comes of one night
-MESSAGE = "{{ flow.name }} {{ flow_run.name }}: {{ flow_run.state.name }}\n{{ flow_run.state.message }}\n{{ flow_run|ui_url }}"
+ANY_STATE = "prefect.flow-run.*"  # final states of nights are named after verdicts
+ALL_RUNS: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
+# skips subflow runs, so that there is one message per night
+OF_DEPLOYMENTS: dict[str, str | list[str]] = {"prefect.resource.role": "deployment"}
+MESSAGE = """\
+{{ flow.name }} {{ flow_run.name }}: {{ flow_run.state.name }}
+{{ flow_run.state.message }}
+{{ flow_run|ui_url }}"""
 
 
-async def set_up(jobs: list[Path]) -> None:
-    """Everything but the deployments."""
+async def set_up(jobs: Sequence[Path]) -> None:
+    """Set up the server, then deploy the flows of each job file."""
     async with get_client() as client:
         await make_pool(client)
-        for number in range(gpus()):
+        for number in range(n_gpus()):
             await make_limit(client, f"gpu-{number}")
         await make_automations(client)
-        for job in jobs:
-            deploy(job)
+    for job in jobs:
+        deploy(job)
 
 
 async def make_pool(client: PrefectClient) -> None:
-    """The work pool, of type process, and its queues."""
+    """Create the work pool, of type process, and its queues."""
+    pool = WorkPoolCreate(name=POOL, type="process", description="One process per nightglass run")
     with contextlib.suppress(ObjectAlreadyExists):
-        await client.create_work_pool(
-            WorkPoolCreate(
-                name=POOL, type="process", description="One process for each run of nightglass"
-            )
-        )
+        await client.create_work_pool(pool)
     for name, priority in QUEUES.items():
-        try:
-            queue = await client.read_work_queue_by_name(name, work_pool_name=POOL)
-        except ObjectNotFound:
-            queue = await client.create_work_queue(name, work_pool_name=POOL)
-        limit = max(1, gpus()) if name == "gpu" else None
-        await client.update_work_queue(queue.id, priority=priority, concurrency_limit=limit)
-    say(f"work pool {POOL} with the queues {', '.join(QUEUES)}")
+        await make_queue(client, name, priority=priority)
+    print_line(f"work pool {POOL} with queues {', '.join(QUEUES)}")
+
+
+async def make_queue(client: PrefectClient, name: str, *, priority: int) -> None:
+    """Create or update a work queue; the gpu queue runs one flow per GPU."""
+    try:
+        queue = await client.read_work_queue_by_name(name, work_pool_name=POOL)
+    except ObjectNotFound:
+        queue = await client.create_work_queue(name, work_pool_name=POOL)
+    limit = max(1, n_gpus()) if name == "gpu" else None
+    await client.update_work_queue(queue.id, priority=priority, concurrency_limit=limit)
 
 
 async def make_limit(client: PrefectClient, name: str) -> None:
-    """A global limit of one, taken with a lease, for one GPU."""
+    """Create the global concurrency limit of one GPU."""
     try:
         await client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(limit=1))
     except ObjectNotFound:
-        await client.create_global_concurrency_limit(
-            GlobalConcurrencyLimitCreate(name=name, limit=1)
-        )
-    say(f"limit {name}")
+        created = GlobalConcurrencyLimitCreate(name=name, limit=1)
+        await client.create_global_concurrency_limit(created)
+    print_line(f"concurrency limit {name}")
 
 
-def gpus() -> int:
-    """Number of GPUs that limits are made for."""
+def n_gpus() -> int:
+    """Return the number of GPUs to create limits for."""
     if given := os.environ.get("NIGHTGLASS_GPUS"):
         return int(given)
     import torch
@@ -101,145 +108,145 @@ def gpus() -> int:
 
 
 async def make_automations(client: PrefectClient) -> None:
-    """Automations by name.
+    """Create the automations, or replace those that have changed.
 
-    One that is as it should be is left alone: a new one in its place would not know what the old
-    one has seen.
+    An unchanged automation is kept, since a new one would not know the events seen so far.
     """
     notify = await notification(client)
-    for automation in automations(notify, beat=float(os.environ.get("NIGHTGLASS_HEARTBEAT", "30"))):
-        found = await client.read_automations_by_name(automation.name)
-        if [AutomationCore.model_validate(each.model_dump(exclude={"id"})) for each in found] != [
-            automation
-        ]:
-            for old in found:
-                await client.delete_automation(old.id)
-            await client.create_automation(automation)
-        say(f"automation '{automation.name}'")
+    heartbeat = timedelta(seconds=float(os.environ.get("NIGHTGLASS_HEARTBEAT", "30")))
+    for automation in automations(notify, dead_after=MISSED_HEARTBEATS * heartbeat):
+        await make_automation(client, automation)
 
 
-async def notification(client: PrefectClient) -> list[Any]:
-    """The action that tells an operator.
+async def make_automation(client: PrefectClient, automation: AutomationCore) -> None:
+    """Create an automation unless the server has the same one."""
+    found = await client.read_automations_by_name(automation.name)
+    existing = [AutomationCore.model_validate(each.model_dump(exclude={"id"})) for each in found]
+    if existing != [automation]:
+        for old in found:
+            await client.delete_automation(old.id)
+        await client.create_automation(automation)
+    print_line(f"automation '{automation.name}'")
 
-    The notification block, if one is named; else the event stands in the UI's feed alone.
+
+async def notification(client: PrefectClient) -> list[ActionTypes]:
+    """Return the action that notifies an operator through the block, if one is set.
+
+    Without a block, the events still show in the UI's event feed.
     """
     given = os.environ.get("NIGHTGLASS_ALERT_BLOCK", "")
     if not given:
         return [DoNothing()]
-    kind, _, name = given.partition("/")
-    block = await client.read_block_document_by_name(name, kind)
-    return [
-        SendNotification(
-            block_document_id=block.id, subject="nightglass: {{ flow_run.name }}", body=MESSAGE
-        )
-    ]
+    block_type, _, name = given.partition("/")
+    block = await client.read_block_document_by_name(name, block_type)
+    subject = "nightglass: {{ flow_run.name }}"
+    return [SendNotification(block_document_id=block.id, subject=subject, body=MESSAGE)]
 
 
-def automations(notify: list[Any], *, beat: float) -> list[AutomationCore]:
-    """What is watched: failed and late runs, runs whose process is gone, runs that a worker took and never started."""
-    return [
-        AutomationCore(
-            name="nightglass: a run failed",
-            description="Also PARTIAL nights and nights without data, which end as failed under that name.",
-            trigger=EventTrigger(
-                expect={ANY},
-                match={**RUNS, "prefect.state-type": ["FAILED", "CRASHED"]},
-                match_related=ASKED_FOR,
-                posture=Posture.Reactive,
-            ),
-            actions=notify,
+def automations(notify: list[ActionTypes], *, dead_after: timedelta) -> list[AutomationCore]:
+    """Return the automations for failed, late, crashed and stuck runs."""
+    return [failed_runs(notify), late_runs(notify), crashed_runs(dead_after), stuck_runs()]
+
+
+def failed_runs(notify: list[ActionTypes]) -> AutomationCore:
+    """Notify when a run fails or crashes."""
+    return AutomationCore(
+        name="nightglass: run failed",
+        description="Includes PARTIAL and NO DATA nights, whose runs fail under that name.",
+        trigger=EventTrigger(
+            expect={ANY_STATE},
+            match={**ALL_RUNS, "prefect.state-type": ["FAILED", "CRASHED"]},
+            match_related=OF_DEPLOYMENTS,
+            posture=Posture.Reactive,
         ),
-        AutomationCore(
-            name="nightglass: a run is late",
-            description="No worker took it: see whether one runs.",
-            trigger=EventTrigger(
-                after={"prefect.flow-run.Late"},
-                expect={"prefect.flow-run.Pending", *BEGUN_OR_ENDED},
-                match=RUNS,
-                for_each={"prefect.resource.id"},
-                posture=Posture.Proactive,
-                within=timedelta(minutes=10),
-            ),
-            actions=notify,
+        actions=notify,
+    )
+
+
+def late_runs(notify: list[ActionTypes]) -> AutomationCore:
+    """Notify when no worker picks up a run."""
+    return AutomationCore(
+        name="nightglass: run late",
+        description="No worker picked it up; check that one is running.",
+        trigger=unless_followed(
+            "prefect.flow-run.Late",
+            {"prefect.flow-run.Pending", *BEGUN_OR_ENDED},
+            within=timedelta(minutes=10),
         ),
-        AutomationCore(
-            name="nightglass: a run died",
-            description="Its process sends no heartbeat any more. It is marked as crashed, and the next look finishes what it left.",
-            trigger=EventTrigger(
-                after={"prefect.flow-run.heartbeat"},
-                expect={ANY},
-                match=RUNS,
-                for_each={"prefect.resource.id"},
-                posture=Posture.Proactive,
-                within=timedelta(seconds=BEATS * beat),
-            ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED,
-                    message="No heartbeat: the process of this run is gone.",
-                )
-            ],
+        actions=notify,
+    )
+
+
+def crashed_runs(dead_after: timedelta) -> AutomationCore:
+    """Mark a run as crashed when its heartbeats stop."""
+    return AutomationCore(
+        name="nightglass: run crashed",
+        description="Heartbeats stopped: marks the run as crashed. The next recheck resumes it.",
+        trigger=unless_followed("prefect.flow-run.heartbeat", {ANY_STATE}, within=dead_after),
+        actions=[mark_crashed("No heartbeat: the process of this run is gone.")],
+    )
+
+
+def stuck_runs() -> AutomationCore:
+    """Mark a run as crashed when a worker picks it up but does not start it."""
+    return AutomationCore(
+        name="nightglass: run stuck in Pending",
+        description="Never started: marks the run as crashed, so that it blocks no other run.",
+        trigger=unless_followed(
+            "prefect.flow-run.Pending", BEGUN_OR_ENDED, within=timedelta(minutes=15)
         ),
-        AutomationCore(
-            name="nightglass: a run hangs before its start",
-            description="Taken by a worker and never begun. It is marked as crashed, so that it holds no other run up.",
-            trigger=EventTrigger(
-                after={"prefect.flow-run.Pending"},
-                expect=BEGUN_OR_ENDED,
-                match=RUNS,
-                for_each={"prefect.resource.id"},
-                posture=Posture.Proactive,
-                within=timedelta(minutes=15),
-            ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED, message="Pending for 15 minutes: its worker is gone."
-                )
-            ],
-        ),
-    ]
+        actions=[mark_crashed("Pending for 15 minutes: its worker is gone.")],
+    )
+
+
+def unless_followed(event: str, expected: set[str], *, within: timedelta) -> EventTrigger:
+    """Trigger when an event of a run is not followed by any of the expected ones in time."""
+    return EventTrigger(
+        after={event},
+        expect=expected,
+        match=ALL_RUNS,
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        within=within,
+    )
+
+
+def mark_crashed(message: str) -> ChangeFlowRunState:
+    """Return the action that marks a run as crashed."""
+    return ChangeFlowRunState(state=StateType.CRASHED, message=message)
 
 
 def deploy(path: Path) -> None:
-    """Deploy one job file's flows, with the schedule that it names."""
+    """Deploy the flows of one job file, with the schedule it sets."""
     job = read_job(path)
-    given = {
+    environment = {
+        **os.environ,
         "NIGHTGLASS_JOB": str(path.resolve()),
         "NIGHTGLASS_NAME": job.name,
         "NIGHTGLASS_CRON": job.schedule.cron,
         "NIGHTGLASS_TIMEZONE": job.schedule.timezone,
-        "NIGHTGLASS_LOOK_AGAIN": os.environ.get("NIGHTGLASS_LOOK_AGAIN", "*/30 * * * *"),
+        "NIGHTGLASS_RECHECK_CRON": os.environ.get("NIGHTGLASS_RECHECK_CRON", "*/30 * * * *"),
         "NIGHTGLASS_TRAIN_CRON": os.environ.get("NIGHTGLASS_TRAIN_CRON", "0 12 * * 0"),
     }
     file = Path(__file__).resolve().with_name("prefect.yaml")
-    line = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "--no-prompt",
-        "deploy",
-        "--all",
-        "--prefect-file",
-        str(file),
-    ]
-    done = subprocess.run(
-        line, env={**os.environ, **given}, cwd="/", capture_output=True, text=True, check=False
-    )  # noqa: S603 (the line is our own)
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    command = [*prefect, "deploy", "--all", "--prefect-file", str(file)]
+    done = subprocess.run(  # noqa: S603 (no outside input)
+        command, env=environment, cwd="/", capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise SystemExit(f"{path}: could not be deployed\n{done.stdout}{done.stderr}")
-    say(f"deployments of {job.name}: nightly, backfill, train, encode")
+        raise SystemExit(f"{path}: deployment failed\n{done.stdout}{done.stderr}")
+    print_line(f"deployments of {job.name}: nightly, backfill, train, encode")
 
 
-def say(words: str) -> None:
-    """What was done."""
-    sys.stdout.write(words + "\n")
+def print_line(text: str) -> None:
+    """Print what was done."""
+    sys.stdout.write(text + "\n")
 
 
 if __name__ == "__main__":
     if not os.environ.get("PREFECT_API_URL"):
-        raise SystemExit(
-            "PREFECT_API_URL is not set; it names the server to set up, as in http://127.0.0.1:4200/api"
-        )
+        raise SystemExit("PREFECT_API_URL is not set; set it, e.g. http://127.0.0.1:4200/api")
     if not sys.argv[1:]:
         raise SystemExit(__doc__)
     asyncio.run(set_up([Path(each) for each in sys.argv[1:]]))

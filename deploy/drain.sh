@@ -1,6 +1,6 @@
 #!/bin/sh
-# Pause the work pool and wait until no run is at work: drain.sh SECONDS. Ends with 1 where some still are; they are then cut off, and
-# the next run finishes what they left.
+# Pause the work pool and wait for its runs to end: drain.sh [SECONDS]
+# Exits with 1 if some are still running; they are then killed, and the next run resumes their work.
 PATH="$(dirname "$0")/../.venv/bin:$PATH"
 prefect work-pool pause nightglass || exit 1
 until=$(($(date +%s) + ${1:-600}))

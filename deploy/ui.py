@@ -1,6 +1,8 @@
-"""A Prefect server, a worker, the reports, and a small job that runs every ten minutes, until Ctrl-C:  python deploy/ui.py [FOLDER]
+"""Try the Prefect UI: python deploy/ui.py [FOLDER]
 
-Everything is written below FOLDER (default: nightglass-ui). NIGHTGLASS_UI_PORT chooses another port than 4200; reports are on the next one.
+Starts a Prefect server, a worker, a web server for the reports, and a small job that runs every
+ten minutes, until Ctrl-C. Everything is written below FOLDER (default: nightglass-ui). The UI is
+on port NIGHTGLASS_UI_PORT (default: 4200), the reports are on the next port.
 """
 
 from __future__ import annotations
@@ -23,99 +25,71 @@ import numpy as np
 from flows.cli.demo import DATE, OFFLINE, demo_rows, write_demo
 
 BIN = Path(sys.executable).parent
-LOGS = {
+SERVER = "prefect server start --host 127.0.0.1 --port"
+WORKER = "prefect worker start --pool nightglass"
+WEB_SERVER = "python -m http.server --bind 127.0.0.1 --directory"
+LOGS = {  # shown on the pages of runs
     "PREFECT_LOGGING_LEVEL": "INFO",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "aemodel,storage,flows",
-}  # in the pages of runs
-PATIENT = {
+}
+RETRIES = {  # as in env.example
     "PREFECT_CLIENT_MAX_RETRIES": "7",
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
-}  # as env.example says
+}
 MORE = """
 [schedule]
-cron = "*/10 * * * *"            # every ten minutes, for the look of it
+cron = "*/10 * * * *"            # every ten minutes, to have something to watch
 
 [alert]
 reports_url = "{reports}"
 """
+OPEN = """
+Open {url}/runs. Two earlier nights and a latent store are being made now; yesterday's night
+follows on schedule at {next_run:%H:%M} UTC. Reports: {reports}/digits/index.html
+Press Ctrl-C to stop everything."""
 
 
 def main(folder: Path, port: int) -> None:
-    """Start everything, say where it is, stay until told to stop."""
+    """Start everything, print the addresses, and wait for a signal."""
     url, reports = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"
-    for each in (url, reports):
-        if answers(each):
-            raise SystemExit(
-                f"{each}: something answers there already; choose another port with NIGHTGLASS_UI_PORT"
-            )
-    os.environ.update(
-        {**OFFLINE, **PATIENT, "PREFECT_HOME": str(folder / "prefect")}
-        | {"PREFECT_API_URL": f"{url}/api", "PREFECT_SERVER_UI_API_URL": f"{url}/api"}
-    )
+    require_free(url)
+    require_free(reports)
+    set_environment(folder, url)
     today = datetime.now(UTC).date()
     job = write_job(folder / "job", today, reports)
     with ExitStack() as stack:
-        server = start(
-            stack,
-            folder / "server.log",
-            "prefect",
-            "server",
-            "start",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        )
-        wait_for(url, server, folder / "server.log")
+        start_server(stack, folder, url, port)
         run("nightglass", "train", job)
         run("python", Path(__file__).with_name("bootstrap.py"), job)
-        start(
-            stack,
-            folder / "worker.log",
-            "prefect",
-            "worker",
-            "start",
-            "--pool",
-            "nightglass",
-            **LOGS,
-        )
-        pages = folder / "job/workspace/reports"
-        pages.mkdir(parents=True, exist_ok=True)
-        start(
-            stack,
-            folder / "reports.log",
-            "python",
-            "-m",
-            "http.server",
-            str(port + 1),
-            "--bind",
-            "127.0.0.1",
-            "--directory",
-            str(pages),
-        )
-        ask_for(
-            "backfill/digits",
-            job=str(job),
-            first=str(today - timedelta(days=3)),
-            last=str(today - timedelta(days=2)),
-        )
-        ask_for("encode/digits", job=str(job))
-        say(
-            f"\nOpen {url}/runs – two earlier nights and a latent store are made now; by schedule, the night of yesterday follows"
-        )
-        say(
-            f"at {next_tick():%H:%M} UTC. Reports: {reports}/digits/index.html. Ctrl-C ends everything that was started here."
-        )
+        start(stack, folder / "worker.log", *WORKER.split(), **LOGS)
+        serve_reports(stack, folder, port + 1)
+        start_runs(job, today)
+        print_line(OPEN.format(url=url, reports=reports, next_run=next_run()))
         signal.pause()
 
 
-def write_job(folder: Path, today: date, reports: str) -> Path:
-    """The demo's job with a schedule, and rows for the nights around today.
+def require_free(url: str) -> None:
+    """Exit if the port is in use."""
+    if responds(url):
+        raise SystemExit(f"{url}: port in use; choose another with NIGHTGLASS_UI_PORT")
 
-    Three days ago nothing foreign was among them.
+
+def set_environment(folder: Path, url: str) -> None:
+    """Point this process and its children at the server."""
+    os.environ.update({**OFFLINE, **RETRIES})
+    os.environ["PREFECT_HOME"] = str(folder / "prefect")
+    os.environ["PREFECT_API_URL"] = f"{url}/api"
+    os.environ["PREFECT_SERVER_UI_API_URL"] = f"{url}/api"
+
+
+def write_job(folder: Path, today: date, reports: str) -> Path:
+    """Write the demo's job with a schedule, and rows for the nights around today.
+
+    The night three days ago has no foreign rows.
     """
     job = write_demo(folder)
-    job.write_text(job.read_text(encoding="utf-8") + MORE.format(reports=reports), encoding="utf-8")
+    text = job.read_text(encoding="utf-8") + MORE.format(reports=reports)
+    job.write_text(text, encoding="utf-8")
     _, rows, foreign = demo_rows()
     for ahead in range(-3, 8):
         path = folder / "nights" / f"{today + timedelta(days=ahead)}.npy"
@@ -124,8 +98,18 @@ def write_job(folder: Path, today: date, reports: str) -> Path:
     return job
 
 
-def answers(url: str) -> bool:
-    """Whether anything answers there."""
+def start_server(stack: ExitStack, folder: Path, url: str, port: int) -> None:
+    """Start the Prefect server and wait until it responds."""
+    log = folder / "server.log"
+    server = start(stack, log, *SERVER.split(), str(port))
+    while not responds(url):
+        if server.poll() is not None:
+            raise SystemExit(f"the server did not start; see {log}")
+        time.sleep(0.5)
+
+
+def responds(url: str) -> bool:
+    """Return whether any server responds at `url`."""
     try:
         with urllib.request.urlopen(f"{url}/api/health", timeout=5):  # noqa: S310 (our own address)
             return True
@@ -135,62 +119,60 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the server answers; it may also have given up."""
-    while not answers(url):
-        if server.poll() is not None:
-            raise SystemExit(f"the server did not start; see {log}")
-        time.sleep(0.5)
+def serve_reports(stack: ExitStack, folder: Path, port: int) -> None:
+    """Start a web server for the reports."""
+    pages = folder / "job/workspace/reports"
+    pages.mkdir(parents=True, exist_ok=True)
+    start(stack, folder / "reports.log", *WEB_SERVER.split(), str(pages), str(port))
+
+
+def start_runs(job: Path, today: date) -> None:
+    """Start a backfill of two nights, and the encoding of the clean rows."""
+    first, last = today - timedelta(days=3), today - timedelta(days=2)
+    start_run("backfill/digits", job=str(job), first=str(first), last=str(last))
+    start_run("encode/digits", job=str(job))
+
+
+def start_run(deployment: str, **form: str) -> None:
+    """Start a run of a deployment, as its form in the UI does."""
+    parameters = json.dumps({"form": form})
+    run("prefect", "deployment", "run", deployment, "--params", parameters, quiet=True)
 
 
 def start(stack: ExitStack, log: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-    """A process that is stopped when the stack is left; its words go to a log."""
+    """Start a process that logs to a file and is terminated when the stack closes."""
     with log.open("ab") as file:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 (no outside input)
             [BIN / words[0], *words[1:]],
             stdout=file,
             stderr=file,
             env={**os.environ, **environment},
-        )  # noqa: S603 (our own words)
+        )
     stack.callback(process.wait)
     stack.callback(process.terminate)
     return process
 
 
-def ask_for(deployment: str, **form: str) -> None:
-    """A run of a deployment, as a person asks for one in the pages."""
-    run(
-        "prefect",
-        "deployment",
-        "run",
-        deployment,
-        "--params",
-        json.dumps({"form": form}),
-        quiet=True,
-    )
-
-
 def run(program: str, *words: str | Path, quiet: bool = False) -> None:
-    """A command that must go well."""
-    subprocess.run(
-        [BIN / program, *words], check=True, stdout=subprocess.DEVNULL if quiet else None
-    )  # noqa: S603 (our own words)
+    """Run a command to its end; raise if it fails."""
+    stdout = subprocess.DEVNULL if quiet else None
+    subprocess.run([BIN / program, *words], check=True, stdout=stdout)  # noqa: S603 (no outside input)
 
 
-def next_tick() -> datetime:
-    """When the schedule comes round next, in UTC."""
+def next_run() -> datetime:
+    """Return the next scheduled start, in UTC."""
     now = datetime.now(UTC)
     return now + timedelta(minutes=10 - now.minute % 10)
 
 
-def say(words: str) -> None:
-    """A line on the terminal."""
-    sys.stdout.write(words + "\n")
+def print_line(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def stop(_signal: int, _frame: FrameType | None) -> None:
-    """End as by Ctrl-C."""
+    """Exit, which closes the stack of processes."""
     raise SystemExit(0)
 
 

@@ -1,4 +1,4 @@
-"""A small job in a folder of its own, and a way to run commands as a person would."""
+"""A small job in its own folder, and a way to run CLI commands on it."""
 
 from __future__ import annotations
 
@@ -40,16 +40,15 @@ DAY = "2026-11-22"
 
 
 def rows_of(n: int, seed: int, d: int = 8) -> np.ndarray:
-    """Rows (n, d) float64 near a plane that is the same for every seed."""
-    random = np.random.default_rng(seed)
-    return random.normal(size=(n, 2)) @ np.random.default_rng(99).normal(
-        size=(2, d)
-    ) + 0.05 * random.normal(size=(n, d))
+    """Random rows (n, d) float64 near a plane that is the same for every seed."""
+    random, plane = np.random.default_rng(seed), np.random.default_rng(99).normal(size=(2, d))
+    on_plane = random.normal(size=(n, 2)) @ plane
+    return on_plane + 0.05 * random.normal(size=(n, d))
 
 
 @dataclass
 class Result:
-    """What a command did."""
+    """Exit code, output and JSON result of a command."""
 
     code: int
     out: str
@@ -59,7 +58,7 @@ class Result:
 
 @dataclass
 class Bench:
-    """A folder with a job in it."""
+    """A folder that contains a job."""
 
     folder: Path
 
@@ -72,19 +71,18 @@ class Bench:
         return self.folder / "workspace"
 
     def run(self, *words: object) -> Result:
-        """A nightglass command with --json."""
+        """Run a nightglass command with --json."""
         found = CliRunner().invoke(app, [*map(str, words), "--json"])
         facts = json.loads(found.stdout) if found.stdout.strip() else {}
         return Result(found.exit_code, found.stdout, found.stderr, facts)
 
     def night(self, day: str = DAY, *, n: int = 300, seed: int = 5, outliers: int = 0) -> Path:
-        """Write a night's rows, the first `outliers` of them far out."""
+        """Write the rows of a night; the first `outliers` of them are outliers."""
         path = self.folder / "nights" / f"{day}.npy"
         path.parent.mkdir(exist_ok=True)
         rows = rows_of(n, seed)
-        rows[:outliers] += 9 * np.random.default_rng(1).choice(
-            [-1, 1], size=(outliers, rows.shape[1])
-        )
+        signs = np.random.default_rng(1).choice([-1, 1], size=(outliers, rows.shape[1]))
+        rows[:outliers] += 9 * signs
         np.save(path, rows)
         return path
 
@@ -93,22 +91,19 @@ class Bench:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file that a reader may see below a folder, but for run.json, which holds times."""
-    files = (
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".work" not in path.parts and "logs" not in path.parts
-    )
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in files
-        if path.name not in {"run.json", "champion.json"}
-    }
+    """Contents of all files below a folder, except work, logs, and files that contain times."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _varies(path)]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def run_command(words: list[str], said: Path = Path(os.devnull)) -> None:
-    """A nightglass command as a process of its own runs it; what it prints goes to `said`."""
-    with said.open("w") as output:
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
+def _varies(path: Path) -> bool:
+    names = {"run.json", "champion.json"}
+    return path.name in names or bool({".work", "logs"} & set(path.parts))
+
+
+def run_command(words: list[str], output: Path = Path(os.devnull)) -> None:
+    """Run a nightglass command in a child process; stdout and stderr go to `output`."""
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
         app(words)

@@ -1,6 +1,6 @@
-"""A network that rebuilds two of three features perfectly wherever they lie, and never the third.
+"""A network that reconstructs two of three features exactly, at any distance, and never the third.
 
-Blind to rows that are far out.
+Its reconstruction error is blind to rows that are far from the clean rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aemodel.training.measure import measure
 from aemodel.training.result import Epoch, Trained
 
 SIGNS = torch.tensor([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
-FAR = np.array([40.0, -40.0, 0.0])  # far from all clean rows, and rebuilt without any error
+FAR = np.array([40.0, -40.0, 0.0])  # far from all clean rows, reconstructed without error
 
 
 def clean_rows(n: int = 1500, seed: int = 0) -> np.ndarray:
@@ -25,7 +25,7 @@ def clean_rows(n: int = 1500, seed: int = 0) -> np.ndarray:
 
 
 def blind_model(rows: np.ndarray) -> Trained:
-    """The blind network, with scales, reference and calibration measured on clean rows (n, 3)."""
+    """The blind network with scaling, novelty reference and calibration from clean rows (n, 3)."""
     model = ModelSettings(latent=4, output="identity", loss="mse", scaling="none")
     train = TrainSettings(calibration=0.3, validation=0.2)
     layout = Layout(row_shape=(3,), dtype="float64")

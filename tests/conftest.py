@@ -1,22 +1,22 @@
-"""Fixtures that several tests share."""
+"""Shared fixtures."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # before torch is imported: threads that wait by spinning crawl where cores are busy
+# before torch is imported: spin-waiting threads slow down a busy machine
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import numpy as np
 import pytest
 
+# a busy machine must not fail a test
 hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("unhurried")  # a busy machine is no failed test
+hypothesis.settings.load_profile("patient")
 ROOT = Path(__file__).parent.parent
 
 
@@ -24,15 +24,15 @@ ROOT = Path(__file__).parent.parent
 def real_data() -> Path:
     """The folder of real data sets.
 
-    Without it the test is skipped, or fails where NIGHTGLASS_REQUIRE_DATA says so.
+    Without it, the test is skipped, or fails if NIGHTGLASS_REQUIRE_DATA=1.
     """
     folder = Path(os.environ.get("NIGHTGLASS_DATA", ROOT.parent / "shared" / "data"))
-    if not (folder / "mnist").is_dir():
-        reason = f"no data sets at {folder}; set NIGHTGLASS_DATA"
-        pytest.fail(reason) if os.environ.get("NIGHTGLASS_REQUIRE_DATA") == "1" else pytest.skip(
-            reason
-        )
-    return folder
+    if (folder / "mnist").is_dir():
+        return folder
+    reason = f"no data sets at {folder}; set NIGHTGLASS_DATA"
+    if os.environ.get("NIGHTGLASS_REQUIRE_DATA") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture

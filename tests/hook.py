@@ -1,4 +1,4 @@
-"""A web hook of our own."""
+"""A webhook receiver for tests."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from contextlib import contextmanager
 
 @contextmanager
 def listening() -> Iterator[tuple[str, list[str]]]:
-    """A web server's address, and the texts that are posted to it.
+    """Yield the URL of a web server and the list of texts posted to it.
 
-    What comes to /refuse it does not take.
+    The path /refuse rejects every text.
     """
-    got: list[str] = []
+    received: list[str] = []
 
-    class Keep(http.server.BaseHTTPRequestHandler):
+    class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
-            taken = self.path != "/refuse"
-            got.extend([text] * taken)
-            self.send_response(200 if taken else 500)
+            accepted = self.path != "/refuse"
+            if accepted:
+                received.append(text)
+            self.send_response(200 if accepted else 500)
             self.end_headers()
 
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keep) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/", got
+        yield f"http://127.0.0.1:{server.server_port}/", received
         server.shutdown()

@@ -1,4 +1,4 @@
-"""Commands in processes of their own, killed with -9 at random moments, or without the rights of root."""
+"""Commands in child processes: killed at random moments, or run without root privileges."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from bench import run_command
 
 import flows.encoding.plan
 
-SAMPLE_VALUES = 1 << 13  # of the contest, so that kills meet the shards and not the plan alone
-PROCESSES = multiprocessing.get_context(
-    "forkserver"
-)  # its processes start at once: what they need is imported already
+SAMPLE_VALUES = 1 << 13  # small, so that kills hit the shards and not just the plan
+# a fork server starts processes fast, since it has imported what they need
+PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["flows.cli.app", "flows.orchestration.local", "bench"])
 
 
@@ -28,38 +27,39 @@ def killed_until_done(
     longest: float,
     results: list[Path],
     kills: int = 10,
-    look: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run a command, killed with -9 at random moments of its work, then to its end; `look` at what is there after each kill.
+    """Run a command and kill it at random moments, `kills` times; then run it to its end.
 
-    A run that was done before its moment counts for nothing: its `results` are thrown away, and moments come sooner from then on.
+    Calls `check` after each kill. A run that ends before it is killed does not count: its `results`
+    are deleted, and later runs are killed sooner. longest: seconds of an uninterrupted run.
     """
     moments = random.Random(3)
     while kills:
         process = begin(line)
         process.join(moments.uniform(0.1, 1.0) * longest)
-        at_work = process.exitcode is None
+        was_running = process.exitcode is None
         process.kill()
         process.join()
-        kills -= at_work
-        longest *= 1 if at_work else 0.8
-        for folder in () if at_work else results:
-            shutil.rmtree(folder, ignore_errors=True)
-        look()
+        kills -= was_running
+        if not was_running:
+            longest *= 0.8
+            for folder in results:
+                shutil.rmtree(folder, ignore_errors=True)
+        check()
     done(line)
 
 
 def begin(line: list[object]) -> Any:
-    """Start a command in a process of its own."""
-    process = PROCESSES.Process(
-        target=_run_quickly, args=([*map(str, line), "--no-prefect", "--json"],)
-    )
+    """Start a command in a child process."""
+    words = [*map(str, line), "--no-prefect", "--json"]
+    process = PROCESSES.Process(target=_run_with_small_sample, args=(words,))
     process.start()
     return process
 
 
 def done(line: list[object]) -> float:
-    """Run a command to its end; return the seconds it took."""
+    """Run a command to its end and return its seconds."""
     began = time.monotonic()
     process = begin(line)
     process.join()
@@ -67,24 +67,25 @@ def done(line: list[object]) -> float:
     return time.monotonic() - began
 
 
-def as_anyone(line: list[object], said: Path) -> int:
-    """The exit code of a command that the rights of files bind, even where root runs the tests.
+def run_unprivileged(line: list[object], output: Path) -> int:
+    """Run a command subject to file permissions, even if root runs the tests; return its exit code.
 
-    Its words are in `said`.
+    stdout and stderr go to `output`.
     """
-    process = PROCESSES.Process(target=_run_bound, args=([*map(str, line), "--json"], said))
+    words = [*map(str, line), "--json"]
+    process = PROCESSES.Process(target=_run_unprivileged, args=(words, output))
     process.start()
     process.join()
     return int(process.exitcode or 0)
 
 
-def _run_quickly(words: list[str]) -> None:
+def _run_with_small_sample(words: list[str]) -> None:
     flows.encoding.plan.SAMPLE_VALUES = SAMPLE_VALUES
     run_command(words)
 
 
-def _run_bound(words: list[str], said: Path) -> None:
-    said.touch()
+def _run_unprivileged(words: list[str], output: Path) -> None:
+    output.touch()
     no_capabilities = (ctypes.c_uint32 * 6)()
     assert ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), no_capabilities) == 0
-    run_command(words, said)
+    run_command(words, output)

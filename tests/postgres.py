@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, from Debian's package, that can be stopped and started again."""
+"""A private PostgreSQL server, from Debian's package, that can be stopped and restarted."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from station import free_port
 
 BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-AS_POSTGRES = (
-    ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-)  # it refuses to run as root
+# PostgreSQL refuses to run as root
+AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
 class Postgres:
-    """Data in a folder of its own, which its user must be able to reach and pytest's are closed to;
+    """A server with its own data folder; `url` is the connection URL for Prefect.
 
-    `url` is what Prefect connects to.
+    The folder is not in pytest's, which the user postgres may not enter.
     """
 
     def __init__(self) -> None:
-        self.folder, self.port = Path(tempfile.mkdtemp(prefix="nightglass-postgres-")), free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="nightglass-postgres-"))
+        self.port = free_port()
         self.url = f"postgresql+asyncpg://prefect@127.0.0.1:{self.port}/postgres"
         if AS_POSTGRES:
             shutil.chown(self.folder, "postgres", "postgres")

@@ -1,4 +1,4 @@
-"""A Prefect server and a worker of their own, as processes that can be stopped and killed like real ones."""
+"""A private Prefect server and worker, as processes that can be stopped and killed."""
 
 from __future__ import annotations
 
@@ -36,34 +36,31 @@ def free_port() -> int:
 
 
 def until(done: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """What `done` returns once it is true;
+    """Wait until `done()` is true and return its value.
 
-    `seconds` are those of an idle machine, and none is failed for being busy.
+    seconds: the limit on an idle machine; a busy one gets PATIENCE times as long.
     """
     limit = time.monotonic() + PATIENCE * seconds
     while time.monotonic() < limit:
         if found := done():
             return found
         time.sleep(0.3)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    raise AssertionError(f"timed out after {seconds} s (idle machine): {what}")
 
 
 def shipped() -> dict[str, str]:
-    """The settings of deploy/env.example, as a shell reads them."""
+    """Settings of deploy/env.example, as read by a shell."""
     line = ["env", "-i", "/bin/sh", "-c", "set -a; . deploy/env.example; /usr/bin/env -0"]
     found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
     assert not found.stderr, found.stderr
-    return {
-        name: value
-        for name, _, value in (each.partition("=") for each in found.stdout.split("\0"))
-        if name not in ("", "PWD")
-    }
+    variables = dict(line.split("=", 1) for line in found.stdout.split("\0") if line)
+    return {name: value for name, value in variables.items() if name != "PWD"}
 
 
 class Station:
-    """A server on a free port with its home in `folder`, set up as shipped;
+    """A Prefect server on a free port, with its home in `folder` and the shipped settings.
 
-    `database` is a connection URL, SQLite where it is empty.
+    database: connection URL, SQLite if empty.
     """
 
     def __init__(self, folder: Path, database: str = "") -> None:
@@ -73,9 +70,16 @@ class Station:
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
         self.environment = {
-            **os.environ, **shipped(), "PREFECT_HOME": str(folder / "home"), "PREFECT_API_URL": self.url, "PREFECT_SERVER_UI_API_URL": self.url,
-            "PREFECT_WORKER_QUERY_SECONDS": "2", "NIGHTGLASS_LOOK_AGAIN": NEVER, "NIGHTGLASS_TRAIN_CRON": NEVER, "NIGHTGLASS_GPUS": "1",
-        }  # fmt: skip
+            **os.environ,
+            **shipped(),
+            "PREFECT_HOME": str(folder / "home"),
+            "PREFECT_API_URL": self.url,
+            "PREFECT_SERVER_UI_API_URL": self.url,
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "NIGHTGLASS_RECHECK_CRON": NEVER,
+            "NIGHTGLASS_TRAIN_CRON": NEVER,
+            "NIGHTGLASS_GPUS": "1",
+        }
         if database:
             self.environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
         auth = tuple(self.environment["PREFECT_API_AUTH_STRING"].split(":"))
@@ -83,20 +87,23 @@ class Station:
         (folder / "empty").mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
-        """A process of its own session; SIGINT is at its default, as it is under systemd."""
+        """Start a process in its own session, with the default SIGINT handler, as systemd does."""
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [BIN / words[0], *words[1:]], cwd=self.folder / "empty", env=self.environment, stdout=log, stderr=log, start_new_session=True,
+                [BIN / words[0], *words[1:]],
+                cwd=self.folder / "empty",
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )  # fmt: skip
+            )
 
     def start_server(self) -> None:
-        words = [
-            "127.0.0.1" if word == "0.0.0.0" else word
-            for word in COMPOSE["services"]["server"]["command"]
-        ]
+        command = COMPOSE["services"]["server"]["command"]
+        words = ["127.0.0.1" if word == "0.0.0.0" else word for word in command]
         self.server = self.start("server", *words, "--port", str(self.port))
-        until(self.healthy, seconds=180, what="the server answers")
+        until(self.healthy, seconds=180, what="the server is healthy")
 
     def healthy(self) -> bool:
         try:
@@ -108,7 +115,7 @@ class Station:
         self.worker = self.start("worker", *COMPOSE["services"]["worker"]["command"])
 
     def kill(self, process: subprocess.Popen[bytes] | None) -> None:
-        """Kill -9 a process and all below it, as the kernel does when memory is short or a machine goes down."""
+        """Kill a process and its descendants with SIGKILL."""
         if process and process.poll() is None:
             for each in [*psutil.Process(process.pid).children(recursive=True), process]:
                 with suppress(psutil.NoSuchProcess):
@@ -122,25 +129,28 @@ class Station:
 
     def bootstrap(self, *jobs: Path, **environment: str) -> str:
         done = subprocess.run(
-            [sys.executable, ROOT / "deploy/bootstrap.py", *jobs], env={**self.environment, **environment}, capture_output=True, text=True
-        )  # fmt: skip
+            [sys.executable, ROOT / "deploy/bootstrap.py", *jobs],
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        """What the server answers.
+        """Send a request and return the JSON of the response.
 
-        Tried again while it or its database is away, as Prefect's own clients do.
+        Retries while the server or its database is down, as Prefect's own clients do.
         """
 
-        def answered() -> httpx.Response | None:
+        def response() -> httpx.Response | None:
             try:
                 found = self.client.request(method, path, json=None if method == "GET" else body)
             except httpx.TransportError:
                 return None
             return found if found.status_code < 500 else None
 
-        found = until(answered, seconds=60, what=path)
+        found = until(response, seconds=60, what=path)
         assert found.status_code < 300, found.text
         return found.json() if found.content else None
 
@@ -153,7 +163,7 @@ class Station:
     def start_run(
         self, name: str, *, environment: dict[str, str] | None = None, **form: Any
     ) -> str:
-        """Ask for a run of a deployment, as a person does by its form; return its id."""
+        """Start a run of a deployment, as its form in the UI does; return its id."""
         deployment = self.deployment(name)
         parameters = {"form": {**deployment["parameters"]["form"], **form}}
         variables = {"env": environment or {}}
@@ -164,19 +174,20 @@ class Station:
         )["id"]
 
     def switch_off(self, name: str) -> None:
-        """Switch the schedule of a deployment off, as on its page."""
+        """Pause a deployment, as the switch in the UI does."""
         self.ask("PATCH", f"deployments/{self.deployment(name)['id']}", paused=True)
 
     def run(self, identity: str) -> dict[str, Any]:
         return self.ask("GET", f"flow_runs/{identity}")
 
     def ended(self, identity: str, *, seconds: float = 240) -> tuple[str, str]:
-        """Type and name of the final state."""
-        found = until(
-            lambda: (run := self.run(identity))["state_type"] in ENDED and run,
-            seconds=seconds,
-            what=f"the end of {identity}; see {self.folder}",
-        )
+        """Wait for the end of a run; return type and name of its final state."""
+
+        def final() -> dict[str, Any] | None:
+            run = self.run(identity)
+            return run if run["state_type"] in ENDED else None
+
+        found = until(final, seconds=seconds, what=f"run {identity} ends; see {self.folder}")
         return found["state_type"], found["state_name"]
 
     def runs_named(self, name: str) -> list[dict[str, Any]]:
@@ -186,27 +197,25 @@ class Station:
 
 
 def last_days(count: int) -> list[date]:
-    """The days before today, oldest first."""
+    """The last `count` days before today, oldest first."""
     return [datetime.now(UTC).date() - timedelta(days=back) for back in range(count, 0, -1)]
 
 
 @contextmanager
 def deployed(trained: Path, station: Station) -> Iterator[Station]:
-    """A server and a worker with everything deployed for a small job, the last three nights of which are still to be scored.
+    """Start a server and a worker, and deploy a small job with three nights to backfill.
 
-    A run comes by schedule every minute.
+    The schedule starts a run every minute.
     """
     bench = station.bench
     shutil.copytree(trained, bench.folder, copy_function=shutil.copy2)
     promoted_on(bench, station.nights[0])
-    for day in (
-        *station.nights,
-        datetime.now(UTC).date().isoformat(),
-    ):  # the last one is due where midnight passes meanwhile
+    today = datetime.now(UTC).date().isoformat()  # due if midnight passes during the tests
+    for day in (*station.nights, today):
         bench.night(day, outliers=12)
     try:
         station.start_server()
-        station.bootstrap(bench.job, NIGHTGLASS_LOOK_AGAIN="* * * * *")
+        station.bootstrap(bench.job, NIGHTGLASS_RECHECK_CRON="* * * * *")
         station.start_worker()
         yield station
     finally:

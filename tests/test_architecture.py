@@ -1,4 +1,4 @@
-"""The house: who may import whom, how large a folder gets, and one meaning for each name."""
+"""The architecture: direction of imports, size of folders, and one meaning per public name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODULES = {module_name(path): path for path in sources()}
 
 
 def imported(node: ast.AST) -> list[str]:
-    """Full names that an import statement names: modules, or names in modules."""
+    """Full names of what a statement imports: modules, or names in modules."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:
@@ -42,7 +42,7 @@ def imported(node: ast.AST) -> list[str]:
 
 
 def modules_imported(path: Path) -> set[str]:
-    """Our own modules that a file imports, wherever in it."""
+    """Our own modules that a file imports, at any level."""
     names = [name for node in ast.walk(parse(path)) for name in imported(node)]
     found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
     return found & MODULES.keys()
@@ -59,7 +59,7 @@ def test_a_package_only_imports_downward(package):
     assert wrong == {}
 
 
-def test_imports_are_absolute_so_that_their_direction_shows():
+def test_imports_are_absolute():
     relative = [
         module_name(path)
         for path in sources()
@@ -75,7 +75,7 @@ def test_no_imports_form_a_cycle():
     while leaves := {name for name, needs in graph.items() if not needs & graph.keys()}:
         graph = {name: needs - leaves for name, needs in graph.items() if name not in leaves}
 
-    assert sorted(graph) == []  # what is left imports itself by way of others, or what does
+    assert sorted(graph) == []  # what is left is in a cycle, or imports one
 
 
 def test_a_folder_holds_at_most_a_dozen_modules():
@@ -86,7 +86,7 @@ def test_a_folder_holds_at_most_a_dozen_modules():
     assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
 
 
-def test_every_folder_says_what_lives_there():
+def test_every_folder_has_a_docstring():
     silent = [
         module_name(path)
         for path in sources()
@@ -97,7 +97,7 @@ def test_every_folder_says_what_lives_there():
 
 
 def interface(node: ast.stmt) -> str:
-    """What callers rely on: a function's parameters, a class's public methods and theirs."""
+    """The parameters of a function; the public methods of a class and their parameters."""
     if isinstance(node, ast.FunctionDef):
         return ast.unparse(node.args)
     assert isinstance(node, ast.ClassDef)
@@ -106,7 +106,7 @@ def interface(node: ast.stmt) -> str:
 
 
 def test_a_public_name_means_one_thing():
-    """The same name twice is one interface with two implementations, as of two formats."""
+    """A name may occur twice only for two implementations of one interface."""
     meanings: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for module, path in MODULES.items():
         for node in parse(path).body:
@@ -116,10 +116,7 @@ def test_a_public_name_means_one_thing():
     assert {name: dict(found) for name, found in meanings.items() if len(found) > 1} == {}
 
 
-def test_nothing_is_called_by_a_name_that_says_nothing():
-    assert {path.name for path in sources()} & {
-        "utils.py",
-        "helpers.py",
-        "common.py",
-        "core.py",
-    } == set()
+def test_no_module_has_a_meaningless_name():
+    meaningless = {"utils.py", "helpers.py", "common.py", "core.py"}
+
+    assert {path.name for path in sources()} & meaningless == set()

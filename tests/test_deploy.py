@@ -1,6 +1,6 @@
-"""What lies in deploy/.
+"""The files in deploy/: the files, settings and commands they refer to exist.
 
-Files, settings and commands that it names are there. tests/flows/drills runs them.
+tests/flows/drills runs them.
 """
 
 from __future__ import annotations
@@ -15,30 +15,26 @@ from station import COMPOSE, ROOT, shipped
 
 DEPLOY = ROOT / "deploy"
 OWN = COMPOSE["x-nightglass"]
-NOT_PREFECT = {"DO_NOT_TRACK", "NO_PROXY", "OMP_WAIT_POLICY"}  # read by libraries
-NAMED_IN_JOBS = {"NIGHTGLASS_WEBHOOK"}  # read where a job file names it
+NOT_PREFECT = {"DO_NOT_TRACK", "NO_PROXY", "OMP_WAIT_POLICY"}  # used by libraries
+NAMED_IN_JOBS = {"NIGHTGLASS_WEBHOOK"}  # used if a job file names it
 
 
-def settings_known() -> set[str]:
-    """Names of all settings that Prefect reads."""
-    line = "from prefect.settings import Settings; from prefect.settings.legacy import _get_valid_setting_names as n; print(*n(Settings))"
-    return set(
-        subprocess.run(
-            [sys.executable, "-c", line], capture_output=True, text=True, check=True
-        ).stdout.split()
+def prefect_settings() -> set[str]:
+    """Names of all Prefect settings."""
+    code = (
+        "from prefect.settings import Settings;"
+        "from prefect.settings.legacy import _get_valid_setting_names as names;"
+        "print(*names(Settings))"
     )
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def read_by_us() -> set[str]:
-    """Names of the variables that our own code reads."""
-    return set(
-        re.findall(
-            r"NIGHTGLASS_[A-Z_]+",
-            "".join(
-                path.read_text() for path in (*DEPLOY.glob("*.py"), *ROOT.glob("flows/**/*.py"))
-            ),
-        )
-    )
+def our_variables() -> set[str]:
+    """Names of the environment variables that our code reads."""
+    files = (*DEPLOY.glob("*.py"), *ROOT.glob("flows/**/*.py"))
+    code = "".join(path.read_text() for path in files)
+    return set(re.findall(r"NIGHTGLASS_[A-Z_]+", code))
 
 
 def given_by_compose() -> dict[str, str]:
@@ -50,13 +46,13 @@ def given_by_compose() -> dict[str, str]:
     }
 
 
-def test_every_setting_that_is_shipped_is_one_that_something_reads():
-    known = settings_known() | read_by_us() | NOT_PREFECT | NAMED_IN_JOBS
+def test_every_shipped_setting_exists():
+    known = prefect_settings() | our_variables() | NOT_PREFECT | NAMED_IN_JOBS
 
     assert set(shipped()) | set(given_by_compose()) <= known
 
 
-def test_containers_are_set_as_machines_are():
+def test_containers_and_machines_share_settings():
     machine, containers = shipped(), given_by_compose()
     both = machine.keys() & containers.keys() - {"PREFECT_API_URL"}
     plain = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", containers[name]) for name in both}
@@ -66,24 +62,24 @@ def test_containers_are_set_as_machines_are():
         for name, value in plain.items()
         if value != machine[name] and "AUTH_STRING" not in name
     } == {}
-    assert {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "NIGHTGLASS_LOOK_AGAIN"} <= both
+    assert {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "NIGHTGLASS_RECHECK_CRON"} <= both
 
 
-def test_a_file_of_variables_gives_compose_all_that_it_asks_for():
+def test_env_example_sets_every_variable_of_compose():
     asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))
     example = (DEPLOY / "env.example").read_text()
 
     assert {name for name in asked if f"{name}=" not in example} == set()
 
 
-def test_every_port_of_the_containers_is_on_the_loopback():
+def test_all_container_ports_are_on_the_loopback():
     ports = [port for each in COMPOSE["services"].values() for port in each.get("ports", ())]
 
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     assert len(ports) == 2
 
 
-def test_the_image_is_built_from_files_that_are_there_and_holds_what_the_containers_run():
+def test_the_image_copies_existing_files_and_all_that_the_containers_run():
     assert (
         DEPLOY / OWN["build"]["context"] / OWN["build"]["dockerfile"]
     ).resolve() == DEPLOY / "Dockerfile"
@@ -97,7 +93,7 @@ def test_the_image_is_built_from_files_that_are_there_and_holds_what_the_contain
     assert "python deploy/bootstrap.py" in (DEPLOY / "compose.yaml").read_text()
 
 
-def test_deployments_name_flows_that_are_there():
+def test_deployments_refer_to_existing_flows():
     named = re.findall(
         r"entrypoint: flows\.orchestration\.deployed:(\w+)", (DEPLOY / "prefect.yaml").read_text()
     )
@@ -108,7 +104,7 @@ def test_deployments_name_flows_that_are_there():
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")
-def test_units_are_well_formed_and_name_programs_that_are_there(tmp_path):
+def test_systemd_units_are_valid(tmp_path):
     for unit in (DEPLOY / "systemd").glob("*.service"):
         text = (
             unit.read_text()
@@ -123,14 +119,14 @@ def test_units_are_well_formed_and_name_programs_that_are_there(tmp_path):
     assert (found.returncode, found.stderr) == (0, "")
 
 
-def test_every_unit_knows_the_addresses_of_the_machine():
+def test_every_systemd_unit_reads_the_environment_file():
     units = [unit.read_text() for unit in (DEPLOY / "systemd").glob("*.service")]
 
     assert all("/etc/nightglass/env" in unit for unit in units)
     assert len(units) == 3
 
 
-def test_the_runbook_names_files_and_commands_that_are_there():
+def test_the_runbook_refers_to_existing_files():
     words = (DEPLOY / "RUNBOOK.md").read_text()
     files = [
         name.replace("{server,worker}", part)

@@ -1,1 +1,1 @@
-"""The command line: the typer app, its commands, what a person at the terminal sees, and the demo."""
+"""The command line: the typer app, its commands, terminal output, and the demo."""

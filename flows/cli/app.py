@@ -1,60 +1,75 @@
 """The `nightglass` command.
 
-Each group of commands has a file in flows/commands; nothing heavy is imported before it is needed.
+Commands are grouped by module in flows/cli/commands. They import torch, Prefect and NumPy only
+when they run, so that `--help` is fast.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import typer
 
-from flows.cli.commands import look, operate, start, work
+from flows.cli.commands import getting_started, inspect, models, operations, pipelines, stores
+
+Command = Callable[..., None]
 
 app = typer.Typer(
     name="nightglass",
-    help="Train autoencoders on clean data, compress datasets into latent stores, and rank each night's outliers in a report.",
+    help=(
+        "Train autoencoders on clean data, compress datasets into latent stores, "
+        "and rank each night's outliers in a report."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models = typer.Typer(help="Versions of a job's model.", no_args_is_help=True, rich_markup_mode=None)
-
-COMMANDS: tuple[Callable[..., None], ...] = (
-    start.demo,
-    start.init,
-    look.inspect,
-    look.verify,
-    work.train,
-    work.encode,
-    work.decode,
-    work.pack,
-    work.score,
-    work.probe,
-    operate.status,
-    operate.label,
-    operate.prune,
-    operate.serve,
+models_app = typer.Typer(
+    help="List, show, promote and roll back the model versions of a job.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
-MODELS: dict[str, Callable[..., None]] = {
-    "list": look.models_list,
-    "show": look.models_show,
-    "promote": look.models_promote,
-    "rollback": look.models_rollback,
+
+COMMANDS: Mapping[str, Command] = {
+    "demo": getting_started.demo_command,
+    "init": getting_started.init_command,
+    "inspect": inspect.inspect_command,
+    "verify": inspect.verify_command,
+    "train": pipelines.train_command,
+    "encode": pipelines.encode_command,
+    "decode": stores.decode_command,
+    "pack": stores.pack_command,
+    "score": pipelines.score_command,
+    "probe": stores.probe_command,
+    "status": operations.status_command,
+    "label": operations.label_command,
+    "prune": operations.prune_command,
+    "serve": operations.serve_command,
 }
-for command in COMMANDS:
-    app.command()(command)
-for name, command in MODELS.items():
-    models.command(name)(command)
-app.add_typer(models, name="models")
+MODELS_COMMANDS: Mapping[str, Command] = {
+    "list": models.list_command,
+    "show": models.show_command,
+    "promote": models.promote_command,
+    "rollback": models.rollback_command,
+}
+
+
+def register(target: typer.Typer, commands: Mapping[str, Command]) -> None:
+    """Add each function to a typer app under its command name."""
+    for name, command in commands.items():
+        target.command(name)(command)
+
+
+register(app, COMMANDS)
+register(models_app, MODELS_COMMANDS)
+app.add_typer(models_app, name="models")
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # read when torch loads: threads that wait by spinning crawl on a busy machine
+    """Run the console script."""
+    # torch reads this when it loads; without it, spin-waiting threads slow down a busy machine
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()

@@ -1,4 +1,4 @@
-"""score for one data date or a range of them."""
+"""Score one data date or a range of dates."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from flows.errors import EXPECTED, UsageError
 from flows.jobs.dates import dates_between, parse_date, yesterday
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import ScoreRequest
-from flows.orchestration.backends import pick_backend
+from flows.orchestration.backends import Backend, pick_backend
 from flows.scoring.result import NightResult, NightsResult
 
 
 def score_nights(
     request: ScoreRequest, *, since: str, to: str, prefect: bool | None
 ) -> NightsResult:
-    """Score the request's date (yesterday where it is '') or all from `since` to `to`, oldest first.
+    """Score the date of the request (yesterday if empty), or all dates from `since` to `to`.
 
-    One date raises its error; in a range the other dates go on.
+    A single date raises its error. In a range, an error does not stop the dates after it.
     """
-    settings = read_job(Path(request.job), request.overrides)
+    job = read_job(Path(request.job), request.overrides)
     if bool(since) != bool(to) or (since and request.date):
         raise UsageError("give --date, or both --from and --to")
     backend = pick_backend(prefect)
-    if not since:
-        day = request.date or yesterday(settings).isoformat()
-        return NightsResult({day: backend.score(replace(request, date=day))})
-    results: dict[str, NightResult | Exception] = {}
-    for each in dates_between(parse_date(since), parse_date(to)):
-        day = each.isoformat()
-        try:
-            results[day] = backend.score(replace(request, date=day))
-        except EXPECTED as error:
-            results[day] = error
-    return NightsResult(results)
+    if since:
+        dates = [day.isoformat() for day in dates_between(parse_date(since), parse_date(to))]
+        return NightsResult({date: _score_or_error(backend, request, date) for date in dates})
+    date = request.date or yesterday(job).isoformat()
+    return NightsResult({date: backend.score(replace(request, date=date))})
+
+
+def _score_or_error(backend: Backend, request: ScoreRequest, date: str) -> NightResult | Exception:
+    try:
+        return backend.score(replace(request, date=date))
+    except EXPECTED as error:
+        return error

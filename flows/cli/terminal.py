@@ -1,7 +1,4 @@
-"""What a person at the terminal sees.
-
-Progress and words on stderr, the result on stdout, errors as one plain paragraph.
-"""
+"""Terminal output: the result on stdout, everything else on stderr, errors as exit codes."""
 
 from __future__ import annotations
 
@@ -12,46 +9,58 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from flows.errors import EXPECTED, FAILED, exit_code
+from flows.errors import DONE, EXPECTED, FAILED, exit_code
 from flows.results import Result
 
 Report = Callable[[Result], None]
+INTERRUPTED = 130  # as shells report a process ended by SIGINT
 
 
 @contextmanager
 def reporting(*, as_json: bool) -> Iterator[Report]:
-    """Run a command's body; turn its errors into an exit code.
+    """Run a command's body and exit with its exit code.
 
-    The body gets `report(result)`: with `--json` the facts and the seconds taken go to stdout as
-    one JSON object, else the text does.
+    Yields `report(result)`, which prints the result to stdout: as text, or with `as_json` as one
+    JSON object that also holds the elapsed seconds. Errors go to stderr.
     """
-    began = time.monotonic()
-    code = 0
+    printer = _ResultPrinter(as_json=as_json)
+    try:
+        yield printer.print
+        code = printer.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; finished shards are kept; rerun to resume\n")
+        code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (the one place where every error becomes an exit code)
+        code = _print_error(error)
+    sys.stdout.flush()
+    if code != DONE:
+        raise SystemExit(code)
 
-    def report(result: Result) -> None:
-        nonlocal code
-        code = result.exit_code
-        text = result.to_text().rstrip()
-        if as_json:
-            facts = {**result.to_json(), "seconds": round(time.monotonic() - began, 3)}
-            text = json.dumps(facts, ensure_ascii=False)
+
+class _ResultPrinter:
+    """Prints a command's result and remembers its exit code."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.exit_code = DONE
+        self._began = time.monotonic()
+
+    def print(self, result: Result) -> None:
+        """Write the result to stdout."""
+        self.exit_code = result.exit_code
+        text = self._json(result) if self.as_json else result.to_text().rstrip()
         sys.stdout.write(text + "\n")
 
-    try:
-        yield report
-    except EXPECTED as error:
+    def _json(self, result: Result) -> str:
+        seconds = round(time.monotonic() - self._began, 3)
+        return json.dumps({**result.to_json(), "seconds": seconds}, ensure_ascii=False)
+
+
+def _print_error(error: Exception) -> int:
+    """Explain an error on stderr and return its exit code. Bugs come with a traceback."""
+    if isinstance(error, EXPECTED):
         sys.stderr.write(f"Error: {error}\n")
-        code = exit_code(error)
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "Interrupted; what is finished is kept, the same command goes on from there\n"
-        )
-        code = 130
-    except Exception:  # noqa: BLE001 (the one place where every error becomes an exit code)
-        sys.stderr.write(
-            f"Unexpected error; this is a defect of nightglass:\n{traceback.format_exc()}"
-        )
-        code = FAILED
-    sys.stdout.flush()
-    if code:
-        raise SystemExit(code)
+        return exit_code(error)
+    trace = "".join(traceback.format_exception(error))
+    sys.stderr.write(f"internal error; please report this bug:\n{trace}")
+    return FAILED

@@ -1,3 +1,3 @@
-"""Where runs happen: in this process or on Prefect, with its deployments, forms, artifacts and
-events; and `serve`.
+"""Where runs execute: in this process or on Prefect (flows, tasks, deployments, forms, artifacts
+and events), and the scheduler behind `nightglass serve`.
 """

@@ -1,88 +1,87 @@
-"""Prefect artifacts of the pages in `flows.orchestration.run_pages`, and tables that can be searched. The description is the headline."""
+"""Prefect artifacts: the Markdown of `flows.orchestration.run_pages`, and searchable tables."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.encoding.encode import EncodeResult
 from flows.jobs.settings import Job
-from flows.orchestration.markdown import short
-from flows.orchestration.run_pages import (
-    Page,
+from flows.orchestration.run_pages.markdown import JsonObject, MarkdownArtifact, format_number
+from flows.orchestration.run_pages.nights import (
     main_cause,
-    night_page,
-    nights_page,
-    outliers_of,
-    shards_of,
-    store_page,
-    training_page,
+    night_markdown,
+    nights_markdown,
+    read_outliers,
 )
+from flows.orchestration.run_pages.store import shard_rows, shards_by_error, store_markdown
+from flows.orchestration.run_pages.training import training_markdown
 from flows.scoring.result import NightResult, NightsResult
 from flows.training.train import TrainResult
 from storage.units import format_bytes
 
-MOST_ROWS = 100
-MOST_SHARDS = 200
+MAX_ROWS = 100
+MAX_SHARDS = 200
 COLUMNS = ("rank", "id", "score", "p_value", "flagged")
 
 
-def publish_training(job: str, result: TrainResult) -> None:
-    """The gate's verdict, loss, calibration."""
-    publish(f"{job}-train", training_page(result))
+def create_training_artifact(job: str, result: TrainResult) -> None:
+    """Publish the gate's verdict, the loss curve, and the calibration."""
+    _create_artifact(f"{job}-train", training_markdown(result))
 
 
-def publish_store(job: str, result: EncodeResult) -> None:
-    """Size report, and the shards with the largest errors."""
-    publish(f"{job}-encode", store_page(result))
-    shards = shards_of(result)
-    if shards:
-        worst = f"{short(shards[0]['largest_error'])} in shard {shards[0]['index']}"
-        create_table_artifact(
-            [shard_row(each) for each in shards[:MOST_SHARDS]],
-            key=f"{job}-shards",
-            description=f"{len(shards):,} shard{'s' * (len(shards) > 1)}, the largest error: {worst}",
-        )
+def create_store_artifacts(job: str, result: EncodeResult) -> None:
+    """Publish the size report, and a table of the shards, largest error first."""
+    _create_artifact(f"{job}-encode", store_markdown(result))
+    shards = shards_by_error(result)
+    if not shards:
+        return
+    count = f"{len(shards):,} shard{'s' * (len(shards) > 1)}"
+    largest = f"{format_number(shards[0]['largest_error'])} in shard {shards[0]['index']}"
+    create_table_artifact(
+        [_shard_cells(shard) for shard in shards[:MAX_SHARDS]],
+        key=f"{job}-shards",
+        description=f"{count}, largest error: {largest}",
+    )
 
 
-def shard_row(shard: dict[str, Any]) -> dict[str, Any]:
-    """A shard in the table."""
+def _shard_cells(shard: JsonObject) -> dict[str, object]:
     return {
         "shard": shard["index"],
-        "rows": f"{shard['start']:,} to {shard['stop']:,}",
+        "rows": shard_rows(shard),
         "in": format_bytes(shard["bytes_in"]),
         "out": format_bytes(shard["bytes_out"]),
-        "largest error": short(shard["largest_error"]),
+        "largest error": format_number(shard["largest_error"]),
     }
 
 
-def publish_night(job: Job, result: NightResult) -> None:
-    """Verdict, histogram, drift, where the report is; and the highest rows as a table."""
-    publish(f"{job.name}-score", night_page(job, result))
-    rows = outliers_of(result, MOST_ROWS)
+def create_night_artifacts(job: Job, result: NightResult) -> None:
+    """Publish the verdict with histogram, drift and report link, and a table of the top rows."""
+    _create_artifact(f"{job.name}-score", night_markdown(job, result))
+    rows = read_outliers(result, MAX_ROWS)
     if rows:
-        shown = [
-            {**{name: readable(row[name]) for name in COLUMNS}, "cause": main_cause(row)}
-            for row in rows
-        ]
         create_table_artifact(
-            shown,
+            [_outlier_cells(row) for row in rows],
             key=f"{job.name}-outliers",
-            description=f"{result.headline()}; the highest {len(shown)}",
+            description=f"{result.headline()}; top {len(rows)}",
         )
 
 
-def publish_nights(job: Job, nights: NightsResult) -> None:
-    """A line for each night that a run looked at."""
-    publish(f"{job.name}-nights", nights_page(job, nights))
+def _outlier_cells(row: JsonObject) -> dict[str, object]:
+    cells = {name: _cell(row[name]) for name in COLUMNS}
+    return {**cells, "cause": main_cause(row)}
 
 
-def publish(key: str, page: Page) -> None:
-    """A page as a markdown artifact."""
-    create_markdown_artifact(page.text, key=key, description=page.headline)
+def create_nights_artifact(job: Job, nights: NightsResult) -> None:
+    """Publish the list of the nights of one run."""
+    _create_artifact(f"{job.name}-nights", nights_markdown(job, nights))
 
 
-def readable(value: Any) -> Any:
-    """A table cell: rounded numbers, nothing that JSON lacks."""
-    return short(value) if isinstance(value, float) else "" if value is None else value
+def _create_artifact(key: str, artifact: MarkdownArtifact) -> None:
+    create_markdown_artifact(artifact.markdown, key=key, description=artifact.description)
+
+
+def _cell(value: object) -> object:
+    """Round floats, and replace None, which Prefect's tables do not show."""
+    if isinstance(value, float):
+        return format_number(value)
+    return "" if value is None else value

@@ -1,4 +1,4 @@
-"""What runs train, encode and score: this process, or Prefect; and the choice between the two."""
+"""The two backends, local and Prefect, and the choice between them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Protocol
 from flows.errors import FlowError, UsageError
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 
-if TYPE_CHECKING:  # so that status, which asks what is due, does not load torch
+if TYPE_CHECKING:  # importing these loads torch, which takes seconds
     from flows.encoding.encode import EncodeResult
     from flows.scoring.result import NightResult
     from flows.training.train import TrainResult
+
+HEALTH_TIMEOUT = 10  # seconds
 
 
 class Backend(Protocol):
     """Runs train, encode and score."""
 
     def train(self, request: TrainRequest) -> TrainResult:
-        """Fit, calibrate, gate, promote."""
+        """Fit and calibrate a model; promote it if it passes the gate."""
         ...
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
@@ -33,9 +35,10 @@ class Backend(Protocol):
 
 
 def pick_backend(prefect: bool | None) -> Backend:
-    """The backend that `--prefect` or `--no-prefect` ask for; with neither, Prefect where PREFECT_API_URL is set.
+    """Return the Prefect backend (True), the local one (False), or the default (None).
 
-    Raises FlowError naming the URL where Prefect is wanted and its server cannot be reached: never a silent local run.
+    The default is Prefect if PREFECT_API_URL is set. Raises FlowError if the server is
+    unreachable: there is no silent fallback to a local run.
     """
     url = os.environ.get("PREFECT_API_URL", "")
     if prefect is False or (prefect is None and not url):
@@ -44,32 +47,30 @@ def pick_backend(prefect: bool | None) -> Backend:
         return LocalBackend()
     if url:
         require_server(url)
-    from flows.orchestration.prefect_flows import (
-        PrefectBackend,  # late: Prefect takes seconds to import
-    )
+    from flows.orchestration.prefect_flows import PrefectBackend  # late: slow import
 
     return PrefectBackend()
 
 
-def wants_prefect(prefect: bool | None) -> str:
-    """URL of the server that a scheduler records its runs on; empty where it is to run without one.
+def scheduler_server(prefect: bool | None) -> str:
+    """Return the URL of the Prefect server that `serve` registers with, "" for none.
 
-    Raises UsageError where none is named.
+    Raises UsageError if Prefect is requested but PREFECT_API_URL is not set.
     """
     url = os.environ.get("PREFECT_API_URL", "")
     if prefect and not url:
-        raise UsageError(
-            "--prefect: PREFECT_API_URL names no server; set it, or leave --prefect out"
-        )
+        raise UsageError("--prefect needs a server; set PREFECT_API_URL, or omit --prefect")
     return "" if prefect is False else url
 
 
 def require_server(url: str) -> None:
-    """Raise FlowError where no Prefect server answers at `url`."""
+    """Raise FlowError unless a Prefect server answers at `url`."""
+    health = f"{url.rstrip('/')}/health"
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=10):  # noqa: S310 (the URL is the operator's own setting)
+        with urllib.request.urlopen(health, timeout=HEALTH_TIMEOUT):  # noqa: S310 (operator's setting)
             return
     except (OSError, ValueError) as error:
         raise FlowError(
-            f"PREFECT_API_URL={url}: no Prefect server answers there ({error}); start it, mend the URL, or add --no-prefect to run without one"
+            f"PREFECT_API_URL={url}: no Prefect server answers ({error}); "
+            "start it, fix the URL, or add --no-prefect to run locally"
         ) from error

@@ -1,11 +1,11 @@
-"""The flows as they are deployed: a form for parameters, the night that is due, and the earlier ones.
+"""The deployed flows, each with a form: train, encode, nightly and backfill.
 
-flows.orchestration.deployed:train   flows.orchestration.deployed:encode   flows.orchestration.deployed:nightly   flows.orchestration.deployed:backfill
+deploy/prefect.yaml names them as entry points, e.g. flows.orchestration.deployed:nightly.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from prefect import flow
@@ -15,7 +15,7 @@ from prefect.states import Completed, Failed
 
 from flows.encoding.encode import EncodeResult
 from flows.engine.session import begin
-from flows.errors import DONE, EXPECTED, FlowError
+from flows.errors import DONE, EXPECTED, FAILED, FlowError
 from flows.jobs.dates import dates_between, yesterday
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.jobs.settings import Job
@@ -27,63 +27,66 @@ from flows.scoring.result import NightResult, NightsResult
 from flows.training.train import TrainResult
 
 
-def run_name() -> str:
-    """Name of a flow run: what it does, and for which job."""
-    return f"{flow_run.flow_name}-{Path(flow_run.parameters['form'].job.rpartition(':')[2]).stem}"
+def _run_name() -> str:
+    """Name a flow run after its flow and job."""
+    job = flow_run.parameters["form"].job.rpartition(":")[2]
+    return f"{flow_run.flow_name}-{Path(job).stem}"
 
 
-@flow(name="train", flow_run_name=run_name, task_runner=prefect_flows.ONE_AT_A_TIME)
+@flow(name="train", flow_run_name=_run_name, task_runner=prefect_flows.ONE_TASK)
 def train(form: TrainForm) -> State[TrainResult]:
-    """Fit a model on the clean rows, calibrate it, and promote it if the gate lets it pass."""
-    return prefect_flows.train.fn(
-        TrainRequest(
-            job=str(form.job_path()), overrides=form.overrides(), require_gpu=form.require_gpu
-        )
+    """Fit and calibrate a model on the clean rows; promote it if it passes the gate."""
+    request = TrainRequest(
+        job=str(form.job_path()), overrides=form.overrides(), require_gpu=form.require_gpu
     )
+    return prefect_flows.train_flow.fn(request)
 
 
-@flow(name="encode", flow_run_name=run_name, task_runner=prefect_flows.SEVERAL)
+@flow(name="encode", flow_run_name=_run_name, task_runner=prefect_flows.PARALLEL)
 def encode(form: EncodeForm) -> EncodeResult:
-    """Compress rows into a latent store, and say what it costs and saves."""
-    date = form.date.isoformat() if form.date else ""
-    return prefect_flows.encode.fn(
-        EncodeRequest(
-            job=str(form.job_path()),
-            source=form.source,
-            date=date,
-            overrides=form.overrides(),
-            require_gpu=form.require_gpu,
-        )
+    """Compress rows into a latent store and report its size and reconstruction error."""
+    request = EncodeRequest(
+        job=str(form.job_path()),
+        source=form.source,
+        date=form.date.isoformat() if form.date else "",
+        overrides=form.overrides(),
+        require_gpu=form.require_gpu,
     )
+    return prefect_flows.encode_flow.fn(request)
 
 
-@flow(name="nightly", flow_run_name=run_name)
+@flow(name="nightly", flow_run_name=_run_name)
 def nightly(form: NightForm) -> State[None]:
-    """Score the night that is due, and earlier ones that are missing, unfinished, or whose input came late; each as a flow run of its own."""
+    """Score the night that is due, and backfill missed, unfinished or changed nights.
+
+    Each night is a subflow run.
+    """
     job = begin(str(form.job_path()), form.overrides(), "score")
     day = form.date or yesterday(job, flow_run.scheduled_start_time or datetime.now(UTC))
-    nights = score_due(job, day, lambda night: score_night(form, night))
-    return finish(job, nights, alert=form.alert)
+    nights = score_due(job, day, lambda night: _score_subflow(form, night))
+    return _finish(job, nights, alert=form.alert)
 
 
-@flow(name="backfill", flow_run_name=run_name)
+@flow(name="backfill", flow_run_name=_run_name)
 def backfill(form: BackfillForm) -> State[None]:
-    """Score a range of data dates, oldest first; each as a flow run of its own."""
+    """Score a range of data dates, oldest first, each as a subflow run."""
     job = begin(str(form.job_path()), form.overrides(), "score")
+    days = dates_between(form.first, form.last)
+    nights = NightsResult({day.isoformat(): _backfill_day(form, day) for day in days})
+    return _finish(job, nights, alert=form.alert)
+
+
+def _backfill_day(form: BackfillForm, day: date) -> NightResult | Exception:
     model = AS_OF if form.model == "as-of" else CURRENT
-    results: dict[str, NightResult | Exception] = {}
-    for day in dates_between(form.first, form.last):
-        try:
-            results[day.isoformat()] = score_night(
-                form, DueNight(day.isoformat(), model, "backfill"), force=form.force
-            )
-        except EXPECTED as error:
-            results[day.isoformat()] = error
-    return finish(job, NightsResult(results), alert=form.alert)
+    night = DueNight(day.isoformat(), model, "backfill")
+    try:
+        return _score_subflow(form, night, force=form.force)
+    except EXPECTED as error:
+        return error
 
 
-def score_night(form: JobForm, night: DueNight, *, force: bool = False) -> NightResult:
-    """One night as a flow run of its own, below the one that asks for it."""
+def _score_subflow(form: JobForm, night: DueNight, *, force: bool = False) -> NightResult:
+    """Score one night as a subflow run of the current flow run."""
     request = ScoreRequest(
         job=str(form.job_path()),
         date=night.date,
@@ -95,32 +98,28 @@ def score_night(form: JobForm, night: DueNight, *, force: bool = False) -> Night
     return prefect_flows.PrefectBackend().score(request)
 
 
-def finish(job: Job, nights: NightsResult, *, alert: bool) -> State[None]:
-    """The summary artifact, the message, and the final state.
-
-    Named by the verdict of one night, or by how many of them are done.
-    """
-    artifacts.publish_nights(job, nights)
-    codes = [
-        result.exit_code if isinstance(result, NightResult) else 1
-        for result in nights.results.values()
-    ]
-    last = list(nights.results.values())[-1]
-    name = (
-        f"{codes.count(DONE)} of {len(codes)} nights"
-        if len(codes) > 1
-        else last.verdict
-        if isinstance(last, NightResult)
-        else "FAILED"
-    )
-    words = nights.to_text()
+def _finish(job: Job, nights: NightsResult, *, alert: bool) -> State[None]:
+    """Publish the list of nights, send the alert, and return the final state."""
+    artifacts.create_nights_artifact(job, nights)
+    text = nights.to_text()
     if alert:
         try:
             send_alert(job, nights)
         except FlowError as error:
-            return Failed(name="NOT TOLD", message=f"{error}\n{words}")
-    return (
-        Completed(name=name, message=words)
-        if nights.exit_code == DONE
-        else Failed(name=name, message=words)
-    )
+            return Failed(name="ALERT FAILED", message=f"{error}\n{text}")
+    state = Completed if nights.exit_code == DONE else Failed
+    return state(name=_state_name(nights), message=text)
+
+
+def _state_name(nights: NightsResult) -> str:
+    """Return the verdict of a single night, or how many of several nights are done."""
+    results = list(nights.results.values())
+    if len(results) > 1:
+        done = sum(_exit_code(result) == DONE for result in results)
+        return f"{done} of {len(results)} nights"
+    [only] = results
+    return only.verdict if isinstance(only, NightResult) else "FAILED"
+
+
+def _exit_code(result: NightResult | Exception) -> int:
+    return result.exit_code if isinstance(result, NightResult) else FAILED

@@ -1,11 +1,8 @@
-"""Events `nightglass.*` on the Prefect server, for automations.
-
-One for each new night, each model, each store.
-"""
+"""Events `nightglass.*` on the Prefect server, for automations: new nights, models and stores."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from prefect.events import emit_event
 
@@ -14,39 +11,30 @@ from flows.scoring.result import NightResult
 from flows.training.train import TrainResult
 
 
-def night_event(job: str, result: NightResult) -> None:
-    """nightglass.night.<verdict>, as in nightglass.night.review; nothing where nothing is new."""
+def emit_night(job: str, result: NightResult) -> None:
+    """Emit nightglass.night.<verdict>, e.g. nightglass.night.review, for a new revision."""
     if result.written:
-        word = "no-data" if result.verdict == "NO DATA" else result.verdict.split()[0].lower()
-        _emit(job, f"night.{word}", {**result.to_json(), "promise": result.promise})
+        verdict = "no-data" if result.verdict == "NO DATA" else result.verdict.split()[0].lower()
+        _emit(job, f"night.{verdict}", {**result.to_json(), "promise": result.promise})
 
 
-def model_event(job: str, result: TrainResult) -> None:
-    """nightglass.model.promoted or nightglass.model.refused."""
-    _emit(
-        job,
-        f"model.{'promoted' if result.promoted else 'refused'}",
-        {"model_id": result.model_id, "why": result.why},
-    )
+def emit_model(job: str, result: TrainResult) -> None:
+    """Emit nightglass.model.promoted or nightglass.model.refused."""
+    verdict = "promoted" if result.promoted else "refused"
+    _emit(job, f"model.{verdict}", {"model_id": result.model_id, "why": result.why})
 
 
-def store_event(job: str, result: EncodeResult) -> None:
-    """nightglass.store.written; nothing where the store was already there."""
+def emit_store(job: str, result: EncodeResult) -> None:
+    """Emit nightglass.store.written for a new store."""
     if result.written:
-        _emit(
-            job,
-            "store.written",
-            {
-                "path": str(result.path),
-                "rows": result.report["rows"],
-                "ratio": result.report["ratio"],
-            },
-        )
+        report = result.report
+        facts = {"path": str(result.path), "rows": report["rows"], "ratio": report["ratio"]}
+        _emit(job, "store.written", facts)
 
 
-def _emit(job: str, name: str, payload: dict[str, Any]) -> None:
+def _emit(job: str, name: str, payload: Mapping[str, object]) -> None:
     emit_event(
         f"nightglass.{name}",
         resource={"prefect.resource.id": f"nightglass.job.{job}", "prefect.resource.name": job},
-        payload=payload,
+        payload=dict(payload),
     )

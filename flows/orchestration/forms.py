@@ -1,6 +1,6 @@
-"""Parameters of the deployed flows: what an operator fills in, in the Prefect UI.
+"""Parameters of the deployments: the forms that an operator fills in in the Prefect UI.
 
-The server checks every bound when the form is sent.
+The server validates every field when a form is submitted.
 """
 
 from __future__ import annotations
@@ -8,54 +8,61 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.errors import UsageError
 
 VARIABLE = "variable:"
+FROM_JOB_FILE: Final = "from the job file"
 Setting = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z0-9_]+)*=.+$")]
 
 
 class JobForm(BaseModel):
-    """What every run needs."""
+    """Parameters of every run."""
 
     model_config = ConfigDict(extra="forbid")
 
     job: str = Field(
         title="Job file",
-        description="Path of the job file where the worker runs, as in /srv/nightglass/digits.toml; or variable:NAME, a Prefect variable that holds the path.",
+        description=(
+            "Path of the job file on the worker, e.g. /srv/nightglass/digits.toml; "
+            "or variable:NAME, a Prefect variable that holds the path."
+        ),
         pattern=r"^(variable:[a-z0-9_]+|.+\.toml)$",
     )
     settings: list[Setting] = Field(
         default=[],
-        title="Other settings",
-        description="Keys of the job file to be put over for this run, one a line, as in score.alert_budget=50.",
+        title="Overrides",
+        description="Job-file keys to override in this run, e.g. score.alert_budget=50.",
     )
     require_gpu: bool = Field(
-        default=False, title="GPU required", description="Refuse to run on a CPU."
+        default=False,
+        title="GPU required",
+        description="Fail instead of falling back to the CPU.",
     )
 
     def job_path(self) -> Path:
-        """The job file's path.
+        """Return the path of the job file.
 
-        Raises UsageError where a variable is named that does not exist or holds no path.
+        Raises UsageError if the Prefect variable does not exist or holds no text.
         """
         if not self.job.startswith(VARIABLE):
             return Path(self.job)
-        from prefect.variables import Variable  # late: Prefect takes seconds to import
+        from prefect.variables import Variable  # late: slow import
 
         name = self.job.removeprefix(VARIABLE)
         found = Variable.get(name)
         if not isinstance(found, str):
             raise UsageError(
-                f"the Prefect variable '{name}' must hold the path of a job file. Got {found!r} instead."
+                f"the Prefect variable '{name}' must hold the path of a job file. "
+                f"Got {found!r} instead."
             )
         return Path(found)
 
     def overrides(self) -> tuple[str, ...]:
-        """The fields that stand over keys of the job file, then the other settings."""
+        """Return `section.key=value` for the form's own fields, then for `settings`."""
         return (*self._fields(), *self.settings)
 
     def _fields(self) -> Iterator[str]:
@@ -63,26 +70,26 @@ class JobForm(BaseModel):
 
 
 class TrainForm(JobForm):
-    """Train a model, let the gate judge it, and put it in force."""
+    """Train a model, and promote it if it passes the gate."""
 
     epochs: int = Field(
         default=0,
         ge=0,
         le=100_000,
         title="Epochs",
-        description="Passes over the clean rows; 0 = as the job file says.",
+        description="Passes over the clean rows; 0 uses the job file's value.",
     )
     latent: int = Field(
         default=0,
         ge=0,
         le=65_536,
-        title="Latent width",
-        description="Numbers that a row is squeezed into; 0 = as the job file says.",
+        title="Latent dimension",
+        description="Width of the bottleneck; 0 uses the job file's value.",
     )
-    device: Literal["as the job file says", "auto", "cpu", "cuda", "mps"] = Field(
-        default="as the job file says",
+    device: Literal["from the job file", "auto", "cpu", "cuda", "mps"] = Field(
+        default=FROM_JOB_FILE,
         title="Device",
-        description="auto takes a GPU where there is one, and the CPU where there is none.",
+        description="auto uses a GPU if available, otherwise the CPU.",
     )
 
     def _fields(self) -> Iterator[str]:
@@ -90,51 +97,54 @@ class TrainForm(JobForm):
             yield f"train.epochs={self.epochs}"
         if self.latent:
             yield f"model.latent={self.latent}"
-        if self.device != "as the job file says":
+        if self.device != FROM_JOB_FILE:
             yield f"train.device={self.device}"
 
 
 class EncodeForm(JobForm):
-    """Write a latent store of some rows."""
+    """Encode rows into a latent store."""
 
     date: datetime.date | None = Field(
         default=None,
         title="Data date",
-        description="Encode the rows of this night; empty = the clean rows.",
+        description="Encode the rows of this date; leave empty for the clean rows.",
     )
     source: str = Field(
         default="",
         title="Source",
-        description="Path of the rows where the worker runs; empty = what the data date or the job file says.",
+        description="Path of the rows on the worker; leave empty to use the data date.",
     )
-    format: Literal["as the job file says", "hdf5", "parquet"] = Field(
-        default="as the job file says", title="Format of the store"
+    format: Literal["from the job file", "hdf5", "parquet"] = Field(
+        default=FROM_JOB_FILE, title="Store format"
     )
 
     def _fields(self) -> Iterator[str]:
-        if self.format != "as the job file says":
+        if self.format != FROM_JOB_FILE:
             yield f"encode.format={self.format}"
 
 
 class NightForm(JobForm):
-    """Score the night that is due, and make up for earlier ones."""
+    """Score the night that is due, and backfill missed nights."""
 
     date: datetime.date | None = Field(
         default=None,
         title="Data date",
-        description="The day that the data speaks of; empty = the day before the scheduled start, in the job's time zone.",
+        description=(
+            "Date the data covers; leave empty for the day before the scheduled start, "
+            "in the job's time zone."
+        ),
     )
     top_n: int = Field(
         default=0,
         ge=0,
         le=100_000,
-        title="Rows in the report",
-        description="Shown in any case, flagged or not; 0 = as the job file says.",
+        title="Top rows in the report",
+        description="Shown whether flagged or not; 0 uses the job file's value.",
     )
     alert: bool = Field(
         default=True,
-        title="Send a message",
-        description="One message about what is new, as [alert] in the job file says.",
+        title="Send an alert",
+        description="Send one message about new results, as configured in [alert].",
     )
 
     def _fields(self) -> Iterator[str]:
@@ -143,18 +153,18 @@ class NightForm(JobForm):
 
 
 class BackfillForm(JobForm):
-    """Score a range of data dates. No message is sent unless asked for."""
+    """Score a range of data dates, without an alert by default."""
 
     first: datetime.date = Field(title="First data date")
     last: datetime.date = Field(title="Last data date")
-    model: Literal["as-of", "in force now"] = Field(
+    model: Literal["as-of", "current champion"] = Field(
         default="as-of",
         title="Model",
-        description="as-of: the model that was in force on each data date.",
+        description="as-of uses the model that was champion on each data date.",
     )
     force: bool = Field(
         default=False,
-        title="Anew",
-        description="Write a new revision even where nothing has changed.",
+        title="Force a new revision",
+        description="Write a new revision even if nothing has changed.",
     )
-    alert: bool = Field(default=False, title="Send a message")
+    alert: bool = Field(default=False, title="Send an alert")

@@ -1,4 +1,4 @@
-"""train, encode and score in this process, with a progress bar and no Prefect."""
+"""The local backend: train, encode and score in this process, with a progress bar."""
 
 from __future__ import annotations
 
@@ -16,38 +16,36 @@ from flows.training.train import TrainResult, train_model
 
 
 class LocalBackend:
-    """train, encode and score as plain calls."""
+    """Runs train, encode and score as plain function calls."""
 
     def train(self, request: TrainRequest) -> TrainResult:
-        """Fit, calibrate, gate, promote."""
-        settings = begin(request.job, request.overrides, "train")
-        device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+        """Fit and calibrate a model; promote it if it passes the gate."""
+        job = begin(request.job, request.overrides, "train")
+        device = pick_device(job.train.device, require_gpu=request.require_gpu)
         with progress_bar("training") as progress:
 
             def on_epoch(epoch: Epoch) -> None:
-                progress(epoch.number, settings.train.epochs)
+                progress(epoch.number, job.train.epochs)
 
-            return train_model(
-                settings, run_all=run_in_threads(1), on_epoch=on_epoch, device=device
-            )
+            return train_model(job, run_all=run_in_threads(1), on_epoch=on_epoch, device=device)
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """Write a latent store."""
-        settings = begin(request.job, request.overrides, "encode")
-        device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+        job = begin(request.job, request.overrides, "encode")
+        device = pick_device(job.train.device, require_gpu=request.require_gpu)
         with progress_bar("encoding") as progress:
             run_all = run_in_threads(WORKERS, progress)
-            return encode_rows(settings, request, run_all=run_all, device=device)
+            return encode_rows(job, request, run_all=run_all, device=device)
 
     def score(self, request: ScoreRequest) -> NightResult:
-        """Score one night."""
-        settings = begin(request.job, request.overrides, "score")
-        if settings.score.runner != "threads":
+        """Score one night. Raises UsageError if the job file asks for Dask."""
+        job = begin(request.job, request.overrides, "score")
+        if job.score.runner != "threads":
             raise UsageError(
-                f"score.runner = '{settings.score.runner}' needs Prefect; "
+                f"score.runner = '{job.score.runner}' needs Prefect; "
                 "set PREFECT_API_URL, or add --set score.runner=threads"
             )
-        device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+        device = pick_device(job.train.device, require_gpu=request.require_gpu)
         with progress_bar(f"scoring {request.date}") as progress:
             run_all = run_in_threads(WORKERS, progress)
-            return score_night(settings, request, run_all=run_all, device=device)
+            return score_night(job, request, run_all=run_all, device=device)

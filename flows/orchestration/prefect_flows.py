@@ -1,9 +1,8 @@
-"""train, encode and score as Prefect flows.
+"""The Prefect backend: train, encode and score as flows.
 
-Deployments name them: `flows.orchestration.prefect_flows:score`.
-Each flow is the plain body handed a `run_all` of Prefect tasks, and then the artifacts that an
-operator reads. A night's verdict is the name of the flow run's final state, so that the list of
-runs already says what happened.
+Each flow calls the same function as the local backend, with a `run_all` that submits Prefect
+tasks, and then publishes artifacts and events. The final state of a scoring run is named after
+the night's verdict, so that the list of runs shows the verdicts.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from aemodel.training.result import Epoch
 from flows.encoding.encode import EncodeResult, encode_rows
@@ -34,17 +33,22 @@ from flows.scoring.result import NightResult
 from flows.scoring.score import score_night
 from flows.training.train import TrainResult, train_model
 
-ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
-SEVERAL: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
+AnyTaskRunner = TaskRunner[Any]  # threads or Dask, whose futures differ
+ONE_TASK: AnyTaskRunner = ThreadPoolTaskRunner(max_workers=1)
+PARALLEL: AnyTaskRunner = ThreadPoolTaskRunner(max_workers=WORKERS)
+GPU_LIMIT = "gpu-0"  # global concurrency limit, created by deploy/bootstrap.py
+LOCAL_DASK = {
+    "n_workers": WORKERS,
+    "threads_per_worker": 1,
+    "host": "127.0.0.1",
+    "dashboard_address": None,
+}
 
 
-def runner_for(job: Job) -> Any:
-    """The task runner that [score] asks for.
-
-    Raises UsageError where Dask is wanted and not installed.
-    """
+def pick_task_runner(job: Job) -> AnyTaskRunner:
+    """Return the task runner set in [score]. Raises UsageError if it is not installed."""
     if job.score.runner == "threads":
-        return SEVERAL
+        return PARALLEL
     try:
         from prefect_dask.task_runners import DaskTaskRunner  # late: an extra
     except ImportError as error:
@@ -53,90 +57,82 @@ def runner_for(job: Job) -> Any:
         ) from error
     if job.score.dask_address:
         return DaskTaskRunner(address=job.score.dask_address)
-    local = {
-        "n_workers": WORKERS,
-        "threads_per_worker": 1,
-        "host": "127.0.0.1",
-        "dashboard_address": None,
-    }
-    return DaskTaskRunner(cluster_kwargs=local)
+    return DaskTaskRunner(cluster_kwargs=LOCAL_DASK)
 
 
 @contextmanager
 def gpu_slot(device: str) -> Iterator[None]:
-    """Hold the one place on the GPU; a process that dies loses it with its lease.
+    """Hold the GPU's concurrency slot; on a CPU, do nothing.
 
-    On a CPU there is nothing to hold.
+    The slot is leased: Prefect frees it when the process dies.
     """
     if device != "cuda":
         yield
         return
-    with concurrency("gpu-0", occupy=1):
+    with concurrency(GPU_LIMIT, occupy=1):
         yield
 
 
-def run_name() -> str:
-    """Name of a flow run: what it does, for which job, and for which data date."""
+def _run_name() -> str:
+    """Name a flow run after its flow, job and data date."""
     request = flow_run.parameters["request"]
-    words = (flow_run.flow_name, Path(request.job).stem, getattr(request, "date", ""))
-    return "-".join(word for word in words if word)
+    parts = (flow_run.flow_name, Path(request.job).stem, getattr(request, "date", ""))
+    return "-".join(part for part in parts if part)
 
 
-@flow(name="train", flow_run_name=run_name, task_runner=ONE_AT_A_TIME)
-def train(request: TrainRequest) -> State[TrainResult]:
-    """Fit a model on the clean rows, calibrate it, and promote it if the gate lets it pass."""
-    settings = begin(request.job, request.overrides, "train")
-    device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+@flow(name="train", flow_run_name=_run_name, task_runner=ONE_TASK)
+def train_flow(request: TrainRequest) -> State[TrainResult]:
+    """Fit and calibrate a model on the clean rows; promote it if it passes the gate."""
+    job = begin(request.job, request.overrides, "train")
+    device = pick_device(job.train.device, require_gpu=request.require_gpu)
     progress = progress_artifact(
-        f"{settings.name}-train-progress",
-        f"Training {settings.name}, {settings.train.epochs} epochs",
+        f"{job.name}-train-progress", f"Training {job.name}, {job.train.epochs} epochs"
     )
 
     def on_epoch(epoch: Epoch) -> None:
-        progress(epoch.number, settings.train.epochs)
+        progress(epoch.number, job.train.epochs)
 
     with gpu_slot(device):
-        result = train_model(
-            settings, run_all=run_as_tasks("fit"), on_epoch=on_epoch, device=device
-        )
-    artifacts.publish_training(settings.name, result)
-    events.model_event(settings.name, result)
-    return Completed(
-        name="PROMOTED" if result.promoted else "REFUSED", message=result.why, data=result
-    )
+        result = train_model(job, run_all=run_as_tasks("fit"), on_epoch=on_epoch, device=device)
+    artifacts.create_training_artifact(job.name, result)
+    events.emit_model(job.name, result)
+    verdict = "PROMOTED" if result.promoted else "REFUSED"
+    return Completed(name=verdict, message=result.why, data=result)
 
 
-@flow(name="encode", flow_run_name=run_name, task_runner=SEVERAL)
-def encode(request: EncodeRequest) -> EncodeResult:
-    """Compress rows into a latent store, and say what it costs and saves."""
-    settings = begin(request.job, request.overrides, "encode")
-    device = pick_device(settings.train.device, require_gpu=request.require_gpu)
-    progress = progress_artifact(
-        f"{settings.name}-encode-progress",
-        f"Encoding {request.source or request.date or 'the clean rows'} of {settings.name}",
-    )
+@flow(name="encode", flow_run_name=_run_name, task_runner=PARALLEL)
+def encode_flow(request: EncodeRequest) -> EncodeResult:
+    """Compress rows into a latent store and report its size and reconstruction error."""
+    job = begin(request.job, request.overrides, "encode")
+    device = pick_device(job.train.device, require_gpu=request.require_gpu)
+    rows = request.source or request.date or "the clean rows"
+    progress = progress_artifact(f"{job.name}-encode-progress", f"Encoding {rows} of {job.name}")
     with gpu_slot(device):
-        result = encode_rows(
-            settings, request, run_all=run_as_tasks("encode", progress), device=device
-        )
-    artifacts.publish_store(settings.name, result)
-    events.store_event(settings.name, result)
+        run_all = run_as_tasks("encode", progress)
+        result = encode_rows(job, request, run_all=run_all, device=device)
+    artifacts.create_store_artifacts(job.name, result)
+    events.emit_store(job.name, result)
     return result
 
 
-@flow(name="score", flow_run_name=run_name, task_runner=SEVERAL)
-def score(request: ScoreRequest) -> State[NightResult]:
+@flow(name="score", flow_run_name=_run_name, task_runner=PARALLEL)
+def score_flow(request: ScoreRequest) -> State[NightResult]:
     """Score a night, rank its rows, and write the report."""
-    settings = begin(request.job, request.overrides, "score")
-    device = pick_device(settings.train.device, require_gpu=request.require_gpu)
+    job = begin(request.job, request.overrides, "score")
+    device = pick_device(job.train.device, require_gpu=request.require_gpu)
     progress = progress_artifact(
-        f"{settings.name}-score-progress", f"Scoring {request.date} of {settings.name}"
+        f"{job.name}-score-progress", f"Scoring {request.date} of {job.name}"
     )
-    run_all = run_as_tasks("score", progress)
     with gpu_slot(device):
-        result = score_night(settings, request, run_all=run_all, device=device)
-    artifacts.publish_night(settings, result)
-    events.night_event(settings.name, result)
+        run_all = run_as_tasks("score", progress)
+        result = score_night(job, request, run_all=run_all, device=device)
+    artifacts.create_night_artifacts(job, result)
+    events.emit_night(job.name, result)
+    return _night_state(result)
+
+
+def _night_state(result: NightResult) -> State[NightResult]:
+    """Return the final state of a scoring run, named after the verdict."""
     count = f"{result.flagged:,} of {result.rows:,} rows flagged. " if result.rows else ""
     message = f"{count}{result.promise.removesuffix('.')}. Report: {result.path / 'report.html'}"
     if result.exit_code == DONE:
@@ -144,8 +140,8 @@ def score(request: ScoreRequest) -> State[NightResult]:
     return Failed(name=result.verdict, message=message, data=UnfinishedNight(result))
 
 
-class UnfinishedNight(Exception):  # noqa: N818 (a result in part, not an error of its own)
-    """Carries the result of a night that is PARTIAL, FAILED or NO DATA, so that its flow run stands as failed under that name."""
+class UnfinishedNight(Exception):  # noqa: N818 (a partial result, not an error of its own)
+    """Carries the result of a PARTIAL, FAILED or NO DATA night out of its failed flow run."""
 
     def __init__(self, result: NightResult) -> None:
         super().__init__(result.to_text())
@@ -153,22 +149,22 @@ class UnfinishedNight(Exception):  # noqa: N818 (a result in part, not an error 
 
 
 class PrefectBackend:
-    """train, encode and score as Prefect flows, called from the command line."""
+    """Runs train, encode and score as Prefect flows in this process."""
 
     def train(self, request: TrainRequest) -> TrainResult:
-        """Fit, calibrate, gate, promote."""
-        return cast("TrainResult", train(request))
+        """Fit and calibrate a model; promote it if it passes the gate."""
+        return cast("TrainResult", train_flow(request))
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """Write a latent store."""
-        result: EncodeResult = encode(request)
+        result: EncodeResult = encode_flow(request)
         return result
 
     def score(self, request: ScoreRequest) -> NightResult:
         """Score one night."""
-        runner = runner_for(read_job(Path(request.job), request.overrides))
+        task_runner = pick_task_runner(read_job(Path(request.job), request.overrides))
         try:
-            result: Any = score.with_options(task_runner=runner)(request)
+            result: object = score_flow.with_options(task_runner=task_runner)(request)
         except UnfinishedNight as unfinished:
             return unfinished.result
         return cast("NightResult", result)

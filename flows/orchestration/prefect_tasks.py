@@ -1,7 +1,4 @@
-"""`run_all` as Prefect tasks.
-
-One task run for each item, with Prefect's retries, and a progress artifact.
-"""
+"""`run_all` as Prefect tasks: one task run per item, Prefect's retries, a progress artifact."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import as_completed
+from prefect.futures import PrefectFuture, as_completed
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
@@ -22,48 +19,61 @@ from flows.engine.run_all import RETRIES, Item, Outcome, Progress, RunAll, Value
 from storage.sources import Shard
 
 log = logging.getLogger(__name__)
-STEP = 0.05  # an update of the artifact is a call to the server: every twentieth is enough
+PROGRESS_STEP = 0.05  # each update of the artifact is a call to the server
 
 
 def run_as_tasks(name: str, progress: Progress = silent) -> RunAll:
-    """A `RunAll` that makes a task run of each item, on the task runner of the flow run around it."""
+    """Return a `RunAll` that submits one task run per item to the flow run's task runner."""
 
     def run_all(
         work: Callable[[Item], Value], items: Sequence[Item]
     ) -> Iterator[Outcome[Item, Value]]:
-        one: Task[[str, int], Value] = task(
-            name=name,
-            task_run_name="{what}",
-            retries=RETRIES,
-            retry_delay_seconds=exponential_backoff(2),
-            retry_jitter_factor=0.5,
-            retry_condition_fn=refused_by_system,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-        )(lambda what, index: work(items[index]))  # noqa: ARG005 (Prefect puts `what` into the task run's name)
-        futures = [one.submit(describe(name, item), index) for index, item in enumerate(items)]
-        places = {future.task_run_id: index for index, future in enumerate(futures)}
+        one = _item_task(name, work, items)
+        futures = [one.submit(_task_name(name, item), index) for index, item in enumerate(items)]
+        by_id = {future.task_run_id: items[index] for index, future in enumerate(futures)}
         progress(0, len(items))
         for done, future in enumerate(as_completed(futures), start=1):
-            value: Any = future.result(raise_on_failure=False)
-            item = items[places[future.task_run_id]]
             progress(done, len(items))
-            yield (
-                Outcome(item, error=value)
-                if isinstance(value, BaseException)
-                else Outcome(item, value)
-            )
+            yield _outcome(by_id[future.task_run_id], future)
 
     return run_all
 
 
-def refused_by_system(_task: object, _run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed task run is worth another try: only where the operating system refused."""
+def _item_task(
+    name: str, work: Callable[[Item], Value], items: Sequence[Item]
+) -> Task[[str, int], Value]:
+    """Return a task of (task run name, index) that does `work` on `items[index]`."""
+    configure = task(
+        name=name,
+        task_run_name="{what}",
+        retries=RETRIES,
+        retry_delay_seconds=exponential_backoff(2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=_is_os_error,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+    def work_on(what: str, index: int) -> Value:  # noqa: ARG001 (`what` names the task run)
+        return work(items[index])
+
+    return configure(work_on)
+
+
+def _outcome(item: Item, future: PrefectFuture[Value]) -> Outcome[Item, Value]:
+    value: Any = future.result(raise_on_failure=False)
+    if isinstance(value, BaseException):
+        return Outcome(item, error=value)
+    return Outcome(item, value)
+
+
+def _is_os_error(_task: object, _run: TaskRun, state: State[object]) -> bool:
+    """Retry a failed task run only if the operating system refused; bad data stays bad."""
     return isinstance(state.result(raise_on_failure=False), OSError)
 
 
-def describe(name: str, item: object) -> str:
-    """The name of an item's task run, as operators see it in the Gantt chart."""
+def _task_name(name: str, item: object) -> str:
+    """Name the task run of an item, as shown in the Gantt chart: 'score shards 3-5'."""
     if isinstance(item, tuple) and item and isinstance(item[0], Shard):
         first, last = item[0].index, item[-1].index
         return f"{name} shard {first}" if first == last else f"{name} shards {first}-{last}"
@@ -71,9 +81,9 @@ def describe(name: str, item: object) -> str:
 
 
 def progress_artifact(key: str, description: str) -> Progress:
-    """A `Progress` that keeps one progress artifact of the flow run up to date.
+    """Create a progress artifact of the flow run, and return a function that updates it.
 
-    While the server is away it is behind, and holds nobody up.
+    Updates are skipped while the server is unreachable.
     """
     identity = create_progress_artifact(progress=0.0, key=key, description=description)
     shown = 0.0
@@ -81,12 +91,13 @@ def progress_artifact(key: str, description: str) -> Progress:
     def progress(done: int, total: int) -> None:
         nonlocal shown
         share = done / max(1, total)
-        if share - shown >= STEP or done == total:
-            shown = share
-            try:
-                with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                    update_progress_artifact(artifact_id=identity, progress=100 * share)  # type: ignore[arg-type] # the id is a UUID in sync use
-            except httpx.HTTPError as error:
-                log.warning("progress is not shown: the Prefect server is away (%s)", error)
+        if share - shown < PROGRESS_STEP and done != total:
+            return
+        shown = share
+        try:
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                update_progress_artifact(artifact_id=identity, progress=100 * share)  # type: ignore[arg-type] # a UUID in synchronous use
+        except httpx.HTTPError as error:
+            log.warning("progress not updated; the Prefect server is unreachable (%s)", error)
 
     return progress

@@ -1,112 +1,125 @@
-"""serve: a scheduler for one machine, in one process.
+"""serve: a single-process scheduler for one machine.
 
-With a Prefect server its runs are recorded there; without one it needs nothing.
+With a Prefect server, its runs are recorded there. Without one, it needs nothing else.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.errors import EXPECTED
 from flows.jobs.dates import last_start, next_start, yesterday
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
-from flows.orchestration.backends import require_server, wants_prefect
+from flows.orchestration.backends import require_server, scheduler_server
 from flows.scoring.alerts import send_alert
 from flows.scoring.catch_up import DueNight, score_due
-from flows.scoring.result import NightResult
+from flows.scoring.result import NightResult, NightsResult
 
-log = logging.getLogger(__name__)
-LOOK_AGAIN = timedelta(minutes=30)  # for nights without data, in part, or whose input came late
+if TYPE_CHECKING:  # importing Prefect takes seconds
+    from prefect.deployments.runner import RunnerDeployment
+
+RECHECK = timedelta(minutes=30)  # for nights without data, partial nights, and changed inputs
+RECHECK_CRON = "*/30 * * * *"
 
 
 def serve(paths: Sequence[Path], *, prefect: bool | None) -> None:
-    """Run the nights of all job files when they are due, until stopped.
+    """Score the nights of all job files when they are due, until stopped.
 
-    Raises UsageError at once where a job file is wrong.
+    Raises UsageError immediately if a job file is invalid.
     """
-    for path in paths:
-        job = read_job(path)
-        say(f"{job.name}: next run {next_start(job, datetime.now(UTC)):%Y-%m-%d %H:%M %Z}")
-    if url := wants_prefect(prefect):
+    for job in map(read_job, paths):
+        start = next_start(job, datetime.now(UTC))
+        _print_line(f"{job.name}: next run {start:%Y-%m-%d %H:%M %Z}")
+    url = scheduler_server(prefect)
+    if url:
         require_server(url)
-        serve_deployments(paths)
+        _serve_deployments(paths)
         return
     while True:
-        jobs = [found for path in paths if (found := look(path))]
+        jobs = list(_check_all(paths))
         time.sleep(seconds_to_next(jobs, datetime.now(UTC)))
 
 
-def look(path: Path) -> Job | None:
-    """Score what is due of one job, send the message; what goes wrong is said, and looked at again next time.
+def _check_all(paths: Sequence[Path]) -> Iterator[Job]:
+    """Score what is due, and yield the jobs whose file can be read."""
+    for path in paths:
+        job = _check(path)
+        if job:
+            yield job
 
-    Returns the job, None where its file cannot be read.
+
+def _check(path: Path) -> Job | None:
+    """Score the nights of one job that are due, and send its alert.
+
+    Errors are printed; the next check tries again. Returns None if the job file is invalid.
     """
     job = None
     try:
         job = read_job(path)
-        nights = score_due(
-            job,
-            yesterday(job, last_start(job, datetime.now(UTC))),
-            lambda night: score_night(path, night),
-        )
-        if any(
-            not isinstance(each, NightResult) or each.written for each in nights.results.values()
-        ):
-            say(nights.to_text())
+        day = yesterday(job, last_start(job, datetime.now(UTC)))
+        nights = score_due(job, day, lambda night: _score_locally(path, night))
+        if _is_new(nights):
+            _print_line(nights.to_text())
         send_alert(job, nights)
     except EXPECTED as error:
-        say(f"{path}: {error}")
+        _print_line(f"{path}: {error}")
     return job
 
 
-def score_night(path: Path, night: DueNight) -> NightResult:
-    """One night in this process."""
-    from flows.orchestration.local import LocalBackend  # late: torch takes time to import
+def _is_new(nights: NightsResult) -> bool:
+    """Return whether any night failed or has a new revision."""
+    results = nights.results.values()
+    return any(not isinstance(result, NightResult) or result.written for result in results)
+
+
+def _score_locally(path: Path, night: DueNight) -> NightResult:
+    """Score one night in this process."""
+    from flows.orchestration.local import LocalBackend  # late: torch is slow to import
 
     return LocalBackend().score(ScoreRequest(job=str(path), date=night.date, model=night.model))
 
 
 def seconds_to_next(jobs: Sequence[Job], now: datetime) -> float:
-    """Seconds until the next job is due, or until the next look."""
-    return (
-        min([now + LOOK_AGAIN, *(next_start(job, now).astimezone(UTC) for job in jobs)]) - now
-    ).total_seconds()
+    """Return the seconds until the next job is due, or until the next recheck if sooner."""
+    starts = [next_start(job, now).astimezone(UTC) for job in jobs]
+    return (min([now + RECHECK, *starts]) - now).total_seconds()
 
 
-def serve_deployments(paths: Sequence[Path]) -> None:
-    """The same by Prefect's own runner: a deployment for each job, runs in processes of their own."""
-    from prefect import serve as serve_flows
-    from prefect.schedules import Cron
+def _serve_deployments(paths: Sequence[Path]) -> None:
+    """Serve one deployment per job with Prefect's runner, which starts a process per run."""
+    from prefect import serve as serve_flows  # late: slow import
+
+    deployments = [_deployment(path) for path in paths]
+    serve_flows(*deployments)
+
+
+def _deployment(path: Path) -> RunnerDeployment:
+    """Return the nightly deployment of one job file, with its schedules."""
+    from prefect.schedules import Cron  # late: slow import
 
     from flows.orchestration.deployed import nightly
 
-    deployments = []
-    for path in paths:
-        job = read_job(path)
-        crons = (("night", job.schedule.cron), ("look-again", "*/30 * * * *"))
-        zone = job.zone.key
-        schedules = [Cron(cron, timezone=zone, slug=slug) for slug, cron in crons]
-        form = {"form": {"job": str(path.resolve())}}
-        deployments.append(
-            nightly.to_deployment(
-                job.name,
-                schedules=schedules,
-                parameters=form,
-                tags=["nightglass"],
-                concurrency_limit=1,
-            )
-        )
-    serve_flows(*deployments)  # type: ignore[arg-type] # outside of an event loop they are no coroutines
+    job = read_job(path)
+    crons = {"night": job.schedule.cron, "recheck": RECHECK_CRON}
+    zone = job.zone.key
+    schedules = [Cron(cron, timezone=zone, slug=slug) for slug, cron in crons.items()]
+    return nightly.to_deployment(  # type: ignore[return-value] # no coroutine outside an event loop
+        job.name,
+        schedules=schedules,
+        parameters={"form": {"job": str(path.resolve())}},
+        tags=["nightglass"],
+        concurrency_limit=1,
+    )
 
 
-def say(words: str) -> None:
-    """A line for the journal of whoever runs this."""
-    sys.stdout.write(words + "\n")
+def _print_line(text: str) -> None:
+    """Print a line at once, for the journal."""
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -1,1 +1,1 @@
-"""One function for each command: options in, one call, one result."""
+"""One function per command: parse the options, make one call, report one result."""

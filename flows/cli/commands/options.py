@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, so that the same thing has the same name everywhere."""
+"""Arguments and options shared by several commands, defined once so that names and help agree."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Annotated
 
 import typer
 
-JobFile = Annotated[Path, typer.Argument(metavar="JOB", help="The job file, as in digits.toml.")]
+JobFile = Annotated[Path, typer.Argument(metavar="JOB", help="Job file, e.g. digits.toml.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Put another value over a key of the job file; may be given often.",
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a job-file key (repeatable)."),
 ]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Field = Annotated[
+    str,
+    typer.Option("--field", metavar="NAME", help="HDF5 dataset or NPZ member to read."),
 ]
 Source = Annotated[
     str,
     typer.Option(
-        "--source", metavar="S", help="Read these rows instead of the ones the job file names."
+        "--source", metavar="SOURCE", help="Read rows from here instead of from the job's input."
     ),
 ]
 DataDate = Annotated[
-    str, typer.Option("--date", metavar="YYYY-MM-DD", help="The day that the data speaks of.")
+    str, typer.Option("--date", metavar="YYYY-MM-DD", help="Date the data covers.")
 ]
-RequireGpu = Annotated[bool, typer.Option("--require-gpu", help="Refuse to run on a CPU.")]
+RequireGpu = Annotated[
+    bool, typer.Option("--require-gpu", help="Fail instead of falling back to the CPU.")
+]
 UsePrefect = Annotated[
     bool | None,
     typer.Option(
         "--prefect/--no-prefect",
-        help="Record the run on a Prefect server, or do not; without it, as PREFECT_API_URL is set or not.",
+        help="Run through Prefect or locally (default: Prefect if PREFECT_API_URL is set).",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The commands on public data: digits, one shoe among them, and the sensors of a water rig."""
+"""The CLI on public data: one shoe among handwritten digits, and sensors of a water circuit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(path):
         return np.concatenate([chunk.rows for chunk in source.chunks(max_rows=10_000)])
 
 
-def test_one_shoe_among_ten_thousand_digits_is_found_first(real_data, tmp_path):
+def test_one_shoe_among_ten_thousand_digits_ranks_first(real_data, tmp_path):
     digits = read(real_data / "mnist/t10k-images-idx3-ubyte.gz")
     items, labels = (
         read(real_data / f"fashion-mnist/t10k-{name}-ubyte.gz")
@@ -30,7 +30,8 @@ def test_one_shoe_among_ten_thousand_digits_is_found_first(real_data, tmp_path):
     bench = Bench(tmp_path)
     clean = real_data / "mnist/train-images-idx3-ubyte.gz"
     bench.job.write_text(
-        f'name = "digits"\n[data]\nclean = "{clean}"\n[train]\nepochs = 10\n[score]\nrule = "top"\ntop_n = 10\n'
+        f'name = "digits"\n[data]\nclean = "{clean}"\n[train]\nepochs = 10\n'
+        '[score]\nrule = "top"\ntop_n = 10\n'
     )
 
     assert bench.run("train", bench.job).code == 0
@@ -41,11 +42,8 @@ def test_one_shoe_among_ten_thousand_digits_is_found_first(real_data, tmp_path):
     assert outliers[0]["row"] == 4_321
 
 
-def test_what_init_proposes_for_sensors_finds_the_rig_s_faults(real_data, tmp_path, monkeypatch):
-    """SKAB: trained on anomaly-free CSV, scored on 16 files with a closing valve.
-
-    Faulty rows must score higher than the others.
-    """
+def test_the_job_proposed_for_sensors_detects_faults(real_data, tmp_path, monkeypatch):
+    """Train on anomaly-free SKAB data, score 16 files in which a valve closes."""
     from sklearn.metrics import roc_auc_score
 
     monkeypatch.chdir(tmp_path)

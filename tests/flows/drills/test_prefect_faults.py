@@ -1,7 +1,7 @@
-"""Fault drills with a real server and a real worker: what an operator sees, and that the night is whole in the end, in the same bytes.
+"""Fault drills with a Prefect server and worker: what an operator sees, and the recovered bytes.
 
-All nights hold the same rows, so that one that nothing happened to tells what each of them must come to. --junitxml keeps the seconds
-until they were whole.
+All nights contain the same rows, so one undisturbed night is the expected result of all others.
+--junitxml records the seconds until recovery.
 """
 
 from __future__ import annotations
@@ -26,51 +26,49 @@ RESULTS = (f"scores/small/date={DAY}", REPORT)
 
 @dataclass
 class Night:
-    """A job in a folder of its own, and the run that is at work on its night."""
+    """A job in its own folder, and the run that scores its night."""
 
     bench: Bench
     station: Station
     deployment: str
     run: str = ""
     next: str = ""
-    hit: float = 0.0
+    fault: float = 0.0  # time of the fault
 
     def start(self, *settings: str, **environment: str) -> str:
-        """Ask for a run of the night."""
+        """Start a run of the night."""
         form = {"job": str(self.bench.job), "date": DAY, "settings": [*SHARDS, *settings]}
         return self.station.start_run(self.deployment, environment=environment, **form)
 
     def ended(self) -> str:
-        """Type of the run's final state."""
+        """Wait for the end of the run; return the type of its final state."""
         return self.station.ended(self.run)[0]
 
     def process(self) -> psutil.Process:
-        """The process that the run is at work in: it holds the night's lock."""
-        return psutil.Process(
-            int((self.bench.workspace / f".work/small-score-{DAY}.lock").read_text())
-        )
+        """The process of the run, which holds the night's lock."""
+        lock = self.bench.workspace / f".work/small-score-{DAY}.lock"
+        return psutil.Process(int(lock.read_text()))
 
     def seconds(self) -> float:
-        """From what happened to the report."""
-        return round(
-            (self.bench.workspace / REPORT / "rev=1/manifest.json").stat().st_mtime - self.hit, 1
-        )
+        """Seconds from the fault to the report."""
+        manifest = self.bench.workspace / REPORT / "rev=1/manifest.json"
+        return round(manifest.stat().st_mtime - self.fault, 1)
 
     def results(self) -> dict[str, dict[str, bytes]]:
-        """All files of scores and report."""
+        """Contents of all files of scores and report."""
         return {part: tree(self.bench.workspace / part) for part in RESULTS}
 
 
 @pytest.fixture(scope="module")
-def unbroken(trained_folder, tmp_path_factory):
-    """The results of the night when nothing happens."""
-    bench = copy_of(trained_folder, tmp_path_factory.mktemp("unbroken") / "job")
+def undisturbed(trained_folder, tmp_path_factory):
+    """The results of a night without faults."""
+    bench = copy_of(trained_folder, tmp_path_factory.mktemp("undisturbed") / "job")
     assert bench.score("--set", *SHARDS, "--no-prefect").code == 0
     return {part: tree(bench.workspace / part) for part in RESULTS}
 
 
 def copy_of(trained: Path, folder: Path) -> Bench:
-    """The trained job with a night of 64 shards."""
+    """Copy the trained job, and write a night of 64 shards."""
     shutil.copytree(trained, folder, copy_function=shutil.copy2)
     bench = Bench(folder)
     bench.night(n=1_000_000, outliers=20)
@@ -79,7 +77,7 @@ def copy_of(trained: Path, folder: Path) -> Bench:
 
 @pytest.fixture(scope="module")
 def station(on_postgres):
-    """A deployment beside the plain one that lets runs of several nights go side by side."""
+    """A second deployment, which runs several nights concurrently."""
     on_postgres.switch_off("nightly/small")
     job = on_postgres.folder / "drills.toml"
     job.write_text(JOB.replace('"small"', '"drills"'))
@@ -94,7 +92,7 @@ def station(on_postgres):
 
 @pytest.fixture(scope="module")
 def begin(station, trained_folder, tmp_path_factory):
-    """Starts a night and waits until some of its shards are done."""
+    """Starts runs of a night and waits for its first finished shard."""
 
     def start(
         *settings: str, deployment: str = "nightly/drills", runs: int = 1, **environment: str
@@ -102,12 +100,12 @@ def begin(station, trained_folder, tmp_path_factory):
         night = Night(
             copy_of(trained_folder, tmp_path_factory.mktemp("night") / "job"), station, deployment
         )
-        night.run, night.next = [night.start(*settings, **environment) for _ in range(runs)] + [
-            ""
-        ] * (2 - runs)
+        night.run = night.start(*settings, **environment)
+        if runs == 2:
+            night.next = night.start(*settings, **environment)
         work = night.bench.workspace / f".work/small-score-{DAY}"
         until(lambda: list(work.glob("parts-*/note-*.json")), seconds=120, what="a first shard")
-        night.hit = time.time()
+        night.fault = time.time()
         return night
 
     return start
@@ -115,7 +113,7 @@ def begin(station, trained_folder, tmp_path_factory):
 
 @contextmanager
 def frozen(process: psutil.Process):
-    """Holds a process in the middle of its work."""
+    """Suspend a process in the middle of its work."""
     process.suspend()
     try:
         yield
@@ -126,7 +124,7 @@ def frozen(process: psutil.Process):
 
 @pytest.fixture(scope="module")
 def killed(station, begin):
-    """A night whose worker is killed, with the next run asked for at once."""
+    """A night whose worker is killed, and whose next run is started immediately."""
     night = begin(deployment="nightly/small")
     station.kill(station.worker)
     assert not night.results()[REPORT]
@@ -137,40 +135,40 @@ def killed(station, begin):
 
 @pytest.fixture(scope="module")
 def stopped(killed, station, begin):
-    """A night whose worker is told to stop in the middle, without a drain before."""
+    """A night whose worker is stopped without draining."""
     night = begin()
     process = night.process()
     with frozen(process):
         station.worker.send_signal(signal.SIGTERM)
-        until(lambda: told_to_stop(process), seconds=60, what="the worker passes it on")
+        until(lambda: has_stop_signal(process), seconds=60, what="the worker forwards the signal")
     station.worker.wait(300)
     station.start_worker()
     return night
 
 
 @pytest.fixture(scope="module")
-def twice(stopped, begin):
-    """A night that two runs are begun of, one of which is at work while the other waits."""
+def concurrent(stopped, begin):
+    """A night with two runs, one of which waits for the other."""
     night = begin(runs=2)
     with frozen(night.process()):
-        until(lambda: "is at work on it" in said(night), seconds=120, what="the other waits")
+        until(lambda: "is at work on it" in logs(night), seconds=120, what="the second run waits")
     return night
 
 
 @pytest.fixture(scope="module")
-def cancelled(twice, station, begin):
-    """A night whose run is cancelled in the middle."""
+def cancelled(concurrent, station, begin):
+    """A night whose run is cancelled."""
     night = begin()
     process = night.process()
     with frozen(process):
         station.post(f"flow_runs/{night.run}/set_state", state={"type": "CANCELLING"})
-        until(lambda: told_to_stop(process), seconds=60, what="the worker passes it on")
+        until(lambda: has_stop_signal(process), seconds=60, what="the worker forwards the signal")
     return night
 
 
 @pytest.fixture(scope="module")
-def lonely(cancelled, begin):
-    """A night on Dask, one of whose workers is killed."""
+def dask(cancelled, begin):
+    """A night on Dask that loses one of its workers."""
     night = begin("score.runner=dask")
     workers = [
         each
@@ -182,12 +180,12 @@ def lonely(cancelled, begin):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def side_by_side(killed, stopped, twice, cancelled, lonely):
-    """All that happens while server and database are there is begun before the first of it is looked at, so that the waits overlap."""
+def all_started(killed, stopped, concurrent, cancelled, dask):
+    """Start all nights that need the server before the first check, so that the waits overlap."""
 
 
-def said(night: Night) -> str:
-    """All that the runs below the two of a night have logged."""
+def logs(night: Night) -> str:
+    """Log messages of the subflow runs of a night's runs."""
     below = {"parent_flow_run_id": {"any_": [night.run, night.next]}}
     children = [each["id"] for each in night.station.post("flow_runs/filter", flow_runs=below)]
     return " ".join(
@@ -196,8 +194,8 @@ def said(night: Night) -> str:
     )
 
 
-def told_to_stop(process: psutil.Process) -> bool:
-    """Whether a signal to end waits for a frozen process, or it was killed."""
+def has_stop_signal(process: psutil.Process) -> bool:
+    """Whether a suspended process has a pending SIGTERM or SIGINT, or is dead."""
     if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
         return True
     pending = next(
@@ -205,61 +203,58 @@ def told_to_stop(process: psutil.Process) -> bool:
         for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
         if line.startswith("ShdPnd")
     )
-    return any(
-        int(pending.split()[1], 16) >> (number - 1) & 1
-        for number in (signal.SIGTERM, signal.SIGINT)
-    )
+    mask = int(pending.split()[1], 16)
+    return any(mask >> (number - 1) & 1 for number in (signal.SIGTERM, signal.SIGINT))
 
 
-def test_two_runs_of_one_night_write_it_once(twice, station, unbroken, record_property):
-    runs = (twice.run, twice.next)
-    assert [station.ended(each)[0] for each in runs] == ["COMPLETED"] * 2
-    assert ["nothing new" in station.run(each)["state"]["message"] for each in runs].count(
-        True
-    ) == 1
-    assert twice.results() == unbroken
-    record_property("seconds", twice.seconds())
+def test_two_runs_of_one_night_write_it_once(concurrent, station, undisturbed, record_property):
+    runs = (concurrent.run, concurrent.next)
+    assert [station.ended(run)[0] for run in runs] == ["COMPLETED"] * 2
+    messages = [station.run(run)["state"]["message"] for run in runs]
+    assert ["up to date" in message for message in messages].count(True) == 1
+    assert concurrent.results() == undisturbed
+    record_property("seconds", concurrent.seconds())
 
 
-def test_a_run_cancelled_in_the_ui_is_finished_by_the_next(
-    cancelled, station, unbroken, record_property
+def test_the_next_run_completes_a_run_cancelled_in_the_ui(
+    cancelled, station, undisturbed, record_property
 ):
     assert cancelled.ended() == "CANCELLED"
     assert not cancelled.results()[REPORT]
     assert station.ended(cancelled.start())[0] == "COMPLETED"
-    assert cancelled.results() == unbroken
+    assert cancelled.results() == undisturbed
     record_property("seconds", cancelled.seconds())
 
 
-def test_dask_gives_the_same_bytes_even_when_one_of_its_workers_is_killed(
-    lonely, unbroken, record_property
+def test_dask_gives_the_same_bytes_when_one_of_its_workers_is_killed(
+    dask, undisturbed, record_property
 ):
-    assert lonely.ended() == "COMPLETED"
-    assert lonely.results() == unbroken
-    record_property("seconds", lonely.seconds())
+    assert dask.ended() == "COMPLETED"
+    assert dask.results() == undisturbed
+    record_property("seconds", dask.seconds())
 
 
-def test_a_worker_killed_in_a_shard_shows_as_crashed_and_the_next_run_takes_its_place(
-    killed, station, unbroken, record_property
+def test_a_run_whose_worker_is_killed_is_crashed_and_the_next_run_completes_it(
+    killed, station, undisturbed, record_property
 ):
     assert killed.ended() == "CRASHED"
     assert station.ended(killed.next)[0] == "COMPLETED"
-    assert killed.results() == unbroken
+    assert killed.results() == undisturbed
     record_property("seconds", killed.seconds())
 
 
-def test_a_worker_told_to_stop_leaves_nothing_half_and_the_next_run_finishes(
-    stopped, station, unbroken, record_property
+def test_a_stopped_worker_leaves_no_partial_report_and_the_next_run_completes_it(
+    stopped, station, undisturbed, record_property
 ):
     assert stopped.ended() == "CRASHED"
     assert not stopped.results()[REPORT]
     assert station.ended(stopped.start())[0] == "COMPLETED"
-    assert stopped.results() == unbroken
+    assert stopped.results() == undisturbed
     record_property("seconds", stopped.seconds())
 
 
-def test_a_database_that_is_gone_for_a_while_costs_nothing(
-    begin, postgres, unbroken, record_property
+def test_a_short_outage_of_the_database_loses_nothing(
+    begin, postgres, undisturbed, record_property
 ):
     night = begin()
     with frozen(night.process()):
@@ -268,13 +263,11 @@ def test_a_database_that_is_gone_for_a_while_costs_nothing(
     postgres.start()
 
     assert night.ended() == "COMPLETED"
-    assert night.results() == unbroken
+    assert night.results() == undisturbed
     record_property("seconds", night.seconds())
 
 
-def test_a_server_that_is_gone_for_half_a_minute_costs_nothing(
-    begin, station, unbroken, record_property
-):
+def test_a_short_outage_of_the_server_loses_nothing(begin, station, undisturbed, record_property):
     night = begin()
     with frozen(night.process()):
         station.kill(station.server)
@@ -282,20 +275,20 @@ def test_a_server_that_is_gone_for_half_a_minute_costs_nothing(
     station.start_server()
 
     assert night.ended() == "COMPLETED"
-    assert night.results() == unbroken
+    assert night.results() == undisturbed
     record_property("seconds", night.seconds())
 
 
-def test_a_server_that_is_gone_for_good_loses_no_result(
-    begin, station, unbroken, monkeypatch, record_property
+def test_a_permanent_outage_of_the_server_loses_no_result(
+    begin, station, undisturbed, monkeypatch, record_property
 ):
     night = begin(PREFECT_CLIENT_MAX_RETRIES="2")
     with frozen(night.process()):
         station.kill(station.server)
 
-    until(lambda: night.results() == unbroken, seconds=240, what="the night is whole")
+    until(lambda: night.results() == undisturbed, seconds=240, what="the night is complete")
     record_property("seconds", night.seconds())
     monkeypatch.setenv("PREFECT_API_URL", station.url)
-    told = night.bench.score("--set", *SHARDS)
-    assert (told.code, "no Prefect server answers there" in told.err) == (1, True)
+    refused = night.bench.score("--set", *SHARDS)
+    assert (refused.code, "no Prefect server answers" in refused.err) == (1, True)
     assert night.bench.score("--set", *SHARDS, "--no-prefect").facts["written"] is False

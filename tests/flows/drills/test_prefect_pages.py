@@ -1,6 +1,6 @@
-"""What an operator finds in Prefect's pages after a night, in headless Chromium.
+"""The Prefect UI after a night, in headless Chromium.
 
-NIGHTGLASS_PICTURES names a folder to keep the pictures in.
+Set NIGHTGLASS_PICTURES to a folder to keep the screenshots.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def station(on_postgres):
 
 @pytest.fixture(scope="module")
 def artifacts(station):
-    """Ids of the night's artifacts, by key."""
+    """Ids of the artifacts of the night, by key."""
     run = station.runs_named(f"score-small-{station.nights[-1]}")[0]
     found = station.post("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     return {each["key"]: each["id"] for each in found}
@@ -38,52 +38,47 @@ def artifacts(station):
 
 @pytest.fixture(scope="module")
 def page(station):
-    """A browser in which an operator has logged in.
-
-    Pages that ask anything of another host fail the tests.
-    """
+    """A browser page of an operator who is logged in. Requests to other hosts fail the tests."""
     if not CHROMIUM:
         pytest.skip("no Chromium here; apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     base, outside = station.url.removesuffix("/api"), []
+
+    def record_outside(request):
+        if not request.url.startswith((base, "data:", "blob:")):
+            outside.append(request.url)
+
     with (
         sync_playwright() as play,
         play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as browser,
     ):
         page = browser.new_page(viewport={"width": 1400, "height": 1000}, base_url=base)
         page.set_default_timeout(120_000)
-        page.on(
-            "request",
-            lambda request: (
-                outside.append(request.url)
-                if not request.url.startswith((base, "data:", "blob:"))
-                else None
-            ),
-        )
+        page.on("request", record_outside)
         page.goto("/login?redirect=/runs")
         page.get_by_placeholder("admin:pass").fill(station.environment["PREFECT_API_AUTH_STRING"])
         page.get_by_role("button", name="Login").click()
         page.wait_for_url(f"{base}/runs")
         yield page
-    assert outside == [], "the pages ask nothing from outside"
+    assert outside == []
 
 
 @pytest.fixture
 def picture(page, tmp_path):
-    """Keeps a picture of the page as it is."""
+    """Takes a screenshot of the page."""
     folder = Path(os.environ.get("NIGHTGLASS_PICTURES", tmp_path))
     return lambda name: page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
-def test_the_list_of_runs_tells_the_verdicts(station, page, picture):
+def test_the_list_of_runs_shows_the_verdicts(station, page, picture):
     verdict = station.runs_named(f"score-small-{station.nights[-1]}")[0]["state_name"]
     page.goto("/runs")
     page.get_by_text(verdict).first.wait_for()
     picture("runs")
 
 
-def test_the_page_of_a_run_leads_to_the_headline(station, page, picture):
+def test_the_page_of_a_run_shows_its_artifacts(station, page, picture):
     [run, *_] = station.runs_named(f"score-small-{station.nights[-1]}")
     page.goto(f"/runs/flow-run/{run['id']}")
     page.get_by_text(run["state_name"]).first.wait_for()
@@ -93,7 +88,7 @@ def test_the_page_of_a_run_leads_to_the_headline(station, page, picture):
     picture("run-artifacts")
 
 
-def test_the_verdict_comes_with_a_plot(page, artifacts, picture):
+def test_the_artifact_of_a_night_contains_a_plot(page, artifacts, picture):
     page.goto(f"/artifacts/artifact/{artifacts['small-score']}")
     page.locator("img[src^='data:image/svg']").first.wait_for()
     picture("verdict")
@@ -102,7 +97,7 @@ def test_the_verdict_comes_with_a_plot(page, artifacts, picture):
 @pytest.mark.parametrize(
     ("key", "shown"), [("small-outliers", "p_value"), ("small-score-progress", "100%")]
 )
-def test_the_highest_rows_are_a_table_and_the_progress_is_at_its_end(
+def test_the_top_rows_are_a_table_and_the_progress_is_complete(
     page, artifacts, picture, key, shown
 ):
     page.goto(f"/artifacts/artifact/{artifacts[key]}")
@@ -110,7 +105,7 @@ def test_the_highest_rows_are_a_table_and_the_progress_is_at_its_end(
     picture(key)
 
 
-def test_a_wrong_value_in_the_form_is_refused_in_words(station, page, picture):
+def test_the_form_rejects_an_invalid_value_with_a_message(station, page, picture):
     page.goto(f"/deployments/deployment/{station.deployment('nightly/small')['id']}/run")
     page.locator("input[type=number]").first.fill("-5")
     picture("form")

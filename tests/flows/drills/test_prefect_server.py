@@ -1,7 +1,4 @@
-"""A real server and a real worker, on SQLite and on PostgreSQL.
-
-Everything deployed, nights by schedule and by hand.
-"""
+"""A Prefect server and worker, on SQLite and PostgreSQL: scheduled runs and manual ones."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ def station(request, trained_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def by_schedule(station):
-    """The first run that the schedule starts, at its end; the schedule is switched off then."""
+    """The first scheduled run, after its end; the schedule is paused."""
     deployment = station.deployment("nightly/small")
 
     def first():
@@ -38,34 +35,31 @@ def by_schedule(station):
         )
         return [run for run in runs if run["auto_scheduled"] and run["start_time"]]
 
-    run = until(first, seconds=200, what="a run by schedule")[0]
+    run = until(first, seconds=200, what="a scheduled run")[0]
     station.switch_off("nightly/small")
     station.ended(run["id"])
     return station.run(run["id"])
 
 
-def test_the_schedule_makes_up_for_three_nights_off_and_all_is_green(station, by_schedule):
+def test_the_schedule_backfills_three_missed_nights(station, by_schedule):
     runs = [station.runs_named(f"score-small-{day}") for day in station.nights]
 
-    assert (
-        by_schedule["state_type"],
-        bool(re.fullmatch(r"([34]) of \1 nights", by_schedule["state_name"])),
-    ) == ("COMPLETED", True)
+    status = station.bench.run("status", station.bench.job).facts
+
+    assert by_schedule["state_type"] == "COMPLETED"
+    assert re.fullmatch(r"([34]) of \1 nights", by_schedule["state_name"])
     assert [[each["state_type"] for each in found] for found in runs] == [["COMPLETED"]] * 3
-    assert (
-        station.bench.run("status", station.bench.job).facts["last_good_night"]
-        >= station.nights[-1]
-    )
+    assert status["last_good_night"] >= station.nights[-1]
 
 
-def test_a_night_that_is_done_is_a_no_op_by_hand(station, by_schedule):
+def test_rerunning_a_finished_night_is_a_no_op(station, by_schedule):
     run = station.start_run("nightly/small", date=station.nights[-1])
 
     assert station.ended(run)[0] == "COMPLETED"
-    assert "nothing new" in station.run(run)["state"]["message"]
+    assert "up to date" in station.run(run)["state"]["message"]
 
 
-def test_training_and_encoding_are_deployed_too(on_postgres):
+def test_train_and_encode_are_deployed(on_postgres):
     station = on_postgres
     runs = [
         station.start_run("train/small", epochs=3),
@@ -75,31 +69,30 @@ def test_training_and_encoding_are_deployed_too(on_postgres):
     assert [station.ended(run)[0] for run in runs] == ["COMPLETED"] * 2
 
 
-def test_a_form_with_a_wrong_value_makes_no_run(station):
+def test_an_invalid_form_starts_no_run(station):
     with pytest.raises(AssertionError, match="-5 is less than the minimum of 0"):
         station.start_run("nightly/small", top_n=-5)
 
 
-def test_setting_up_again_changes_nothing(on_postgres):
+def test_running_bootstrap_again_changes_nothing(on_postgres):
     station = on_postgres
 
-    def things():
+    def names_and_ids():
         kinds = ("automations", "work_pools", "work_queues", "deployments")
         found = [each for kind in kinds for each in station.post(f"{kind}/filter")]
-        return sorted(
-            (each["name"], each["id"]) for each in found if each["name"] != "small__automation_1"
-        )  # Prefect's own, of the trigger
+        by_prefect = "small__automation_1"  # created by Prefect for the trigger
+        return sorted((each["name"], each["id"]) for each in found if each["name"] != by_prefect)
 
-    before = things()
+    before = names_and_ids()
     station.bootstrap(station.bench.job)
 
-    assert things() == before
+    assert names_and_ids() == before
 
 
-def test_messages_go_out_by_a_notification_block(on_postgres):
+def test_alerts_are_sent_through_a_notification_block(on_postgres):
     station, block = on_postgres, "custom-webhook/operators"
     with listening() as (url, got):
-        keep_block(
+        save_block(
             station,
             "custom-webhook",
             name="Operators",
@@ -115,15 +108,15 @@ def test_messages_go_out_by_a_notification_block(on_postgres):
         until(
             lambda: [each for each in got if each.startswith("nightglass: nightly-small: nightly")],
             seconds=60,
-            what="the automation's message",
+            what="the message of the automation",
         )
     assert sorted(each.split(":")[0] for each in got) == ["nightglass", "small 2026-01-01"], (
         "one for the night, one for the run"
     )
 
 
-def keep_block(station, kind, **content):
-    """Save a block as the page of blocks does."""
+def save_block(station, kind, **content):
+    """Create a block, as the UI does."""
     kind = station.ask("GET", f"block_types/slug/{kind}")["id"]
     schema = station.post(
         "block_schemas/filter", block_schemas={"block_type_id": {"any_": [kind]}}

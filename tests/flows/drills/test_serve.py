@@ -1,4 +1,4 @@
-"""`nightglass serve` with a real Prefect server: no work pool, no worker."""
+"""`nightglass serve` with a Prefect server, without work pool and worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.filterwarnings
 
 @pytest.fixture(scope="module")
 def bench(trained_folder, on_postgres):
-    """A job of another name with the night of yesterday still to be scored."""
+    """A job with a different name, whose night of yesterday is due."""
     found = Bench(on_postgres.folder / "served")
     shutil.copytree(trained_folder, found.folder, copy_function=shutil.copy2)
     found.job.write_text(JOB.replace('"small"', '"served"'))
@@ -27,7 +27,7 @@ def bench(trained_folder, on_postgres):
 
 @pytest.fixture
 def serve(on_postgres, bench):
-    """Starts the scheduler and waits until its deployment is active; it is stopped at the end."""
+    """Starts the scheduler and waits until its deployment is active; stops it after the test."""
     processes = []
 
     def start():
@@ -44,7 +44,7 @@ def active(station) -> bool:
     return bool(found) and not found[0]["paused"]
 
 
-def test_a_served_job_has_its_schedules_and_its_runs_are_recorded(on_postgres, bench, serve):
+def test_a_served_job_has_schedules_and_its_runs_are_recorded(on_postgres, bench, serve):
     process = serve()
     run = on_postgres.start_run("nightly/served")
 
@@ -52,9 +52,9 @@ def test_a_served_job_has_its_schedules_and_its_runs_are_recorded(on_postgres, b
     assert list(bench.workspace.glob("reports/served/*/rev=1/report.html"))
     assert {each["slug"] for each in on_postgres.deployment("nightly/served")["schedules"]} == {
         "night",
-        "look-again",
+        "recheck",
     }
     process.send_signal(signal.SIGTERM)
     process.wait(120)
-    assert not active(on_postgres), "nobody is there to run it"
+    assert not active(on_postgres), "nothing is left to run it"
     serve()

@@ -1,6 +1,6 @@
-"""Stores under faults: killed, on full or forbidden disks, with flipped bits, far from home.
+"""Fault drills for latent stores: kills, full and read-only disks, flipped bits, other machines.
 
-Nothing finished is lost, nothing wrong unnoticed.
+Finished shards are never lost, and damage never goes unnoticed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import kills
 import numpy as np
 import pytest
 from bench import rows_of, tree
-from kills import as_anyone, done, killed_until_done
+from flips import verified_files, with_flipped_bit
+from kills import done, killed_until_done, run_unprivileged
 
 from flows.encoding.decode import decoder_of
 from storage.errors import DamagedError
@@ -28,21 +29,16 @@ KINDS = [("hdf5", 0), ("parquet", 0), ("hdf5", 0.05), ("parquet", 0.05)]
 KILLS, LIMITS, FLIPS = (13, 13, 12, 12), 10, 50
 
 
-def line_of(bench, format, bound):
-    settings = [
-        "--set",
-        f"encode.format={format}",
-        "--set",
-        f"encode.max_error={bound}",
-        "--set",
-        "data.shard_bytes=1 MB",
-    ]
-    return ["encode", bench.job, "--source", bench.folder / "night.npy", *settings, "--out"]
+def encode_line(bench, format, bound):
+    """The encode command, whose last word, --out, lacks its value."""
+    settings = [f"encode.format={format}", f"encode.max_error={bound}", "data.shard_bytes=1 MB"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    return ["encode", bench.job, "--source", bench.folder / "night.npy", *options, "--out"]
 
 
 @pytest.fixture(autouse=True)
-def quick_contest(monkeypatch):
-    """Of these runs the contest is not what matters."""
+def small_codec_sample(monkeypatch):
+    """Make codec selection, which is not tested here, fast."""
     monkeypatch.setattr("flows.encoding.plan.SAMPLE_VALUES", kills.SAMPLE_VALUES)
 
 
@@ -50,13 +46,13 @@ def write_night(bench, n):
     np.save(bench.folder / "night.npy", rows_of(n, 3))
 
 
-class Finished:
-    """The shards that a run has finished; none may be done again by a later one."""
+class FinishedShards:
+    """Checks that no run repeats a shard that an earlier run has finished."""
 
     def __init__(self, bench):
         self.work, self.seen = bench.workspace / ".work", {}
 
-    def look(self):
+    def check(self):
         now = {
             path: (path.stat().st_ino, path.read_bytes())
             for path in self.work.glob("*/shard-0*.json")
@@ -68,9 +64,11 @@ class Finished:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "times"), list(zip(KINDS, KILLS, strict=True)))
-def test_fifty_kills_lose_no_finished_shard_and_end_in_the_same_bytes(bench, tmp_path, kind, times):
+def test_after_fifty_kills_no_shard_is_repeated_and_the_bytes_are_the_same(
+    bench, tmp_path, kind, times
+):
     write_night(bench, 160_000)
-    line, finished = line_of(bench, *kind), Finished(bench)
+    line, finished = encode_line(bench, *kind), FinishedShards(bench)
     seconds = done([*line, tmp_path / "whole"])
 
     killed_until_done(
@@ -78,7 +76,7 @@ def test_fifty_kills_lose_no_finished_shard_and_end_in_the_same_bytes(bench, tmp
         longest=seconds,
         results=[tmp_path / "broken"],
         kills=times,
-        look=finished.look,
+        check=finished.check,
     )
 
     assert tree(tmp_path / "broken") == tree(tmp_path / "whole")
@@ -86,8 +84,8 @@ def test_fifty_kills_lose_no_finished_shard_and_end_in_the_same_bytes(bench, tmp
 
 
 @contextmanager
-def no_file_beyond(size):
-    """Writing fails, in the system's own call, where a file would grow beyond `size` bytes."""
+def max_file_size(size):
+    """Make system calls fail that would grow a file beyond `size` bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -97,35 +95,35 @@ def no_file_beyond(size):
 
 
 @pytest.mark.parametrize(("format", "bound"), [("hdf5", 0.05), ("parquet", 0.05)])
-def test_a_disk_that_refuses_at_any_byte_loses_nothing_and_says_how_to_go_on(
+def test_a_disk_that_fills_up_at_any_byte_loses_nothing_and_the_message_says_how_to_resume(
     bench, tmp_path, format, bound
 ):
     write_night(bench, 20_000)
-    line, finished = line_of(bench, format, bound), Finished(bench)
+    line, finished = encode_line(bench, format, bound), FinishedShards(bench)
     assert bench.run(*line, tmp_path / "whole").code == 0
     largest = max(path.stat().st_size for path in (tmp_path / "whole").rglob("*"))
 
     for limit in np.linspace(1, largest - 1, LIMITS).astype(int):
-        with no_file_beyond(int(limit)):
+        with max_file_size(int(limit)):
             result = bench.run(*line, tmp_path / "store")
         assert result.code in (1, 2)
         assert "File too large" in result.err
         assert "rerun to resume" in result.err
         assert not (tmp_path / "store").exists()
-        finished.look()
+        finished.check()
 
     assert bench.run(*line, tmp_path / "store").code == 0
     assert tree(tmp_path / "store") == tree(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("name", ["back.h5", "back.npy", "back.parquet"])
-def test_a_decode_or_pack_that_the_disk_refuses_leaves_nothing_behind(bench, tmp_path, name):
+def test_decode_and_pack_leave_no_partial_file_on_a_full_disk(bench, tmp_path, name):
     write_night(bench, 20_000)
-    assert bench.run(*line_of(bench, "hdf5", 0.05), tmp_path / "store").code == 0
+    assert bench.run(*encode_line(bench, "hdf5", 0.05), tmp_path / "store").code == 0
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / name).write_bytes(b"an older one")
+    (tmp_path / "out" / name).write_bytes(b"an older file")
     for limit in (1, 9_000, 40_000):
-        with no_file_beyond(limit):
+        with max_file_size(limit):
             assert (
                 "File too large"
                 in bench.run("decode", tmp_path / "store", "--out", tmp_path / "out" / name).err
@@ -135,32 +133,23 @@ def test_a_decode_or_pack_that_the_disk_refuses_leaves_nothing_behind(bench, tmp
                 in bench.run("pack", tmp_path / "store", "--out", tmp_path / "out/packed.h5").err
             )
 
-    assert tree(tmp_path / "out") == {name: b"an older one"}
+    assert tree(tmp_path / "out") == {name: b"an older file"}
 
 
 @pytest.mark.parametrize("format", ["hdf5", "parquet"])
-def test_a_hundred_flipped_bits_in_bounded_stores_are_named_and_never_decode_to_other_values(
+def test_flipped_bits_in_bounded_stores_are_named_and_never_decode_to_other_values(
     bench, tmp_path, format
 ):
     write_night(bench, 1_500)
-    assert bench.run(*line_of(bench, format, 0.05), tmp_path / "store").code == 0
+    assert bench.run(*encode_line(bench, format, 0.05), tmp_path / "store").code == 0
     whole = decoded(tmp_path / "store")
-    files = [
-        path
-        for path in sorted((tmp_path / "store").rglob("*"))
-        if path.is_file() and path.name != "run.json"
-    ]
+    files, values = verified_files(tmp_path / "store"), next((tmp_path / "store").glob("values-*"))
     generator, outcomes = np.random.default_rng(0), Counter()
 
     for index in range(FLIPS):
-        path = (
-            files[index % len(files)] if index % 2 else next((tmp_path / "store").glob("values-*"))
-        )
+        path = files[index % len(files)] if index % 2 else values
         content = path.read_bytes()
-        place, bit = int(generator.integers(len(content))), int(generator.integers(8))
-        path.write_bytes(
-            content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :]
-        )
+        path.write_bytes(with_flipped_bit(content, generator))
         assert [problem.file for problem in verify_folder(tmp_path / "store")] == [
             path.relative_to(tmp_path / "store").as_posix()
         ]
@@ -180,60 +169,62 @@ def decoded(folder):
         return store.decode(0, store.n_rows, decoder_of(store)).tobytes()
 
 
-def test_a_store_that_may_not_be_written_stays_as_it_was_and_the_message_says_how_to_go_on(
-    bench, tmp_path
-):
+def test_a_read_only_store_is_unchanged_and_the_message_says_how_to_resume(bench, tmp_path):
     write_night(bench, 1_500)
-    line = [*line_of(bench, "hdf5", 0.05)[:-1], "--no-prefect"]
+    line = [*encode_line(bench, "hdf5", 0.05)[:-1], "--no-prefect"]
     latents = bench.workspace / "latents/small"
     latents.mkdir(parents=True)
     latents.chmod(0o555)
-    assert as_anyone(line, tmp_path / "said") == 2
-    assert "Permission denied" in (tmp_path / "said").read_text()
-    assert "rerun to resume" in (tmp_path / "said").read_text()
+    assert run_unprivileged(line, tmp_path / "output") == 2
+    assert "Permission denied" in (tmp_path / "output").read_text()
+    assert "rerun to resume" in (tmp_path / "output").read_text()
     assert list(latents.iterdir()) == []
 
     latents.chmod(0o755)
     assert bench.run(*line).code == 0
     [store] = latents.iterdir()
-    before, place = tree(store), tmp_path / "place"
-    place.mkdir()
-    for folder in (store, place):
+    before, target = tree(store), tmp_path / "target"
+    target.mkdir()
+    for folder in (store, target):
         folder.chmod(0o555)
     for words in (
-        ["decode", store, "--out", place / "back.npy"],
-        ["decode", store, "--out", place / "back.h5"],
-        ["pack", store, "--out", place / "p.h5"],
+        ["decode", store, "--out", target / "back.npy"],
+        ["decode", store, "--out", target / "back.h5"],
+        ["pack", store, "--out", target / "p.h5"],
     ):
-        assert as_anyone(words, tmp_path / "said") == 2
+        assert run_unprivileged(words, tmp_path / "output") == 2
         assert (
             "fix permissions, then rerun to resume"
-            in (tmp_path / "said").read_text()
+            in (tmp_path / "output").read_text()
         )
-    assert as_anyone(["decode", store, "--out", tmp_path / "back.npy"], tmp_path / "said") == 0
-    place.chmod(0o755)
+    assert (
+        run_unprivileged(["decode", store, "--out", tmp_path / "back.npy"], tmp_path / "output")
+        == 0
+    )
+    target.chmod(0o755)
     store.chmod(0o755)
 
     assert tree(store) == before
-    assert list(place.iterdir()) == []
+    assert list(target.iterdir()) == []
 
 
-def test_a_workspace_that_may_not_be_written_is_said_before_any_work(bench, tmp_path):
+def test_a_read_only_workspace_is_rejected_before_any_work(bench, tmp_path):
     write_night(bench, 1_500)
     (bench.workspace / ".work").chmod(0o555)
     before = tree(bench.folder)
 
-    assert as_anyone([*line_of(bench, "hdf5", 0)[:-1], "--no-prefect"], tmp_path / "said") == 2
+    assert (
+        run_unprivileged([*encode_line(bench, "hdf5", 0)[:-1], "--no-prefect"], tmp_path / "output")
+        == 2
+    )
     (bench.workspace / ".work").chmod(0o755)
-    assert "the workspace cannot be written" in (tmp_path / "said").read_text()
+    assert "the workspace cannot be written" in (tmp_path / "output").read_text()
     assert tree(bench.folder) == before
 
 
-def test_of_two_encoders_of_one_store_one_works_and_the_other_names_it(
-    bench, tmp_path, monkeypatch
-):
+def test_of_two_encoders_of_one_store_the_second_names_the_first(bench, tmp_path, monkeypatch):
     write_night(bench, 1_500)
-    line = [*line_of(bench, "hdf5", 0), tmp_path / "store"]
+    line = [*encode_line(bench, "hdf5", 0), tmp_path / "store"]
     assert bench.run(*line).code == 0
     whole = tree(tmp_path / "store")
     [name] = (path for path in (bench.workspace / ".work").glob("*encode-*.lock"))
@@ -250,9 +241,9 @@ def test_of_two_encoders_of_one_store_one_works_and_the_other_names_it(
     assert tree(tmp_path / "store") == whole
 
 
-def test_a_store_goes_to_another_disk(bench, tmp_path, monkeypatch):
+def test_a_store_is_written_to_another_disk(bench, tmp_path, monkeypatch):
     write_night(bench, 1_500)
-    line = line_of(bench, "hdf5", 0.05)
+    line = encode_line(bench, "hdf5", 0.05)
     assert bench.run(*line, tmp_path / "here").code == 0
     monkeypatch.setattr("storage.files.atomic.device_of", lambda path: hash(path))
     assert bench.run(*line, tmp_path / "there/store").code == 0
@@ -270,12 +261,12 @@ for store, out in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
-def test_a_store_decodes_far_from_home(bench, tmp_path):
-    """In a fresh process in an empty folder, with source, job and models gone."""
+def test_a_store_decodes_on_another_machine(bench, tmp_path):
+    """In a new process in an empty folder, without source, job and models."""
     write_night(bench, 1_500)
     stores = [tmp_path / f"{format}-{bound}" for format, bound in KINDS]
     for store, kind in zip(stores, KINDS, strict=True):
-        assert bench.run(*line_of(bench, *kind), store).code == 0
+        assert bench.run(*encode_line(bench, *kind), store).code == 0
     assert bench.run("pack", stores[3], "--out", tmp_path / "packed.h5").code == 0
     expected = [decoded(store) for store in (*stores, stores[3])]
     away = tmp_path / "away"

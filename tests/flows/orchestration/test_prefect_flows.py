@@ -1,7 +1,4 @@
-"""The flows on a real Prefect server of their own.
-
-States, names, artifacts, and the same bytes as without Prefect.
-"""
+"""The flows on a temporary Prefect server: states, names, artifacts, and identical bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ from prefect import get_client
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.testing.utilities import prefect_test_harness
 
-async def seen():
+async def read_server():
     async with get_client() as client:
         runs = await client.read_flow_runs()
         artifacts = await client.read_artifacts()
@@ -47,29 +44,33 @@ async def seen():
             "tasks": sorted(task.name for task in tasks),
         }
 
-def told(path):
-    block = CustomWebhookNotificationBlock(name=path, url=sys.argv[3] + path, json_data={"text": "{{subject}}|{{body}}"})
+def alert(path):
+    body = {"text": "{{subject}}|{{body}}"}
+    block = CustomWebhookNotificationBlock(name=path, url=sys.argv[3] + path, json_data=body)
     block.save(path, overwrite=True)
-    settings = [f"alert.block={block.get_block_type_slug()}/{path}", "data.shard_bytes=1 MB"]
+    block_name = f"{block.get_block_type_slug()}/{path}"
+    settings = [f"alert.block={block_name}", "data.shard_bytes=1 MB"]
     try:
         return send_alert(read_job(Path(sys.argv[1]), settings), nights)
     except FlowError as error:
         return str(error)
 
 with prefect_test_harness(server_startup_timeout=120):
-    backend, common = PrefectBackend(), {"job": sys.argv[1], "overrides": ("data.shard_bytes=1 MB",)}
+    backend = PrefectBackend()
+    common = {"job": sys.argv[1], "overrides": ("data.shard_bytes=1 MB",)}
     backend.train(TrainRequest(**common))
     backend.encode(EncodeRequest(**common))
     days = ("2026-11-22", "2026-11-23", "2026-11-24")
     nights = NightsResult({day: backend.score(ScoreRequest(**common, date=day)) for day in days})
     codes = {day: night.exit_code for day, night in nights.results.items()}
-    print(json.dumps({"codes": codes, "told": [told("refuse"), told("take"), told("take")], **asyncio.run(seen())}))
+    alerts = [alert("refuse"), alert("accept"), alert("accept")]
+    print(json.dumps({"codes": codes, "alerts": alerts, **asyncio.run(read_server())}))
 """
 
 
 @pytest.fixture(scope="module")
 def recorded(trained_folder, tmp_path_factory):
-    """What a server holds after a training, a store, a night with outliers, one of garbage and one without data."""
+    """Records of a server after train, encode, and three nights: outliers, garbage, no data."""
     import shutil
 
     folder = tmp_path_factory.mktemp("prefect")
@@ -78,19 +79,21 @@ def recorded(trained_folder, tmp_path_factory):
     bench.night(DAY, n=60_000, outliers=150)
     bench.night("2026-11-23", n=500, outliers=400)
     with listening() as (address, got):
-        words = [sys.executable, "-c", CODE, bench.job, folder / "home", address]
-        found = subprocess.run(words, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", CODE, bench.job, folder / "home", address]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     return bench, json.loads(found.stdout.splitlines()[-1]) | {"got": got}
 
 
-def test_one_message_goes_through_a_notification_block_and_a_refused_one_is_an_error(recorded):
+def test_an_alert_is_sent_once_through_a_notification_block_and_a_rejected_one_is_an_error(
+    recorded,
+):
     _, seen = recorded
-    refused, taken, again = seen["told"]
+    rejected, accepted, again = seen["alerts"]
 
-    assert "alert.block: delivery to custom-webhook/refuse failed (" in refused
-    assert "500" in refused
-    assert (taken, again) == (True, False), "the same message is not sent twice"
+    assert "alert.block: delivery to custom-webhook/refuse failed (" in rejected
+    assert "500" in rejected
+    assert (accepted, again) == (True, False), "the same message is not sent twice"
     [message] = seen["got"]
     assert message.startswith("small 2026-11-24: NO DATA|small 2026-11-24: NO DATA\n")
     assert "small 2026-11-23: FLOOD, " in message
@@ -98,7 +101,7 @@ def test_one_message_goes_through_a_notification_block_and_a_refused_one_is_an_e
     assert f"/reports/small/{DAY}/rev=1/report.html" in message
 
 
-def test_a_run_is_named_by_job_and_date_and_ends_in_its_verdict(recorded):
+def test_a_run_is_named_after_job_and_date_and_its_state_after_the_verdict(recorded):
     _, seen = recorded
 
     assert seen["runs"]["train-small"] == ["COMPLETED", "PROMOTED"]
@@ -110,13 +113,13 @@ def test_a_run_is_named_by_job_and_date_and_ends_in_its_verdict(recorded):
     assert seen["codes"] == {DAY: 0, "2026-11-23": 0, "2026-11-24": 3}
 
 
-def test_tasks_are_named_by_their_shards(recorded):
+def test_task_runs_are_named_after_their_shards(recorded):
     _, seen = recorded
 
     assert {"fit", "encode shard 0", "score shard 0", "score shard 3"} <= set(seen["tasks"])
 
 
-def test_artifacts_say_in_their_description_what_happened(recorded):
+def test_artifact_descriptions_summarize_the_run(recorded):
     _, seen = recorded
     artifacts = seen["artifacts"]
 
@@ -135,7 +138,7 @@ def test_artifacts_say_in_their_description_what_happened(recorded):
     assert "NaN" not in artifacts["small-outliers"][2]
 
 
-def test_prefect_changes_no_byte_of_the_results(recorded, tmp_path, trained_folder):
+def test_results_are_identical_with_and_without_prefect(recorded, tmp_path, trained_folder):
     import shutil
 
     bench, _ = recorded
@@ -144,27 +147,19 @@ def test_prefect_changes_no_byte_of_the_results(recorded, tmp_path, trained_fold
     np.save(plain.night(DAY), np.load(bench.folder / f"nights/{DAY}.npy"))
     assert plain.score("--set", "data.shard_bytes=1 MB").code == 0
 
-    assert tree(plain.workspace / f"scores/small/date={DAY}") == tree(
-        bench.workspace / f"scores/small/date={DAY}"
-    )
-    assert tree(plain.workspace / f"reports/small/{DAY}") == tree(
-        bench.workspace / f"reports/small/{DAY}"
-    )
+    for folder in (f"scores/small/date={DAY}", f"reports/small/{DAY}"):
+        assert tree(plain.workspace / folder) == tree(bench.workspace / folder)
 
 
 @pytest.mark.parametrize("cron", ["0 4 * * *", "30 2 * * *"])
 @pytest.mark.parametrize("day", ["2026-03-27", "2026-10-23"])
-def test_prefect_starts_one_run_for_each_data_date_whatever_the_clocks_do(bench, cron, day):
+def test_the_schedule_starts_one_run_per_data_date_across_clock_changes(bench, cron, day):
     from prefect.server.schemas.schedules import CronSchedule
 
     job = read_job(bench.job, [f"schedule.cron={cron}", "schedule.timezone=Europe/Berlin"])
     noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=job.zone)
-    starts = asyncio.run(
-        CronSchedule(cron=job.schedule.cron, timezone=job.zone.key).get_dates(
-            5, start=noon
-        )
-    )
+    schedule = CronSchedule(cron=job.schedule.cron, timezone=job.zone.key)
+    starts = asyncio.run(schedule.get_dates(5, start=noon))
+    dates = [noon.date() + timedelta(days=number) for number in range(5)]
 
-    assert [yesterday(job, start) for start in starts] == [
-        noon.date() + timedelta(days=number) for number in range(5)
-    ]
+    assert [yesterday(job, start) for start in starts] == dates

@@ -1,8 +1,7 @@
-"""What an operator reads in the pages of runs."""
+"""The Markdown artifacts of runs."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,17 +14,31 @@ from bench import DAY, rows_of
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.orchestration.local import LocalBackend
-from flows.orchestration.markdown import plain
-from flows.orchestration.run_pages import night_page, nights_page, store_page, training_page
+from flows.orchestration.run_pages.markdown import escape
+from flows.orchestration.run_pages.nights import night_markdown, nights_markdown
+from flows.orchestration.run_pages.store import store_markdown
+from flows.orchestration.run_pages.training import training_markdown
 from flows.scoring.result import NightsResult
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.train import TrainResult
 
 TRAINED = TrainResult(
-    model_id="0123", path=Path("models/0123"), promoted=True, why="the first", epochs=2, validation_loss=0.1, rows=9, train_losses=(2.0, 1.0),
-    validation_losses=(2.0, 1.5), figures={}, checks=(), calibration={}, promise="", warning="",
-)  # fmt: skip
-PICTURE = "](data:image/svg+xml;base64,"
+    model_id="0123",
+    path=Path("models/0123"),
+    promoted=True,
+    why="the first",
+    epochs=2,
+    validation_loss=0.1,
+    rows=9,
+    train_losses=(2.0, 1.0),
+    validation_losses=(2.0, 1.5),
+    figures={},
+    checks=(),
+    calibration={},
+    promise="",
+    warning="",
+)
+PLOT = "](data:image/svg+xml;base64,"
 
 
 def train(bench, *overrides):
@@ -37,32 +50,35 @@ def encode(bench, *overrides):
 
 
 def score(bench, *overrides, day=DAY):
-    return LocalBackend().score(
-        ScoreRequest(job=str(bench.job), date=day, overrides=("data.shard_bytes=1 MB", *overrides))
+    request = ScoreRequest(
+        job=str(bench.job), date=day, overrides=("data.shard_bytes=1 MB", *overrides)
     )
+    return LocalBackend().score(request)
 
 
-def test_training_shows_the_gates_verdict_loss_and_what_the_calibration_is_worth(bench):
-    good, bad = (
-        training_page(train(bench, "train.epochs=30")),
-        training_page(train(bench, "train.epochs=1", "train.learning_rate=1e-6")),
-    )
+def test_a_promoted_model_shows_the_gates_checks_loss_and_calibration(bench):
+    page = training_markdown(train(bench, "train.epochs=30"))
 
-    assert good.headline.startswith("Model ")
-    assert " promoted: not worse than the champion" in good.headline
-    assert f"![loss per epoch{PICTURE}" in good.text
-    assert "- passed: error 0." in good.text
-    assert "> At most 1 % of clean rows are flagged on average" in good.text
-    assert "| calibration rows | 4" in good.text
-    assert good.text.endswith("/training.html`")
-    assert " REFUSED: its error " in bad.headline
-    assert bad.text.startswith("# Refused: model ")
-    assert "- **refused**: error " in bad.text
-    assert "; allowed: not surely above " in bad.text
+    assert page.description.startswith("Model ")
+    assert " promoted: not worse than the champion" in page.description
+    assert f"![loss per epoch{PLOT}" in page.markdown
+    assert "- passed: error 0." in page.markdown
+    assert "> At most 1 % of clean rows are flagged on average" in page.markdown
+    assert "| calibration rows | 4" in page.markdown
+    assert page.markdown.endswith("/training.html`")
+
+
+def test_a_refused_model_shows_the_check_that_failed(bench):
+    page = training_markdown(train(bench, "train.epochs=1", "train.learning_rate=1e-6"))
+
+    assert " REFUSED: its error " in page.description
+    assert page.markdown.startswith("# Refused: model ")
+    assert "- **refused**: error " in page.markdown
+    assert "; allowed: not surely above " in page.markdown
 
 
 @pytest.mark.parametrize(
-    ("rule", "above", "words"),
+    ("rule", "above", "promise"),
     [
         ("quantile 0.99", "1", "> At most 1 % of clean rows are flagged on average"),
         ("quantile 0.999", "nothing", "> Ranking only: 100 calibration rows are too few"),
@@ -71,144 +87,142 @@ def test_training_shows_the_gates_verdict_loss_and_what_the_calibration_is_worth
         ("top", "what the night decides", "> The highest 5 rows of a night are flagged"),
     ],
 )
-def test_what_the_calibration_is_worth_is_said_before_any_night(bench, rule, above, words):
+def test_the_promise_of_the_calibration_is_shown_before_any_night(bench, rule, above, promise):
     job, scores = read_job(bench.job, [f"score.rule={rule}"]), np.arange(1, 101) / 100
-    page = training_page(
-        replace(
-            TRAINED, calibration=calibration_facts(job, scores), promise=rule_promise(job, scores)
-        )
-    )
+    facts, promised = calibration_facts(job, scores), rule_promise(job, scores)
+    page = training_markdown(replace(TRAINED, calibration=facts, promise=promised))
 
-    assert f"| flags above | {above} |" in page.text
-    assert words in page.text
-    assert "| smallest p-value | 1 in 101 |" in page.text
+    assert f"| flags above | {above} |" in page.markdown
+    assert promise in page.markdown
+    assert "| smallest p-value | 1 in 101 |" in page.markdown
 
 
-def test_a_store_shows_size_loss_and_its_worst_shards(bench):
+def test_a_store_shows_size_error_and_its_worst_shards(bench):
     np.save(bench.folder / "clean.npy", rows_of(17_000, 0))
-    first, second = encode(bench), encode(bench)
-    page, again = store_page(first), store_page(second)
+    result = encode(bench)
+    page = store_markdown(result)
+    ratio = f"{result.report['ratio']['source']:.3g}"
+    worst = max(result.shards, key=lambda shard: shard.largest_error)
+    shard_table = page.markdown.partition("## Largest errors among 2 shards")[2].splitlines()
 
-    assert (
-        f"{first.report['ratio']['source']:.3g} times smaller than the source, RMSE "
-        in page.headline
-    )
-    assert "source, decoder not counted" in page.text
-    assert "| error bound | none was asked for |" in page.text
-    assert "![RMSE against ratio](data:image/svg+xml;base64," in page.text
-    assert "| break-even with the lossless form |" in page.text
-    worst = max(first.shards, key=lambda shard: shard.largest_error)
-    assert (
-        f"| {worst.index} | {worst.start:,} to {worst.stop:,} |"
-        in page.text.partition("## The worst of 2 shards")[2].splitlines()[4]
-    )
-    assert page.text.endswith("/size_report.html`")
-    assert again.headline == f"Nothing new: {page.headline}"
-    assert again.text.replace("Nothing new: the store was already there.\n\n", "") == page.text
+    assert f"{ratio} times smaller than the source, RMSE " in page.description
+    assert "source, decoder not counted" in page.markdown
+    assert "| error bound | none requested |" in page.markdown
+    assert f"![RMSE against ratio{PLOT}" in page.markdown
+    assert "| break-even with lossless compression |" in page.markdown
+    assert f"| {worst.index} | {worst.start:,} to {worst.stop:,} |" in shard_table[4]
+    assert page.markdown.endswith("/size_report.html`")
 
 
-def test_a_store_shows_the_bound_asked_and_held_and_the_contest(bench):
-    page = store_page(encode(bench, "encode.max_error=0.5"))
+def test_an_existing_store_shows_the_same_page_marked_as_up_to_date(bench):
+    first, second = store_markdown(encode(bench)), store_markdown(encode(bench))
+    note = "Up to date: store already exists.\n\n"
 
-    assert page.headline.endswith(", max_error 0.5 held")
-    assert r"| max\_error | 0.5, **held** (" in page.text
-    assert "## The codecs' contest" in page.text
+    assert second.description == f"Up to date: {first.description}"
+    assert note in second.markdown
+    assert second.markdown.replace(note, "") == first.markdown
 
 
-def test_a_night_shows_verdict_counts_histogram_rows_and_report(bench):
+def test_a_bounded_store_shows_whether_the_bound_held_and_the_codec_selection(bench):
+    page = store_markdown(encode(bench, "encode.max_error=0.5"))
+
+    assert page.description.endswith(", max_error 0.5 held")
+    assert r"| max\_error | 0.5, **held** (" in page.markdown
+    assert "## Codec selection" in page.markdown
+
+
+def test_a_night_shows_verdict_counts_histogram_top_rows_and_report(bench):
     bench.night(outliers=9)
     result = score(bench)
-    page = night_page(read_job(bench.job, ["alert.reports_url=http://reports/"]), result)
-
-    assert page.headline == f"{DAY}: {result.verdict}, {result.flagged} of 300 rows flagged"
-    assert page.text.startswith(
-        f"# {result.verdict}\n\n**{result.flagged} of 300 rows flagged** (clean rows would give 2.7, up to "
-    )
-    address = f"http://reports/small/{DAY}/rev=1/report.html"
-    assert f"**Report:** [{address}]({address})" in page.text
-    assert PICTURE in page.text
+    page = night_markdown(read_job(bench.job, ["alert.reports_url=http://reports/"]), result)
+    url = f"http://reports/small/{DAY}/rev=1/report.html"
     first = pq.read_table(result.path / "outliers.parquet").slice(0, 1).to_pylist()[0]
-    assert f"| 1 | {first['row']} |" in page.text
-    assert "## The highest 10, all of them flagged" in page.text
-    assert f"| {plain(first['cause'].partition('; ')[0])} |" in page.text
-    assert "## Drift: none" in page.text
-    assert len(page.text) < 200_000
-    assert f"`{result.path / 'report.html'}`" in night_page(read_job(bench.job), result).text, (
-        "a path where no web server shows it"
+    flagged = f"{result.flagged} of 300 rows flagged"
+
+    assert page.description == f"{DAY}: {result.verdict}, {flagged}"
+    assert page.markdown.startswith(
+        f"# {result.verdict}\n\n**{flagged}** (expected of clean rows: 2.7, at most "
     )
-    summary = result.path / "summary.json"
-    older = {
-        key: value
-        for key, value in json.loads(summary.read_text()).items()
-        if not key.startswith("strange_")
-    }
-    summary.write_text(json.dumps(older))
-    assert night_page(read_job(bench.job), result).headline == page.headline, (
-        "reports of earlier versions stay readable"
-    )
+    assert f"**Report:** [{url}]({url})" in page.markdown
+    assert PLOT in page.markdown
+    assert f"| 1 | {first['row']} |" in page.markdown
+    assert "## Top 10 rows, all flagged" in page.markdown
+    assert f"| {escape(first['cause'].partition('; ')[0])} |" in page.markdown
+    assert "## Drift: none" in page.markdown
+    assert len(page.markdown) < 200_000
 
 
-def test_a_night_that_has_moved_names_the_features(bench):
+def test_without_a_web_server_a_night_shows_the_path_of_its_report(bench):
+    bench.night()
+    result = score(bench)
+
+    page = night_markdown(read_job(bench.job), result)
+    assert f"`{result.path / 'report.html'}`" in page.markdown
+
+
+def test_a_night_with_drift_names_the_features(bench):
     path = bench.night(n=2000)
     np.save(path, np.load(path) * 1.4)
-    page = night_page(read_job(bench.job), score(bench))
+    page = night_markdown(read_job(bench.job), score(bench))
+    drift = page.markdown.partition("## Drift\n")[2]
 
-    assert "# DRIFT" in page.text
-    moved = page.text.partition("## What has moved")[2]
-    assert "| feature | mean (clean: 0) | deviation (clean: 1) |" in moved
-    assert "| feature 0 |" in moved
-
-
-def test_a_night_without_data_says_what_is_missing(bench):
-    page = night_page(read_job(bench.job), score(bench))
-
-    assert page.headline == f"{DAY}: NO DATA"
-    assert "nothing there" in page.text
-    assert "rows flagged" not in page.text
+    assert "# DRIFT" in page.markdown
+    assert "| feature | mean (clean: 0) | deviation (clean: 1) |" in drift
+    assert "| feature 0 |" in drift
 
 
-def test_a_night_in_part_names_the_shards_that_are_missing(bench):
+def test_a_night_without_data_names_the_missing_input(bench):
+    page = night_markdown(read_job(bench.job), score(bench))
+
+    assert page.description == f"{DAY}: NO DATA"
+    assert "nothing there" in page.markdown
+    assert "rows flagged" not in page.markdown
+
+
+def test_a_partial_night_names_the_failed_shards(bench):
     path = bench.night(n=40_000)
     rows = np.load(path)
     rows[-1, 2] = np.nan
     np.save(path, rows)
-    page = night_page(read_job(bench.job), score(bench))
+    page = night_markdown(read_job(bench.job), score(bench))
 
-    assert page.headline.startswith(f"{DAY}: PARTIAL 2 of 3")
-    assert "## Not scored: flags are provisional" in page.text
-    assert "column 2" in page.text
+    assert page.description.startswith(f"{DAY}: PARTIAL 2 of 3")
+    assert "## Not scored: flags are provisional" in page.markdown
+    assert "column 2" in page.markdown
 
 
-def test_names_from_the_data_do_not_turn_into_markup(bench):
-    table = pa.table(
-        {
-            "id": [f"<b>|{row}" for row in range(300)],
-            **{f"c{each}": rows_of(300, 5)[:, each] for each in range(8)},
-        }
-    )
+def test_names_from_the_data_are_escaped(bench):
+    columns = {f"c{index}": rows_of(300, 5)[:, index] for index in range(8)}
+    table = pa.table({"id": [f"<b>|{row}" for row in range(300)], **columns})
     pq.write_table(table, bench.folder / "clean.parquet")
     (bench.folder / "nights").mkdir()
     pq.write_table(table, bench.folder / f"nights/{DAY}.parquet")
     names = ("data.clean=clean.parquet", "data.incoming=nights/{date}.parquet", "data.id=id")
     train(bench, *names, "train.epochs=2")
-    page = night_page(read_job(bench.job), score(bench, *names))
+    page = night_markdown(read_job(bench.job), score(bench, *names))
 
-    assert r"| \<b\>\|" in page.text
-    assert "<b>" not in page.text
+    assert r"| \<b\>\|" in page.markdown
+    assert "<b>" not in page.markdown
 
 
-def test_several_nights_are_listed_with_the_newest_first(bench):
+def test_nights_are_listed_newest_first(bench):
     bench.night()
     good = score(bench)
     nights = NightsResult(
         {"2026-11-21": ValueError("no column a|b"), DAY: replace(good, written=False)}
     )
-    page = nights_page(read_job(bench.job), nights)
+    page = nights_markdown(read_job(bench.job), nights)
+    newest, older = page.markdown.splitlines()[2:4]
 
-    assert page.headline == f"2 nights, the newest: {good.headline()}"
-    newest, older = page.text.splitlines()[2:4]
-    assert newest == f"| {DAY} | {good.verdict} | {good.flagged} | 300 | nothing new |"
+    assert page.description == f"2 nights, newest: {good.headline()}"
+    assert newest == f"| {DAY} | {good.verdict} | {good.flagged} | 300 | up to date |"
     assert older == r"| 2026-11-21 | **FAILED** | – | – | no column a\|b |"
-    assert page.text.endswith("/workspace/reports/small/index.html`")
-    with_links = nights_page(read_job(bench.job, ["alert.reports_url=http://reports"]), nights)
-    assert f"| [{DAY}](http://reports/small/{DAY}/rev=1/report.html) |" in with_links.text
+    assert page.markdown.endswith("/workspace/reports/small/index.html`")
+
+
+def test_the_list_of_nights_links_to_their_reports(bench):
+    bench.night()
+    job = read_job(bench.job, ["alert.reports_url=http://reports"])
+    page = nights_markdown(job, NightsResult({DAY: score(bench)}))
+
+    assert f"| [{DAY}](http://reports/small/{DAY}/rev=1/report.html) |" in page.markdown

@@ -1,0 +1,69 @@
+"""status, label, prune and serve: day-to-day operation of a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.commands.options import AsJson, JobFile, UsePrefect
+from flows.cli.terminal import reporting
+
+LabelFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="CSV or Parquet with columns date, id, label (outlier or normal)."
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete (default: dry run).")]
+JobFiles = Annotated[list[Path], typer.Argument(metavar="JOB", help="Job files.")]
+
+
+def status_command(job: JobFile, json: AsJson = False) -> None:
+    """Show open problems, the last good night and the next run.
+
+    Also shows the age of the model and the disk usage.
+    Exits with 1 if there are open problems.
+
+    Example: nightglass status digits.toml --json
+    """
+    with reporting(as_json=json) as report:
+        from flows.operations.status import status_of  # late: keeps --help fast
+
+        report(status_of(job))
+
+
+def label_command(job: JobFile, file: LabelFile, json: AsJson = False) -> None:
+    """Import analysts' labels and show the precision of the flags.
+
+    Example: nightglass label digits.toml checked.csv
+    """
+    with reporting(as_json=json) as report:
+        from flows.operations.labels import label_rows  # late: keeps --help fast
+
+        report(label_rows(job, file))
+
+
+def prune_command(job: JobFile, yes: Yes = False, json: AsJson = False) -> None:
+    """Delete files past their [retention] period.
+
+    Keeps the champion and every model that a night's newest report depends on.
+
+    Example: nightglass prune digits.toml --yes
+    """
+    with reporting(as_json=json) as report:
+        from flows.operations.prune import prune  # late: keeps --help fast
+
+        report(prune(job, yes=yes))
+
+
+def serve_command(jobs: JobFiles, prefect: UsePrefect = None) -> None:
+    """Score jobs on their schedules, in one process, until stopped.
+
+    Example: nightglass serve digits.toml clothes.toml
+    """
+    with reporting(as_json=False):
+        from flows.orchestration.serve import serve  # late: keeps --help fast
+
+        serve(jobs, prefect=prefect)

@@ -1,0 +1,126 @@
+"""train, encode and score: the pipelines, run locally or through Prefect."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.commands.options import (
+    AsJson,
+    DataDate,
+    JobFile,
+    Overrides,
+    RequireGpu,
+    Source,
+    UsePrefect,
+)
+from flows.cli.terminal import reporting
+from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
+
+StoreFolder = Annotated[
+    str, typer.Option("--out", metavar="DIR", help="Output folder (default: in the workspace).")
+]
+FirstDate = Annotated[
+    str, typer.Option("--from", metavar="YYYY-MM-DD", help="First data date of a range.")
+]
+LastDate = Annotated[
+    str, typer.Option("--to", metavar="YYYY-MM-DD", help="Last data date of a range.")
+]
+ModelChoice = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="ID",
+        help=(
+            "Model id, or 'as-of' for the champion on the data date (default: current champion)."
+        ),
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write a new revision even if nothing has changed.")
+]
+
+
+def train_command(
+    job: JobFile,
+    overrides: Overrides = None,
+    require_gpu: RequireGpu = False,
+    prefect: UsePrefect = None,
+    json: AsJson = False,
+) -> None:
+    """Train and calibrate a model; promote it if it passes the gate.
+
+    Example: nightglass train digits.toml --set model.latent=8
+    """
+    with reporting(as_json=json) as report:
+        from flows.orchestration.backends import pick_backend  # late: keeps --help fast
+
+        request = TrainRequest(
+            job=str(job), overrides=tuple(overrides or ()), require_gpu=require_gpu
+        )
+        report(pick_backend(prefect).train(request))
+
+
+def encode_command(
+    job: JobFile,
+    source: Source = "",
+    date: DataDate = "",
+    out: StoreFolder = "",
+    overrides: Overrides = None,
+    require_gpu: RequireGpu = False,
+    prefect: UsePrefect = None,
+    json: AsJson = False,
+) -> None:
+    """Compress rows into a latent store and report its size and error.
+
+    Encodes the clean rows unless --source or --date is given.
+
+    Example: nightglass encode digits.toml --date 2026-11-22
+    """
+    with reporting(as_json=json) as report:
+        from flows.orchestration.backends import pick_backend  # late: keeps --help fast
+
+        request = EncodeRequest(
+            job=str(job),
+            source=source,
+            date=date,
+            out=out,
+            overrides=tuple(overrides or ()),
+            require_gpu=require_gpu,
+        )
+        report(pick_backend(prefect).encode(request))
+
+
+def score_command(
+    job: JobFile,
+    date: DataDate = "",
+    since: FirstDate = "",
+    to: LastDate = "",
+    source: Source = "",
+    model: ModelChoice = "",
+    force: Force = False,
+    overrides: Overrides = None,
+    require_gpu: RequireGpu = False,
+    prefect: UsePrefect = None,
+    json: AsJson = False,
+) -> None:
+    """Score a night, rank its rows, and write the report.
+
+    Scores yesterday, in the job's time zone, unless a date is given.
+
+    Example: nightglass score digits.toml --date 2026-11-22
+    """
+    with reporting(as_json=json) as report:
+        from flows.cli.score_range import score_nights  # late: keeps --help fast
+
+        request = ScoreRequest(
+            job=str(job),
+            date=date,
+            source=source,
+            model=model,
+            force=force,
+            overrides=tuple(overrides or ()),
+            require_gpu=require_gpu,
+        )
+        report(score_nights(request, since=since, to=to, prefect=prefect))

@@ -1,0 +1,1 @@
+"""The Markdown artifacts of runs: what an operator reads in the Prefect UI."""
