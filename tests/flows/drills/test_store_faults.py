@@ -193,10 +193,7 @@ def test_a_read_only_store_is_unchanged_and_the_message_says_how_to_resume(bench
         ["pack", store, "--out", target / "p.h5"],
     ):
         assert run_unprivileged(words, tmp_path / "output") == 2
-        assert (
-            "fix permissions, then rerun to resume"
-            in (tmp_path / "output").read_text()
-        )
+        assert "fix permissions, then rerun to resume" in (tmp_path / "output").read_text()
     assert (
         run_unprivileged(["decode", store, "--out", tmp_path / "back.npy"], tmp_path / "output")
         == 0

@@ -74,7 +74,7 @@ def test_a_refused_model_shows_the_check_that_failed(bench):
     assert " REFUSED: its error " in page.description
     assert page.markdown.startswith("# Refused: model ")
     assert "- **refused**: error " in page.markdown
-    assert "; allowed: not surely above " in page.markdown
+    assert "; allowed: not significantly above " in page.markdown
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_night_without_data_names_the_missing_input(bench):
     page = night_markdown(read_job(bench.job), score(bench))
 
     assert page.description == f"{DAY}: NO DATA"
-    assert "nothing there" in page.markdown
+    assert "no files found" in page.markdown
     assert "rows flagged" not in page.markdown
 
 
