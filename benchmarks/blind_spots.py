@@ -23,7 +23,7 @@ from tables import Rows, split
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 TABLES = (
     "2_annthyroid",
@@ -59,7 +59,7 @@ def train_plain(clean: Rows) -> Autoencoder:
     )
     layout = Layout(row_shape=(d,), dtype=clean.dtype.name)
     return train_autoencoder(
-        lambda: [clean], layout=layout, model=model, train=train, memory_bytes=10**9
+        CleanRows(lambda: [clean], layout, memory_bytes=10**9), model=model, train=train
     ).model
 
 

@@ -32,7 +32,7 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from tables import BESIDE, Rows, Split, adbench_names, split, standardized
 
 from aemodel.rows.layout import Layout
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.result import Trained
 from flows.jobs.job_file import read_job
 from flows.jobs.propose import propose_job
@@ -55,12 +55,11 @@ def train_as_proposed(clean: Rows, seed: int) -> Trained:
             propose_job(str(path), field="").text, encoding="utf-8"
         )
         job = read_job(Path(folder) / "job.toml")
+    layout = Layout(row_shape=clean.shape[1:], dtype=clean.dtype.name)
     return train_autoencoder(
-        lambda: [clean],
-        layout=Layout(row_shape=clean.shape[1:], dtype=clean.dtype.name),
+        CleanRows(lambda: [clean], layout, job.memory_bytes),
         model=job.model,
         train=replace(job.train, seed=seed),
-        memory_bytes=job.memory_bytes,
     )
 
 

@@ -37,8 +37,8 @@ from aemodel.table_defaults import (
     table_latents,
 )
 from aemodel.training.loop import MOST_START_ROWS, fit_ensemble
-from aemodel.training.measure import measure, some_fit_rows
-from aemodel.training.promotion_gate import GateVerdict, judge
+from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
+from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Trained
 
 TABLES = (
@@ -103,29 +103,13 @@ def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Train
     for member in members:
         if model.prototypes:
             start_from_rows(
-                member, looked.tensor(some_fit_rows(looked, MOST_START_ROWS)), generator
+                member, looked.tensor(sample_fit_rows(looked, MOST_START_ROWS)), generator
             )
         kill(member, round(dead * model.latent))
     ensemble = Ensemble(members)
-    history, best = fit_ensemble(
-        ensemble,
-        looked,
-        model=model,
-        train=settings,
-        device="cpu",
-        generator=generator,
-        on_epoch=lambda _: None,
-    )
-    return measure(
-        ensemble.unstacked(),
-        looked,
-        history=history,
-        best_epoch=best,
-        model=model,
-        train=settings,
-        layout=layout,
-        device="cpu",
-    )
+    history = fit_ensemble(ensemble, looked, model=model, generator=generator)
+    fitted = unmeasured_model(ensemble.unstacked(), looked, settings=model, layout=layout)
+    return measure_model(fitted, looked, history=history)
 
 
 def kill(network: DenseAutoencoder, count: int) -> None:
@@ -185,7 +169,7 @@ def main() -> None:
         champion, by = train(rows[:half], seed).model, settings_for(rows)[2]
         for kind, clean, fit in challengers(rows[half:], anomalies, seed, turn):
             parts = [clean]
-            verdict = judge(fit(clean), champion, lambda parts=parts: parts, by=by)  # type: ignore[misc] # bound at once
+            verdict = judge_challenger(fit(clean), champion, lambda parts=parts: parts, by=by)  # type: ignore[misc] # bound at once
             verdicts.setdefault(kind, []).append(verdict)
             print(
                 f"| {name} | {kind} | {'yes' if verdict.promote else 'no'} | {'; '.join(verdict.reasons)} |",

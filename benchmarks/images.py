@@ -24,7 +24,7 @@ from seed import NEIGHBORS, accuracy
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 from flows.jobs.job_file import read_job
 from flows.jobs.propose import propose_job
 
@@ -49,11 +49,9 @@ def fit(dataset: str, overrides: list[str]) -> Autoencoder:
     began = time.perf_counter()
     layout = Layout(row_shape=images.shape[1:], dtype=images.dtype.name)
     trained = train_autoencoder(
-        lambda: [images],
-        layout=layout,
+        CleanRows(lambda: [images], layout, job.memory_bytes),
         model=job.model,
         train=job.train,
-        memory_bytes=job.memory_bytes,
     )
     print(
         f"{dataset}: {trained.n_fit:,} fit rows, {job.train.epochs} epochs, {time.perf_counter() - began:.0f} s; {job.model}\n",

@@ -25,7 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 SEEDS = (0, 1, 2)
 NEIGHBORS = 7
@@ -45,12 +45,11 @@ TARGETS = {
 
 def fit(rows: NDArray[Any], *, latent: int, loss: str = "bce", seed: int = 0) -> Autoencoder:
     """The course's network on all rows: 784-latent-784, Adam 1e-3, batch 256, 30 epochs."""
+    layout = Layout(row_shape=(28, 28), dtype="uint8")
     trained = train_autoencoder(
-        lambda: [rows],
-        layout=Layout(row_shape=(28, 28), dtype="uint8"),
+        CleanRows(lambda: [rows], layout, memory_bytes=1_000_000_000),
         model=ModelSettings(latent=latent, loss=loss),
         train=TrainSettings(calibration=0, validation=0, seed=seed),
-        memory_bytes=1_000_000_000,
     )
     return trained.model
 

@@ -15,8 +15,9 @@ from aemodel.bundle import to_files
 from aemodel.decisions.contamination import warning
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
-from aemodel.training.loop import train_autoencoder
-from aemodel.training.promotion_gate import Check, GateVerdict, judge
+from aemodel.training.gate_checks import Check
+from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Epoch, Trained
 from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
@@ -126,20 +127,19 @@ def fit_and_judge(
     With the rows' digest.
     """
     passes = DigestedPasses(source, rows_per_chunk(source, job.memory_bytes))
+    layout = Layout(
+        row_shape=source.schema.row_shape,
+        dtype=source.schema.dtype,
+        columns=source.schema.columns,
+    )
     trained = train_autoencoder(
-        passes,
-        layout=Layout(
-            row_shape=source.schema.row_shape,
-            dtype=source.schema.dtype,
-            columns=source.schema.columns,
-        ),
+        CleanRows(passes, layout, job.memory_bytes),
         model=job.model,
         train=job.train,
-        memory_bytes=job.memory_bytes,
         on_epoch=on_epoch,
         device=device,
     )
-    return trained, judge(trained, champion, passes, by=job.score.by), passes.digest
+    return trained, judge_challenger(trained, champion, passes, by=job.score.by), passes.digest
 
 
 class DigestedPasses:

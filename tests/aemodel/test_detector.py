@@ -19,7 +19,7 @@ from aemodel.bundle import to_files
 from aemodel.errors import SettingsError
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 MAP = np.random.default_rng(99).normal(size=(2, 6))
 
@@ -146,11 +146,9 @@ def test_a_bundle_of_pictures_judges_flat_rows():
     pictures = np.random.default_rng(0).integers(0, 255, (300, 4, 4)).astype(np.uint8)
     parts, layout = [pictures], Layout(row_shape=(4, 4), dtype="uint8")
     model = train_autoencoder(
-        lambda: parts,
-        layout=layout,
+        CleanRows(lambda: parts, layout, memory_bytes=10**6),
         model=ModelSettings(latent=4),
         train=TrainSettings(epochs=1),
-        memory_bytes=10**6,
     ).model
     detector = AutoencoderDetector.from_files(to_files(model))
 

@@ -11,12 +11,12 @@ import torch
 
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
 from aemodel.errors import BundleError, SettingsError
-from aemodel.network.conv import picture_shape, plan_levels
+from aemodel.network.conv import image_shape, plan_levels
 from aemodel.network.inference import layer_widths
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import look_at_rows
 from aemodel.settings import ACTIVATIONS, ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 SHAPES = [(8, 8), (28, 28), (17, 23), (28, 28, 3), (5, 6, 2), (140,), (140, 3), (4,), (5, 2)]
 
@@ -47,7 +47,7 @@ def train(rows, **settings):
     )
     model = ModelSettings(network="conv", **{"latent": 4, "activation": "silu", **settings})
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=model, train=train_settings, memory_bytes=10**8
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8), model=model, train=train_settings
     )
 
 
@@ -94,7 +94,7 @@ def test_rows_of_every_shape_come_back_in_their_shape(shape):
     ],
 )
 def test_two_axes_are_a_picture_unless_one_is_slim(shape, expected):
-    assert picture_shape(shape) == expected
+    assert image_shape(shape) == expected
 
 
 def test_levels_shorten_every_axis_until_it_is_short():

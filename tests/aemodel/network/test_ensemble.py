@@ -14,7 +14,7 @@ from aemodel.network.ensemble import Ensemble
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import look_at_rows
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import fit_ensemble, train_autoencoder, without_worst
+from aemodel.training.loop import CleanRows, fit_ensemble, train_autoencoder, without_worst
 
 TABLE = {
     "hidden": (12,),
@@ -51,11 +51,9 @@ def train(rows, settings, **more):
     )
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
-        lambda: [rows],
-        layout=layout,
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8),
         model=ModelSettings(**settings),
         train=chosen,
-        memory_bytes=10**8,
     )
 
 
@@ -76,15 +74,7 @@ def fitted(seeds, *, epochs=5, **more):
     networks = [build_network((6,), model, torch.Generator().manual_seed(seed)) for seed in seeds]
     ensemble = Ensemble(networks)
     order = torch.Generator().manual_seed(1)
-    fit_ensemble(
-        ensemble,
-        seen,
-        model=model,
-        train=chosen,
-        device="cpu",
-        generator=order,
-        on_epoch=lambda _: None,
-    )
+    fit_ensemble(ensemble, seen, model=model, generator=order)
     return [
         torch.cat([weight.detach().ravel() for weight in member.parameters()])
         for member in ensemble.unstacked()

@@ -10,7 +10,7 @@ from aemodel.network.ensemble import Ensemble
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 
 def trained(rows):
@@ -26,11 +26,9 @@ def trained(rows):
     )
     layout = Layout(row_shape=(6,), dtype="float64")
     return train_autoencoder(
-        lambda: [rows],
-        layout=layout,
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8),
         model=model,
         train=TrainSettings(epochs=3, batch_size=64),
-        memory_bytes=10**8,
     )
 
 
@@ -55,7 +53,7 @@ def test_pieces_double_until_they_fit(caplog):
         return "done"
 
     assert (halving(work, 100), tried) == ("done", [1, 2, 4, 8])
-    assert "going on with 13 at a time" in caplog.text
+    assert "continuing with 13 at a time" in caplog.text
 
 
 def test_a_row_that_does_not_fit_alone_is_an_error():

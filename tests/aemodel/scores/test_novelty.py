@@ -14,7 +14,7 @@ from aemodel.rows.layout import Layout
 from aemodel.scores.novelty import coreset
 from aemodel.scores.p_values import p_values
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def train(rows, *, model=None, **more):
         **{"epochs": 3, "calibration": 0.2, "validation": 0.2, "learning_rate": 3e-3, **more}
     )
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=settings, train=chosen, memory_bytes=10**8
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8), model=settings, train=chosen
     ).model
 
 

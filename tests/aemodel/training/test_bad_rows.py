@@ -11,8 +11,8 @@ from aemodel.explain.attribution import explain
 from aemodel.rows.layout import Layout
 from aemodel.rows.splits import row_hashes, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
-from aemodel.training.promotion_gate import against_column_means, judge
+from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.promotion_gate import compare_to_column_means, judge_challenger
 
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
 
@@ -36,7 +36,7 @@ def train(rows, *, scaling="standard", latent=2, memory=10**8, **settings):
     chosen = TrainSettings(**{"epochs": 5, "learning_rate": 3e-3, **settings})
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=model, train=chosen, memory_bytes=memory
+        CleanRows(lambda: [rows], layout, memory_bytes=memory), model=model, train=chosen
     )
 
 
@@ -93,7 +93,10 @@ def test_equal_rows_stay_on_one_side_and_say_so():
     rows = np.repeat(clean_rows(1), 100, axis=0)
     with pytest.raises(
         DataError,
-        match=r"no row fell to the (validation|calibration) side|0 rows to fit on, of 100 clean ones",
+        match=(
+            r"no row fell to the (validation|calibration) side"
+            r"|0 rows to fit on, of 100 clean ones"
+        ),
     ):
         train(rows)
     require_sound(train(rows, calibration=0.0, validation=0.0), rows)
@@ -120,7 +123,7 @@ def test_nothing_but_constant_columns_is_learned_and_a_move_shows(scaling):
     assert np.isfinite(trained.model.errors(moved)).all()
     assert trained.model.errors(moved).max() < 1e8
     assert (
-        not against_column_means(trained).promote
+        not compare_to_column_means(trained).promote
         or trained.validation_error < trained.column_mean_error
     )
 
@@ -147,7 +150,7 @@ def test_ten_thousand_columns():
     trained = train(rows, epochs=1, calibration=0.3, validation=0.4)
 
     require_sound(trained, rows)
-    assert judge(trained, trained.model, lambda: [rows]).figures
+    assert judge_challenger(trained, trained.model, lambda: [rows]).figures
 
 
 def gappy_rows():
@@ -180,7 +183,9 @@ def test_a_column_of_nothing_but_gaps_counts_for_nothing_until_it_is_observed():
 
 def test_the_gate_judges_rows_with_gaps():
     rows, other = gappy_rows(), train(gappy_rows(), epochs=20, validation=0.2).model
-    verdict = judge(train(rows, epochs=20, validation=0.2, seed=1), other, lambda: [rows])
+    verdict = judge_challenger(
+        train(rows, epochs=20, validation=0.2, seed=1), other, lambda: [rows]
+    )
 
     assert verdict.figures
     assert all(np.isfinite(value) for value in verdict.figures.values())
@@ -192,6 +197,6 @@ def test_the_gate_judges_although_a_row_lies_too_far_out_for_float32():
     challenger = train(rows, validation=0.2, seed=1, epochs=10)
     far = np.concatenate([rows, np.full((100, 6), 1e200) + np.arange(100)[:, None] * 1e190])
 
-    verdict = judge(challenger, champion, lambda: [far])
+    verdict = judge_challenger(challenger, champion, lambda: [far])
     assert np.isfinite(verdict.figures["error"])
     assert "contaminated or have changed" in "; ".join(verdict.reasons)

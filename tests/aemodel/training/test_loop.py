@@ -11,11 +11,11 @@ import torch
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
 from aemodel.errors import BundleError, DataError, SettingsError
 from aemodel.explain.attribution import explain
-from aemodel.model import to_dtype
+from aemodel.model import cast_rows
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
-from aemodel.training.promotion_gate import against_column_means, judge
+from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.promotion_gate import compare_to_column_means, judge_challenger
 
 TABLE = ModelSettings(
     hidden=(16,), latent=3, activation="silu", output="identity", loss="mse", scaling="standard"
@@ -34,7 +34,7 @@ def train(rows, *, model=TABLE, chunk=100, memory=10**8, columns=(), **settings)
     parts = [rows[start : start + chunk] for start in range(0, len(rows), chunk)]
     chosen = TrainSettings(**{"epochs": 60, "batch_size": 64, "learning_rate": 3e-3, **settings})
     return train_autoencoder(
-        lambda: iter(parts), layout=layout, model=model, train=chosen, memory_bytes=memory
+        CleanRows(lambda: iter(parts), layout, memory_bytes=memory), model=model, train=chosen
     )
 
 
@@ -173,6 +173,14 @@ def change(files, name, edit):
         ),
         (
             lambda files: change(
+                files,
+                "model.json",
+                lambda b: b.replace(b'"format_version": 2', b'"format_version": 1'),
+            ),
+            "format_version must be 2. Got 1 instead; train again",
+        ),
+        (
+            lambda files: change(
                 files, "model.json", lambda b: b.replace(b'"latent": 3', b'"latent": 4')
             ),
             "latent_low has the shape",
@@ -181,7 +189,7 @@ def change(files, name, edit):
             lambda files: change(
                 files, "model.json", lambda b: json.dumps({**json.loads(b), "layout": {}}).encode()
             ),
-            "not a whole model",
+            "not a complete model",
         ),
     ],
 )
@@ -331,9 +339,9 @@ def test_the_first_model_must_beat_the_column_means(trained):
     noise = np.random.default_rng(0).normal(size=(300, 6))
     poor = train(noise, epochs=1, learning_rate=1e-9)
 
-    assert against_column_means(trained).promote
-    assert not against_column_means(poor).promote
-    assert "no better than the column means" in against_column_means(poor).reasons[0]
+    assert compare_to_column_means(trained).promote
+    assert not compare_to_column_means(poor).promote
+    assert "no better than the column means" in compare_to_column_means(poor).reasons[0]
 
 
 def test_a_worse_challenger_is_refused_and_an_equal_one_accepted(trained):
@@ -341,12 +349,12 @@ def test_a_worse_challenger_is_refused_and_an_equal_one_accepted(trained):
     poor = train(rows, epochs=1, columns=tuple("abcdef"))
     again = train(rows, epochs=90, columns=tuple("abcdef"))
 
-    refused = judge(poor, trained.model, lambda: [rows])
+    refused = judge_challenger(poor, trained.model, lambda: [rows])
     assert not refused.promote
     assert "worse than the champion" in refused.reasons[0]
-    assert judge(again, trained.model, lambda: [rows]).promote
+    assert judge_challenger(again, trained.model, lambda: [rows]).promote
 
 
 def test_whole_numbers_are_rounded_and_clipped():
-    assert to_dtype(np.array([-3.0, 1.5, 2.6, 999.0]), "uint8").tolist() == [0, 2, 3, 255]
-    assert to_dtype(np.array([1e30, -1e30]), "int64").tolist() == [2**63 - 1, -(2**63)]
+    assert cast_rows(np.array([-3.0, 1.5, 2.6, 999.0]), "uint8").tolist() == [0, 2, 3, 255]
+    assert cast_rows(np.array([1e30, -1e30]), "int64").tolist() == [2**63 - 1, -(2**63)]

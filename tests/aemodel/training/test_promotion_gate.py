@@ -13,15 +13,13 @@ import pytest
 from aemodel.rows.layout import Layout
 from aemodel.rows.splits import row_hashes, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.gate_checks import bootstrap_interval, check_error, tolerated
+from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import (
     FEWEST_ROWS,
     MOST_BYTES,
-    bootstrap_interval,
-    check_error,
-    judge,
-    sample_rows,
-    tolerated,
+    judge_challenger,
+    sample_clean_rows,
 )
 from aemodel.training.synthetic_anomalies import auroc_parts, iter_planted
 
@@ -49,12 +47,12 @@ def train(rows, *, model=TABLE, **settings):
     )
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=model, train=chosen, memory_bytes=10**8
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8), model=model, train=chosen
     )
 
 
 def verdict_on(rows, champion, **settings):
-    return judge(train(rows, **settings), champion, lambda: [rows])
+    return judge_challenger(train(rows, **settings), champion, lambda: [rows])
 
 
 def failed(verdict):
@@ -151,11 +149,13 @@ def test_rows_in_other_units_are_refused(champion, change):
 
 def test_too_few_rows_that_neither_model_saw_are_refused(champion):
     rows = clean_rows(40)
-    verdict = judge(train(rows, calibration=0.2, validation=0.1), champion, lambda: [rows])
+    verdict = judge_challenger(
+        train(rows, calibration=0.2, validation=0.1), champion, lambda: [rows]
+    )
 
     assert not verdict.promote
     assert (
-        f"{FEWEST_ROWS} are needed; raise train.validation, or promote it by hand"
+        f"{FEWEST_ROWS} are needed; raise train.validation, or run 'nightglass models promote'"
         in verdict.reasons[0]
     )
 
@@ -163,19 +163,19 @@ def test_too_few_rows_that_neither_model_saw_are_refused(champion):
 def test_calibration_rows_are_never_looked_at(champion):
     rows = clean_rows(seed=1)
     other = train(rows, seed=1).model
-    sampled = sample_rows(other, champion, lambda: np.array_split(rows, 7))
+    sampled = sample_clean_rows(other, champion, lambda: np.array_split(rows, 7))
     sides = sides_of(row_hashes(rows), other.train_settings)
 
     np.testing.assert_array_equal(sampled.unseen, rows[sides.validation])
-    np.testing.assert_array_equal(sampled.believed, rows[~sides.calibration])
-    assert sampled.believed.nbytes < MOST_BYTES
+    np.testing.assert_array_equal(sampled.presumed_clean, rows[~sides.calibration])
+    assert sampled.presumed_clean.nbytes < MOST_BYTES
 
 
 def test_the_verdict_does_not_depend_on_chunks(champion):
     rows = clean_rows(seed=1)
     trained = train(rows, seed=1)
 
-    assert judge(trained, champion, lambda: [rows]) == judge(
+    assert judge_challenger(trained, champion, lambda: [rows]) == judge_challenger(
         trained, champion, lambda: np.array_split(rows, 13)
     )
 
