@@ -145,17 +145,20 @@ def check_tails(champion: Autoencoder, rows: Rows) -> Check:
         "beyond_due": worst.expected,
         "beyond_chance": worst.chance,
     }
-    why = (
-        f"{worst.share:.2%} of the clean rows have scores that the champion gave to "
-        f"{worst.expected:.2%} of its calibration rows: they are contaminated or have changed; "
-        "inspect them, or run 'nightglass models promote'"
-    )
     return Check(
         "clean rows in the champion's tails",
         f"{worst.share:.2%}, chance {worst.chance:.2g}",
         f"{worst.expected:.2%}, or chance",
         figures,
-        why if worst.chance < UNLIKELY else "",
+        _contaminated(worst) if worst.chance < UNLIKELY else "",
+    )
+
+
+def _contaminated(count: TailCount) -> str:
+    return (
+        f"{count.share:.2%} of the clean rows have scores that the champion gave to "
+        f"{count.expected:.2%} of its calibration rows: they are contaminated or have changed; "
+        "inspect them, or run 'nightglass models promote'"
     )
 
 

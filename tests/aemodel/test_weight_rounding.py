@@ -1,4 +1,4 @@
-"""The decoder of a store in few bits."""
+"""Compact decoder weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 
 
-def test_rounded_weights_are_the_same_however_often_they_are_read():
+def test_rounded_weights_are_deterministic():
     rows = np.random.default_rng(0).normal(size=(300, 20)).astype(np.float32)
     settings = ModelSettings(
         hidden=(32,), latent=8, output="identity", loss="mse", scaling="standard"
