@@ -19,7 +19,7 @@ from aemodel.bundle_files import (
     Arrays,
     Files,
     Json,
-    json_bytes,
+    facts_bytes,
     read_arrays,
     read_facts,
     tensor_bytes,
@@ -68,7 +68,7 @@ def to_files(model: Autoencoder) -> dict[str, bytes]:
         **model.facts,
     }
     arrays = _model_arrays(model)
-    return {"model.safetensors": tensor_bytes(arrays), "model.json": json_bytes(facts)}
+    return {"model.safetensors": tensor_bytes(arrays), "model.json": facts_bytes(facts)}
 
 
 def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
@@ -104,7 +104,7 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     }
     return {
         "decoder.safetensors": tensor_bytes({**_decoder_weights(model), **scaler}),
-        "decoder.json": json_bytes(facts),
+        "decoder.json": facts_bytes(facts),
     }
 
 

@@ -24,7 +24,7 @@ def tensor_bytes(arrays: Arrays) -> bytes:
     return safetensors.numpy.save(contiguous)
 
 
-def json_bytes(facts: Json) -> bytes:
+def facts_bytes(facts: Json) -> bytes:
     """Encode facts as a JSON file; NaN and infinity are not allowed."""
     return (json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
 

@@ -170,10 +170,8 @@ class _Fit:
     def one_pass(self, batches: Iterator[Tensor], trim: float) -> float:
         """Fit to scaled batches (n, d) once; return the mean loss per row."""
         device = self.ensemble.device
-        # MPS has no float64
-        total = torch.zeros(
-            (), dtype=torch.float64, device=None if device.type == "mps" else device
-        )
+        sums_on = "cpu" if device.type == "mps" else device  # MPS has no float64
+        total = torch.zeros((), dtype=torch.float64, device=sums_on)
         n_rows = 0
         for scaled in batches:
             clean = self._for_each_member(scaled)
