@@ -56,7 +56,7 @@ def test_patience_requires_validation_rows():
 
 
 def test_shares_must_leave_rows_to_fit_on():
-    with pytest.raises(SettingsError, match=r"must leave a tenth to fit on"):
+    with pytest.raises(SettingsError, match=r"must be at most 0.9, to leave rows to fit on"):
         TrainSettings(calibration=0.5, validation=0.5)
 
 
