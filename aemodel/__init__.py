@@ -1,6 +1,6 @@
-"""Autoencoders on NumPy arrays: training, scores, p-values and decisions. Touches no file."""
+"""Autoencoders on NumPy arrays: training, scores, p-values and decisions. Touches no files."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aemodel.detector import AutoencoderDetector
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 __all__ = ["AutoencoderDetector"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the estimator when it is asked for: it brings torch and scikit-learn."""
+def __getattr__(name: str) -> type:
+    """Import the estimator on first use, because it imports torch and scikit-learn."""
     if name != "AutoencoderDetector":
         raise AttributeError(f"module 'aemodel' has no attribute '{name}'")
     from aemodel.detector import AutoencoderDetector

@@ -1,14 +1,14 @@
 """The autoencoder as a scikit-learn outlier estimator, for notebooks and pipelines.
 
-It keeps the same bundle as the commands.
+It reads and writes the same bundles as the commands.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
-from typing import Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,26 +32,44 @@ from aemodel.table_defaults import (
     table_epochs,
     table_latents,
 )
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 FEWEST_FIT_ROWS = 2
 RULES_BY_ROW = ("quantile", "absolute")
-KEPT = ("by", "rule")  # what a bundle says of the scores beside the model's own settings
+SCORE_KEYS = ("by", "rule")  # stored in a bundle beside the model's own settings
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """Rows that lie far from clean ones are outliers; with `by="error"`, those that an autoencoder fitted to clean rows cannot rebuild, with
-    `by="relative"` those rebuilt worse than clean rows with as much in them.
+    """Detect outliers with autoencoders fitted to clean rows.
 
-    Signs are scikit-learn's: low is anomalous. The parameters are the keys of [model], [train] and [score] in a job file, with what finds
-    most in tables as their defaults; `latent=None` takes as many latents as features, at most 32, `epochs=None` as many as make about 800
-    batches; `random_state` is the seed. The share `calibration` of the clean rows only serves the threshold: with `rule="quantile 0.95"` at
-    most 5 % of fresh clean rows are called outliers on average, however few rows there are; where they are too few to promise that, none
-    is, and `fit` warns.
+    With `by="novelty"`, rows far from all clean rows are outliers; with `by="error"`, rows with a
+    large reconstruction error; with `by="relative"`, rows with a larger error than clean rows of
+    the same energy.
 
-    After `fit`: `model_`, the Autoencoder; `offset_`, the `score_samples` below which a row is an outlier; `promise_`, what the rule
-    promises in words; `n_features_in_` and, for a table with names, `feature_names_in_`.
+    As in scikit-learn, lower scores are more anomalous. The parameters are the keys of [model],
+    [train] and [score] in a job file, and their defaults are those that detect most in tables.
+    `latent=None` uses one latent per feature, at most 32. `epochs=None` uses as many epochs as make
+    about 800 batches. `random_state` is the seed.
 
+    The share `calibration` of the clean rows is used for the threshold only: with
+    `rule="quantile 0.95"`, on average at most 5 % of fresh clean rows are flagged, however few rows
+    there are. If they are too few for that guarantee, no row is flagged, and `fit` warns.
+
+    Attributes
+    ----------
+    model_ : Autoencoder
+        The fitted model.
+    offset_ : float
+        Rows whose `score_samples` lie below it are outliers.
+    promise_ : str
+        The guarantee of the rule, in words.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if the rows had names.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> random = np.random.default_rng(0)
     >>> clean = random.normal(size=(500, 2)) @ random.normal(size=(2, 6))
@@ -60,6 +78,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     array([ 1,  1,  1, -1])
     >>> sorted(detector.to_files())
     ['model.json', 'model.safetensors']
+
     """
 
     def __init__(
@@ -91,6 +110,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
+        """Store the parameters unchanged, as scikit-learn requires; `fit` checks them."""
         self.network = network
         self.hidden = hidden
         self.latent = latent
@@ -120,7 +140,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: N803, ARG002 # scikit-learn's names
         """Fit to clean rows X (n, d), n >= 2.
 
-        Raises SettingsError for a wrong parameter, ValueError for rows scikit-learn would not take.
+        Raises SettingsError for an invalid parameter, and ValueError for rows that scikit-learn
+        rejects.
         """
         rows = validate_data(
             self, X, dtype=(np.float64, np.float32), ensure_min_samples=FEWEST_FIT_ROWS
@@ -130,108 +151,107 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
             dtype=rows.dtype.name,
             columns=tuple(getattr(self, "feature_names_in_", ())),
         )
+        # an eighth of the memory is for validation rows: this keeps all rows in memory
+        clean = CleanRows(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
         trained = train_autoencoder(
-            lambda: [rows],
-            layout=layout,
+            clean,
             model=self._model_settings(rows.shape[1]),
-            train=without_empty_sides(self._train_settings(len(rows)), row_hashes(rows)),
-            memory_bytes=8
-            * rows.nbytes,  # an eighth serves the validation rows: all stay in memory
+            train=without_empty_parts(self._train_settings(len(rows)), row_hashes(rows)),
             device=self.device,
         )
-        return self._take(trained.model)
+        return self._use(trained.model)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
-        """The score of each row of X (n, d) with its sign turned, (n,).
-
-        The lower, the more anomalous.
-        """
+        """Return the negated score of each row of X (n, d), (n,): lower is more anomalous."""
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
-        scores = self.model_.scores_by(
-            self.by, rows.reshape(len(rows), *self.model_.layout.row_shape)
-        )
-        return -np.minimum(scores, np.finfo(np.float64).max)
+        shaped = rows.reshape(len(rows), *self.model_.layout.row_shape)
+        return -np.minimum(self.model_.scores_by(self.by, shaped), np.finfo(np.float64).max)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
-        """`score_samples` less `offset_`, (n,): negative for outliers."""
+        """Return `score_samples` minus `offset_`, (n,): negative for outliers."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803 # scikit-learn's name
-        """-1 for outliers, +1 for the others, (n,)."""
+        """Return -1 for outliers and +1 for other rows, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def to_files(self) -> dict[str, bytes]:
-        """The bundle that `nightglass train` writes: {"model.safetensors": …, "model.json": …}."""
+        """Return a bundle as `nightglass train` writes it.
+
+        {"model.safetensors": ..., "model.json": ...}
+        """
         check_is_fitted(self)
-        return to_files(
-            replace(
-                self.model_,
-                facts={**self.model_.facts, "score": {name: getattr(self, name) for name in KEPT}},
-            )
-        )
+        score = {name: getattr(self, name) for name in SCORE_KEYS}
+        return to_files(replace(self.model_, facts={**self.model_.facts, "score": score}))
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, device: str = "cpu") -> Self:
-        """The fitted estimator of a bundle, from `to_files` or from `nightglass train`.
+        """Load a fitted estimator from a bundle of `to_files` or of `nightglass train`.
 
         Raises BundleError.
         """
         model = from_files(files, device=device)
-        known = {
-            **asdict(model.settings),
-            **asdict(model.train_settings),
-            "by": "error",
-            **model.facts.get("score", {}),
-            "device": device,
-        }
-        known["random_state"] = model.train_settings.seed
-        detector = cls(**{name: known[name] for name in cls._get_param_names() if name in known})
+        detector = cls(**_parameters(model, cls._get_param_names()))
         detector.n_features_in_ = model.layout.n_features
         if model.layout.columns:
             detector.feature_names_in_ = np.array(model.layout.columns, dtype=object)
-        return detector._take(model)
+        return detector._use(model)
 
-    def _take(self, model: Autoencoder) -> Self:
-        """Take over a trained model with the threshold that the rule gives it."""
+    def _use(self, model: Autoencoder) -> Self:
+        """Use a trained model, with the threshold that the rule gives it."""
         decision = decide_by_row(self.rule, model.calibration_by(self.by))
         if not np.isfinite(decision.cut.score):
             warnings.warn(f"No row will be called an outlier. {decision.promise}", stacklevel=3)
-        self.model_, self.offset_, self.promise_ = model, -decision.cut.score, decision.promise
+        self.model_ = model
+        self.offset_ = -decision.cut.score
+        self.promise_ = decision.promise
         return self
 
     def _model_settings(self, n_features: int) -> ModelSettings:
-        chosen = {
-            field.name: getattr(self, field.name)
-            for field in fields(ModelSettings)
-            if hasattr(self, field.name)
-        }
-        latent = table_latents(n_features) if self.latent is None else self.latent
-        return ModelSettings(**{**chosen, "hidden": tuple(self.hidden), "latent": latent})
+        chosen = self._parameters_of(ModelSettings)
+        chosen["hidden"] = tuple(self.hidden)
+        if self.latent is None:
+            chosen["latent"] = table_latents(n_features)
+        return ModelSettings(**chosen)
 
     def _train_settings(self, n_rows: int) -> TrainSettings:
         if self.by not in SCORES:
             raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{self.by}' instead.")
-        given = self.random_state
-        seed = (
-            int(given)
-            if isinstance(given, int | np.integer)
-            else int(check_random_state(given).randint(2**31))
-        )
-        chosen = {
-            field.name: getattr(self, field.name)
-            for field in fields(TrainSettings)
-            if hasattr(self, field.name)
-        }
+        chosen = self._parameters_of(TrainSettings)
+        chosen["seed"] = self._seed()
         if self.epochs is None:
             chosen["epochs"] = table_epochs(n_rows * (1 - self.calibration - self.validation))
-        return TrainSettings(**{**chosen, "seed": seed})
+        return TrainSettings(**chosen)
+
+    def _parameters_of(self, settings: type) -> dict[str, Any]:
+        """Return the parameters that are fields of a settings class."""
+        names = [field.name for field in fields(settings)]
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31))
 
 
-def without_empty_sides(train: TrainSettings, hashes: NDArray[np.uint64]) -> TrainSettings:
-    """Settings whose sides all have rows.
+def _parameters(model: Autoencoder, names: Iterable[str]) -> dict[str, Any]:
+    """Return the estimator's parameters that a bundle knows."""
+    known = {
+        **asdict(model.settings),
+        **asdict(model.train_settings),
+        "by": "error",
+        **cast("Mapping[str, Any]", model.facts.get("score", {})),
+        "device": model.device,
+        "random_state": model.train_settings.seed,
+    }
+    return {name: known[name] for name in names if name in known}
 
-    With few rows (n,) or many duplicates, a side may get none and is then left out.
+
+def without_empty_parts(train: TrainSettings, hashes: NDArray[np.uint64]) -> TrainSettings:
+    """Return settings without the parts that would have no rows.
+
+    With few rows or many duplicates, no hash (n,) may select the validation or calibration part.
     """
     if not sides_of(hashes, train).calibration.any():
         train = replace(train, calibration=0.0)
@@ -243,13 +263,14 @@ def without_empty_sides(train: TrainSettings, hashes: NDArray[np.uint64]) -> Tra
 
 
 def decide_by_row(rule: str, calibration: NDArray[np.float64]) -> Decision:
-    """What a rule makes of ascending calibration scores (n,) before any row is seen.
+    """Apply a rule to ascending calibration scores (n,) before any row is scored.
 
     Raises SettingsError for rules over whole nights.
     """
     parsed = parse_rule(rule)
     if parsed.kind not in RULES_BY_ROW:
         raise SettingsError(
-            f"rule must judge each row by itself, such as 'quantile 0.95' or 'absolute 0.03'. Got '{rule}' instead."
+            "rule must judge each row by itself, such as 'quantile 0.95' or 'absolute 0.03'. "
+            f"Got '{rule}' instead."
         )
     return decide_beforehand(parsed, calibration)

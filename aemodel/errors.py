@@ -1,21 +1,20 @@
 """Errors of the aemodel package.
 
 ModelError
-├── SettingsError    a setting is wrong, or does not fit the data; says which key to change
-├── DataError        rows that the model cannot be fitted on or applied to
-└── BundleError      files that do not make up a model: damaged, incomplete, or written by a newer
-version
+├── SettingsError    a setting is invalid or does not fit the data; names the key to change
+├── DataError        rows that a model cannot be fitted on or applied to
+└── BundleError      model files that are damaged, incomplete, or of an unsupported version
 """
 
 from __future__ import annotations
 
 
 class ModelError(Exception):
-    """Base of all errors that the aemodel package raises on purpose."""
+    """Base class of the errors that the aemodel package raises."""
 
 
 class SettingsError(ModelError):
-    """A setting is wrong in itself or for these data."""
+    """A setting is invalid, or does not fit the data."""
 
 
 class DataError(ModelError):
@@ -23,4 +22,4 @@ class DataError(ModelError):
 
 
 class BundleError(ModelError):
-    """The files of a bundle do not make up a model."""
+    """The files of a bundle are damaged, incomplete, or of an unsupported version."""

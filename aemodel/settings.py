@@ -1,6 +1,6 @@
-"""Settings of the network and of its training, as frozen values that check themselves.
+"""Settings of the network and of its training, as frozen dataclasses that validate themselves.
 
-Imports no torch.
+This module does not import torch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ COMBINATIONS = ("mean", "max")
 SCORES = ("error", "novelty", "relative")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_MEMBERS = 100
-WIDEST = 1_000_000  # layer
+WIDEST = 1_000_000  # values in one layer
 LARGEST_SEED = 2**63 - 1
+# with prototypes, a reconstruction is a weighted mean of learned rows
+PROTOTYPES_NEED = {"network": "dense", "output": "identity", "loss": "mse", "tied": False}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """[model]: the autoencoder, or `members` of them.
+    """[model]: an autoencoder, or an ensemble of `members` autoencoders.
 
-    `hidden` are the widths between input and latent, mirrored in the decoder; of conv, the
-    channels.
+    `hidden` lists the layer widths between input and latent (for 'conv', the channels); the
+    decoder mirrors them.
     """
 
     network: str = "dense"
@@ -46,47 +48,56 @@ class ModelSettings:
     combine: str = "mean"
 
     def __post_init__(self) -> None:
+        """Check every setting. Raises SettingsError, which names the key."""
+        self._check_choices()
+        self._check_sizes()
+        self._check_loss()
+        if self.prototypes:
+            self._check_prototypes()
+        if self.tied and self.network == "conv":
+            raise SettingsError(
+                "model.tied = true needs model.network = 'dense'. Got 'conv' instead; "
+                "set model.tied to false."
+            )
+
+    def _check_choices(self) -> None:
         _choice("model.network", self.network, NETWORKS)
         _choice("model.activation", self.activation, ACTIVATIONS)
         _choice("model.output", self.output, OUTPUTS)
         _choice("model.loss", self.loss, LOSSES)
         _choice("model.scaling", self.scaling, SCALINGS)
         _choice("model.combine", self.combine, COMBINATIONS)
-        _at_least("model.latent", self.latent, 1)
-        _at_least("model.members", self.members, 1)
-        _at_least("model.prototypes", self.prototypes, 0)
-        _at_most("model.members", self.members, MOST_MEMBERS)
-        _at_most("model.latent", self.latent, WIDEST)
-        _at_most("model.prototypes", self.prototypes, WIDEST)
+
+    def _check_sizes(self) -> None:
+        _in_range("model.latent", self.latent, 1, WIDEST)
+        _in_range("model.members", self.members, 1, MOST_MEMBERS)
+        _in_range("model.prototypes", self.prototypes, 0, WIDEST)
         for index, width in enumerate(self.hidden):
-            _at_least(f"model.hidden[{index}]", width, 1)
-            _at_most(f"model.hidden[{index}]", width, WIDEST)
+            _in_range(f"model.hidden[{index}]", width, 1, WIDEST)
         for name in ("noise", "l1", "l2"):
             _at_least(f"model.{name}", getattr(self, name), 0.0)
+
+    def _check_loss(self) -> None:
         if self.loss == "bce" and self.output != "sigmoid":
             raise SettingsError(
-                f"model.loss = 'bce' needs model.output = 'sigmoid'. Got '{self.output}' instead; set the output to 'sigmoid' or the loss to 'mse'."
+                f"model.loss = 'bce' needs model.output = 'sigmoid'. Got '{self.output}' instead; "
+                "set the output to 'sigmoid' or the loss to 'mse'."
             )
-        for key, wanted in (
-            {"network": "dense", "output": "identity", "loss": "mse", "tied": False}.items()
-            if self.prototypes
-            else ()
-        ):
-            if getattr(self, key) != wanted:
+
+    def _check_prototypes(self) -> None:
+        for key, needed in PROTOTYPES_NEED.items():
+            if getattr(self, key) != needed:
                 raise SettingsError(
-                    f"model.prototypes needs model.{key} = {wanted!r}, since a reconstruction is a mean of rows. Got {getattr(self, key)!r} instead."
+                    f"model.prototypes needs model.{key} = {needed!r}, because a reconstruction is "
+                    f"a weighted mean of rows. Got {getattr(self, key)!r} instead."
                 )
-        if self.tied and self.network == "conv":
-            raise SettingsError(
-                "model.tied = true needs model.network = 'dense'. Got 'conv' instead; set model.tied to false."
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """[train]: how the network is fitted.
 
-    `calibration` and `validation` are shares of the clean rows, `trim` one of the fit rows.
+    `calibration` and `validation` are shares of the clean rows, `trim` is a share of the fit rows.
     """
 
     epochs: int = 30
@@ -100,29 +111,31 @@ class TrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        """Check every setting. Raises SettingsError, which names the key."""
         _at_least("train.epochs", self.epochs, 1)
         _at_least("train.batch_size", self.batch_size, 1)
         _at_least("train.patience", self.patience, 0)
-        _at_least("train.seed", self.seed, 0)
-        _at_most("train.seed", self.seed, LARGEST_SEED)
+        _in_range("train.seed", self.seed, 0, LARGEST_SEED)
         _choice("train.device", self.device, DEVICES)
         if not 0 < self.learning_rate < float("inf"):
             raise SettingsError(
                 f"train.learning_rate must be above 0 and finite. Got {self.learning_rate} instead."
             )
-        for name in ("calibration", "validation"):
-            _share(f"train.{name}", getattr(self, name))
-        if not 0 <= self.trim <= 0.5:
-            raise SettingsError(
-                f"train.trim must be a share from 0 to 0.5. Got {self.trim} instead."
-            )
-        if self.calibration + self.validation > 0.9:
-            raise SettingsError(
-                f"train.calibration + train.validation must leave a tenth to fit on. Got {self.calibration} + {self.validation} instead."
-            )
+        self._check_shares()
         if self.patience and not self.validation:
             raise SettingsError(
-                "train.patience stops on validation rows; set train.validation above 0, or train.patience to 0."
+                "train.patience needs validation rows; "
+                "set train.validation above 0, or train.patience to 0."
+            )
+
+    def _check_shares(self) -> None:
+        _share("train.calibration", self.calibration, 0.8)
+        _share("train.validation", self.validation, 0.8)
+        _share("train.trim", self.trim, 0.5)
+        if self.calibration + self.validation > 0.9:
+            raise SettingsError(
+                "train.calibration + train.validation must be at most 0.9, to leave rows to fit "
+                f"on. Got {self.calibration} + {self.validation} instead."
             )
 
 
@@ -136,11 +149,12 @@ def _at_least(key: str, value: float, low: float) -> None:
         raise SettingsError(f"{key} must be at least {low}. Got {value} instead.")
 
 
-def _at_most(key: str, value: int, high: int) -> None:
+def _in_range(key: str, value: int, low: int, high: int) -> None:
+    _at_least(key, value, low)
     if value > high:
         raise SettingsError(f"{key} must be at most {high:,}. Got {value:,} instead.")
 
 
-def _share(key: str, value: float) -> None:
-    if not 0 <= value <= 0.8:
-        raise SettingsError(f"{key} must be a share from 0 to 0.8. Got {value} instead.")
+def _share(key: str, value: float, high: float) -> None:
+    if not 0 <= value <= high:
+        raise SettingsError(f"{key} must be a share from 0 to {high}. Got {value} instead.")

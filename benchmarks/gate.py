@@ -47,8 +47,8 @@ from aemodel.table_defaults import (
     table_latents,
 )
 from aemodel.training.loop import MOST_START_ROWS, fit_ensemble
-from aemodel.training.measure import measure, some_fit_rows
-from aemodel.training.promotion_gate import GateVerdict, judge
+from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
+from aemodel.training.promotion_gate import GateVerdict
 from aemodel.training.result import Trained
 
 TABLES = (
@@ -144,29 +144,13 @@ def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Train
     members = [DenseAutoencoder(layout.n_features, model, generator) for _ in range(model.members)]
     for member in members:
         if model.prototypes:
-            start = looked.tensor(some_fit_rows(looked, MOST_START_ROWS))
+            start = looked.tensor(sample_fit_rows(looked, MOST_START_ROWS))
             start_from_rows(member, start, generator)
         kill(member, round(dead * model.latent))
     ensemble = Ensemble(members)
-    history, best = fit_ensemble(
-        ensemble,
-        looked,
-        model=model,
-        train=settings,
-        device="cpu",
-        generator=generator,
-        on_epoch=lambda _: None,
-    )
-    return measure(
-        ensemble.unstacked(),
-        looked,
-        history=history,
-        best_epoch=best,
-        model=model,
-        train=settings,
-        layout=layout,
-        device="cpu",
-    )
+    history = fit_ensemble(ensemble, looked, model=model, generator=generator)
+    fitted = unmeasured_model(ensemble.unstacked(), looked, settings=model, layout=layout)
+    return measure_model(fitted, looked, history=history)
 
 
 def kill(network: DenseAutoencoder, count: int) -> None:
@@ -229,7 +213,7 @@ def judge_challengers(
         chunks = [each.rows]
         trained = each.train()
         # judge() reads the chunks before it returns, so the late binding is safe
-        verdict = judge(trained, champion, lambda: chunks, by=score_for(rows))  # noqa: B023
+        verdict = judge_challenger(trained, champion, lambda: chunks, by=score_for(rows))  # noqa: B023
         yield each, verdict
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.result import Trained
 from flows.jobs.job_file import read_job
 from flows.jobs.propose import propose_job
@@ -52,7 +52,7 @@ def train_on(
     """Train on clean rows (n, *row_shape)."""
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=model, train=train, memory_bytes=memory_bytes
+        CleanRows(lambda: [rows], layout, memory_bytes), model=model, train=train
     )
 
 

@@ -12,8 +12,8 @@ from aemodel.network.dense import DenseAutoencoder
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.measure import measure
-from aemodel.training.result import Epoch, Trained
+from aemodel.training.measure import measure_model, unmeasured_model
+from aemodel.training.result import Epoch, History, Trained
 
 SIGNS = torch.tensor([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
 FAR = np.array([40.0, -40.0, 0.0])  # far from all clean rows, reconstructed without error
@@ -34,14 +34,5 @@ def blind_model(rows: np.ndarray) -> Trained:
         network.encoder[0].weight.copy_(SIGNS)
         network.decoder[0].weight.copy_(SIGNS.t())
     seen = prepare_rows(lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**8)
-    history = [Epoch(1, 0.0, 0.0)]
-    return measure(
-        (network.eval(),),
-        seen,
-        history=history,
-        best_epoch=1,
-        model=model,
-        train=train,
-        layout=layout,
-        device="cpu",
-    )
+    fitted = unmeasured_model((network.eval(),), seen, settings=model, layout=layout)
+    return measure_model(fitted, seen, history=History((Epoch(1, 0.0, 0.0),), best=1))

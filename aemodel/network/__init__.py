@@ -1,3 +1,1 @@
-"""The networks as plain `nn.Module`s (dense, convolutional, ensembles), how they are built, and
-batched inference.
-"""
+"""The networks as plain `nn.Module`s: dense, convolutional and ensembles; batched inference."""

@@ -1,13 +1,14 @@
-"""The convolutional autoencoder as plain modules: images and signals to a latent vector through a dense layer, and back.
+"""The convolutional autoencoder for images and signals.
 
-A signal is a picture one value wide, so that one kind of convolution serves both.
+Convolutions and a dense layer map a row to its latents; the decoder mirrors them. A signal is an
+image of width 1, so that one kind of convolution serves both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,60 +18,64 @@ from aemodel.network.dense import ACTIVATIONS
 from aemodel.settings import ModelSettings
 
 FEWEST = 4  # values along an axis
-SMALL = 7  # an axis this short is not shortened any further
-# rows (length, channels) are a signal, no picture, where they are this many times longer than wide
+SMALL = 7  # an axis this short is not downsampled further
+# rows (length, channels) are a signal, not an image, if they are this many times longer than wide
 SLIM = 8
-CHANNELS = (16, 32, 64)  # of the first levels; further ones have as many as the last
-IMAGE_STEP, SIGNAL_STEP = 2, 4  # how many times one level shortens an axis
+CHANNELS = (16, 32, 64)  # of the first levels; later levels repeat the last value
+IMAGE_STEP, SIGNAL_STEP = 2, 4  # stride of one level
 Shape = tuple[int, int, int]  # height, width, channels
 
 
 @dataclass(frozen=True)
 class Level:
-    """One convolution on the way to the latents, and its mirror image on the way back."""
+    """One convolution of the encoder and its mirror image in the decoder."""
 
     before: Shape
     after: Shape
     kernel: tuple[int, int]
     stride: tuple[int, int]
 
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Half the kernel along each axis."""
+        return self.kernel[0] // 2, self.kernel[1] // 2
+
     def down(self) -> nn.Module:
-        """The convolution, with no values yet."""
-        padding = (self.kernel[0] // 2, self.kernel[1] // 2)
-        return nn.Conv2d(
-            self.before[2], self.after[2], self.kernel, self.stride, padding, device="meta"
-        )
+        """Build the convolution, without values (on the meta device)."""
+        into, out = self.before[2], self.after[2]
+        return nn.Conv2d(into, out, self.kernel, self.stride, self.padding, device="meta")
 
     def up(self) -> nn.Module:
-        """Its transpose, with no values yet."""
-        padding = (self.kernel[0] // 2, self.kernel[1] // 2)
-        rest = [
-            (before - 1) % stride for before, stride in zip(self.before, self.stride, strict=False)
-        ]
+        """Build its transpose, without values (on the meta device)."""
         return nn.ConvTranspose2d(
             self.after[2],
             self.before[2],
             self.kernel,
             self.stride,
-            padding,
-            output_padding=(rest[0], rest[1]),
+            self.padding,
+            output_padding=(self._lost(0), self._lost(1)),
             device="meta",
         )
 
+    def _lost(self, axis: int) -> int:
+        """Return how many values at the end of an axis the stride leaves out."""
+        return (self.before[axis] - 1) % self.stride[axis]
+
 
 class Convolutions(nn.Sequential):
-    """A stack of convolutions from flat rows (n, height x width x channels) to flat rows; channels stand last at both ends.
+    """A stack of convolutions on flat rows (n, height * width * channels), channels last.
 
-    widths: values a row before, between and after the convolutions.
+    widths: values per row before, between and after the convolutions.
     """
 
     def __init__(self, layers: Sequence[nn.Module], shapes: Sequence[Shape]) -> None:
+        """Stack `layers`; `shapes` are those of a row before, between and after them."""
         super().__init__(*layers)
         self.shape = shapes[0]
         self.widths = [height * width * channels for height, width, channels in shapes]
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Flat rows to flat rows."""
+        """Map flat rows (n, in) to flat rows (n, out)."""
         maps = rows.reshape(len(rows), *self.shape).movedim(3, 1)
         for layer in self:
             maps = layer(maps)
@@ -78,15 +83,15 @@ class Convolutions(nn.Sequential):
 
 
 class ConvAutoencoder(nn.Module):
-    """Convolutions - latent - the same mirrored.
+    """Convolutions - latent - mirrored convolutions.
 
-    The latents have no activation, nor has the last layer (its output are logits).
+    Neither the latents nor the last layer have an activation; the last layer outputs logits.
     """
 
     def __init__(
         self, row_shape: tuple[int, ...], settings: ModelSettings, generator: torch.Generator
     ) -> None:
-        """Raises SettingsError where rows of this shape (without the rows' own axis) cannot be convolved."""
+        """Initialize the weights. Raises SettingsError if such rows cannot be convolved."""
         super().__init__()
         levels = plan_levels(row_shape, settings.hidden)
         self.encoder = _encoder(levels, settings.latent, settings.activation)
@@ -99,7 +104,7 @@ class ConvAutoencoder(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # every layer here has one
 
     def forward(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled rows (n, d) to latents (n, k) and logits (n, d)."""
+        """Map scaled rows (n, d) to latents (n, k) and logits (n, d)."""
         latents = self.encoder(scaled)
         return latents, self.decoder(latents)
 
@@ -107,22 +112,23 @@ class ConvAutoencoder(nn.Module):
 def build_conv_decoder(
     row_shape: tuple[int, ...], hidden: Sequence[int], latent: int, activation: str
 ) -> nn.Sequential:
-    """A decoder for rows of this shape, with no values yet."""
+    """Build a decoder for rows of this shape, with uninitialized weights."""
     levels = plan_levels(row_shape, hidden)[::-1]
     shapes = [levels[0].after, *(level.before for level in levels)]
     layers = _with_activations([level.up() for level in levels], activation)
     middle = Convolutions(layers[:-1], shapes)
-    return _empty(
-        nn.Linear(latent, middle.widths[0], device="meta"), ACTIVATIONS[activation](), middle
-    )
+    first = nn.Linear(latent, middle.widths[0], device="meta")
+    return _empty(first, ACTIVATIONS[activation](), middle)
 
 
 def plan_levels(row_shape: tuple[int, ...], hidden: Sequence[int]) -> list[Level]:
-    """The convolutions for rows of this shape: `hidden` channels, or by default as many levels as it takes to make every axis short.
+    """Plan the convolutions for rows of this shape, one level for each of `hidden` channels.
 
-    Raises SettingsError where the rows are too small, or neither images nor signals.
+    Without `hidden`, levels are added until every axis is short.
+
+    Raises SettingsError if the rows are too small, or neither images nor signals.
     """
-    shapes = [picture_shape(row_shape)]
+    shapes = [image_shape(row_shape)]
     step = SIGNAL_STEP if shapes[0][1] == 1 else IMAGE_STEP
     for channels in hidden or _default_channels(shapes[0], step):
         height, width, _ = shapes[-1]
@@ -130,34 +136,44 @@ def plan_levels(row_shape: tuple[int, ...], hidden: Sequence[int]) -> list[Level
     return [_level(before, after, step) for before, after in pairwise(shapes)]
 
 
-def picture_shape(row_shape: tuple[int, ...]) -> Shape:
-    """Height, width and channels of rows (height, width), (height, width, channels), (length,) or (length, channels).
+def image_shape(row_shape: tuple[int, ...]) -> Shape:
+    """Return height, width and channels of a row; a signal has the width 1.
 
-    Two axes are a signal with channels where the second is shorter than FEWEST, or SLIM times shorter than the first.
-    Raises SettingsError for rows that are none of these, or too small.
+    A row is (height, width), (height, width, channels), (length,) or (length, channels). Two axes
+    are a signal with channels if the second is shorter than FEWEST, or SLIM times shorter than the
+    first.
+
+    Raises SettingsError for other shapes, and for rows that are too small.
     """
-    if len(row_shape) == 3:
-        height, width, channels = row_shape
-    elif len(row_shape) == 2 and row_shape[1] >= FEWEST and row_shape[0] < SLIM * row_shape[1]:
-        height, width, channels = *row_shape, 1
-    elif len(row_shape) in (1, 2):
-        height, width, channels = row_shape[0], 1, (*row_shape, 1)[1]
-    else:
-        height = width = channels = 0
+    height, width, channels = _height_width_channels(row_shape)
     if height < FEWEST or 1 < width < FEWEST:
         raise SettingsError(
-            f"model.network = 'conv' needs rows (height, width), (height, width, channels), (length,) or (length, channels), "
-            f"at least {FEWEST} long on each axis but the channels. Got rows of the shape {row_shape} instead; "
-            "move the channels to the last axis, or set model.network to 'dense'."
+            "model.network = 'conv' needs rows (height, width), (height, width, channels), "
+            f"(length,) or (length, channels), at least {FEWEST} long on each axis except "
+            f"channels. Got rows of the shape {row_shape} instead; move the channels to the last "
+            "axis, or set model.network to 'dense'."
         )
     return height, width, channels
 
 
+def _height_width_channels(row_shape: tuple[int, ...]) -> Shape:
+    if len(row_shape) == 3:
+        height, width, channels = row_shape
+        return height, width, channels
+    if len(row_shape) == 2 and row_shape[1] >= FEWEST and row_shape[0] < SLIM * row_shape[1]:
+        return row_shape[0], row_shape[1], 1
+    if len(row_shape) in (1, 2):
+        return row_shape[0], 1, (*row_shape, 1)[1]
+    return 0, 0, 0
+
+
 def _default_channels(shape: Shape, step: int) -> Iterator[int]:
-    longest, level = max(shape[:2]), 0
-    while longest > SMALL or level == 0:
+    longest = max(shape[:2])
+    for level in count():
+        if level > 0 and longest <= SMALL:
+            return
         yield CHANNELS[min(level, len(CHANNELS) - 1)]
-        longest, level = _shortened(longest, step), level + 1
+        longest = _shortened(longest, step)
 
 
 def _shortened(length: int, step: int) -> int:
@@ -181,10 +197,10 @@ def _with_activations(layers: Sequence[nn.Module], activation: str) -> list[nn.M
 
 
 def _empty(*layers: nn.Module) -> nn.Sequential:
-    """The layers with memory but no values.
+    """Stack layers and allocate their memory, without initialization.
 
-    Their own initialisation would move the global generator.
+    PyTorch's own initialization would advance the global random generator.
     """
     stack = nn.Sequential(*layers).to_empty(device="cpu")
-    stack.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch does not declare it
+    stack.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not declared
     return stack

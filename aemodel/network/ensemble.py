@@ -1,6 +1,6 @@
 """Networks of one architecture, fitted together as one batched network.
 
-What differs between them is where they start, and the noise they see.
+They differ in their initial weights and in the noise added to their inputs.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from torch.func import functional_call, stack_module_state, vmap
 
 
 class Ensemble:
-    """Members with stacked weights.
-
-    One member alone keeps its own weights: stacking would only cost time.
-    """
+    """Members with stacked weights; a single member keeps its own, which is faster."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
+        """Stack the weights of `members`, which have the same architecture."""
         self.members = tuple(members)
         self._skeleton = deepcopy(members[0]).to("meta")
         self._stacked: dict[str, Tensor] = (
@@ -28,11 +26,16 @@ class Ensemble:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """All weights by name, those of several members stacked along their first axis."""
+        """All weights by name; those of several members are stacked along the first axis."""
         return self._stacked or dict(self.members[0].named_parameters())
 
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.members[0].parameters()).device
+
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled rows (members, n, d), a row of inputs for each member, to latents (members, n, k) and logits (members, n, d)."""
+        """Map scaled rows (members, n, d) to latents (members, n, k) and logits (members, n, d)."""
         if not self._stacked:
             latents, logits = self.members[0](inputs[0])
             return latents[None], logits[None]
@@ -44,18 +47,18 @@ class Ensemble:
         return found
 
     def snapshot(self) -> dict[str, Tensor]:
-        """A copy of all weights."""
+        """Copy all weights."""
         return {name: weight.detach().clone() for name, weight in self.weights.items()}
 
     @torch.no_grad()
     def restore(self, snapshot: dict[str, Tensor]) -> None:
-        """Put the weights of a snapshot in place."""
+        """Copy the weights of a snapshot back in place."""
         for name, weight in self.weights.items():
             weight.copy_(snapshot[name])
 
     @torch.no_grad()
     def unstacked(self) -> tuple[nn.Module, ...]:
-        """The members, each with its fitted weights, ready to be applied."""
+        """Return the members with their fitted weights, in evaluation mode."""
         for name, stacked in self._stacked.items():
             for member, weight in zip(self.members, stacked, strict=True):
                 member.get_parameter(name).copy_(weight)

@@ -1,12 +1,16 @@
-"""Forward passes in batches of one fixed shape, so that a row's numbers do not depend on the rows beside it."""
+"""Forward passes in batches of a fixed shape, so that a row's results do not depend on its batch.
+
+BLAS and vectorized loops may round differently for another shape, alignment or split among
+threads. Batches are therefore padded to one size, aligned, and split evenly.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,47 +25,60 @@ BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of f
 MOST_VALUES = 8 * BATCH_VALUES
 MOST_ROWS = 4_096
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
-GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # each a divisor of STEP_ROWS
+GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
-# values that its vectorised loops take at once; what is left over at the end of a thread's part may
-# round differently
+# values per step of torch's vectorized loops; a thread's remainder may round differently
 _VECTORS = 32
+
+Forward = Callable[[Tensor], Sequence[Tensor]]
+WriteInputs = Callable[[NDArray[np.generic], NDArray[np.float32]], None]
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Batches of `size` rows with `width` network inputs each, computed on `device`."""
+
+    size: int
+    width: int
+    device: str
 
 
 def batch_rows(widths: Sequence[int], device: str) -> int:
-    """Rows of every batch for a network with layers of these widths.
+    """Return the rows of every batch for a network with layers of these widths.
 
-    Depends on nothing else but the number of torch's threads.
+    Depends otherwise only on torch's number of threads.
     """
     return _batch_rows(tuple(widths), 1 if device != "cpu" else torch.get_num_threads())
 
 
 @lru_cache
 def _batch_rows(widths: tuple[int, ...], threads: int) -> int:
-    """As many rows as BATCH_VALUES allow, or else the fewest that split evenly.
+    """Return the most rows within BATCH_VALUES that split evenly, or else the fewest beyond it.
 
-    For rows too wide for that, STEP_ROWS.
+    STEP_ROWS if the rows are too wide for that.
     """
-    most = max(STEP_ROWS, min(MOST_ROWS, BATCH_VALUES // max(widths)) // STEP_ROWS * STEP_ROWS)
-    fewer, more = range(most, 0, -STEP_ROWS), range(most, MOST_VALUES // max(widths), STEP_ROWS)
-    return next(
-        (
-            rows
-            for rows in chain(fewer, more)
-            if all(_splits_evenly(rows * width, threads) for width in widths)
-        ),
-        most,
-    )
+    widest = max(widths)
+    most = max(STEP_ROWS, min(MOST_ROWS, BATCH_VALUES // widest) // STEP_ROWS * STEP_ROWS)
+    fewer = range(most, 0, -STEP_ROWS)
+    more = range(most, MOST_VALUES // widest, STEP_ROWS)
+    return next(_evenly_split(chain(fewer, more), widths, threads), most)
+
+
+def _evenly_split(sizes: Iterable[int], widths: Sequence[int], threads: int) -> Iterator[int]:
+    for rows in sizes:
+        if all(_splits_evenly(rows * width, threads) for width in widths):
+            yield rows
 
 
 def _splits_evenly(values: int, threads: int) -> bool:
-    """Whether every thread's part of so many values is made up of whole vectors."""
-    return values % (_VECTORS * min(threads, -(-values // _GRAIN))) == 0
+    """Whether every thread gets whole vectors of so many values."""
+    parts = min(threads, -(-values // _GRAIN))
+    return values % (_VECTORS * parts) == 0
 
 
 def layer_widths(layers: nn.Module) -> list[int]:
-    """Values a row before and after each layer that changes their number."""
+    """Return the values per row before and after each layer that changes their number."""
     widths: list[int] = []
     for layer in layers.children():
         if isinstance(layer, Convolutions):
@@ -72,24 +89,30 @@ def layer_widths(layers: nn.Module) -> list[int]:
 
 
 def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
-    """What a stack of linear layers, convolutions and activations makes of inputs (n, in): (n, out).
+    """Apply linear layers, convolutions and activations to inputs (n, in), giving (n, out).
 
-    Rows stand as columns of the matrix products. With rows as rows, a BLAS may add up a product in another order from one row to
-    the next where both widths are small, so that a row's last bit would depend on its place in the batch.
+    The matrix products hold rows as columns: otherwise a BLAS may sum in a different order from
+    one row to the next if both widths are small, and a row's last bit would depend on its place in
+    the batch.
     """
     columns = inputs.t()
     for layer in layers.children():
-        if isinstance(layer, nn.Linear | Transposed):
-            columns = torch.addmm(layer.bias[:, None], layer.weight, columns)
-        elif isinstance(layer, Convolutions):
-            columns = _convolve(layer, columns.t().contiguous()).t()
-        else:
-            columns = columns.softmax(dim=0) if isinstance(layer, nn.Softmax) else layer(columns)
+        columns = _apply(layer, columns)
     return columns.t().contiguous()
 
 
+def _apply(layer: nn.Module, columns: Tensor) -> Tensor:
+    if isinstance(layer, nn.Linear | Transposed):
+        return torch.addmm(layer.bias[:, None], layer.weight, columns)
+    if isinstance(layer, Convolutions):
+        return _convolve(layer, columns.t().contiguous()).t()
+    if isinstance(layer, nn.Softmax):
+        return columns.softmax(dim=0)
+    return torch.as_tensor(layer(columns))
+
+
 def _convolve(layers: Convolutions, rows: Tensor) -> Tensor:
-    """Convolutions over rows (n, in), on a CPU in groups of a fixed number of them, which stay in its caches and bound the memory."""
+    """Convolve rows (n, in); on a CPU in groups that fit its caches and bound the memory."""
     if rows.device.type != "cpu":
         return torch.as_tensor(layers(rows))
     size = _group_rows(tuple(layers.widths), torch.get_num_threads())
@@ -98,57 +121,45 @@ def _convolve(layers: Convolutions, rows: Tensor) -> Tensor:
 
 @lru_cache
 def _group_rows(widths: tuple[int, ...], threads: int) -> int:
-    """The most rows that GROUP_VALUES allow and that split evenly; a row that is its own group has the same bits in any case.
+    """Return the most rows within GROUP_VALUES that split evenly, or 1.
 
-    Here every thread may get a part, however small: torch's GELU does so where channels stand last.
+    A group of one row has the same bits at any place. Every thread may get a part, however small:
+    torch's GELU does so for the channels-last memory format.
     """
-    sizes = [size for size in GROUP_SIZES if size * max(widths) <= GROUP_VALUES]
-    return next(
-        (
-            size
-            for size in sizes
-            if all(size * width % (_VECTORS * threads) == 0 for width in widths)
-        ),
-        1,
-    )
+    for size in GROUP_SIZES:
+        fits = size * max(widths) <= GROUP_VALUES
+        if fits and all(size * width % (_VECTORS * threads) == 0 for width in widths):
+            return size
+    return 1
 
 
 @torch.inference_mode()
 def map_rows(
-    rows: NDArray[Any],
-    size: int,
-    device: str,
-    width: int,
-    write_inputs: Callable[[NDArray[Any], NDArray[np.float32]], None],
-    work: Callable[[Tensor], Sequence[Tensor]],
-    outputs: Sequence[NDArray[Any]],
+    rows: NDArray[np.generic],
+    plan: BatchPlan,
+    write_inputs: WriteInputs,
+    forward: Forward,
+    outputs: Sequence[NDArray[np.generic]],
 ) -> None:
-    """Write what `work` makes of each batch of `rows` (n, …) into `outputs`, arrays of n rows each.
+    """Write the results of `forward` on each batch of `rows` (n, ...) into `outputs` (n, ...).
 
-    `write_inputs` puts what the network sees of rows (m, …) into an array (m, width). Every batch
-    has `size` rows, the last one filled up with zeros, and lies in memory that torch has aligned:
-    products of matrices may round differently for another shape or alignment.
+    `write_inputs` writes the network's inputs for rows (m, ...) into an array (m, plan.width).
+    Every batch has `plan.size` rows in memory aligned by torch; zeros pad the last batch.
     """
-    batch = torch.zeros(size if len(rows) else 0, width)
-    for start in range(0, len(rows), size):
-        some = rows[start : start + size]
-        write_inputs(some, batch.numpy()[: len(some)])
-        batch[len(some) :] = 0
-        results = halving(functools.partial(_in_pieces, work, batch.to(device)), len(batch))
+    batch = torch.zeros(plan.size if len(rows) else 0, plan.width)
+    for start in range(0, len(rows), plan.size):
+        part = rows[start : start + plan.size]
+        write_inputs(part, batch.numpy()[: len(part)])
+        batch[len(part) :] = 0
+        in_pieces = functools.partial(_in_pieces, forward, batch.to(plan.device))
+        results = halving(in_pieces, len(batch))
         for output, result in zip(outputs, results, strict=True):
-            output[start : start + size] = result[: len(some)].cpu().numpy()
+            output[start : start + plan.size] = result[: len(part)].cpu().numpy()
 
 
-def _in_pieces(
-    work: Callable[[Tensor], Sequence[Tensor]], batch: Tensor, pieces: int
-) -> Sequence[Tensor]:
-    """What `work` makes of a batch.
-
-    In more than one piece, the values may round differently, as on another device.
-    """
+def _in_pieces(forward: Forward, batch: Tensor, pieces: int) -> Sequence[Tensor]:
+    """Apply `forward` to a batch in so many pieces; several pieces may round differently."""
     if pieces == 1:
-        return work(batch)
-    return [
-        torch.cat(parts)
-        for parts in zip(*(work(part) for part in batch.chunk(pieces)), strict=True)
-    ]
+        return forward(batch)
+    results = [forward(piece) for piece in batch.chunk(pieces)]
+    return [torch.cat(parts) for parts in zip(*results, strict=True)]

@@ -1,4 +1,4 @@
-"""Going on in smaller pieces where a device's memory does not suffice."""
+"""Retry in smaller pieces when a device runs out of memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def halving(work: Callable[[int], T], rows: int) -> T:
-    """What `work(pieces)` returns, with one piece, or as many halvings of a batch of `rows` as the device's memory asks for.
+    """Return `work(pieces)`, doubling `pieces` from 1 until a batch of `rows` fits into memory.
 
-    Raises torch.OutOfMemoryError where not even a single row fits.
+    Raises torch.OutOfMemoryError if not even a single row fits.
     """
     pieces = 1
     while True:
@@ -26,7 +26,7 @@ def halving(work: Callable[[int], T], rows: int) -> T:
                 raise
         pieces *= 2
         log.warning(
-            "the device has no memory for a batch of %d rows; going on with %d at a time",
+            "out of device memory for a batch of %d rows; continuing with %d at a time",
             rows,
             -(-rows // pieces),
         )

@@ -1,3 +1,1 @@
-"""The training loop, what it measures on validation and calibration rows, and the gate that
-promotes a model.
-"""
+"""The training loop, measurements on validation and calibration rows, and the promotion gate."""

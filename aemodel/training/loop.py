@@ -1,19 +1,19 @@
-"""Training, as a list of steps.
+"""Training as a list of steps.
 
-Look at the clean rows, build the network, fit it, measure it on rows it was not fitted on.
+Scan the clean rows, build the network, fit it, and measure it on rows it was not fitted on.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from aemodel.errors import DataError
@@ -24,63 +24,66 @@ from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import FitRows, prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.measure import measure, some_fit_rows
-from aemodel.training.result import Epoch, Trained
+from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
+from aemodel.training.result import Epoch, History, Trained
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
 log = logging.getLogger(__name__)
-ReadChunks = Callable[[], Iterable[NDArray[Any]]]
+ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]
+
+
+@dataclass(frozen=True)
+class CleanRows:
+    """The clean rows to train on.
+
+    Every call of `read_chunks()` starts a pass over them, as arrays (n, *layout.row_shape) in
+    source order. Rows that fit into `memory_bytes` stay in memory; otherwise they stream through a
+    shuffle buffer of that size.
+    """
+
+    read_chunks: ReadChunks
+    layout: Layout
+    memory_bytes: int
 
 
 def train_autoencoder(
-    read_chunks: ReadChunks,
+    clean: CleanRows,
     *,
-    layout: Layout,
     model: ModelSettings,
     train: TrainSettings,
-    memory_bytes: int,
     device: str = "cpu",
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
-    """Fit an autoencoder to clean rows.
+    """Fit an autoencoder to clean rows and measure it.
 
-    `read_chunks()` starts a pass over them, as arrays (n, *layout.row_shape) in source order. Rows
-    are kept in memory where they fit into `memory_bytes`, else they stream through a shuffle buffer
-    of that size.
-
-    Raises DataError where there are too few rows, SettingsError where the settings do not fit the
-    values.
+    Raises DataError if there are too few rows, SettingsError if the settings do not fit the values.
     """
+    layout = clean.layout
     generator = torch.Generator().manual_seed(train.seed)
     members = [build_network(layout.row_shape, model, generator) for _ in range(model.members)]
     rows = prepare_rows(
-        read_chunks, layout=layout, model=model, train=train, memory_bytes=memory_bytes
-    )
-    for member in members if model.prototypes else ():
-        assert isinstance(member, DenseAutoencoder), (
-            "the settings allow prototypes to no other network"
-        )
-        start_from_rows(member, rows.tensor(some_fit_rows(rows, MOST_START_ROWS)), generator)
-    ensemble = Ensemble([member.to(device) for member in members])
-    history, best = fit_ensemble(
-        ensemble,
-        rows,
-        model=model,
-        train=train,
-        device=device,
-        generator=generator,
-        on_epoch=on_epoch,
-    )
-    return measure(
-        ensemble.unstacked(),
-        rows,
-        history=history,
-        best_epoch=best,
-        model=model,
-        train=train,
+        clean.read_chunks,
         layout=layout,
-        device=device,
+        model=model,
+        train=train,
+        memory_bytes=clean.memory_bytes,
     )
+    if model.prototypes:
+        _start_prototypes(members, rows, generator)
+    ensemble = Ensemble([member.to(device) for member in members])
+    history = fit_ensemble(ensemble, rows, model=model, generator=generator, on_epoch=on_epoch)
+    fitted = unmeasured_model(
+        ensemble.unstacked(), rows, settings=model, layout=layout, device=device
+    )
+    return measure_model(fitted, rows, history=history)
+
+
+def _start_prototypes(
+    members: Iterable[nn.Module], rows: FitRows, generator: torch.Generator
+) -> None:
+    for member in members:
+        assert isinstance(member, DenseAutoencoder), "ModelSettings requires it for prototypes"
+        start_from_rows(member, rows.tensor(sample_fit_rows(rows, MOST_START_ROWS)), generator)
 
 
 def fit_ensemble(
@@ -88,116 +91,145 @@ def fit_ensemble(
     rows: FitRows,
     *,
     model: ModelSettings,
-    train: TrainSettings,
-    device: str,
     generator: torch.Generator,
-    on_epoch: Callable[[Epoch], None],
-) -> tuple[tuple[Epoch, ...], int]:
-    """Fit `ensemble` in place.
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> History:
+    """Fit `ensemble` in place, with early stopping if train.patience is set.
 
-    Return the history and the number of the epoch whose weights it holds.
+    Raises DataError if the loss becomes infinite or NaN.
     """
+    train = rows.train
     optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate)
-    history: list[Epoch] = []
-    best, best_loss, best_weights = train.epochs, np.inf, None
-    for number in range(1, train.epochs + 1):
-        trim = (
-            train.trim if number > 1 else 0.0
-        )  # a network that has seen nothing yet cannot tell the worst rows
-        train_loss = _fit_once(
-            ensemble,
-            rows.batches(train.batch_size, generator),
-            optimizer,
-            model,
-            device,
-            generator,
-            trim,
+    fit = _Fit(ensemble, optimizer, model, generator)
+    best = _BestWeights(ensemble, train.patience)
+    epochs: list[Epoch] = []
+    while len(epochs) < train.epochs and not best.is_stale(len(epochs)):
+        epoch = _run_epoch(fit, rows, len(epochs) + 1)
+        epochs.append(epoch)
+        on_epoch(epoch)
+        _require_finite(epoch)
+        best.update(epoch)
+    best.restore()
+    return History(tuple(epochs), best.number or train.epochs)
+
+
+def _run_epoch(fit: _Fit, rows: FitRows, number: int) -> Epoch:
+    # an unfitted network cannot tell the worst rows
+    trim = rows.train.trim if number > 1 else 0.0
+    train_loss = fit.one_pass(rows.batches(rows.train.batch_size, fit.generator), trim)
+    return Epoch(number, train_loss, fit.validation_loss(rows.validation_batches()))
+
+
+def _require_finite(epoch: Epoch) -> None:
+    if not np.isfinite(epoch.train_loss):
+        raise DataError(
+            f"epoch {epoch.number}: the loss is {epoch.train_loss}; "
+            "lower train.learning_rate, or choose another model.scaling"
         )
-        validation_loss = _validation_loss(ensemble, rows.validation_batches(), model, device)
-        history.append(Epoch(number, train_loss, validation_loss))
-        on_epoch(history[-1])
-        if not np.isfinite(train_loss):
-            raise DataError(
-                f"epoch {number}: the loss is {train_loss}; lower train.learning_rate, or choose another model.scaling"
-            )
-        if train.patience and validation_loss < best_loss:
-            best, best_loss, best_weights = number, validation_loss, ensemble.snapshot()
-        if train.patience and number - best >= train.patience and best_weights is not None:
-            break
-    if best_weights is not None:
-        ensemble.restore(best_weights)
-    return tuple(history), best
 
 
-def _fit_once(
-    ensemble: Ensemble,
-    batches: Iterator[Tensor],
-    optimizer: torch.optim.Optimizer,
-    model: ModelSettings,
-    device: str,
-    generator: torch.Generator,
-    trim: float,
-) -> float:
-    total = torch.zeros(
-        (), dtype=torch.float64, device="cpu" if device == "mps" else device
-    )  # mps knows no float64
-    n_rows = 0
-    for scaled in batches:
-        clean = scaled.to(device).expand(model.members, *scaled.shape)
-        noisy = (
-            clean + model.noise * torch.randn(clean.shape, generator=generator).to(device)
-            if model.noise
-            else clean
-        )
-        losses = halving(partial(_add_gradients, ensemble, noisy, clean, model, trim), len(scaled))
-        optimizer.step()
-        total += losses.to(total).sum()
-        n_rows += len(losses)
-    return float(total / n_rows)
+class _BestWeights:
+    """Early stopping: the weights of the epoch with the lowest validation loss.
 
-
-def _add_gradients(
-    ensemble: Ensemble, noisy: Tensor, clean: Tensor, model: ModelSettings, trim: float, pieces: int
-) -> Tensor:
-    """Put the gradients of a batch (members, n, d) into the weights, piece by piece.
-
-    Return the rows' losses, the worst left out.
+    Without patience, nothing is kept and the last weights stay.
     """
-    for weight in ensemble.weights.values():
-        weight.grad = None
-    kept = []
-    for inputs, targets in zip(noisy.chunk(pieces, dim=1), clean.chunk(pieces, dim=1), strict=True):
-        latents, logits = ensemble(inputs)
-        losses = without_worst(row_losses(logits, targets, model), trim)
-        cost = model.members * losses.mean() + penalty(ensemble.weights, latents, model)
-        (cost * (inputs.shape[1] / noisy.shape[1])).backward()  # type: ignore[no-untyped-call] # torch leaves it open
-        kept.append(losses.detach())
-    return torch.cat(kept)
+
+    def __init__(self, ensemble: Ensemble, patience: int) -> None:
+        """Keep weights of `ensemble`; stop after `patience` epochs without improvement."""
+        self.ensemble = ensemble
+        self.patience = patience
+        self.number = 0
+        self.loss = np.inf
+        self.weights: dict[str, Tensor] | None = None
+
+    def update(self, epoch: Epoch) -> None:
+        """Keep the current weights if this epoch is the best so far."""
+        if self.patience and epoch.validation_loss < self.loss:
+            self.number, self.loss = epoch.number, epoch.validation_loss
+            self.weights = self.ensemble.snapshot()
+
+    def is_stale(self, number: int) -> bool:
+        """Whether `patience` epochs up to this one brought no improvement."""
+        return self.weights is not None and number - self.number >= self.patience
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        if self.weights is not None:
+            self.ensemble.restore(self.weights)
 
 
-@torch.inference_mode()
-def _validation_loss(
-    ensemble: Ensemble, batches: Iterator[Tensor], model: ModelSettings, device: str
-) -> float:
-    total, n_rows = 0.0, 0
-    for scaled in batches:
-        clean = scaled.to(device).expand(model.members, *scaled.shape)
-        total += float(halving(partial(_losses, ensemble, clean, model), len(scaled)).sum())
-        n_rows += len(scaled)
-    return total / n_rows if n_rows else float("nan")
+@dataclass(frozen=True)
+class _Fit:
+    """An ensemble being fitted, with its optimizer and its source of noise."""
 
+    ensemble: Ensemble
+    optimizer: torch.optim.Optimizer
+    model: ModelSettings
+    generator: torch.Generator
 
-def _losses(ensemble: Ensemble, clean: Tensor, model: ModelSettings, pieces: int) -> Tensor:
-    """Losses of the rows of a batch (members, n, d), piece by piece."""
-    return torch.cat(
-        [row_losses(ensemble(part)[1], part, model) for part in clean.chunk(pieces, dim=1)]
-    )
+    def one_pass(self, batches: Iterator[Tensor], trim: float) -> float:
+        """Fit to scaled batches (n, d) once; return the mean loss per row."""
+        device = self.ensemble.device
+        sums_on = "cpu" if device.type == "mps" else device  # MPS has no float64
+        total = torch.zeros((), dtype=torch.float64, device=sums_on)
+        n_rows = 0
+        for scaled in batches:
+            clean = self._for_each_member(scaled)
+            step = partial(self._add_gradients, self._with_noise(clean), clean, trim)
+            losses = halving(step, len(scaled))
+            self.optimizer.step()
+            total += losses.to(total).sum()
+            n_rows += len(losses)
+        return float(total / n_rows)
+
+    @torch.inference_mode()
+    def validation_loss(self, batches: Iterator[Tensor]) -> float:
+        """Return the mean loss per row of scaled batches (n, d); NaN without rows."""
+        total, n_rows = 0.0, 0
+        for scaled in batches:
+            losses = halving(partial(self._losses, self._for_each_member(scaled)), len(scaled))
+            total += float(losses.sum())
+            n_rows += len(scaled)
+        return total / n_rows if n_rows else float("nan")
+
+    def _for_each_member(self, scaled: Tensor) -> Tensor:
+        return scaled.to(self.ensemble.device).expand(self.model.members, *scaled.shape)
+
+    def _with_noise(self, clean: Tensor) -> Tensor:
+        if not self.model.noise:
+            return clean
+        noise = torch.randn(clean.shape, generator=self.generator).to(clean.device)
+        return clean + self.model.noise * noise
+
+    def _add_gradients(self, noisy: Tensor, clean: Tensor, trim: float, pieces: int) -> Tensor:
+        """Accumulate the gradients of a batch (members, n, d), piece by piece.
+
+        Returns the losses of the rows that were not trimmed.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        kept = []
+        chunks = zip(noisy.chunk(pieces, dim=1), clean.chunk(pieces, dim=1), strict=True)
+        for inputs, targets in chunks:
+            latents, logits = self.ensemble(inputs)
+            losses = without_worst(row_losses(logits, targets, self.model), trim)
+            cost = self.model.members * losses.mean()
+            cost = cost + penalty(self.ensemble.weights, latents, self.model)
+            share = inputs.shape[1] / noisy.shape[1]
+            (cost * share).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+            kept.append(losses.detach())
+        return torch.cat(kept)
+
+    def _losses(self, clean: Tensor, pieces: int) -> Tensor:
+        """Return the losses of the rows of a batch (members, n, d), piece by piece."""
+        parts = clean.chunk(pieces, dim=1)
+        return torch.cat([row_losses(self.ensemble(part)[1], part, self.model) for part in parts])
 
 
 def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
-    """Loss of each row, (n,): the mean over members and features of the squared error, or of the binary cross-entropy.
+    """Return each row's loss (n,), the mean over members and features.
 
-    logits, clean: (members, n, d).
+    It is the squared error or the binary cross-entropy (model.loss). logits, clean:
+    (members, n, d).
     """
     if model.loss == "bce":
         losses = functional.binary_cross_entropy_with_logits(
@@ -209,7 +241,7 @@ def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
 
 
 def without_worst(losses: Tensor, share: float) -> Tensor:
-    """The losses (n,) without the `share` of them that are highest.
+    """Return the losses (n,) without the `share` of them that are highest.
 
     Iteratively trimmed loss (Shen & Sanghavi, ICML 2019).
     """
@@ -218,19 +250,14 @@ def without_worst(losses: Tensor, share: float) -> Tensor:
 
 
 def penalty(weights: Mapping[str, Tensor], latents: Tensor, model: ModelSettings) -> Tensor:
-    """l1 times the mean absolute latent, plus l2 times the sum of squared weights.
+    """Return l1 times the mean absolute latent plus l2 times the sum of squared weights.
 
-    Of several members, their sum.
+    With several members, the sum of their penalties.
     """
     cost = torch.zeros((), device=latents.device)
     if model.l1:
         cost = cost + model.l1 * model.members * latents.abs().mean()
     if model.l2:
-        cost = (
-            cost
-            + model.l2
-            * torch.stack(
-                [weight.square().sum() for name, weight in weights.items() if "weight" in name]
-            ).sum()
-        )
+        squares = [weight.square().sum() for name, weight in weights.items() if "weight" in name]
+        cost = cost + model.l2 * torch.stack(squares).sum()
     return cost

@@ -1,10 +1,8 @@
-"""What is measured once the weights are fixed, on rows that they were not fitted on."""
+"""Measure a fitted model on clean rows that it was not fitted on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,86 +11,103 @@ from torch import nn
 
 from aemodel.decisions.ranking import Ranking
 from aemodel.explain.evidence import evidence
-from aemodel.model import Autoencoder, Measured
+from aemodel.model import Autoencoder, Measured, Rows, Vector
 from aemodel.rows.layout import Layout
 from aemodel.rows.splits import row_hashes, sides_of
 from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
 from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.scores.relative_error import usual_error
-from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.result import Epoch, Trained
+from aemodel.settings import ModelSettings
+from aemodel.training.result import History, Trained
 
-# latents beyond these quantiles are stored as exceptions: a wider range would coarsen every other
-# one
+# latents beyond these quantiles are stored as exceptions: a wider range would make all others
+# coarser
 TAIL = 0.0005
 FEWEST_FOR_TAIL = 2_000
 REFERENCE_ROWS = 2_000
 REFERENCE_BYTES = 16_000_000
-MOST_CANDIDATES = 20_000  # that the reference is chosen from
+MOST_CANDIDATES = 20_000  # rows that the reference is chosen from
 CANDIDATE_VALUES = 8_000_000
-MOST_LISTED = 100  # rows left out by train.trim that are named
-MOST_COMPARED = 4_000  # unseen rows that tell what is usual
-MOST_ROWS = 50_000  # rows that scales of residuals and latents are measured on
+MOST_LISTED = 100  # rows left out by train.trim that are listed
+MOST_COMPARED = 4_000  # unseen rows that novelty and relative error are calibrated on
+MOST_ROWS = 50_000  # rows that residual and latent scales are measured on
 
 
-def measure(
+def unmeasured_model(
     members: tuple[nn.Module, ...],
     rows: FitRows,
     *,
-    history: Sequence[Epoch],
-    best_epoch: int,
-    model: ModelSettings,
-    train: TrainSettings,
+    settings: ModelSettings,
     layout: Layout,
-    device: str,
-) -> Trained:
-    """Residual and latent scales on validation rows (fit rows where there are none), then the errors of the calibration rows."""
-    unseen = rows.validation if len(rows.validation) else some_fit_rows(rows)
-    bare = Autoencoder(members, model, layout, rows.scaler, _nothing_measured(), train, {}, device)
-    latents, errors = bare.encode_and_errors(unseen)
-    low, high = latent_range(latents)
-    spread = np.linspace(0, len(unseen) - 1, min(len(unseen), MOST_COMPARED)).astype(
-        np.intp
-    )  # evenly over the source
-    compared, their_errors = unseen[spread], errors[spread]
-    mean, deviation = feature_scales(bare, compared)
-    known = np.isfinite(
-        errors
-    )  # a row without values, or too far out for float32, tells nothing of the others
-    scales = replace(
-        bare.measured,
-        residual_scale=residual_scale(bare, unseen),
-        feature_mean=mean,
-        feature_deviation=deviation,
-        latent_low=low,
-        latent_high=high,
-        reference=build_reference(bare, rows, compared, their_errors),
-        usual=usual_error(rows.tensor(compared), torch.from_numpy(their_errors)),
-    )
+    device: str = "cpu",
+) -> Autoencoder:
+    """Return fitted networks as a model that can encode and reconstruct, but not score."""
+    empty = _nothing_measured()
+    return Autoencoder(members, settings, layout, rows.scaler, empty, rows.train, {}, device)
+
+
+def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Trained:
+    """Measure scales on validation rows and scores on calibration rows.
+
+    Without validation rows, fit rows take their place.
+    """
+    unseen = rows.validation if len(rows.validation) else sample_fit_rows(rows)
+    latents, errors = model.encode_and_errors(unseen)
+    scaled = replace(model, measured=_scales(model, rows, unseen, latents=latents, errors=errors))
+    known = np.isfinite(errors)  # rows without values or beyond float32 have no finite error
+    comparable = unseen if known.all() else unseen[known]
     return Trained(
-        replace(bare, measured=calibrate(replace(bare, measured=scales), rows)),
-        tuple(history),
-        best_epoch,
+        replace(model, measured=calibrate(scaled, rows)),
+        history.epochs,
+        history.best,
         rows.n_fit,
         rows.n_validation,
         rows.n_calibration,
         dead_latents(latents),
         float(errors[known].mean()) if known.any() else float("inf"),
-        column_mean_error(bare, rows.column_means, unseen if known.all() else unseen[known]),
+        column_mean_error(model, rows.column_means, comparable),
         int(rows.train.trim * rows.n_fit),
-        left_out(bare, rows),
+        left_out(model, rows),
+    )
+
+
+def _scales(
+    model: Autoencoder,
+    rows: FitRows,
+    unseen: Rows,
+    *,
+    latents: NDArray[np.float32],
+    errors: Vector,
+) -> Measured:
+    """Measure all but the calibration scores on unseen rows with their latents and errors."""
+    count = min(len(unseen), MOST_COMPARED)
+    places = np.linspace(0, len(unseen) - 1, count).astype(np.intp)  # evenly over the source
+    compared, their_errors = unseen[places], errors[places]
+    mean, deviation = feature_scales(model, compared)
+    low, high = latent_range(latents)
+    return replace(
+        model.measured,
+        residual_scale=residual_scale(model, unseen),
+        feature_mean=mean,
+        feature_deviation=deviation,
+        latent_low=low,
+        latent_high=high,
+        reference=build_reference(model, rows, compared, their_errors),
+        usual=usual_error(rows.tensor(compared), torch.from_numpy(their_errors)),
     )
 
 
 def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]:
-    """The fit rows that the trimmed fit leaves out, the largest error first.
+    """List the fit rows that train.trim leaves out: row of the source and error.
 
-    Row of the source and error, at most MOST_LISTED.
+    The largest errors come first; at most MOST_LISTED.
     """
     count = min(MOST_LISTED, int(rows.train.trim * rows.n_fit))
+    if not count:
+        return ()
     worst = Ranking.of(count, np.empty(0), np.empty(0, np.int64))
     start = 0
-    for chunk in rows.read_chunks() if count else ():
+    for chunk in rows.read_chunks():
         places = np.flatnonzero(sides_of(row_hashes(chunk), rows.train).fit)
         worst = worst.merge(Ranking.of(count, model.errors(chunk[places]), start + places))
         start += len(chunk)
@@ -100,7 +115,8 @@ def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]
 
 
 def _nothing_measured() -> Measured:
-    none, zeros = np.empty(0), np.zeros(2)
+    none = np.empty(0)
+    no_range = np.empty(0, np.float32)
     return Measured(
         calibration=none,
         novelty_calibration=none,
@@ -110,83 +126,90 @@ def _nothing_measured() -> Measured:
         residual_scale=none,
         feature_mean=none,
         feature_deviation=none,
-        latent_low=none.astype(np.float32),
-        latent_high=none.astype(np.float32),
-        reference=Reference(rows=none, floor=zeros, typical=zeros),
+        latent_low=no_range,
+        latent_high=no_range,
+        reference=Reference(rows=none, floor=np.zeros(2), typical=np.zeros(2)),
     )
 
 
-def build_reference(
-    model: Autoencoder, rows: FitRows, unseen: NDArray[Any], errors: NDArray[np.float64]
-) -> Reference:
-    """Fit rows that cover all of them, and what is usual of `unseen` rows (n, *row_shape) with their errors (n,) against those."""
-    sample = some_fit_rows(
-        rows, max(REFERENCE_ROWS, min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features))
-    )
-    if rows.train.trim:
-        kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
-        sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
-    count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // max(1, sample[:1].nbytes)))
-    places = coreset(rows.tensor(sample).numpy(), count)
-    median_error = max(float(np.median(errors)), LEAST)
-    bare = Reference(
-        rows=sample[places], floor=np.array([LEAST, FLOOR**2 * median_error]), typical=np.zeros(2)
-    )
+def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector) -> Reference:
+    """Choose fit rows that cover all fit rows, and measure typical distances to them.
+
+    Typical are those of `unseen` rows (n, *row_shape) with these errors (n,).
+    """
+    chosen = _reference_rows(model, rows)
+    points = rows.tensor(chosen)
     scaled, found = rows.tensor(unseen), torch.from_numpy(errors)
-    distance = float(Novelty(bare, rows.tensor(bare.rows)).nearest(scaled, 1)[0].mean())
-    floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), bare.floor[1]]))
-    far, badly = Novelty(floored, rows.tensor(bare.rows)).parts(scaled, found)
+    error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
+    bare = Reference(rows=chosen, floor=np.array([LEAST, error_floor]), typical=np.zeros(2))
+    distance = float(Novelty(bare, points).nearest(scaled, 1)[0].mean())
+    floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
+    far, badly = Novelty(floored, points).parts(scaled, found)
     return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
 
 
-def some_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> NDArray[Any]:
-    """Fit rows, taken evenly over the source: at most `most`, and an eighth of the memory."""
+def _reference_rows(model: Autoencoder, rows: FitRows) -> Rows:
+    """Return a coreset of the fit rows, without those that train.trim leaves out."""
+    by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
+    sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
+    if rows.train.trim:
+        kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
+        sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
+    count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
+    return sample[coreset(rows.tensor(sample).numpy(), count)]
+
+
+def sample_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> Rows:
+    """Return fit rows, evenly spaced over the source.
+
+    At most about `most`, and an eighth of the memory.
+    """
     pieces = [rows.fit] if rows.fit is not None else rows.sides("fit")
-    kept: list[NDArray[Any]] = []
+    kept: list[Rows] = []
     step = 0
     for piece in pieces:
-        step = step or -(
-            -rows.n_fit // max(1, min(most, rows.memory_bytes // 8 // max(1, piece[:1].nbytes)))
-        )
+        if not step:
+            allowed = min(most, rows.memory_bytes // 8 // _row_bytes(piece))
+            step = -(-rows.n_fit // max(1, allowed))
         kept.append(piece[::step])
     return np.concatenate(kept)
 
 
-def dead_latents(latents: NDArray[np.float32]) -> tuple[int, ...]:
-    """Indices of latents (n, k) that are the same for every row.
+def _row_bytes(rows: Rows) -> int:
+    return max(1, rows[:1].nbytes)
 
-    None can be told from a single row.
-    """
+
+def dead_latents(latents: NDArray[np.float32]) -> tuple[int, ...]:
+    """Return the indices of latents (n, k) that are equal for all rows; () for a single row."""
     if len(latents) < 2:
         return ()
-    return tuple(int(index) for index in np.flatnonzero(latents.max(axis=0) == latents.min(axis=0)))
+    dead = np.flatnonzero(latents.max(axis=0) == latents.min(axis=0))
+    return tuple(int(index) for index in dead)
 
 
-def column_mean_error(model: Autoencoder, means: NDArray[np.float64], rows: NDArray[Any]) -> float:
-    """Mean error of rows (n, *row_shape) for a model that gives back the column means (d,), in scaled units."""
-    total, observed = np.zeros(len(rows)), np.zeros(len(rows))
+def column_mean_error(model: Autoencoder, means: Vector, rows: Rows) -> float:
+    """Return the mean error of a model that returns the column means (d,), in scaled units."""
     expected = ((means - model.scaler.center) / model.scaler.scale).astype(np.float32)
+    total, observed = np.zeros(len(rows)), np.zeros(len(rows))
     for start in range(0, len(rows), model.size):
-        scaled = model.scale(rows[start : start + model.size])
-        total[start : start + model.size] = np.nansum(
-            (scaled - expected).astype(np.float64) ** 2, axis=1
-        )
-        observed[start : start + model.size] = (~np.isnan(scaled)).sum(axis=1)
+        piece = slice(start, start + model.size)
+        scaled = model.scale(rows[piece])
+        total[piece] = np.nansum((scaled - expected).astype(np.float64) ** 2, axis=1)
+        observed[piece] = (~np.isnan(scaled)).sum(axis=1)
     seen = observed > 0
     return float((total[seen] / observed[seen]).mean()) if seen.any() else float("inf")
 
 
 def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
-    """The measures with scores and evidence of all calibration rows, each ascending.
+    """Add the scores and the evidence of all calibration rows, each ascending.
 
-    Empty where train.calibration is 0.
+    They are empty if train.calibration is 0.
     """
     if not rows.n_calibration:
         return model.measured
     found = [(*model.scores(piece), *evidence(model, piece)) for piece in rows.sides("calibration")]
-    errors, novelties, relatives, *sides = (
-        np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True)
-    )
+    by_kind = [np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True)]
+    errors, novelties, relatives, *sides = by_kind
     return replace(
         model.measured,
         calibration=errors,
@@ -196,38 +219,41 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
     )
 
 
-def feature_scales(
-    model: Autoencoder, unseen: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation (d,), (d,) of the scaled features of rows (n, *row_shape).
+def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector]:
+    """Return mean and standard deviation (d,), (d,) of the scaled features of rows.
 
     0 and 1 where there is nothing to measure.
     """
     scaled = model.scale(unseen).astype(np.float64)
-    scaled[np.isinf(scaled)] = np.nan  # too far out for float32
+    scaled[np.isinf(scaled)] = np.nan  # beyond float32
     seen = np.maximum((~np.isnan(scaled)).sum(axis=0), 1)
     mean = np.nansum(scaled, axis=0) / seen
     deviation = np.sqrt(np.nansum((scaled - mean) ** 2, axis=0) / seen)
-    usable = (deviation > 0) & np.isfinite(deviation)
-    return np.where(np.isfinite(mean), mean, 0.0), np.where(usable, deviation, 1.0)
+    return np.where(np.isfinite(mean), mean, 0.0), _usable_or_1(deviation)
 
 
-def residual_scale(model: Autoencoder, unseen: NDArray[Any]) -> NDArray[np.float64]:
-    """Root mean square of each feature's residual over rows (n, *row_shape), in scaled units, (d,); 1 where it is 0."""
+def residual_scale(model: Autoencoder, unseen: Rows) -> Vector:
+    """Return the root mean square of each feature's residual in scaled units, (d,).
+
+    1 where it is 0.
+    """
     total, count = np.zeros(model.layout.n_features), np.zeros(model.layout.n_features)
     for start in range(0, min(len(unseen), MOST_ROWS), model.size):
         residuals = model.residuals(unseen[start : start + model.size])
         with np.errstate(over="ignore"):
             total += np.nansum(residuals**2, axis=0)
         count += (~np.isnan(residuals)).sum(axis=0)
-    spread = np.sqrt(total / np.maximum(count, 1))
+    return _usable_or_1(np.sqrt(total / np.maximum(count, 1)))
+
+
+def _usable_or_1(spread: Vector) -> Vector:
     return np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
 
 
 def latent_range(latents: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The range (k,), (k,) that latents (n, k) are stored in.
+    """Return the range (k,), (k,) that latents (n, k) are stored in.
 
-    The inner 99.9 % where there are rows enough to know it, else all.
+    The central 99.9 % if there are enough rows to estimate it, otherwise all.
     """
     if len(latents) < FEWEST_FOR_TAIL:
         return latents.min(axis=0), latents.max(axis=0)

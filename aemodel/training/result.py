@@ -1,4 +1,4 @@
-"""What training comes to."""
+"""The result of training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from aemodel.model import Autoencoder
 class Epoch:
     """One pass over the fit rows.
 
-    Its number from 1, and the mean loss a row of fit and validation rows (NaN without any).
+    number: from 1. train_loss, validation_loss: mean loss per fit row and per validation row (NaN
+    without validation rows).
     """
 
     number: int
@@ -20,8 +21,24 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class History:
+    """All epochs, and the number of the one whose weights were kept."""
+
+    epochs: tuple[Epoch, ...]
+    best: int
+
+
+@dataclass(frozen=True)
 class Trained:
-    """A trained model, how its loss went, and the counts of clean rows on each side."""
+    """A trained model, its loss history, and counts and errors of the clean rows.
+
+    n_fit, n_validation, n_calibration: clean rows in each part.
+    dead_latents: indices of latents that are equal for all rows.
+    validation_error: mean error of validation rows in scaled units; infinite errors are left out.
+    column_mean_error: the same for a model that returns the column means.
+    n_left_out: fit rows with the largest errors, which train.trim leaves out.
+    left_out: the first of them, as row of the source (from 0) and error.
+    """
 
     model: Autoencoder
     history: tuple[Epoch, ...]
@@ -30,11 +47,7 @@ class Trained:
     n_validation: int
     n_calibration: int
     dead_latents: tuple[int, ...]
-    validation_error: (
-        float  # mean error of validation rows, scaled units, but for rows whose error is infinite
-    )
-    column_mean_error: float  # the same for a model that only knows the column means
-    n_left_out: int  # fit rows that train.trim leaves out: those with the largest errors
-    left_out: tuple[
-        tuple[int, float], ...
-    ]  # the first of them: row of the source, from 0, and error
+    validation_error: float
+    column_mean_error: float
+    n_left_out: int
+    left_out: tuple[tuple[int, float], ...]

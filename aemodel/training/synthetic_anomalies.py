@@ -1,49 +1,47 @@
-"""Anomalies planted in clean rows, and how well a score tells them from the rows that they were made of. No labels are needed."""
+"""Synthetic anomalies planted in clean rows, and how well a score detects them, without labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder, to_dtype
+from aemodel.model import Autoencoder, Rows, Vector, cast_rows
 
-SWAPPED = 0.2  # share of a row's features that come from other rows
-STRETCH = 1.5  # how far a scaled row lies from the column means, of what it did
-NOISY = 0.2  # share of a row's features, beside each other, that get noise
-BEYOND = 0.1  # of a column's range, on either side, that a lone feature may be moved to
+SWAPPED = 0.2  # share of a row's features that come from another row
+STRETCH = 1.5  # factor on a row's distance to the column means
+NOISY = 0.2  # share of a row's features, adjacent ones, that get noise
+BEYOND = 0.1  # share of a column's range, on either side, that a lone feature may lie beyond it
 
 
-def iter_planted(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Anomalies (n, *row_shape) of one kind after another, row i made of clean row i.
+def iter_planted(rows: Rows) -> Iterator[Rows]:
+    """Yield anomalies (n, *row_shape) of one kind after another; row i is made of clean row i.
 
-    In the same dtype, by a fixed seed. NaN stay.
+    They have the rows' dtype and keep their NaN. The seeds are fixed.
     """
     flat = rows.reshape(len(rows), -1).astype(np.float64)
-    for number, made in enumerate((_swapped, _scaled, _noisy, _lone)):
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # rows may lie too far out for any spread
-            planted = made(flat, np.random.default_rng(number))
-        yield to_dtype(planted, rows.dtype.name).reshape(rows.shape)
+    for number, plant in enumerate((_swapped, _scaled, _noisy, _lone)):
+        # rows may lie too far out for any spread
+        with np.errstate(over="ignore", invalid="ignore"):
+            planted = plant(flat, np.random.default_rng(number))
+        yield cast_rows(planted, rows.dtype.name).reshape(rows.shape)
 
 
-def _swapped(flat: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    """Some features of every row come from another row."""
-    strangers = flat[random.permutation(len(flat))]
-    return np.where(random.random(flat.shape) < max(SWAPPED, 1 / flat.shape[1]), strangers, flat)
+def _swapped(flat: Vector, random: np.random.Generator) -> Vector:
+    """Take some features of every row from another row."""
+    others = flat[random.permutation(len(flat))]
+    share = max(SWAPPED, 1 / flat.shape[1])
+    return np.where(random.random(flat.shape) < share, others, flat)
 
 
-def _scaled(flat: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:  # noqa: ARG001 # as its siblings
-    """Every row lies further out."""
+def _scaled(flat: Vector, random: np.random.Generator) -> Vector:  # noqa: ARG001 # as its siblings
+    """Move every row away from the column means."""
     means = _over_rows(np.nanmean, flat)
     return np.asarray(means + STRETCH * (flat - means))
 
 
-def _noisy(flat: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    """A run of features has noise as wide as its columns."""
+def _noisy(flat: Vector, random: np.random.Generator) -> Vector:
+    """Add noise with the columns' standard deviation to adjacent features."""
     n, d = flat.shape
     width = max(1, round(NOISY * d))
     first = random.integers(0, d - width + 1, n)[:, None]
@@ -51,8 +49,8 @@ def _noisy(flat: NDArray[np.float64], random: np.random.Generator) -> NDArray[np
     return np.asarray(flat + inside * random.normal(size=flat.shape) * _over_rows(np.nanstd, flat))
 
 
-def _lone(flat: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    """One feature of every row lies anywhere in its column's range or a little beyond."""
+def _lone(flat: Vector, random: np.random.Generator) -> Vector:
+    """Move one feature of every row anywhere in its column's range or slightly beyond."""
     n, d = flat.shape
     low, high = _over_rows(np.nanmin, flat), _over_rows(np.nanmax, flat)
     which = random.integers(0, d, n)
@@ -62,20 +60,20 @@ def _lone(flat: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.
     return moved
 
 
-def _over_rows(statistic: Any, flat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A statistic of each column (d,) that passes over NaN; 0 for a column of nothing else."""
+def _over_rows(statistic: Callable[..., Vector], flat: Vector) -> Vector:
+    """Return a NaN-ignoring statistic of each column (d,); 0 for a column of NaN only."""
     known = ~np.isnan(flat).all(axis=0)
     found = np.zeros(flat.shape[1])
     found[known] = statistic(flat[:, known], axis=0)
     return found
 
 
-def found_parts(
-    models: Sequence[Autoencoder], rows: NDArray[Any], *, by: str = "error"
-) -> list[NDArray[np.float64]]:
-    """For each model, what every clean row and the anomalies made of it add to its AUROC, (n,).
+def planted_auroc_parts(
+    models: Sequence[Autoencoder], rows: Rows, *, by: str = "error"
+) -> list[Vector]:
+    """Return, for each model, every row's contribution (n,) to its AUROC on planted anomalies.
 
-    Their mean is the mean over all kinds.
+    The mean of the contributions is the AUROC, averaged over all kinds of anomalies.
     """
     clean = [model.scores_by(by, rows) for model in models]
     parts = [np.zeros(len(rows)) for _ in models]
@@ -87,18 +85,18 @@ def found_parts(
     return [total / kinds for total in parts]
 
 
-def auroc_parts(clean: NDArray[np.float64], planted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Placement values of paired scores (n,), (n,), so that their mean is the AUROC and their spread its uncertainty.
+def auroc_parts(clean: Vector, planted: Vector) -> Vector:
+    """Return placement values (n,) of paired scores (n,), (n,).
 
-    DeLong, DeLong & Clarke-Pearson, Biometrics 1988. Ties count half.
+    Their mean is the AUROC, and their spread gives its uncertainty (DeLong, DeLong &
+    Clarke-Pearson, Biometrics 1988). Ties count half.
     """
     beaten = _share_below(np.sort(clean), planted)
     beating = 1 - _share_below(np.sort(planted), clean)
     return np.asarray(beaten + beating - beaten.mean())
 
 
-def _share_below(
-    ascending: NDArray[np.float64], scores: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    sides = [np.searchsorted(ascending, scores, side=side) for side in ("left", "right")]
-    return np.asarray((sides[0] + sides[1]) / (2 * len(ascending)))
+def _share_below(ascending: Vector, scores: Vector) -> Vector:
+    below = np.searchsorted(ascending, scores, side="left")
+    not_above = np.searchsorted(ascending, scores, side="right")
+    return np.asarray((below + not_above) / (2 * len(ascending)))

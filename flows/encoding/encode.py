@@ -238,7 +238,7 @@ def finish_store(run: StoreRun, planned: Planned, shards: Sequence[EncodedShard]
     write_json(store / "run.json", _run_facts(run))
     publish_folder(store, run.final)
     shutil.rmtree(run.work, ignore_errors=True)
-    return EncodeResult(run.final, report, written=True, shards=tuple(shards))
+    return EncodeResult(run.final, report.to_json(), written=True, shards=tuple(shards))
 
 
 def _run_facts(run: StoreRun) -> dict[str, object]:

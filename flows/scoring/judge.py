@@ -1,4 +1,4 @@
-"""One decision over all scored shards: what is flagged, whether the night drifted, the verdict."""
+"""One decision over all scored shards: which rows are flagged, drift, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision, decide, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
 from flows.scoring.night_run import Judged, NightRun
-from flows.scoring.score_shards import ScoredShards, facts_path
-from flows.scoring.shard_summary import ShardSummary
+from flows.scoring.score_shards import ScoredShards, summary_path
+from flows.scoring.shard_summary import Candidates, ShardSummary
 from storage.sources import Source
 
 
-def judge(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
-    """Judge a night. Summaries merge exactly, so neither shards nor their order matter."""
+def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
+    """Judge a night from the merged summaries of its shards.
+
+    Merging is exact, so the judgment depends neither on the shards nor on their order.
+    """
     summary = merged_summary(run, scored)
     tally = summary.tally if summary else Tally.of(run.calibration, np.empty(0))
     drift = find_drift(run.calibration, tally)
-    drifted = bool(drift and drift.alarm)
-    decision = decide_night(run, tally, summary)
-    if drift and drifted:
-        decision = withhold_promise(decision, drift.to_text())
+    decision = decide_night(run, tally, summary, drift)
     verdict, others = judge_night(
         decision,
         Coverage(rows=tally.rows, shards_done=len(scored.notes), shards_total=scored.total),
@@ -33,7 +33,7 @@ def judge(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     return Judged(
         verdict=verdict,
         decision=decision if summary else None,
-        facts=summary,
+        summary=summary,
         drift=drift,
         notes=(*others, *remarks(run, source)),
         failed=tuple(scored.failed),
@@ -44,16 +44,18 @@ def judge(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
 
 
 def merged_summary(run: NightRun, scored: ScoredShards) -> ShardSummary | None:
-    """The summary of all scored shards; None where none was scored."""
+    """Merge the summaries of all scored shards; None if no shard was scored."""
     merged: ShardSummary | None = None
     for note in scored.notes:
-        found = ShardSummary.load(facts_path(scored.parts, note.index), run.keep)
-        merged = merged.merge(found) if merged else found
+        summary = ShardSummary.load(summary_path(scored.parts, note.index), run.keep)
+        merged = merged.merge(summary) if merged else summary
     return merged
 
 
-def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None) -> Decision:
-    """Apply the job's rule to the night."""
+def decide_night(
+    run: NightRun, tally: Tally, summary: ShardSummary | None, drift: Drift | None
+) -> Decision:
+    """Apply the job's rule to the night; drift withholds the promise."""
     ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
     settings = run.job.score
     decision = decide(settings.rule, run.calibration, tally, ranking, top_n=settings.top_n)

@@ -15,8 +15,9 @@ from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
-from aemodel.training.loop import train_autoencoder
-from aemodel.training.promotion_gate import Check, GateVerdict, judge
+from aemodel.training.gate_checks import Check
+from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Epoch, Trained
 from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
@@ -144,16 +145,15 @@ def fit_and_judge(
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
     schema = source.schema
+    layout = Layout(row_shape=schema.row_shape, dtype=schema.dtype, columns=schema.columns)
     trained = train_autoencoder(
-        passes,
-        layout=Layout(row_shape=schema.row_shape, dtype=schema.dtype, columns=schema.columns),
+        CleanRows(passes, layout, job.score.memory),
         model=job.model,
         train=job.train,
-        memory_bytes=job.score.memory,
         on_epoch=on_epoch,
         device=device,
     )
-    verdict = judge(trained, champion, passes, by=job.score.by)
+    verdict = judge_challenger(trained, champion, passes, by=job.score.by)
     return Challenger(trained, verdict, passes.digest)
 
 

@@ -1,4 +1,4 @@
-"""The scikit-learn estimator: scikit-learn's own contract, few and odd rows, and the bundle."""
+"""The scikit-learn estimator: the estimator checks, unusual rows, and the bundle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aemodel.bundle import to_files
 from aemodel.errors import SettingsError
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 MAP = np.random.default_rng(99).normal(size=(2, 6))
 
@@ -38,18 +38,18 @@ def fitted():
 @pytest.mark.filterwarnings("ignore:No row will be called an outlier")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize("by", ["error", "novelty"])
-def test_scikit_learn_finds_nothing_amiss(by):
+def test_scikit_learn_estimator_checks_pass(by):
     results = check_estimator(AutoencoderDetector(epochs=2, by=by))
 
     assert {result["status"] for result in results} <= {"passed", "skipped"}
     assert not any(result["expected_to_fail"] for result in results)
 
 
-def test_the_example_runs():
+def test_the_docstring_example_runs():
     assert doctest.testmod(aemodel.detector).failed == 0
 
 
-def test_by_default_it_is_what_init_proposes_for_a_table():
+def test_defaults_match_what_init_proposes_for_a_table():
     with pytest.warns(UserWarning, match="No row will be called an outlier"):
         model = AutoencoderDetector(rule="quantile 0.999", members=1).fit(clean_rows(50)).model_
 
@@ -61,7 +61,7 @@ def test_by_default_it_is_what_init_proposes_for_a_table():
     assert model.train_settings.epochs == 800, "one batch a pass"
 
 
-def test_signs_are_those_of_scikit_learn(fitted):
+def test_signs_follow_scikit_learn(fitted):
     rows = clean_rows(5, seed=1)
     rows[2, 3] += 20
     scores = fitted.score_samples(rows)
@@ -83,11 +83,11 @@ def test_the_promised_share_of_fresh_clean_rows_is_flagged():
         for seed in range(10)
     ]
     assert 0.02 < np.mean(shares) < 0.07
-    # each of some 200 calibration rows: the mean of ten has a standard error of 0.005
+    # about 200 calibration rows each: the mean of ten has a standard error of 0.005
 
 
 @pytest.mark.parametrize("n", [2, 10])
-def test_rows_too_few_for_a_promise_are_fitted_and_flag_nothing(n):
+def test_too_few_rows_for_a_promise_fit_and_flag_nothing(n):
     rows = clean_rows(n)
     with pytest.warns(UserWarning, match="No row will be called an outlier. Ranking only"):
         detector = AutoencoderDetector(epochs=2).fit(rows)
@@ -96,7 +96,7 @@ def test_rows_too_few_for_a_promise_are_fitted_and_flag_nothing(n):
     assert np.isfinite(detector.score_samples(rows)).all()
 
 
-def test_one_row_is_refused_as_scikit_learn_does():
+def test_one_row_is_refused_with_the_scikit_learn_message():
     with pytest.raises(
         ValueError, match=r"Found array with 1 sample.* while a minimum of 2 is required"
     ):
@@ -104,7 +104,7 @@ def test_one_row_is_refused_as_scikit_learn_does():
 
 
 @pytest.mark.filterwarnings("ignore:No row will be called an outlier")
-def test_duplicate_rows_and_constant_columns_are_no_obstacle():
+def test_duplicate_rows_and_constant_columns_fit():
     for rows in (
         np.repeat(clean_rows(1), 50, axis=0),
         np.repeat(clean_rows(20), 10, axis=0),
@@ -117,7 +117,8 @@ def test_duplicate_rows_and_constant_columns_are_no_obstacle():
 
 def test_the_same_seed_gives_the_same_scores_and_leaves_global_state_alone():
     rows = clean_rows(100)
-    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 # the global state is what is tested
+    before = torch.get_rng_state()
+    numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002 # the test is about global state
     first, second, other = (
         AutoencoderDetector(epochs=2, random_state=seed).fit(rows).score_samples(rows)
         for seed in (3, 3, np.random.RandomState(3))
@@ -129,7 +130,7 @@ def test_the_same_seed_gives_the_same_scores_and_leaves_global_state_alone():
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
 
-def test_a_bundle_gives_the_estimator_back(fitted):
+def test_a_bundle_restores_the_estimator(fitted):
     rows = clean_rows(50, seed=2)
     back = AutoencoderDetector.from_files(fitted.to_files())
 
@@ -142,15 +143,13 @@ def test_a_bundle_gives_the_estimator_back(fitted):
         back.predict(rows[:, :4])
 
 
-def test_a_bundle_of_pictures_judges_flat_rows():
+def test_an_image_bundle_scores_flat_rows():
     pictures = np.random.default_rng(0).integers(0, 255, (300, 4, 4)).astype(np.uint8)
     parts, layout = [pictures], Layout(row_shape=(4, 4), dtype="uint8")
     model = train_autoencoder(
-        lambda: parts,
-        layout=layout,
+        CleanRows(lambda: parts, layout, memory_bytes=10**6),
         model=ModelSettings(latent=4),
         train=TrainSettings(epochs=1),
-        memory_bytes=10**6,
     ).model
     detector = AutoencoderDetector.from_files(to_files(model))
 
@@ -160,25 +159,25 @@ def test_a_bundle_of_pictures_judges_flat_rows():
     assert AutoencoderDetector.from_files(detector.to_files()).offset_ == detector.offset_
 
 
-def test_the_rule_of_a_saved_estimator_comes_back():
+def test_a_bundle_restores_the_rule():
     rows = clean_rows()
     strict = AutoencoderDetector(epochs=2, rule="quantile 0.99").fit(rows)
 
     assert AutoencoderDetector.from_files(strict.to_files()).offset_ == strict.offset_
 
 
-def test_it_works_in_a_pipeline_and_survives_pickling(fitted):
+def test_it_works_in_a_pipeline_and_can_be_pickled(fitted):
     rows = clean_rows()
     pipeline = make_pipeline(RobustScaler(), AutoencoderDetector(epochs=2, scaling="none"))
 
     assert set(pipeline.fit(rows).predict(rows)) == {-1, 1}
     np.testing.assert_array_equal(
         pickle.loads(pickle.dumps(fitted)).predict(rows), fitted.predict(rows)
-    )  # its own bytes
+    )
 
 
 @pytest.mark.parametrize("by", ["novelty", "relative"])
-def test_other_scores_and_ensembles_are_a_parameter_away(by):
+def test_scores_and_ensembles_are_set_by_parameters(by):
     rows = clean_rows()
     detector = AutoencoderDetector(epochs=2, by=by, members=2, trim=0.1).fit(rows)
     back = AutoencoderDetector.from_files(detector.to_files())
@@ -198,6 +197,6 @@ def test_rules_over_whole_nights_are_refused(rule):
         AutoencoderDetector(epochs=1, rule=rule).fit(clean_rows(50))
 
 
-def test_before_fit_it_says_so():
+def test_predict_before_fit_raises_not_fitted_error():
     with pytest.raises(NotFittedError):
         AutoencoderDetector().predict(clean_rows(3))

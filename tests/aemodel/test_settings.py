@@ -1,4 +1,4 @@
-"""Settings check themselves and name the key to change."""
+"""Settings validate themselves; errors name the key to change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aemodel.settings import ModelSettings, TrainSettings
         ("scaling", "max"),
     ],
 )
-def test_a_wrong_model_setting_is_named(key, value):
+def test_an_invalid_model_setting_is_named(key, value):
     with pytest.raises(SettingsError, match=rf"^model\.{key}"):
         ModelSettings(**{key: value})
 
@@ -40,26 +40,26 @@ def test_a_wrong_model_setting_is_named(key, value):
         ("seed", -1),
     ],
 )
-def test_a_wrong_train_setting_is_named(key, value):
+def test_an_invalid_train_setting_is_named(key, value):
     with pytest.raises(SettingsError, match=rf"^train\.{key}"):
         TrainSettings(**{key: value})
 
 
-def test_bce_asks_for_a_sigmoid():
+def test_bce_requires_a_sigmoid_output():
     with pytest.raises(SettingsError, match=r"model\.loss = 'bce' needs model\.output = 'sigmoid'"):
         ModelSettings(output="identity", loss="bce")
 
 
-def test_patience_asks_for_validation_rows():
+def test_patience_requires_validation_rows():
     with pytest.raises(SettingsError, match=r"train\.validation above 0"):
         TrainSettings(patience=3, validation=0.0)
 
 
-def test_something_is_left_to_fit_on():
-    with pytest.raises(SettingsError, match=r"must leave a tenth to fit on"):
+def test_shares_must_leave_rows_to_fit_on():
+    with pytest.raises(SettingsError, match=r"must be at most 0.9, to leave rows to fit on"):
         TrainSettings(calibration=0.5, validation=0.5)
 
 
-def test_settings_import_no_torch():
+def test_settings_do_not_import_torch():
     code = "import sys, aemodel.settings, aemodel.errors; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

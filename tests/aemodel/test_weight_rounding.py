@@ -1,4 +1,4 @@
-"""The decoder of a store in few bits."""
+"""Compact decoder weights."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import numpy as np
 from aemodel.bundle import compact_decoder_files, decoder_files
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 
-def test_rounded_weights_are_the_same_however_often_they_are_read():
+def test_rounded_weights_are_deterministic():
     rows = np.random.default_rng(0).normal(size=(300, 20)).astype(np.float32)
     settings = ModelSettings(
         hidden=(32,), latent=8, output="identity", loss="mse", scaling="standard"
     )
     layout = Layout(row_shape=(20,), dtype="float32")
     model = train_autoencoder(
-        lambda: [rows],
-        layout=layout,
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8),
         model=settings,
         train=TrainSettings(epochs=1),
-        memory_bytes=10**8,
     ).model
     whole, latents = decoder_files(model), model.encode(rows) * np.arange(1, 9, dtype=np.float32)
 

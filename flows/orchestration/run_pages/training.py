@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aemodel.training.promotion_gate import Check
+from aemodel.training.gate_checks import Check
 from flows.orchestration.run_pages.markdown import MarkdownArtifact, escape, facts_table
 from flows.training.train import TrainResult
 from storage.pages.figures import loss_curve

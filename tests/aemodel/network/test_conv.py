@@ -1,7 +1,4 @@
-"""The convolutional network.
-
-Shapes, the same bits in any company, bundle and decoder, and wrong input.
-"""
+"""The convolutional network: shapes, reproducible bits, bundle and decoder, invalid input."""
 
 from __future__ import annotations
 
@@ -11,18 +8,18 @@ import torch
 
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
 from aemodel.errors import BundleError, SettingsError
-from aemodel.network.conv import picture_shape, plan_levels
+from aemodel.network.conv import image_shape, plan_levels
 from aemodel.network.inference import layer_widths
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ACTIVATIONS, ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 SHAPES = [(8, 8), (28, 28), (17, 23), (28, 28, 3), (5, 6, 2), (140,), (140, 3), (4,), (5, 2)]
 
 
-def pictures(n=300, shape=(12, 12), seed=0):
-    """Bright squares at random places, uint8 (n, *shape)."""
+def images(n=300, shape=(12, 12), seed=0):
+    """Return bright squares at random positions, uint8 (n, *shape)."""
     random = np.random.default_rng(seed)
     rows = np.zeros((n, *shape), np.uint8)
     for row, top, left in zip(rows, *random.integers(0, shape[0] - 4, (2, n)), strict=True):
@@ -31,7 +28,7 @@ def pictures(n=300, shape=(12, 12), seed=0):
 
 
 def waves(n=300, length=100):
-    """Sines of random phase, float32 (n, length)."""
+    """Return sines of random phase, float32 (n, length)."""
     phases = np.random.default_rng(0).uniform(0, 6, (n, 1))
     return np.sin(np.linspace(0, 12, length) + phases).astype(np.float32)
 
@@ -47,7 +44,7 @@ def train(rows, **settings):
     )
     model = ModelSettings(network="conv", **{"latent": 4, "activation": "silu", **settings})
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=model, train=train_settings, memory_bytes=10**8
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8), model=model, train=train_settings
     )
 
 
@@ -62,8 +59,8 @@ def set_threads():
     torch.set_num_threads(before)
 
 
-def test_pictures_are_learned():
-    trained = train(pictures(600), latent=8, epochs=20)
+def test_images_are_learned():
+    trained = train(images(600), latent=8, epochs=20)
     assert trained.validation_error < trained.column_mean_error / 2
     assert trained.history[-1].train_loss < trained.history[0].train_loss
     assert trained.dead_latents == ()
@@ -75,7 +72,7 @@ def test_signals_are_learned():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_rows_of_every_shape_come_back_in_their_shape(shape):
+def test_reconstructions_have_the_shape_of_the_rows(shape):
     rows = np.random.default_rng(0).random((40, *shape), np.float32)
     model = train(rows, **signal_settings()).model
     assert model.encode(rows).shape == (40, 4)
@@ -93,11 +90,11 @@ def test_rows_of_every_shape_come_back_in_their_shape(shape):
         ((1000, 12), (1000, 1, 12)),
     ],
 )
-def test_two_axes_are_a_picture_unless_one_is_slim(shape, expected):
-    assert picture_shape(shape) == expected
+def test_two_axes_are_an_image_unless_one_is_much_shorter(shape, expected):
+    assert image_shape(shape) == expected
 
 
-def test_levels_shorten_every_axis_until_it_is_short():
+def test_levels_downsample_every_axis_until_it_is_short():
     assert [level.after for level in plan_levels((28, 28), ())] == [(14, 14, 16), (7, 7, 32)]
     assert [level.after for level in plan_levels((100, 9, 3), ())][-1] == (7, 5, 64)
     assert [level.after for level in plan_levels((1000,), ())][-1] == (4, 1, 64)
@@ -112,7 +109,9 @@ def test_levels_shorten_every_axis_until_it_is_short():
 @pytest.mark.parametrize(
     ("shape", "activation"), [((28, 28), "gelu"), ((40, 39, 3), "silu"), ((600, 2), "tanh")]
 )
-def test_the_same_row_has_the_same_bits_at_every_place(set_threads, threads, shape, activation):
+def test_a_row_has_the_same_bits_at_every_position_in_a_batch(
+    set_threads, threads, shape, activation
+):
     row = np.random.default_rng(0).random((1, *shape), np.float32)
     model = train(
         np.random.default_rng(1).random((40, *shape), np.float32),
@@ -126,7 +125,7 @@ def test_the_same_row_has_the_same_bits_at_every_place(set_threads, threads, sha
     assert (errors == error).all()
 
 
-def test_a_row_has_the_same_numbers_alone_in_seven_and_among_many():
+def test_results_for_a_row_do_not_depend_on_the_number_of_rows():
     rows = np.random.default_rng(0).integers(0, 255, (20_000, 9, 9)).astype(np.uint8)
     model = train(rows[:200]).model
     latents, errors = model.encode_and_errors(rows)
@@ -136,8 +135,8 @@ def test_a_row_has_the_same_numbers_alone_in_seven_and_among_many():
         assert model.encode(rows[place : place + 7])[0].tobytes() == latents[place].tobytes()
 
 
-def test_inference_agrees_with_the_plain_modules():
-    rows = pictures(200)
+def test_inference_agrees_with_the_modules():
+    rows = images(200)
     model = train(rows).model
     with torch.inference_mode():
         latents, logits = model.members[0](torch.from_numpy(model.scale(rows)))
@@ -147,7 +146,7 @@ def test_inference_agrees_with_the_plain_modules():
     )
 
 
-def test_large_images_go_through_in_small_batches():
+def test_large_images_are_processed_in_small_batches():
     model = train(
         np.random.default_rng(0).integers(0, 255, (12, 128, 128, 3)).astype(np.uint8), hidden=(4, 4)
     ).model
@@ -171,9 +170,9 @@ def test_large_images_are_validated_in_small_batches():
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_and_penalty_trains(activation):
-    model = train(pictures(60), activation=activation, noise=0.2, l1=1e-3, l2=1e-5).model
-    assert np.isfinite(model.errors(pictures(20))).all()
+def test_every_activation_trains_with_penalties(activation):
+    model = train(images(60), activation=activation, noise=0.2, l1=1e-3, l2=1e-5).model
+    assert np.isfinite(model.errors(images(20))).all()
 
 
 @pytest.mark.parametrize(
@@ -186,11 +185,11 @@ def test_every_activation_and_penalty_trains(activation):
     ],
 )
 def test_every_output_and_scaling_trains(settings):
-    rows = pictures(60)
+    rows = images(60)
     assert np.isfinite(train(rows, **settings).model.errors(rows)).all()
 
 
-def test_gaps_are_filled_and_not_counted():
+def test_missing_values_do_not_count_as_errors():
     rows = waves(80)
     model = train(rows, **signal_settings()).model
     rows[:, 7] = np.nan
@@ -200,12 +199,12 @@ def test_gaps_are_filled_and_not_counted():
 def test_the_same_seed_gives_the_same_model_and_leaves_global_state_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    assert to_files(train(pictures(60)).model) == to_files(train(pictures(60)).model)
+    assert to_files(train(images(60)).model) == to_files(train(images(60)).model)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_bundle_and_decoder_rebuild_the_model_unaided():
-    rows = pictures()
+def test_bundle_and_decoder_restore_the_model():
+    rows = images()
     model = train(rows, hidden=(6, 12)).model
     back, decoder = from_files(to_files(model)), decoder_from_files(decoder_files(model))
     latents = model.encode(rows)
@@ -215,7 +214,7 @@ def test_bundle_and_decoder_rebuild_the_model_unaided():
     assert decoder.decode(latents).dtype == np.uint8
 
 
-def test_a_bundle_whose_rows_do_not_suit_its_network_is_refused():
+def test_a_bundle_with_weights_of_another_network_is_refused():
     files = to_files(
         train(np.zeros((40, 8, 8), np.uint8) + np.arange(40, dtype=np.uint8)[:, None, None]).model
     )
@@ -228,7 +227,7 @@ def test_a_bundle_whose_rows_do_not_suit_its_network_is_refused():
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (3, 32, 32), (3, 140), (9, 3, 3), (2, 8, 8, 8)])
-def test_rows_that_are_neither_images_nor_signals_name_the_key_to_change(shape):
+def test_rows_of_unsupported_shape_raise_an_error_that_names_the_key(shape):
     with pytest.raises(
         SettingsError, match=r"Got rows of the shape .* set model.network to 'dense'"
     ):

@@ -1,4 +1,4 @@
-"""Ensembles fitted as one network, their bundles, and fits that leave out the worst rows."""
+"""Ensembles fitted as one network, their bundles, and trimmed fits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aemodel.network.ensemble import Ensemble
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import fit_ensemble, train_autoencoder, without_worst
+from aemodel.training.loop import CleanRows, fit_ensemble, train_autoencoder, without_worst
 
 TABLE = {
     "hidden": (12,),
@@ -23,7 +23,7 @@ TABLE = {
     "loss": "mse",
     "scaling": "standard",
 }
-PICTURES = {"network": "conv", "hidden": (4,), "latent": 3}
+IMAGES = {"network": "conv", "hidden": (4,), "latent": 3}
 
 
 def table(n=300, d=6, seed=0):
@@ -33,7 +33,7 @@ def table(n=300, d=6, seed=0):
     ) + 0.05 * random.normal(size=(n, d))
 
 
-def pictures(n=100):
+def images(n=100):
     return np.random.default_rng(0).integers(0, 255, (n, 8, 8)).astype(np.uint8)
 
 
@@ -50,21 +50,17 @@ def train(rows, settings, **more):
     )
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
-        lambda: [rows],
-        layout=layout,
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8),
         model=ModelSettings(**settings),
         train=chosen,
-        memory_bytes=10**8,
     )
 
 
 def fitted(seeds, *, epochs=5, **more):
-    """The weights of networks with these seeds, fitted together on the same batches."""
-    rows, model, chosen = (
-        table(),
-        ModelSettings(**TABLE, members=len(seeds), **more),
-        TrainSettings(epochs=epochs, batch_size=50),
-    )
+    """Return the weights of networks with these seeds, fitted together on the same batches."""
+    rows = table()
+    model = ModelSettings(**TABLE, members=len(seeds), **more)
+    chosen = TrainSettings(epochs=epochs, batch_size=50)
     seen = prepare_rows(
         lambda: [rows],
         layout=Layout(row_shape=(6,), dtype="float64"),
@@ -75,15 +71,7 @@ def fitted(seeds, *, epochs=5, **more):
     networks = [build_network((6,), model, torch.Generator().manual_seed(seed)) for seed in seeds]
     ensemble = Ensemble(networks)
     order = torch.Generator().manual_seed(1)
-    fit_ensemble(
-        ensemble,
-        seen,
-        model=model,
-        train=chosen,
-        device="cpu",
-        generator=order,
-        on_epoch=lambda _: None,
-    )
+    fit_ensemble(ensemble, seen, model=model, generator=order)
     return [
         torch.cat([weight.detach().ravel() for weight in member.parameters()])
         for member in ensemble.unstacked()
@@ -91,7 +79,7 @@ def fitted(seeds, *, epochs=5, **more):
 
 
 @pytest.mark.parametrize("more", [{}, {"tied": True}, {"l1": 0.1, "l2": 0.01}])
-def test_members_fitted_together_are_what_each_would_be_alone(more):
+def test_members_fitted_together_equal_members_fitted_alone(more):
     together = fitted([3, 4, 5], **more)
 
     for seed, weights in zip([3, 4, 5], together, strict=True):
@@ -100,9 +88,9 @@ def test_members_fitted_together_are_what_each_would_be_alone(more):
 
 
 @pytest.mark.parametrize(
-    ("settings", "shape"), [(TABLE, (6,)), (PICTURES, (8, 8)), ({**TABLE, "tied": True}, (6,))]
+    ("settings", "shape"), [(TABLE, (6,)), (IMAGES, (8, 8)), ({**TABLE, "tied": True}, (6,))]
 )
-def test_an_ensemble_gives_what_its_members_give(settings, shape):
+def test_an_ensemble_agrees_with_its_members(settings, shape):
     model = ModelSettings(**settings)
     members = [
         build_network(shape, model, torch.Generator().manual_seed(seed)) for seed in range(3)
@@ -118,7 +106,7 @@ def test_an_ensemble_gives_what_its_members_give(settings, shape):
 
 
 @pytest.mark.parametrize(("combine", "expected"), [("mean", np.mean), ("max", np.max)])
-def test_the_error_of_an_ensemble_is_the_mean_or_the_highest_of_its_members(combine, expected):
+def test_the_error_of_an_ensemble_is_the_mean_or_maximum_of_its_members(combine, expected):
     model = train(table(), {**TABLE, "members": 3, "combine": combine}).model
     rows = table(50, seed=1)
     alone = [
@@ -132,12 +120,10 @@ def test_the_error_of_an_ensemble_is_the_mean_or_the_highest_of_its_members(comb
     assert len({tuple(errors) for errors in alone}) == 3
 
 
-def test_one_member_is_the_plain_network():
+def test_an_ensemble_of_one_equals_the_single_network():
     rows = table()
-    plain, one = (
-        train(rows, TABLE).model,
-        train(rows, {**TABLE, "members": 1, "combine": "max"}).model,
-    )
+    plain = train(rows, TABLE).model
+    one = train(rows, {**TABLE, "members": 1, "combine": "max"}).model
 
     assert (plain.errors(rows) == one.errors(rows)).all()
     assert (plain.encode(rows) == one.encode(rows)).all()
@@ -149,10 +135,10 @@ def test_one_member_is_the_plain_network():
         ({**TABLE, "members": 3}, table()),
         ({**TABLE, "members": 2, "combine": "max", "tied": True}, table()),
         ({**TABLE, "members": 2, "prototypes": 20}, table()),
-        ({**PICTURES, "members": 2}, pictures()),
+        ({**IMAGES, "members": 2}, images()),
     ],
 )
-def test_a_bundle_and_the_decoder_of_a_store_bring_every_kind_of_network_back(settings, rows):
+def test_bundle_and_decoder_restore_every_kind_of_network(settings, rows):
     model = train(rows, settings, epochs=1).model
     files = to_files(model)
     back, decoder = from_files(files), decoder_from_files(decoder_files(model))
@@ -166,7 +152,7 @@ def test_a_bundle_and_the_decoder_of_a_store_bring_every_kind_of_network_back(se
     assert (decoder.decode(latents) == model.decoder.decode(latents)).all()
 
 
-def test_early_stopping_puts_the_best_weights_of_every_member_back():
+def test_early_stopping_restores_the_best_weights_of_every_member():
     trained = train(table(), {**TABLE, "members": 2}, epochs=30, patience=2, learning_rate=0.05)
     losses = [epoch.validation_loss for epoch in trained.history]
     rows = table()
@@ -193,18 +179,18 @@ def test_early_stopping_puts_the_best_weights_of_every_member_back():
         ),
     ],
 )
-def test_settings_of_ensembles_and_prototypes_that_make_no_sense_name_the_key(settings, message):
+def test_invalid_ensemble_and_prototype_settings_name_the_key(settings, message):
     with pytest.raises(SettingsError, match=message):
         ModelSettings(**settings)
 
 
 @pytest.mark.parametrize("trim", [-0.1, 0.6, float("nan")])
-def test_a_trim_that_is_no_share_up_to_a_half_is_refused(trim):
+def test_a_trim_outside_0_to_0_5_is_refused(trim):
     with pytest.raises(SettingsError, match=r"train.trim must be a share from 0 to 0.5. Got"):
         TrainSettings(trim=trim)
 
 
-def test_the_worst_losses_are_left_out_and_never_all_of_them():
+def test_trimming_drops_the_highest_losses_but_never_all():
     losses = torch.tensor([5.0, 1.0, 3.0, 2.0])
 
     assert sorted(without_worst(losses, 0.5).tolist()) == [1.0, 2.0]
@@ -213,10 +199,7 @@ def test_the_worst_losses_are_left_out_and_never_all_of_them():
 
 
 def planted(n=600, bad=40):
-    """Clean rows, the first `bad` of them of another kind.
-
-    Equal pairs of features where clean rows have opposite ones.
-    """
+    """Return rows with opposite pairs of features; the first `bad` rows have equal pairs."""
     random = np.random.default_rng(0)
     first = random.normal(size=(n, 3))
     rows = np.concatenate([first, -first], axis=1) + 0.02 * random.normal(size=(n, 6))
@@ -224,19 +207,17 @@ def planted(n=600, bad=40):
     return rows, bad
 
 
-def test_a_trimmed_fit_does_not_learn_bad_rows_among_the_clean_ones():
+def test_a_trimmed_fit_does_not_learn_contaminated_rows():
     rows, bad = planted()
-    settings, more = (
-        {**TABLE, "latent": 6, "activation": "elu", "hidden": ()},
-        {"epochs": 60, "learning_rate": 0.01, "calibration": 0, "validation": 0},
-    )
+    settings = {**TABLE, "latent": 6, "activation": "elu", "hidden": ()}
+    more = {"epochs": 60, "learning_rate": 0.01, "calibration": 0, "validation": 0}
     plain, trimmed = (train(rows, settings, trim=trim, **more).model for trim in (0.0, 0.15))
 
     assert np.median(trimmed.errors(rows[:bad])) > 5 * np.median(plain.errors(rows[:bad]))
     assert np.median(trimmed.errors(rows[:bad])) > 20 * np.median(trimmed.errors(rows[bad:]))
 
 
-def test_bad_rows_are_no_reference_of_a_trimmed_fit():
+def test_a_trimmed_fit_keeps_contaminated_rows_out_of_the_reference():
     rows, bad = planted()
     settings = {**TABLE, "latent": 6, "activation": "elu", "hidden": ()}
     model = train(

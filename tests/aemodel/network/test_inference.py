@@ -1,7 +1,4 @@
-"""A row's numbers depend on nothing but the row.
-
-Not on its place in a batch, nor on how threads share the work.
-"""
+"""Results for a row depend neither on its position in a batch nor on the number of threads."""
 
 from __future__ import annotations
 
@@ -51,7 +48,9 @@ def untrained(d: int, **settings) -> Autoencoder:
     ("d", "hidden", "latent"), [(1, (), 1), (49, (), 8), (33, (17, 5), 3), (784, (65,), 8)]
 )
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_same_row_has_the_same_bits_at_every_place(threads, d, hidden, latent, activation):
+def test_a_row_has_the_same_bits_at_every_position_in_a_batch(
+    threads, d, hidden, latent, activation
+):
     model = untrained(d, hidden=hidden, latent=latent, activation=activation)
     rows = np.repeat(np.random.default_rng(d).random((1, d), np.float32), model.size + 3, axis=0)
     latents, errors = model.encode_and_errors(rows)
@@ -68,7 +67,7 @@ def test_latents_have_an_activation_only_without_hidden_layers():
 
 
 @pytest.mark.parametrize(("d", "hidden", "latent"), [(33, (17, 5), 3), (784, (65,), 8)])
-def test_the_same_row_has_the_same_scores_at_every_place(threads, d, hidden, latent):
+def test_a_row_has_the_same_scores_at_every_position_in_a_batch(threads, d, hidden, latent):
     model = untrained(d, hidden=hidden, latent=latent, prototypes=70, output="identity", members=2)
     rows = np.repeat(np.random.default_rng(d).random((1, d), np.float32), model.size + 3, axis=0)
     errors, novelties, relatives = model.scores(rows)
@@ -77,7 +76,7 @@ def test_the_same_row_has_the_same_scores_at_every_place(threads, d, hidden, lat
     assert (relatives == model.scores(rows[:1])[2]).all()
 
 
-def test_a_gap_in_one_row_leaves_the_others_as_they_were():
+def test_a_missing_value_in_one_row_does_not_change_the_others():
     model = untrained(5, latent=2)
     rows = np.random.default_rng(0).random((20, 5), np.float32)
     gappy = rows.copy()
@@ -99,13 +98,13 @@ def test_scores_agree_with_float64():
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 6, 7, 12, 16, 31, 48])
 @pytest.mark.parametrize("widths", [(1, 1), (784, 8), (784, 256, 64, 8), (1_000_000, 64)])
-def test_a_batch_holds_a_sensible_number_of_rows(monkeypatch, threads, widths):
+def test_batch_size_respects_its_limits(monkeypatch, threads, widths):
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     rows = batch_rows(widths, "cpu")
     assert rows % 64 == 0
     assert rows == 64 or rows * max(widths) <= 8 * 4_194_304
 
 
-def test_no_rows_give_no_numbers():
+def test_no_rows_give_empty_results():
     latents, errors = untrained(5, latent=2).encode_and_errors(np.empty((0, 5), np.float32))
     assert (latents.shape, errors.shape) == ((0, 2), (0,))

@@ -1,4 +1,4 @@
-"""A device whose memory does not suffice: batches are halved, and the results stay."""
+"""Out of device memory: batches are halved, and the results stay the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aemodel.network.ensemble import Ensemble
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 
 def trained(rows):
@@ -26,16 +26,14 @@ def trained(rows):
     )
     layout = Layout(row_shape=(6,), dtype="float64")
     return train_autoencoder(
-        lambda: [rows],
-        layout=layout,
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8),
         model=model,
         train=TrainSettings(epochs=3, batch_size=64),
-        memory_bytes=10**8,
     )
 
 
 def short_of_memory(work, most: int, axis: int):
-    """`work` on a device that has room for `most` rows."""
+    """Simulate `work` on a device with memory for `most` rows."""
 
     def call(self, rows, *others):
         if rows.shape[axis] > most:
@@ -45,7 +43,7 @@ def short_of_memory(work, most: int, axis: int):
     return call
 
 
-def test_pieces_double_until_they_fit(caplog):
+def test_the_number_of_pieces_doubles_until_they_fit(caplog):
     tried = []
 
     def work(pieces):
@@ -55,10 +53,10 @@ def test_pieces_double_until_they_fit(caplog):
         return "done"
 
     assert (halving(work, 100), tried) == ("done", [1, 2, 4, 8])
-    assert "going on with 13 at a time" in caplog.text
+    assert "continuing with 13 at a time" in caplog.text
 
 
-def test_a_row_that_does_not_fit_alone_is_an_error():
+def test_a_single_row_that_does_not_fit_raises_an_error():
     def work(pieces):
         raise torch.OutOfMemoryError("no memory")
 
@@ -66,7 +64,7 @@ def test_a_row_that_does_not_fit_alone_is_an_error():
         halving(work, 4)
 
 
-def test_training_in_halved_batches_ends_in_the_same_weights(random, monkeypatch):
+def test_training_in_halved_batches_gives_the_same_model(random, monkeypatch):
     rows = random.normal(size=(400, 6))
     whole = trained(rows)
     monkeypatch.setattr(Ensemble, "__call__", short_of_memory(Ensemble.__call__, 20, 1))
@@ -77,9 +75,7 @@ def test_training_in_halved_batches_ends_in_the_same_weights(random, monkeypatch
     assert halved.model.errors(rows) == pytest.approx(whole.model.errors(rows), rel=1e-3)
 
 
-def test_scores_in_halved_batches_are_the_same_within_the_tolerance_between_devices(
-    random, monkeypatch
-):
+def test_scores_in_halved_batches_agree_within_the_device_tolerance(random, monkeypatch):
     rows = random.normal(size=(400, 6))
     model = trained(rows).model
     whole = model.errors(rows)

@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aemodel.bundle import from_files, to_files
-from aemodel.rows.layout import Layout
 from aemodel.scores.novelty import coreset
 from aemodel.scores.p_values import p_values
-from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +24,11 @@ TRAIN = {"epochs": 3, "calibration": 0.2, "validation": 0.2, "learning_rate": 3e
 
 
 def train(rows, *, model=None, **more):
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
+    settings = ModelSettings(**{**MODEL, **(model or {})})
+    chosen = TrainSettings(**{**TRAIN, **more})
     return train_autoencoder(
-        lambda: [rows],
-        layout=Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name),
-        model=ModelSettings(**{**MODEL, **(model or {})}),
-        train=TrainSettings(**{**TRAIN, **more}),
-        memory_bytes=10**8,
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8), model=settings, train=chosen
     ).model
 
 

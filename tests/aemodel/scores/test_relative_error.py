@@ -13,7 +13,7 @@ from aemodel.rows.layout import Layout
 from aemodel.scores.p_values import p_values
 from aemodel.scores.relative_error import energies, relative_errors, usual_error
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.loop import CleanRows, train_autoencoder
 
 SIDE = np.random.default_rng(7).random((2, 8))
 
@@ -31,7 +31,7 @@ def fit(rows: np.ndarray, *, calibration: float = 0.2, validation: float = 0.1) 
     train = TrainSettings(epochs=20, batch_size=64, learning_rate=0.01, **shares)
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=model, train=train, memory_bytes=10**7
+        CleanRows(lambda: [rows], layout, memory_bytes=10**7), model=model, train=train
     ).model
 
 

@@ -1,4 +1,4 @@
-"""Training, the bundle, and numbers that do not depend on how rows are grouped."""
+"""Training, bundles, and results that do not depend on how rows are grouped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
 from aemodel.errors import BundleError, DataError, SettingsError
 from aemodel.explain.attribution import explain
-from aemodel.model import to_dtype
+from aemodel.model import cast_rows
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
-from aemodel.training.promotion_gate import against_column_means, judge
+from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.promotion_gate import compare_to_column_means, judge_challenger
 
 TABLE = ModelSettings(
     hidden=(16,), latent=3, activation="silu", output="identity", loss="mse", scaling="standard"
@@ -34,7 +34,7 @@ def train(rows, *, model=TABLE, chunk=100, memory=10**8, columns=(), **settings)
     parts = [rows[start : start + chunk] for start in range(0, len(rows), chunk)]
     chosen = TrainSettings(**{"epochs": 60, "batch_size": 64, "learning_rate": 3e-3, **settings})
     return train_autoencoder(
-        lambda: iter(parts), layout=layout, model=model, train=chosen, memory_bytes=memory
+        CleanRows(lambda: iter(parts), layout, memory_bytes=memory), model=model, train=chosen
     )
 
 
@@ -43,7 +43,7 @@ def trained():
     return train(clean_rows(), columns=tuple("abcdef"))
 
 
-def test_training_learns_what_the_rows_have_in_common(trained):
+def test_training_reduces_the_loss(trained):
     assert trained.history[-1].train_loss < trained.history[0].train_loss / 3
     assert trained.validation_error < trained.column_mean_error / 3
     assert trained.n_fit + trained.n_validation + trained.n_calibration == 600
@@ -61,21 +61,21 @@ def test_the_same_seed_gives_the_same_model_and_leaves_global_state_alone():
     assert to_files(train(rows, epochs=2, seed=4).model) != first
 
 
-def test_the_chunks_that_rows_come_in_do_not_change_the_model():
+def test_the_model_does_not_depend_on_chunk_size():
     rows = clean_rows(300)
     whole, pieces = train(rows, chunk=300, epochs=3), train(rows, chunk=7, epochs=3)
 
     np.testing.assert_allclose(whole.model.errors(rows), pieces.model.errors(rows), rtol=1e-4)
 
 
-def test_more_rows_than_memory_stream_through_a_shuffle_buffer():
+def test_rows_that_exceed_memory_stream_through_a_shuffle_buffer():
     rows = clean_rows(2000)
     streamed = train(rows, memory=20_000, epochs=10)
 
     assert streamed.validation_error < streamed.column_mean_error / 2
 
 
-def test_each_streamed_row_is_used_once_an_epoch():
+def test_each_streamed_row_is_used_once_per_epoch():
     from aemodel.rows.training_rows import prepare_rows
 
     rows = clean_rows(500)
@@ -103,7 +103,7 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 @pytest.mark.parametrize("kind", ["float64", "uint8"])
-def test_a_row_has_the_same_numbers_alone_and_in_any_company(kind):
+def test_results_for_a_row_do_not_depend_on_other_rows(kind):
     if kind == "uint8":
         rows = np.random.default_rng(0).integers(0, 255, (20_000, 7, 7)).astype(np.uint8)
         model = train(rows[:300], model=ModelSettings(latent=8), epochs=1).model
@@ -120,7 +120,7 @@ def test_a_row_has_the_same_numbers_alone_and_in_any_company(kind):
     assert (model.errors(rows[order]) == errors[order]).all()
 
 
-def test_a_bundle_rebuilds_its_model_unaided(trained):
+def test_a_bundle_restores_its_model(trained):
     rows = clean_rows(50, seed=9)
     files = to_files(trained.model)
     back = from_files(files)
@@ -133,7 +133,7 @@ def test_a_bundle_rebuilds_its_model_unaided(trained):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_decoder_alone_decodes_as_the_model_does(tied):
+def test_a_stored_decoder_decodes_like_its_model(tied):
     rows = np.random.default_rng(0).integers(0, 255, (300, 4, 4)).astype(np.uint8)
     model = train(rows, model=ModelSettings(hidden=(12,), latent=5, tied=tied), epochs=2).model
     decoder = decoder_from_files(decoder_files(model))
@@ -173,6 +173,14 @@ def change(files, name, edit):
         ),
         (
             lambda files: change(
+                files,
+                "model.json",
+                lambda b: b.replace(b'"format_version": 2', b'"format_version": 1'),
+            ),
+            "format_version must be 2. Got 1 instead; train again",
+        ),
+        (
+            lambda files: change(
                 files, "model.json", lambda b: b.replace(b'"latent": 3', b'"latent": 4')
             ),
             "latent_low has the shape",
@@ -181,11 +189,11 @@ def change(files, name, edit):
             lambda files: change(
                 files, "model.json", lambda b: json.dumps({**json.loads(b), "layout": {}}).encode()
             ),
-            "not a whole model",
+            "not a complete model",
         ),
     ],
 )
-def test_a_bundle_that_is_not_whole_is_refused(trained, edit, message):
+def test_an_invalid_bundle_is_refused(trained, edit, message):
     with pytest.raises(BundleError, match=message):
         from_files(edit(to_files(trained.model)))
 
@@ -224,13 +232,13 @@ def test_settings_that_do_not_fit_the_values_name_the_key(settings, rows, messag
         ({"l1": float("nan")}, "model.l1 must be at least 0"),
     ],
 )
-def test_settings_that_contradict_themselves_are_refused(settings, message):
+def test_contradictory_settings_are_refused(settings, message):
     with pytest.raises(SettingsError, match=message):
         ModelSettings(**settings)
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_too_few_rows_are_said_to_be_too_few(n):
+def test_too_few_rows_raise_an_error(n):
     with pytest.raises(DataError, match=r"at least 2 are needed|split is empty"):
         train(clean_rows(n))
 
@@ -239,7 +247,7 @@ def test_fewer_rows_than_a_batch_are_enough():
     assert np.isfinite(train(clean_rows(20), calibration=0.3, validation=0.2).validation_error)
 
 
-def test_a_loss_that_explodes_is_an_error_not_a_model():
+def test_a_diverging_loss_raises_an_error():
     with pytest.raises(DataError, match=r"the loss is (nan|inf); lower train.learning_rate"):
         train(clean_rows(300), learning_rate=1e18)
 
@@ -262,7 +270,7 @@ def test_constant_columns_never_give_inf_or_nan(scaling):
     assert model.errors(moved).max() < 1e7
 
 
-def test_gaps_are_filled_for_the_network_and_not_counted_as_errors(trained):
+def test_missing_values_are_filled_and_do_not_count_as_errors(trained):
     rows = clean_rows(50, seed=3)
     gappy = rows.copy()
     gappy[:, 2] = np.nan
@@ -273,7 +281,7 @@ def test_gaps_are_filled_for_the_network_and_not_counted_as_errors(trained):
     assert errors[7] == np.inf
 
 
-def test_a_row_too_far_out_for_float32_ranks_first(trained):
+def test_a_row_beyond_float32_ranks_first(trained):
     rows = clean_rows(5)
     rows[2] = 1e300
 
@@ -317,7 +325,7 @@ def test_the_cause_names_the_columns_with_the_largest_residuals(trained):
     assert abs(first.residual) > 3
 
 
-def test_the_cause_of_a_picture_is_a_place():
+def test_the_cause_of_an_image_is_a_region():
     rows = np.random.default_rng(0).integers(0, 20, (300, 9, 9)).astype(np.uint8)
     model = train(rows, model=ModelSettings(latent=4), epochs=2).model
     rows[0, 6:, :3] = 255
@@ -331,9 +339,9 @@ def test_the_first_model_must_beat_the_column_means(trained):
     noise = np.random.default_rng(0).normal(size=(300, 6))
     poor = train(noise, epochs=1, learning_rate=1e-9)
 
-    assert against_column_means(trained).promote
-    assert not against_column_means(poor).promote
-    assert "no better than the column means" in against_column_means(poor).reasons[0]
+    assert compare_to_column_means(trained).promote
+    assert not compare_to_column_means(poor).promote
+    assert "no better than the column means" in compare_to_column_means(poor).reasons[0]
 
 
 def test_a_worse_challenger_is_refused_and_an_equal_one_accepted(trained):
@@ -341,12 +349,12 @@ def test_a_worse_challenger_is_refused_and_an_equal_one_accepted(trained):
     poor = train(rows, epochs=1, columns=tuple("abcdef"))
     again = train(rows, epochs=90, columns=tuple("abcdef"))
 
-    refused = judge(poor, trained.model, lambda: [rows])
+    refused = judge_challenger(poor, trained.model, lambda: [rows])
     assert not refused.promote
     assert "worse than the champion" in refused.reasons[0]
-    assert judge(again, trained.model, lambda: [rows]).promote
+    assert judge_challenger(again, trained.model, lambda: [rows]).promote
 
 
 def test_whole_numbers_are_rounded_and_clipped():
-    assert to_dtype(np.array([-3.0, 1.5, 2.6, 999.0]), "uint8").tolist() == [0, 2, 3, 255]
-    assert to_dtype(np.array([1e30, -1e30]), "int64").tolist() == [2**63 - 1, -(2**63)]
+    assert cast_rows(np.array([-3.0, 1.5, 2.6, 999.0]), "uint8").tolist() == [0, 2, 3, 255]
+    assert cast_rows(np.array([1e30, -1e30]), "int64").tolist() == [2**63 - 1, -(2**63)]

@@ -1,6 +1,6 @@
-"""What the promotion gate lets pass and what it refuses, on small tables.
+"""What the promotion gate accepts and refuses on small tables.
 
-Benchmarks/gate.py has real ones.
+benchmarks/gate.py tests it on real ones.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ import pytest
 from aemodel.rows.layout import Layout
 from aemodel.rows.splits import row_hashes, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import train_autoencoder
+from aemodel.training.gate_checks import bootstrap_interval, check_error, tolerated
+from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import (
     FEWEST_ROWS,
     MOST_BYTES,
-    bootstrap_interval,
-    check_error,
-    judge,
-    sample_rows,
-    tolerated,
+    judge_challenger,
+    sample_clean_rows,
 )
 from aemodel.training.synthetic_anomalies import auroc_parts, iter_planted
 
@@ -49,12 +47,12 @@ def train(rows, *, model=TABLE, **settings):
     )
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     return train_autoencoder(
-        lambda: [rows], layout=layout, model=model, train=chosen, memory_bytes=10**8
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8), model=model, train=chosen
     )
 
 
 def verdict_on(rows, champion, **settings):
-    return judge(train(rows, **settings), champion, lambda: [rows])
+    return judge_challenger(train(rows, **settings), champion, lambda: [rows])
 
 
 def failed(verdict):
@@ -74,11 +72,11 @@ def test_another_seed_and_fresh_clean_rows_pass(champion):
     assert all(check.passed for check in verdict.checks)
 
 
-def test_the_same_rows_again_pass(champion):
+def test_a_new_fit_to_the_same_rows_passes(champion):
     assert verdict_on(clean_rows(), champion, seed=3).promote
 
 
-def test_an_undertrained_model_is_refused_for_its_error_and_for_what_it_misses(champion):
+def test_an_undertrained_model_fails_on_error_and_planted_anomalies(champion):
     verdict = verdict_on(clean_rows(seed=1), champion, epochs=1)
 
     assert {"error", "planted anomalies AUROC"} <= failed(verdict)
@@ -96,26 +94,29 @@ def test_an_undertrained_model_is_refused_for_its_error_and_for_what_it_misses(c
         (0.4, np.inf, 0.4),
     ],
 )
-def test_an_error_may_be_higher_by_a_share_of_it_or_of_all_that_there_is_to_explain(
+def test_tolerance_is_a_share_of_the_error_or_of_the_column_means_error(
     error, of_column_means, more
 ):
     assert tolerated(error, of_column_means) == pytest.approx(more)
 
 
-def test_where_nearly_all_is_rebuilt_somewhat_more_error_is_no_reason():
+def test_small_errors_may_differ_by_more_than_5_percent():
     def near_a_plane(seed):
         random = np.random.default_rng(seed)
         return random.normal(size=(2000, 2)) @ MAP + 0.03 * random.normal(size=(2000, 6))
 
     champion = train(near_a_plane(0), epochs=40).model
-    a_little, far_too_little = (
+    slightly_worse, undertrained = (
         check_error(train(near_a_plane(1), epochs=epochs).model, champion, near_a_plane(2))
         for epochs in (20, 5)
     )
 
-    assert a_little.figures["error_difference_low"] > 0.05 * a_little.figures["champion_error"]
-    assert a_little.passed
-    assert not far_too_little.passed
+    assert (
+        slightly_worse.figures["error_difference_low"]
+        > 0.05 * slightly_worse.figures["champion_error"]
+    )
+    assert slightly_worse.passed
+    assert not undertrained.passed
 
 
 def test_dead_latents_are_refused(champion):
@@ -142,46 +143,48 @@ def test_anomalies_among_the_clean_rows_are_refused(champion):
 @pytest.mark.parametrize(
     "change", [lambda rows: rows * 1.3, lambda rows: rows * 0.7, lambda rows: rows + np.eye(6)[0]]
 )
-def test_rows_in_other_units_are_refused(champion, change):
+def test_rows_in_changed_units_are_refused(champion, change):
     assert failed(verdict_on(change(clean_rows(seed=1)), champion)) & {
         "clean rows in the champion's tails",
         "champion's scores moved by",
     }
 
 
-def test_too_few_rows_that_neither_model_saw_are_refused(champion):
+def test_too_few_rows_unseen_by_both_models_are_refused(champion):
     rows = clean_rows(40)
-    verdict = judge(train(rows, calibration=0.2, validation=0.1), champion, lambda: [rows])
+    verdict = judge_challenger(
+        train(rows, calibration=0.2, validation=0.1), champion, lambda: [rows]
+    )
 
     assert not verdict.promote
     assert (
-        f"{FEWEST_ROWS} are needed; raise train.validation, or promote it by hand"
+        f"{FEWEST_ROWS} are needed; raise train.validation, or run 'nightglass models promote'"
         in verdict.reasons[0]
     )
 
 
-def test_calibration_rows_are_never_looked_at(champion):
+def test_calibration_rows_are_never_sampled(champion):
     rows = clean_rows(seed=1)
     other = train(rows, seed=1).model
-    sampled = sample_rows(other, champion, lambda: np.array_split(rows, 7))
+    sampled = sample_clean_rows(other, champion, lambda: np.array_split(rows, 7))
     sides = sides_of(row_hashes(rows), other.train_settings)
 
     np.testing.assert_array_equal(sampled.unseen, rows[sides.validation])
-    np.testing.assert_array_equal(sampled.believed, rows[~sides.calibration])
-    assert sampled.believed.nbytes < MOST_BYTES
+    np.testing.assert_array_equal(sampled.presumed_clean, rows[~sides.calibration])
+    assert sampled.presumed_clean.nbytes < MOST_BYTES
 
 
-def test_the_verdict_does_not_depend_on_chunks(champion):
+def test_the_verdict_does_not_depend_on_chunk_size(champion):
     rows = clean_rows(seed=1)
     trained = train(rows, seed=1)
 
-    assert judge(trained, champion, lambda: [rows]) == judge(
+    assert judge_challenger(trained, champion, lambda: [rows]) == judge_challenger(
         trained, champion, lambda: np.array_split(rows, 13)
     )
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_planted_anomalies_have_shape_and_dtype_of_the_rows_and_change_them(dtype):
+def test_planted_anomalies_keep_shape_and_dtype_and_change_the_values(dtype):
     rows = np.random.default_rng(0).integers(0, 255, (50, 4, 5)).astype(dtype)
     if dtype != "uint8":
         rows[3, 1] = np.nan
@@ -206,7 +209,7 @@ def test_auroc_parts_average_to_the_auroc():
     assert auroc_parts(clean, planted).mean() == pytest.approx(expected)
 
 
-def test_the_interval_of_a_mean_covers_it_in_about_95_of_100_samples():
+def test_the_bootstrap_interval_has_about_95_percent_coverage():
     random = np.random.default_rng(0)
     inside = [
         low <= 0.5 <= high

@@ -363,7 +363,7 @@ def test_a_night_that_cannot_be_scored_states_the_reason_in_error_and_report(ben
         (["score", "JOB", "--date", DAY, "--model", "../small"], 2, "no such model; there are"),
         (["score", "JOB", "--date", DAY, "--source", "slip.npy"], 3, "slip.npy: no files found"),
         (["score", "none.toml", "--date", DAY], 2, "nightglass init"),
-        (["encode", "JOB", "--date", DAY, "--source", "x"], 2, "both name an input"),
+        (["encode", "JOB", "--date", DAY, "--source", "x"], 2, "name two inputs"),
         (["encode", "JOB", "--source", "nothing.npy"], 3, "no files found"),
         (["train", "JOB", "--require-gpu"], 2, "no GPU"),
         (["train", "JOB", "--set", "model.output=sigmoid"], 2, "needs scaled values"),
