@@ -48,7 +48,7 @@ from aemodel.table_defaults import (
 )
 from aemodel.training.loop import MOST_START_ROWS, fit_ensemble
 from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
-from aemodel.training.promotion_gate import GateVerdict
+from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Trained
 
 TABLES = (
