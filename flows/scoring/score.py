@@ -60,7 +60,6 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
     day = parse_date(request.date)
     chosen = chosen_model(job, workspace.models, request.model, day)
     model_id, model = load_model(workspace, device=device, model_id=chosen)
-    model.calibration_by(job.score.by)  # raises if the model does not have this score
     folder = workspace.models / model_id
     age = age_remark(folder, day, limit=job.schedule.max_model_age_days)
     return NightRun(

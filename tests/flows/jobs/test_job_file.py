@@ -108,7 +108,7 @@ def test_overrides_need_no_quotes(write):
         (SMALL + '[score]\nmemory = "lots"\n', "score.memory: a size must look like '256 MB'"),
         (SMALL + '[score]\nmemory = "10 kB"\n', "score.memory must be at least 1 MB. Got 10 kB"),
         (SMALL + "[score]\nmemory = 5\n", "'score.memory' must be text in quotes. Got 5"),
-        (SMALL + 'settle = "soon"\n', "data.settle: a length of time must look like '10 min'"),
+        (SMALL + 'settle = "soon"\n', "data.settle: a duration must look like '10 min'"),
         (
             SMALL + '[schedule]\ntimezone = "Mars/Olympus"\n',
             "schedule.timezone: a time zone must look like 'Europe/Berlin'. Got 'Mars/Olympus'",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -212,18 +211,6 @@ def test_novel_rows_are_counted_by_the_score_that_ranks(blind_bench, blind):
         == int(((novelties > blind.calibration_by("novelty")[-1]) & unflagged).sum())
         >= 60
     )
-
-
-def test_a_score_unknown_to_the_champion_is_refused_before_any_work(blind_bench, blind):
-    older = replace(blind.measured, usual=np.full(3, np.nan), relative_calibration=np.empty(0))
-    make_champion(blind_bench, replace(blind, measured=older))
-    night_of(blind_bench, clean_rows(200, seed=1))
-    refused = blind_bench.score("--set", "score.by=relative")
-
-    assert refused.code == 2
-    assert "train again, or set score.by to 'error' or 'novelty'" in refused.err
-    assert not (blind_bench.workspace / "scores").exists()
-    report(blind_bench.score("--set", "score.by=novelty"))
 
 
 @pytest.mark.parametrize("by", SCORES)
