@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
+from storage.sources.arrays.npy import NpySource, NpzSource
+from storage.sources.arrays.streams import IdxSource
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.source import (
     Chunk,
@@ -33,7 +35,7 @@ __all__ = [
     "plan_shards",
 ]
 
-HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc")
+HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt")
 SUPPORTED = ".npy, .npz, .h5, .parquet, .csv and IDX (-ubyte, .idx, optionally gzipped)"
@@ -101,17 +103,17 @@ def _open_table(
 
 
 def _open_array(file: Path, *, field: str, missing: str) -> Source:
-    from storage.sources import arrays  # late: h5py is slow to import
-
     kind = file.suffix.lower()
     if kind in HDF5:
-        return arrays.Hdf5Source(file, field=field, missing=missing)
+        from storage.sources.arrays.hdf5 import Hdf5Source  # late: h5py is slow to import
+
+        return Hdf5Source(file, field=field, missing=missing)
     if kind == ".npz":
-        return arrays.NpzSource(file, field=field, missing=missing)
+        return NpzSource(file, field=field, missing=missing)
     if kind == ".npy":
-        return arrays.NpySource(file, missing=missing)
+        return NpySource(file, missing=missing)
     if kind == ".idx" or "ubyte" in file.name or ".idx" in file.name:
-        return arrays.IdxSource(file, missing=missing)
+        return IdxSource(file, missing=missing)
     raise SourceError(f"{file}: unsupported file type; supported: {SUPPORTED}")
 
 
