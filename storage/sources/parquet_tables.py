@@ -77,6 +77,11 @@ class ParquetSource(TableSource):
             raise SourceError(
                 f"{file}: row group {group} cannot be read ({error}); restore the file"
             ) from error
+        if start != (size := opened.metadata.row_group(group).num_rows):
+            raise SourceError(
+                f"{file}: row group {group} has {start} rows, the footer says {size}; "
+                "restore the file"
+            )
 
 
 def open_parquet(file: Path) -> pq.ParquetFile:
@@ -90,7 +95,13 @@ def open_parquet(file: Path) -> pq.ParquetFile:
 def read_footer(file: Path) -> Footer:
     """Read schema and row group sizes of a Parquet file. Raises SourceError."""
     with open_parquet(file) as opened:
-        return Footer(opened.schema_arrow, group_sizes(opened.metadata))
+        sizes = group_sizes(opened.metadata)
+        if sum(sizes) != opened.metadata.num_rows:
+            raise SourceError(
+                f"{file}: damaged: the row groups have {sum(sizes)} rows, the footer says "
+                f"{opened.metadata.num_rows}; restore the file"
+            )
+        return Footer(opened.schema_arrow, sizes)
 
 
 def group_sizes(footer: pq.FileMetaData) -> list[int]:
