@@ -69,6 +69,8 @@ class Hdf5Source(ArraySource[SlicedRows]):
         with open_hdf5(self.path) as file:
             with reading_hdf5(self._label):
                 dataset = file[self._name]
+                if dataset.is_virtual or dataset.external:  # a file may be gone since opening
+                    require_whole_dataset(dataset, self._label)
             if self._wants_copy(start, stop):
                 with copied_rows(dataset, (start, stop), self._label) as copy:
                     yield copy

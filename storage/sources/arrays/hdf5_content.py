@@ -9,7 +9,7 @@ import numpy as np
 from h5py import h5z
 
 from storage.errors import SourceError
-from storage.sources.arrays.hdf5_elsewhere import require_external, mapped_parts
+from storage.sources.arrays.hdf5_elsewhere import mapped_parts, require_external
 
 MOST_BYTES = 2**50  # more is a damaged header
 PLUGINS = "hdf5plugin"
