@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +21,18 @@ class Layout:
     def n_features(self) -> int:
         """Number of values in one row."""
         return int(np.prod(self.row_shape, dtype=np.int64))
+
+
+def flat_rows(rows: ArrayLike, row_shape: tuple[int, ...]) -> ArrayLike:
+    """Return rows (n, *row_shape) as (n, d); flat rows stay as they are.
+
+    Raises ValueError for rows of another shape.
+    """
+    if len(row_shape) < 2 or len(shape := np.shape(rows)) == 2:
+        return rows
+    if shape[1:] != row_shape:
+        raise ValueError(
+            f"X must have rows of the shape {row_shape} or ({math.prod(row_shape)},). "
+            f"Got an array of the shape {shape} instead."
+        )
+    return np.reshape(rows, (shape[0], math.prod(row_shape)))
