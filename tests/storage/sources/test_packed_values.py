@@ -48,9 +48,9 @@ def read(path):
     ],
 )
 def test_netcdf_attributes_are_applied(tmp_path, stored, attributes, values):
-    write(tmp_path / "a.nc", stored, **attributes)
+    write(tmp_path / "a.nc4", stored, **attributes)
 
-    back, source = read(tmp_path / "a.nc")
+    back, source = read(tmp_path / "a.nc4")
 
     np.testing.assert_array_equal(back, values)
     assert back.dtype == np.asarray(values).dtype == source.schema.dtype
