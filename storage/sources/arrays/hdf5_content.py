@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import h5py
 import numpy as np
-from h5py import h5z
+from h5py import h5d, h5z
 
 from storage.errors import SourceError
 from storage.sources.arrays.hdf5_elsewhere import mapped_parts, require_external
@@ -72,28 +72,45 @@ def _require_written(dataset: h5py.Dataset, label: str) -> None:
 
     A gap before the end may be meant, with the fill value as content.
     """
-    if dataset.chunks is None:
-        if dataset.id.get_create_plist().get_layout() != h5py.h5d.COMPACT:
-            _require_extent(dataset, label, dataset.shape if dataset.id.get_offset() else (0,))
-        return
-    _require_extent(dataset, label, _written_extent(dataset))
+    layout = dataset.id.get_create_plist().get_layout()
+    if layout == h5d.CHUNKED:
+        _require_chunks(dataset, label)
+    elif layout == h5d.CONTIGUOUS:
+        _require_contiguous(dataset, label)
+
+
+def _require_contiguous(dataset: h5py.Dataset, label: str) -> None:
+    if dataset.id.get_offset() is None:
+        _require_extent(dataset, label, ())
+    if dataset.id.get_storage_size() != dataset.size * dataset.id.get_type().get_size():
+        raise _other_size(dataset, label, f"{dataset.id.get_storage_size()} bytes")
+
+
+def _require_chunks(dataset: h5py.Dataset, label: str) -> None:
+    sizes = zip(dataset.shape, dataset.chunks, strict=True)
+    expected = math.prod(-(-size // chunk) for size, chunk in sizes)
+    found = dataset.id.get_num_chunks()
+    if found > expected:
+        raise _other_size(dataset, label, f"{found} chunks")
+    if found < expected:  # visiting a million chunks takes seconds
+        _require_extent(dataset, label, _written_extent(dataset))
+
+
+def _other_size(dataset: h5py.Dataset, label: str, stored: str) -> SourceError:
+    return SourceError(
+        f"{label}: damaged: the header gives the shape {dataset.shape}, but {stored} are stored; "
+        "restore the file"
+    )
 
 
 def _written_extent(dataset: h5py.Dataset) -> tuple[int, ...]:
-    if dataset.id.get_num_chunks() == _chunks_of_all(dataset):
-        return tuple(dataset.shape)  # visiting a million chunks would take seconds
     extent = np.zeros(dataset.ndim, np.int64)
 
-    def extend(chunk: h5py.h5d.StoreInfo) -> None:
+    def extend(chunk: h5d.StoreInfo) -> None:
         np.maximum(extent, np.add(chunk.chunk_offset, dataset.chunks), out=extent)
 
     dataset.id.chunk_iter(extend)
     return tuple(np.minimum(extent, dataset.shape).tolist())
-
-
-def _chunks_of_all(dataset: h5py.Dataset) -> int:
-    sizes = zip(dataset.shape, dataset.chunks, strict=True)
-    return math.prod(-(-size // chunk) for size, chunk in sizes)
 
 
 def _require_extent(dataset: h5py.Dataset, label: str, extent: tuple[int, ...]) -> None:

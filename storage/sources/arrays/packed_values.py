@@ -51,8 +51,9 @@ class PackedValues:
             return raw
         gaps = np.isin(raw, self.fills)
         self._require_exact(raw, gaps, first)
-        values = raw.astype(self.dtype) * self.dtype.type(self.scale)
-        values += self.dtype.type(self.offset)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities are refused by name later
+            values = raw.astype(self.dtype) * self.dtype.type(self.scale)
+            values += self.dtype.type(self.offset)
         values[gaps] = np.nan
         return np.asarray(values)
 

@@ -192,6 +192,19 @@ def test_rows_that_were_never_written_are_refused(path, chunks, written, message
         open_source(path)
 
 
+@pytest.mark.parametrize(("chunks", "stored"), [(None, "192 bytes"), ((2, 3), "4 chunks")])
+def test_a_shape_that_was_damaged_to_fewer_rows_is_refused(path, chunks, stored):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("rows", data=ROWS, chunks=chunks)
+    content = path.read_bytes()
+    shape = np.array([8, 3], "<u8").tobytes()
+    fewer = np.array([4, 3], "<u8").tobytes()
+    path.write_bytes(content.replace(shape, fewer))
+
+    with pytest.raises(SourceError, match=rf"damaged: .* shape \(4, 3\), but {stored} are stored"):
+        open_source(path)
+
+
 @pytest.mark.parametrize("name", ["Blosc", "Bitshuffle"])
 def test_filters_of_the_extra_are_loaded(path, name):
     filters = pytest.importorskip("hdf5plugin", reason="needs the extra 'sz3'")

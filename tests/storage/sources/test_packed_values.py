@@ -85,3 +85,10 @@ def test_attributes_that_cannot_be_applied_are_refused_by_name(
 
     with pytest.raises(SourceError, match=message):
         read(tmp_path / "a.nc")
+
+
+def test_an_unpacked_value_beyond_floats_is_refused_by_name(tmp_path):
+    write(tmp_path / "a.nc", np.float32([[1], [3e38]]), scale_factor=np.float32(10))
+
+    with pytest.raises(SourceError, match="row 1, column 0: expected a number, got inf"):
+        read(tmp_path / "a.nc")
