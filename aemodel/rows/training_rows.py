@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.errors import DataError, SettingsError
+from aemodel.rows.far_values import Fences
 from aemodel.rows.layout import Layout
 from aemodel.rows.sampling import AllRows, SampledRows
 from aemodel.rows.scaling import Scaler, ScalerFit
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 
 FEWEST_FIT_ROWS = 2
@@ -32,6 +33,7 @@ class FitRows:
     fit: all fit rows in the source's dtype, or None if they do not fit into memory.
     validation: all validation rows, or a random sample of them.
     column_means: (d,) float64, of fit rows, in data units.
+    fences: limits of each column; values outside are left out of training.
     """
 
     read_chunks: ReadChunks
@@ -44,15 +46,19 @@ class FitRows:
     n_calibration: int
     column_means: NDArray[np.float64]
     memory_bytes: int
+    fences: Fences
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter."""
+        """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter.
+
+        Values that are missing or far outside are NaN.
+        """
         if self.fit is None:
             yield from self._streamed(size, generator)
             return
         order = torch.randperm(len(self.fit), generator=generator).numpy()
         for start in range(0, len(order), size):
-            yield self.tensor(self.fit[order[start : start + size]])
+            yield self.gappy_tensor(self.fit[order[start : start + size]])
 
     def validation_batches(self) -> Iterator[Tensor]:
         """Yield scaled validation rows in source order."""
@@ -61,18 +67,32 @@ class FitRows:
 
     def tensor(self, rows: NDArray[np.generic]) -> Tensor:
         """Scale rows (n, *row_shape) to (n, d); the median of the column replaces NaN."""
+        scaled = self.gappy_tensor(rows)
+        return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill), scaled)
+
+    def gappy_tensor(self, rows: NDArray[np.generic]) -> Tensor:
+        """Scale rows (n, *row_shape) to (n, d) as the network is fitted to them.
+
+        Missing and far values are NaN; columns that are constant in the fit rows are 0.
+        """
         scaled = self.scaler.transform(rows)
-        if rows.dtype.kind == "f":
-            np.copyto(scaled, self.scaler.fill, where=np.isnan(scaled))
+        if len(self.fences.columns):
+            scaled[self.fences.outside(rows.reshape(scaled.shape))] = np.nan
+        scaled[:, self.scaler.constant] = 0.0
         return torch.from_numpy(scaled)
+
+    def has_far_values(self, rows: NDArray[np.generic]) -> NDArray[np.bool_]:
+        """Mark the rows (n,) of (n, *row_shape) with a value far outside all others."""
+        return np.asarray(self.fences.outside(rows.reshape(len(rows), -1)).any(axis=1))
 
     def sides(self, side: str) -> Iterator[NDArray[np.generic]]:
         """Yield the rows of one split chunk by chunk, in source order.
 
         side: 'fit', 'validation' or 'calibration'.
         """
+        hasher = hasher_for(self.train)
         for chunk in self.read_chunks():
-            yield chunk[getattr(sides_of(row_hashes(chunk), self.train), side)]
+            yield chunk[getattr(sides_of(hasher(chunk), self.train), side)]
 
     def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield batches through a shuffle buffer.
@@ -97,7 +117,7 @@ class FitRows:
 
     def _cut(self, rows: NDArray[np.generic], size: int) -> Iterator[Tensor]:
         for start in range(0, len(rows), size):
-            yield self.tensor(rows[start : start + size])
+            yield self.gappy_tensor(rows[start : start + size])
 
 
 def _shuffle(pieces: list[NDArray[np.generic]], generator: torch.Generator) -> NDArray[np.generic]:
@@ -113,6 +133,7 @@ class _Collector:
     ) -> None:
         low, high = train.calibration, train.calibration + train.validation
         self.train = train
+        self._hasher = hasher_for(train)
         self.scaler = ScalerFit(model.scaling, layout.n_features, layout.dtype)
         self.fit = AllRows(layout, memory_bytes // 2)
         self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
@@ -120,7 +141,7 @@ class _Collector:
 
     def add(self, chunk: NDArray[np.generic]) -> None:
         """Add rows (n, *row_shape)."""
-        hashes = row_hashes(chunk)
+        hashes = self._hasher(chunk)
         sides = sides_of(hashes, self.train)
         fit = chunk[sides.fit]
         self.scaler.update(fit, hashes[sides.fit])
@@ -159,6 +180,7 @@ def prepare_rows(
         n_calibration=found.n_calibration,
         column_means=found.scaler.moments.mean,
         memory_bytes=memory_bytes,
+        fences=found.scaler.fences,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aemodel.decisions.drift import FeatureTally, find_drift
+from aemodel.decisions.drift import find_drift
 from aemodel.decisions.ranking import Ranking, Tally
 from aemodel.decisions.rules import decide, parse_rule, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.hashes import row_hashes
+from aemodel.rows.splits import sides_of
 from aemodel.settings import TrainSettings
 
 ROWS = np.random.default_rng(0).normal(size=(20_000, 3)).astype(np.float32)
