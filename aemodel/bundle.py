@@ -47,7 +47,7 @@ MEASURED = (
     "latent_high",
 )
 REFERENCE = ("rows", "copies", "floor", "typical")
-SCALER = ("center", "scale", "fill", "constant", "complete")
+SCALER = ("center", "scale", "fill", "tolerance", "complete")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
 
 

@@ -12,6 +12,7 @@ which is the same in meters and in millimeters, large for any change, and never 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,21 +44,27 @@ class Scaler:
 
     center, scale: (d,) float64.
     fill: (d,) float32, in scaled units; replaces NaN in what the network sees.
-    constant: (d,) bool, columns with a single value in the fit rows.
+    tolerance: (d,) float64, rounding of a column that is constant in the fit rows; NaN for others.
     complete: (d,) bool, columns without a missing value in the fit rows.
     """
 
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
     fill: NDArray[np.float32]
-    constant: NDArray[np.bool_]
+    tolerance: NDArray[np.float64]
     complete: NDArray[np.bool_]
 
     @classmethod
     def inverse_only(cls, center: NDArray[np.float64], scale: NDArray[np.float64]) -> Scaler:
         """Build a scaler that only maps scaled rows back to data units."""
-        nowhere = np.zeros(len(center), np.bool_)
-        return cls(center, scale, np.zeros(len(center), np.float32), nowhere, nowhere)
+        d = len(center)
+        fill, complete = np.zeros(d, np.float32), np.zeros(d, np.bool_)
+        return cls(center, scale, fill, np.full(d, np.nan), complete)
+
+    @cached_property
+    def constant(self) -> NDArray[np.bool_]:
+        """Columns (d,) with a single value in the fit rows."""
+        return ~np.isnan(self.tolerance)
 
     def transform(self, rows: NDArray[np.generic]) -> NDArray[np.float32]:
         """Scale rows (n, *row_shape) to a new array (n, d).
@@ -78,9 +85,15 @@ class Scaler:
             exact = np.subtract(flat, self.center, dtype=np.float64)
             exact /= self.scale
             if self.constant.any():
-                changes = exact[:, self.constant]
-                exact[:, self.constant] = _scaled_changes(changes, self.center[self.constant])
+                exact[:, self.constant] = self._scaled_changes(exact[:, self.constant])
             scaled[...] = exact
+
+    def _scaled_changes(self, changes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scale changes (n, k) of the constant columns; see the module."""
+        size, center = np.abs(changes), np.abs(self.center[self.constant])
+        unit = CHANGE_UNIT * np.where(center == 0, 1.0, center)
+        scaled = np.sign(changes) * (CHANGED + np.log2(1 + size / unit))
+        return np.where(size <= self.tolerance[self.constant], 0.0, scaled)
 
     def inverse(self, scaled: NDArray[np.floating]) -> NDArray[np.float64]:
         """Map scaled rows (n, d) back to data units, in a new array."""
@@ -91,17 +104,6 @@ class Scaler:
         scaled *= self.scale
         scaled += self.center
         return scaled
-
-
-def _scaled_changes(
-    changes: NDArray[np.float64], center: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Scale changes (n, k) of constant columns with values center (k,); see the module."""
-    size = np.abs(changes)
-    rounding = CONSTANT * np.finfo(np.float64).eps * np.abs(center)
-    unit = CHANGE_UNIT * np.where(center == 0, 1.0, np.abs(center))
-    scaled = np.sign(changes) * (CHANGED + np.log2(1 + size / unit))
-    return np.where(size <= rounding, 0.0, scaled)
 
 
 class ScalerFit:
@@ -148,9 +150,9 @@ class ScalerFit:
         scale = np.where(~constant & (scale > 0) & np.isfinite(scale), scale, 1.0)
         center = np.where(constant, self._low_high()[0], center)
         fill = np.nan_to_num((self._median() - center) / scale, nan=0.0, posinf=0.0, neginf=0.0)
-        return Scaler(
-            center, scale, fill.astype(np.float32), constant, self.moments.count == self._n_rows
-        )
+        tolerance = np.where(constant, self._rounding(*self._low_high()), np.nan)
+        complete = self.moments.count == self._n_rows
+        return Scaler(center, scale, fill.astype(np.float32), tolerance, complete)
 
     def _needs_medians(self) -> bool:
         """Whether a sample serves to scale, to find far values, or to fill NaN."""
@@ -176,8 +178,12 @@ class ScalerFit:
         low, high = self._low_high()
         if self.kind == "range":
             low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
-        rounding = np.finfo(self.dtype).eps if self.dtype.kind == "f" else 0.0
-        return np.asarray(high - low > CONSTANT * rounding * np.maximum(np.abs(low), np.abs(high)))
+        return np.asarray(high - low > self._rounding(low, high))
+
+    def _rounding(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rounding (d,) of values from low to high (d,); 0 for integers."""
+        eps = float(np.finfo(self.dtype).eps) if self.dtype.kind == "f" else 0.0
+        return np.asarray(CONSTANT * eps * np.maximum(np.abs(low), np.abs(high)))
 
     def _is_bytes_range(self) -> bool:
         """Whether the range is 0 to 255, whatever the values."""

@@ -98,12 +98,13 @@ class Novelty:
         distances, order = exact.sort(dim=0, stable=True)
         return distances, places.gather(0, order)
 
-    def parts(self, scaled: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+    def parts(self, scaled: Tensor, errors: Tensor, *, skip: int = 0) -> tuple[Tensor, Tensor]:
         """Compute S and E without `typical`: (n,) float64 each.
 
-        scaled: (n, d). errors: (n,).
+        scaled: (n, d). errors: (n,). skip: 1 for reference rows, which are nearest to themselves.
         """
-        distances, places = self.nearest(scaled, self.neighbors)
+        count = min(self.neighbors + skip, len(self.points))
+        distances, places = (found[skip:] for found in self.nearest(scaled, count))
         logs = torch.log(distances + self.floor)
         far = self._mean(logs, places) - LOCAL * self._mean(self._around[places], places)
         return far, torch.log(errors + self.error_floor) / 2
@@ -114,7 +115,7 @@ class Novelty:
             return values.mean(dim=0)
         reached = self._copies[places].cumsum(dim=0).clamp_max(self.neighbors)
         counts = torch.diff(reached, dim=0, prepend=torch.zeros_like(reached[:1]))
-        return (values * counts).sum(dim=0) / self.neighbors
+        return (values * counts).sum(dim=0) / reached[-1]
 
     def __call__(self, scaled: Tensor, errors: Tensor) -> Tensor:
         """Compute the novelty (n,) float64 of scaled rows (n, d) without NaN.

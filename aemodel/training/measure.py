@@ -139,8 +139,8 @@ def _nothing_measured() -> Measured:
 
 
 def unseen_rows(rows: FitRows) -> Rows:
-    """Return validation rows without far values; without validation rows, every other fit row."""
-    found = rows.validation if len(rows.validation) else sample_fit_rows(rows)[1::2]
+    """Return validation rows without far values; without validation rows, fit rows."""
+    found = rows.validation if len(rows.validation) else sample_fit_rows(rows)
     usual = ~rows.has_far_values(found)
     return found if usual.all() or not usual.any() else found[usual]
 
@@ -148,17 +148,21 @@ def unseen_rows(rows: FitRows) -> Rows:
 def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector) -> Reference:
     """Choose fit rows that cover all fit rows, and measure typical distances to them.
 
-    Typical are those of `unseen` rows (n, *row_shape) with these errors (n,).
+    Typical are those of `unseen` rows (n, *row_shape) with these errors (n,); without validation
+    rows, those of each reference row to all others.
     """
     chosen, copies = _reference_rows(model, rows)
     points = rows.tensor(chosen)
+    itself = 0 if len(rows.validation) else 1
+    if itself:
+        unseen, errors = chosen, model.errors(chosen)
     scaled, found = rows.tensor(unseen), torch.from_numpy(errors)
     error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
     floor = np.array([LEAST, error_floor])
     bare = Reference(rows=chosen, copies=copies, floor=floor, typical=np.zeros(2))
-    distance = usual_distance(Novelty(bare, points).nearest(scaled, 1)[0])
+    distance = usual_distance(Novelty(bare, points).nearest(scaled, 1 + itself)[0][-1])
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
-    far, badly = Novelty(floored, points).parts(scaled, found)
+    far, badly = Novelty(floored, points).parts(scaled, found, skip=itself)
     return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
 
 
@@ -174,13 +178,10 @@ def usual_distance(distances: torch.Tensor) -> float:
 def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np.int64]]:
     """Return a coreset of the distinct fit rows, and how often each occurs.
 
-    Rows that train.trim leaves out and rows with far values are not among them. Without validation
-    rows, neither are the rows that `unseen_rows` returns.
+    Rows that train.trim leaves out and rows with far values are not among them.
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
-    if not len(rows.validation) and len(sample) > FEWEST_FIT_ROWS * 2:
-        sample = sample[::2]
     sample = sample[~rows.has_far_values(sample)]
     if rows.train.trim:
         kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
