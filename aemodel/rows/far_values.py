@@ -7,6 +7,7 @@ scales and of training, as if missing. At night, such a value still scores as fa
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +25,20 @@ Columns = NDArray[np.float64]  # (d,)
 
 
 @dataclass(frozen=True)
+class FarValues:
+    """`count` values of one column below `low` or above `high`, in data units."""
+
+    column: int
+    count: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Fences:
-    """Limits of each column in data units: values outside are far. Infinite where none are.
+    """Limits of each column in data units: values outside are far.
+
+    They are infinite for a column whose values have no width or a heavy tail.
 
     low, high: (d,) float64.
     """
@@ -39,29 +52,38 @@ class Fences:
         return cls(np.full(n_features, -np.inf), np.full(n_features, np.inf))
 
     @property
-    def columns(self) -> NDArray[np.intp]:
-        """Indices of the columns with far values, ascending."""
-        return np.flatnonzero(np.isfinite(self.low))
+    def any(self) -> bool:
+        """Whether any column has limits."""
+        return bool(np.isfinite(self.low).any())
 
     def outside(self, flat: NDArray[np.generic]) -> NDArray[np.bool_]:
         """Mark the far values of flat rows (n, d)."""
         return np.asarray(np.less(flat, self.low) | np.greater(flat, self.high), np.bool_)
 
 
-def find_fences(sample: NDArray[np.generic], moments: Moments) -> Fences:
-    """Find the columns with a few values far outside all others.
+def count_far_values(
+    fences: Fences, pieces: Iterable[NDArray[np.generic]]
+) -> tuple[FarValues, ...]:
+    """Count the far values of each column in pieces of rows (n, *row_shape)."""
+    counts = np.zeros(len(fences.low), np.int64)
+    for rows in pieces if fences.any else ():
+        counts += fences.outside(rows.reshape(len(rows), -1)).sum(axis=0)
+    return tuple(
+        FarValues(int(each), int(counts[each]), float(fences.low[each]), float(fences.high[each]))
+        for each in np.flatnonzero(counts)
+    )
 
-    sample: (n, d), a random sample of the rows. moments: of all rows.
-    """
+
+def find_fences(sample: NDArray[np.generic]) -> Fences:
+    """Find the limits of each column from a random sample (n, d) of the rows."""
     if len(sample) < MIN_ROWS:
         return Fences.none(sample.shape[1])
     values = sample.astype(np.float64)
     low, high = _limits(values)
     known = np.maximum((~np.isnan(values)).sum(axis=0), 1)
     share = ((values < low) | (values > high)).sum(axis=0) / known
-    beyond = (moments.low < low) | (moments.high > high)
-    has_far = beyond & (share <= MAX_SHARE)
-    return Fences(np.where(has_far, low, -np.inf), np.where(has_far, high, np.inf))
+    light = share <= MAX_SHARE
+    return Fences(np.where(light, low, -np.inf), np.where(light, high, np.inf))
 
 
 def _limits(values: Columns) -> tuple[Columns, Columns]:
@@ -82,7 +104,7 @@ def without_far_values(
 
     In the columns that have some, the moments are those of the sample, and count stays.
     """
-    columns = fences.columns
+    columns = np.flatnonzero((moments.low < fences.low) | (moments.high > fences.high))
     if not len(columns):
         return moments, sample
     values = sample.astype(np.float64)

@@ -142,7 +142,7 @@ class ScalerFit:
     def finish(self) -> Scaler:
         """Build the scaler; afterwards `fences` and `moments` leave out far values."""
         if self.kind in BY_COLUMN:
-            self.fences = find_fences(self._sample, self.moments)
+            self.fences = find_fences(self._sample)
             known = without_far_values(self.moments, self._sample, self.fences)
             self.moments, self._sample = known
         constant = ~self._varies() & (self.moments.count > 0)

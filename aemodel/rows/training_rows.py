@@ -13,7 +13,7 @@ from torch import Tensor
 from aemodel.errors import DataError, SettingsError
 from aemodel.rows.far_values import Fences
 from aemodel.rows.layout import Layout
-from aemodel.rows.sampling import AllRows, SampledRows
+from aemodel.rows.sampling import AllRows, BitMask, SampledRows
 from aemodel.rows.scaling import Scaler, ScalerFit
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
@@ -23,6 +23,7 @@ VALIDATION_BATCH = 4_096
 VALIDATION_VALUES = 4_194_304  # in one validation batch: 16 MiB of float32
 SLACK = 1e-6  # rounding of the scaled range
 
+ReadShuffled = Callable[[int], Iterable[tuple[int, NDArray[np.generic]]]]
 ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]  # chunks (n, *row_shape), anew each call
 
 
@@ -34,6 +35,7 @@ class FitRows:
     validation: all validation rows, or a random sample of them.
     column_means: (d,) float64, of fit rows, in data units.
     fences: limits of each column; values outside are left out of training.
+    in_fit: which rows of the source are fit rows. read_shuffled: see `aemodel.training.loop`.
     """
 
     read_chunks: ReadChunks
@@ -47,6 +49,8 @@ class FitRows:
     column_means: NDArray[np.float64]
     memory_bytes: int
     fences: Fences
+    in_fit: BitMask
+    read_shuffled: ReadShuffled | None = None
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter.
@@ -76,7 +80,7 @@ class FitRows:
         Missing and far values are NaN; columns that are constant in the fit rows are 0.
         """
         scaled = self.scaler.transform(rows)
-        if len(self.fences.columns):
+        if self.fences.any:
             scaled[self.fences.outside(rows.reshape(scaled.shape))] = np.nan
         scaled[:, self.scaler.constant] = 0.0
         return torch.from_numpy(scaled)
@@ -100,7 +104,7 @@ class FitRows:
         Whenever the buffer is full, half of it is yielded in random order.
         """
         buffer: list[NDArray[np.generic]] = []
-        for rows in self.sides("fit"):
+        for rows in self._fit_pieces(generator):
             buffer.append(rows)
             if not self._is_full(buffer):
                 continue
@@ -110,6 +114,15 @@ class FitRows:
             buffer = [shuffled[whole:].copy()]
         if sum(map(len, buffer)):
             yield from self._cut(_shuffle(buffer, generator), size)
+
+    def _fit_pieces(self, generator: torch.Generator) -> Iterator[NDArray[np.generic]]:
+        """Yield the fit rows piece by piece, in random order where the source allows it."""
+        if self.read_shuffled is None:
+            yield from self.sides("fit")
+            return
+        seed = int(torch.randint(2**31, (), generator=generator))
+        for start, rows in self.read_shuffled(seed):
+            yield rows[self.in_fit.part(start, start + len(rows))]
 
     def _is_full(self, buffer: list[NDArray[np.generic]]) -> bool:
         """Whether the buffer takes a quarter of the memory; the shuffled copy takes another two."""
@@ -138,6 +151,7 @@ class _Collector:
         self.fit = AllRows(layout, memory_bytes // 2)
         self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
         self.n_calibration = 0
+        self.in_fit = BitMask()
 
     def add(self, chunk: NDArray[np.generic]) -> None:
         """Add rows (n, *row_shape)."""
@@ -147,6 +161,7 @@ class _Collector:
         self.scaler.update(fit, hashes[sides.fit])
         self.fit.add(fit)
         self.validation.add(chunk[sides.validation], hashes[sides.validation])
+        self.in_fit.append(sides.fit)
         self.n_calibration += int(sides.calibration.sum())
 
 
@@ -181,6 +196,7 @@ def prepare_rows(
         column_means=found.scaler.moments.mean,
         memory_bytes=memory_bytes,
         fences=found.scaler.fences,
+        in_fit=found.in_fit,
     )
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,14 +21,13 @@ from aemodel.network.dense import DenseAutoencoder, finish_output, start_from_ro
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import FitRows, prepare_rows
+from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled, prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
 from aemodel.training.result import Epoch, History, Trained
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
 log = logging.getLogger(__name__)
-ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,14 @@ class CleanRows:
 
     Every call of `read_chunks()` starts a pass over them, as arrays (n, *layout.row_shape) in
     source order. Rows that fit into `memory_bytes` stay in memory; otherwise they stream through a
-    shuffle buffer of that size.
+    shuffle buffer of that size, in the order of `read_shuffled` where that is given: it takes a
+    seed and yields pieces of the rows in random order, each with the number of its first row.
     """
 
     read_chunks: ReadChunks
     layout: Layout
     memory_bytes: int
+    read_shuffled: ReadShuffled | None = None
 
 
 def train_autoencoder(
@@ -68,6 +68,7 @@ def train_autoencoder(
         train=train,
         memory_bytes=clean.memory_bytes,
     )
+    rows = replace(rows, read_shuffled=clean.read_shuffled)
     if model.prototypes:
         _start_prototypes(members, rows, generator)
     ensemble = Ensemble([member.to(device) for member in members])

@@ -13,6 +13,7 @@ from aemodel.decisions.feature_shift import FeatureTally, center_and_spread
 from aemodel.decisions.ranking import Ranking
 from aemodel.explain.evidence import evidence
 from aemodel.model import Autoencoder, Measured, Rows, Vector
+from aemodel.rows.far_values import count_far_values
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import Layout
 from aemodel.rows.splits import hasher_for, sides_of
@@ -70,6 +71,7 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
         column_mean_error(model, rows.column_means, comparable),
         int(rows.train.trim * rows.n_fit),
         left_out(model, rows),
+        count_far_values(rows.fences, [rows.fit] if rows.fit is not None else rows.sides("fit")),
     )
 
 
