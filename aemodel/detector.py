@@ -21,7 +21,7 @@ from aemodel.decisions.rules import Rule, decide_beforehand, parse_rule
 from aemodel.errors import SettingsError
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout, flat_rows
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.table_defaults import (
     BATCH,
@@ -161,12 +161,13 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
             dtype=rows.dtype.name,
             columns=tuple(getattr(self, "feature_names_in_", ())),
         )
+        train = self._train_settings(len(rows))
         # an eighth of the memory is for validation rows: this keeps all rows in memory
         clean = CleanRows(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
         trained = train_autoencoder(
             clean,
             model=self._model_settings(layout.n_features),
-            train=without_empty_parts(self._train_settings(len(rows)), row_hashes(rows)),
+            train=without_empty_parts(train, hasher_for(train)(rows)),
             device=self.device,
         )
         return self._use(trained.model)

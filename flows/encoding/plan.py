@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.hashes import row_hashes
+from aemodel.rows.splits import sides_of
 from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes, latent_bytes
 from flows.encoding.rate_distortion import Point, error_curve
 from flows.engine.shard_tasks import rows_per_chunk

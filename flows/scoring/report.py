@@ -219,10 +219,16 @@ def drift_figures(run: NightRun, judged: Judged, summary: ShardSummary) -> Mappi
     """
     if judged.drift is None:
         return {}
-    moved = summary.features.moved() if judged.drift.alarm else []
+    clean = run.model.measured.feature_usual
+    moved = summary.features.moved(clean) if judged.drift.alarm else []
     features = [
-        {"name": feature_name(run.model, index), "mean": mean, "deviation": deviation}
-        for index, mean, deviation in moved
+        {
+            "name": feature_name(run.model, each.index),
+            "mean": each.mean,
+            "deviation": each.deviation,
+            "missing": each.missing,
+        }
+        for each in moved
     ]
     return {**asdict(judged.drift), "alarm": judged.drift.alarm, "features": features}
 

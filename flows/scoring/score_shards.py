@@ -74,7 +74,7 @@ def score_shards(
         summarizer=summarizer,
         source=source,
         work=parts_folder(run, fingerprint),
-        max_rows=rows_per_chunk(source, run.job.score.memory),
+        max_rows=rows_per_chunk(source, run.job.score.memory, batch=run.model.size),
     )
     notes, failed = run_shards(scorer, shards, run_all)
     return ScoredShards(scorer.work, notes, failure_reasons(run, failed), len(shards))

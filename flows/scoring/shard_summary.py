@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.drift import FeatureTally
+from aemodel.decisions.feature_shift import FeatureTally
 from aemodel.decisions.ranking import Ranking, Tally, best_first
 from aemodel.model import Autoencoder
 from storage.sources import Chunk
@@ -135,8 +135,13 @@ class ShardSummary:
                 Tally(file["by_rank"], file["picture"], int(file["above"]), int(file["n"])),
                 Candidates.from_arrays(keep, "best", file),
                 Candidates.from_arrays(MOST_NOVEL, "strange", file),
-                FeatureTally(*(file[f"features.{name}"] for name in ("count", "total", "squares"))),
+                _load_features(file),
             )
+
+
+def _load_features(arrays: Mapping[str, NDArray[np.generic]]) -> FeatureTally:
+    sums = [arrays[f"features.{name}"].astype(np.float64) for name in ("count", "total", "squares")]
+    return FeatureTally(int(arrays["features.rows"]), *sums)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,4 +181,4 @@ class Summarizer:
     def _features(self, chunk: Chunk) -> FeatureTally:
         measured = self.model.measured
         scaled = self.model.scale(chunk.rows)
-        return FeatureTally.of(scaled, measured.feature_mean, measured.feature_deviation)
+        return FeatureTally.of(scaled, measured.feature_center, measured.feature_spread)

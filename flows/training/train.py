@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
+from aemodel.explain.attribution import feature_name
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
+from aemodel.rows.training_rows import ReadShuffled
 from aemodel.training.gate_checks import Check
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
@@ -35,6 +37,8 @@ from storage.pages.training import TrainingReport, render_training_report
 from storage.sources import RowsDigest, Source
 
 log = logging.getLogger(__name__)
+MOST_NOTES = 5
+CHUNKS_A_PIECE = 4  # read in order at a random place of the source
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class TrainResult(Done):
 
     promoted: whether the model is champion now. figures, calibration: names and values as
     displayed. checks: those of the promotion gate. warning: what is wrong with the calibration
-    rows, or ''.
+    rows, or ''. notes: what training left out, in words.
     """
 
     model_id: str
@@ -60,6 +64,7 @@ class TrainResult(Done):
     calibration: Mapping[str, str]
     promise: str
     warning: str
+    notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
         """For --json."""
@@ -71,6 +76,7 @@ class TrainResult(Done):
             "epochs": self.epochs,
             "rows": self.rows,
             "validation_loss": _finite(self.validation_loss),
+            "notes": list(self.notes),
         }
 
     def to_text(self) -> str:
@@ -80,6 +86,7 @@ class TrainResult(Done):
             f"Model {self.model_id} {verdict}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, "
             f"validation loss {self.validation_loss:.6g}\n"
+            f"{''.join(f'  note: {note}{chr(10)}' for note in self.notes)}"
             f"  {near(self.path / 'training.html')}"
         )
 
@@ -147,7 +154,7 @@ def fit_and_judge(
     schema = source.schema
     layout = Layout(row_shape=schema.row_shape, dtype=schema.dtype, columns=schema.columns)
     trained = train_autoencoder(
-        CleanRows(passes, layout, job.score.memory),
+        CleanRows(passes, layout, job.score.memory, passes.shuffled()),
         model=job.model,
         train=job.train,
         on_epoch=on_epoch,
@@ -174,6 +181,17 @@ class DigestedPasses:
                 digest.update(chunk.rows, chunk.ids)
             yield chunk.rows
         self.digest = self.digest or digest.hexdigest()
+
+    def shuffled(self) -> ReadShuffled | None:
+        """Return a reader of pieces in random order; None if the source reads in order only."""
+        return None if self.source.sequential else self._read_shuffled
+
+    def _read_shuffled(self, seed: int) -> Iterator[tuple[int, NDArray[np.generic]]]:
+        starts = range(0, self.source.n_rows, self.max_rows * CHUNKS_A_PIECE)
+        for place in np.random.default_rng(seed).permutation(len(starts)):
+            stop = starts[place] + self.max_rows * CHUNKS_A_PIECE
+            for chunk in self.source.chunks(starts[place], stop, max_rows=self.max_rows):
+                yield chunk.start, chunk.rows
 
 
 def keep_model(run: TrainRun, challenger: Challenger) -> TrainResult:
@@ -226,7 +244,21 @@ def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) 
         calibration=calibration_facts(job, scores),
         promise=rule_promise(job, scores),
         warning=contamination_warning(scores),
+        notes=far_value_notes(trained),
     )
+
+
+def far_value_notes(trained: Trained) -> tuple[str, ...]:
+    """What to say of values far outside all others, at most MOST_NOTES columns one by one."""
+    found = trained.far_values
+    notes = [
+        f"{feature_name(trained.model, each.column)}: {each.count:,} of {trained.n_fit:,} values "
+        f"lie far outside all others (below {each.low:.4g} or above {each.high:.4g}) "
+        "and were left out of training"
+        for each in found[:MOST_NOTES]
+    ]
+    more = len(found) - MOST_NOTES
+    return (*notes, f"and {more:,} more columns with such values") if more > 0 else tuple(notes)
 
 
 def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
@@ -294,6 +326,7 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         calibration_figures=result.calibration,
         promise=result.promise,
         warning=result.warning,
+        notes=result.notes,
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,
     )
