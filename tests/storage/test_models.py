@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date
+from socket import gethostname
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -125,7 +126,10 @@ def test_a_held_lock_names_its_holder_and_is_freed_when_the_holder_dies(tmp_path
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match=f"process {holder.pid} is at work"), lock(path):
+        with (
+            pytest.raises(LockedError, match=f"process {holder.pid} on {gethostname()} is"),
+            lock(path),
+        ):
             pass
         holder.kill()
         holder.wait()
