@@ -12,6 +12,7 @@ from flows.results import CommandResult
 from storage.models import (
     BUNDLE,
     Promotion,
+    champion_lock,
     list_models,
     load_bundle,
     previous_model,
@@ -55,13 +56,20 @@ def show_version(job: Path, model_id: str) -> CommandResult:
 def promote_version(job: Path, model_id: str, why: str) -> CommandResult:
     """Make a model the champion by hand."""
     models = open_workspace(read_job(job)).models
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    promote(models, model_id, by="hand", why=why, since=now)
-    facts = {"path": str(models / model_id), "current": model_id}
-    return CommandResult(facts, f"model {model_id} is now champion")
+    with champion_lock(models):
+        return _promote(models, model_id, why)
 
 
 def roll_back(job: Path, why: str) -> CommandResult:
     """Make the previous champion the champion again, with its own calibration."""
     models = open_workspace(read_job(job)).models
-    return promote_version(job, previous_model(models), f"rollback: {why}")
+    with champion_lock(models):
+        return _promote(models, previous_model(models), f"rollback: {why}")
+
+
+def _promote(models: Path, model_id: str, why: str) -> CommandResult:
+    """Promote a model; the caller holds the lock of the champion."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    promote(models, Promotion(model_id, since=now, by="hand", why=why))
+    facts = {"path": str(models / model_id), "current": model_id}
+    return CommandResult(facts, f"model {model_id} is now champion")
