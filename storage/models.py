@@ -19,6 +19,7 @@ from storage.errors import DamagedError, WorkspaceError
 from storage.files.atomic import json_bytes, publish_folder, write_bytes, write_json
 from storage.files.locks import CHANGE_SECONDS, lock
 from storage.files.manifest import Json, check_format_version, require_whole, write_manifest
+from storage.files.reads import read_refusals
 
 CHAMPION = "champion.json"
 BUNDLE = ("model.safetensors", "model.json")
@@ -156,7 +157,8 @@ def read_champion(models: Path) -> Champion | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with read_refusals(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
         check_format_version(path, content["format_version"], FORMAT_VERSION)
         return Champion.from_json(content)
     except (ValueError, KeyError, TypeError) as error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import WorkspaceError
+from storage.files.reads import read_refusals
 
 
 @contextmanager
@@ -125,6 +126,6 @@ def sync_folder(path: Path) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file, in hex. Raises ReadError."""
+    with read_refusals(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

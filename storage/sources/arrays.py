@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.files.reads import read_error, refusal, unreadable
 from storage.sources.source import NUMERIC, Chunk, Origin, Schema, Source
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -127,6 +128,8 @@ class StreamSource(ArraySource):
         return np.frombuffer(content, self._header.dtype)
 
     def _truncated(self, row: int, why: object) -> SourceError:
+        if isinstance(why, Exception) and refusal(why):
+            return read_error(self.path, why)
         return SourceError(
             f"{self._label}: truncated or damaged near row {row} of {self.n_rows} ({why}); "
             "restore the file"
@@ -163,7 +166,9 @@ class IdxSource(StreamSource):
             magic = stream.read(4)
             sizes = stream.read(4 * magic[3]) if len(magic) == 4 else b""
         except (EOFError, OSError, zlib.error) as error:
-            raise SourceError(f"{self._label}: not a gzipped IDX file ({error})") from error
+            raise unreadable(
+                Path(self._label), error, f": not a gzipped IDX file ({error})"
+            ) from error
         return magic, sizes
 
 
@@ -230,21 +235,20 @@ class Hdf5Source(ArraySource):
         try:
             return h5py.File(path, "r")
         except OSError as error:
-            raise SourceError(f"{path}: not an HDF5 file, or truncated ({error})") from error
+            raise unreadable(path, error, f": not an HDF5 file, or truncated ({error})") from error
 
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
         with self._open(self.path) as file:
             for first in range(start, stop, max_rows):
                 last = min(first + max_rows, stop)
-                yield self._chunk(first, self._read_rows(file[self._field], first, last))
+                yield self._chunk(first, self._read_rows(file, first, last))
 
-    def _read_rows(self, dataset: h5py.Dataset, first: int, last: int) -> NDArray[np.generic]:
+    def _read_rows(self, file: h5py.File, first: int, last: int) -> NDArray[np.generic]:
         try:
-            rows: NDArray[np.generic] = dataset[first:last]
-        except OSError as error:
-            raise SourceError(
-                f"{self.path}[{self._field}]: cannot read rows {first} to {last} ({error})"
-            ) from error
+            rows: NDArray[np.generic] = file[self._field][first:last]
+        except (OSError, KeyError) as error:
+            damage = f"[{self._field}]: cannot read rows {first} to {last} ({error})"
+            raise unreadable(self.path, error, damage) from error
         return rows
 
 
