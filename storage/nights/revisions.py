@@ -21,6 +21,7 @@ from storage.files.manifest import read_manifest
 from storage.nights.summary import NightLine, NightSummary
 
 READY = "ready.json"
+NIGHT = "night"  # in a work folder: where a revision is built
 MOST_NIGHTS = 400  # in the index page; nights.jsonl keeps all
 
 
@@ -84,19 +85,25 @@ def mark_ready(work: Path, revision: int) -> None:
     write_json(work / READY, {"revision": revision})
 
 
+def is_ready(work: Path) -> bool:
+    """Whether a complete night in `work` is not published yet, or only in part."""
+    return (work / READY).exists()
+
+
 def publish_revision(place: NightPlace, work: Path) -> int | None:
     """Publish the night in `work` and return its revision, or None if none is ready.
 
-    Safe to repeat: an earlier run may have been killed between any two steps.
+    Safe to repeat: an earlier run may have been killed between any two steps. The report comes
+    first, so scores never belong to a revision without a report.
     """
-    if not (work / READY).exists():
+    if not is_ready(work):
         return None
     revision: int = json.loads((work / READY).read_text(encoding="utf-8"))["revision"]
+    if (work / "report").exists():
+        publish_folder(work / "report", place.report(revision))
     if (work / "scores").exists():
         _supersede_scores(place)
         publish_folder(work / "scores", place.scores)
-    if (work / "report").exists():
-        publish_folder(work / "report", place.report(revision))
     list_night(place, revision)
     shutil.rmtree(work)
     return revision
