@@ -14,7 +14,7 @@ from flows.errors import EXPECTED
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
 from flows.jobs.settings import Job
-from flows.jobs.workspace import Workspace, open_workspace
+from flows.jobs.workspace import Workspace, find_workspace, open_workspace
 from flows.scoring.result import NightResult, NightsResult, read_result
 from storage.errors import SourceError
 from storage.files.locks import CHANGE_SECONDS, is_locked, lock
@@ -41,7 +41,7 @@ def due_nights(job: Job, data_date: date) -> list[DueNight]:
 
     Goes back `schedule.max_catch_up_days`, but not before the first promotion.
     """
-    workspace = open_workspace(job)
+    workspace = find_workspace(job)
     due = {night.date: night for night in _interrupted(workspace)}
     for day in _days_to_check(job, data_date):
         place = NightPlace(workspace.root, job.name, day.isoformat())
@@ -66,7 +66,7 @@ def _interrupted(workspace: Workspace) -> list[DueNight]:
 def finish_publications(job: Job) -> dict[str, NightResult | Exception]:
     """Publish what earlier runs finished and were killed before publishing; results by date."""
     results: dict[str, NightResult | Exception] = {}
-    for night in _interrupted(open_workspace(job)):
+    for night in _interrupted(find_workspace(job)):
         log.info("%s: %s", night.date, night.why)
         try:
             results[night.date] = _finish_publication(job, night.date)
@@ -88,7 +88,7 @@ def _finish_publication(job: Job, date: str) -> NightResult:
 def _days_to_check(job: Job, data_date: date) -> list[date]:
     back = range(job.schedule.max_catch_up_days, -1, -1)
     days = [data_date - timedelta(days=each) for each in back]
-    champion = read_champion(open_workspace(job).models)
+    champion = read_champion(find_workspace(job).models)
     if champion is None:
         return days
     first = datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
@@ -160,6 +160,6 @@ def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult
             log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
             results[night.date] = error
     if not results:
-        place = NightPlace(open_workspace(job).root, job.name, data_date.isoformat())
+        place = NightPlace(find_workspace(job).root, job.name, data_date.isoformat())
         results[place.date] = read_result(place, place.newest(), written=False)
     return NightsResult(results)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.jobs.job_file import read_job
-from flows.jobs.workspace import open_workspace
+from flows.jobs.workspace import find_workspace, open_workspace
 from flows.results import CommandResult
 from storage.models import (
     BUNDLE,
@@ -23,7 +23,7 @@ from storage.models import (
 
 def list_versions(job: Path) -> CommandResult:
     """All versions of a job's model, newest first; the champion is marked."""
-    models = open_workspace(read_job(job)).models
+    models = find_workspace(read_job(job)).models
     champion = read_champion(models)
     current = champion.current if champion else None
     promotions = {entry.model_id: entry for entry in champion.history} if champion else {}
@@ -48,7 +48,7 @@ def _promotion_line(entry: Promotion | None) -> str:
 
 def show_version(job: Path, model_id: str) -> CommandResult:
     """Settings, training data and metrics of one model."""
-    models = open_workspace(read_job(job)).models
+    models = find_workspace(read_job(job)).models
     facts = json.loads(load_bundle(models, model_id)[BUNDLE[1]])
     return CommandResult({"path": str(models / model_id), **facts}, json.dumps(facts, indent=2))
 
