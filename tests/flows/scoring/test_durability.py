@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 
 import pytest
@@ -109,3 +110,14 @@ def test_status_names_a_publication_that_was_killed(bench, half_published):
     problems = bench.run("status", bench.job).facts["problems"]
 
     assert f"{DAY}: its publication was interrupted" in problems
+
+
+def test_without_file_locks_scoring_is_refused_by_name(bench, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    result = bench.score()
+
+    assert (result.code, "the file system has no file locks" in result.err) == (2, True)
+    assert bench.run("status", bench.job).facts["problems"] != []
