@@ -3,6 +3,7 @@
 StorageError
 ├── SourceError          bad input: unreadable, empty, not numeric, or NaN where none is allowed
 │   ├── NoDataError      no input at the given path
+│   ├── ReadError        the operating system refused a read; a retry may succeed
 │   └── SchemaError      readable, but not what the model was trained on
 ├── DamagedError         a stored file is missing or does not match its checksum
 ├── FormatVersionError   written by a newer version
@@ -23,6 +24,10 @@ class SourceError(StorageError):
 
 class NoDataError(SourceError):
     """No input exists at the expected path."""
+
+
+class ReadError(SourceError):
+    """The operating system refused to read a file, which a retry may cure."""
 
 
 class SchemaError(SourceError):

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
+from storage.errors import ReadError
+
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 RETRIES = 3
+RETRYABLE = (OSError, ReadError)  # what the operating system refused; bad data stays bad
 FIRST_DELAY = 0.5  # seconds; doubled on each retry
 Progress = Callable[[int, int], None]  # items done, items in total
 
@@ -91,11 +94,11 @@ def _outcome(item: Item, future: Future[Value]) -> Outcome[Item, Value]:
 
 
 def retrying(work: Callable[[Item], Value], item: Item) -> Value:
-    """Do `work`, with retries after an OSError. No other error is retried."""
+    """Do `work`, with retries after one of RETRYABLE. No other error is retried."""
     for attempt in range(RETRIES):
         try:
             return work(item)
-        except OSError as error:
+        except RETRYABLE as error:
             log.warning("%s: %s; retry %d of %d", item, error, attempt + 1, RETRIES)
             time.sleep(FIRST_DELAY * 2**attempt)
     return work(item)

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 from flows.errors import FlowError
 from flows.jobs.settings import AlertSettings, Job
-from flows.jobs.workspace import open_workspace
+from flows.jobs.workspace import Workspace, open_workspace
 from flows.scoring.links import index_link, report_link
 from flows.scoring.result import NightResult, NightsResult
 from storage.files.atomic import json_bytes, write_bytes
+from storage.files.locks import CHANGE_SECONDS, lock
 
 log = logging.getLogger(__name__)
 MOST_CAUSES = 3
@@ -35,8 +36,14 @@ def send_alert(job: Job, nights: NightsResult) -> bool:
     """
     if not (job.alert.webhook or job.alert.block):
         return False
-    last_sent = open_workspace(job).work(LAST_SENT)
-    pending = open_workspace(job).work(PENDING)
+    workspace = open_workspace(job)
+    with lock(workspace.lock("alerts"), wait=CHANGE_SECONDS):
+        return _send_changed(job, nights, workspace)
+
+
+def _send_changed(job: Job, nights: NightsResult, workspace: Workspace) -> bool:
+    """Send a message that differs from the last one, and whatever could not be delivered."""
+    last_sent, pending = workspace.work(LAST_SENT), workspace.work(PENDING)
     new, undelivered = alert_text(job, nights), _read(pending)
     repeated = new == _read(last_sent) or new in undelivered
     text = "\n\n".join(filter(None, ("" if repeated else new, undelivered)))

@@ -14,11 +14,12 @@ from flows.errors import EXPECTED
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
 from flows.jobs.settings import Job
-from flows.jobs.workspace import open_workspace
+from flows.jobs.workspace import Workspace, find_workspace, open_workspace
 from flows.scoring.result import NightResult, NightsResult, read_result
 from storage.errors import SourceError
+from storage.files.locks import CHANGE_SECONDS, is_locked, lock
 from storage.models import read_champion
-from storage.nights.revisions import NightPlace
+from storage.nights.revisions import NIGHT, NightPlace, is_ready, publish_revision
 from storage.sources import files_digest, find_files
 
 log = logging.getLogger(__name__)
@@ -40,19 +41,54 @@ def due_nights(job: Job, data_date: date) -> list[DueNight]:
 
     Goes back `schedule.max_catch_up_days`, but not before the first promotion.
     """
-    root = open_workspace(job).root
-    due = []
+    workspace = find_workspace(job)
+    due = {night.date: night for night in _interrupted(workspace)}
     for day in _days_to_check(job, data_date):
-        place = NightPlace(root, job.name, day.isoformat())
+        place = NightPlace(workspace.root, job.name, day.isoformat())
         if night := _due(job, place, tonight=day == data_date):
-            due.append(night)
-    return due
+            due.setdefault(night.date, night)
+    return [due[each] for each in sorted(due)]
+
+
+def _interrupted(workspace: Workspace) -> list[DueNight]:
+    """Return the nights of any date whose publication was interrupted."""
+    prefix = f"{workspace.job}-score-"
+    folders = workspace.root.glob(f".work/{prefix}????-??-??")
+    dates = [folder.name.removeprefix(prefix) for folder in folders if is_ready(folder / NIGHT)]
+    why = "its publication was interrupted"
+    return [
+        DueNight(each, CURRENT, why)
+        for each in sorted(dates)
+        if not is_locked(workspace.lock(f"score-{each}"))
+    ]
+
+
+def finish_publications(job: Job) -> dict[str, NightResult | Exception]:
+    """Publish what earlier runs finished and were killed before publishing; results by date."""
+    results: dict[str, NightResult | Exception] = {}
+    for night in _interrupted(find_workspace(job)):
+        log.info("%s: %s", night.date, night.why)
+        try:
+            results[night.date] = _finish_publication(job, night.date)
+        except EXPECTED as error:
+            log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
+            results[night.date] = error
+    return results
+
+
+def _finish_publication(job: Job, date: str) -> NightResult:
+    workspace = open_workspace(job)
+    place = NightPlace(workspace.root, job.name, date)
+    with lock(workspace.lock(f"score-{date}"), wait=CHANGE_SECONDS):
+        published = publish_revision(place, workspace.work(f"score-{date}") / NIGHT)
+    # None: another process has published it meanwhile
+    return read_result(place, published or place.newest(), written=published is not None)
 
 
 def _days_to_check(job: Job, data_date: date) -> list[date]:
     back = range(job.schedule.max_catch_up_days, -1, -1)
     days = [data_date - timedelta(days=each) for each in back]
-    champion = read_champion(open_workspace(job).models)
+    champion = read_champion(find_workspace(job).models)
     if champion is None:
         return days
     first = datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
@@ -110,12 +146,12 @@ def input_changed(job: Job, place: NightPlace, revision: int) -> bool:
 
 
 def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult]) -> NightsResult:
-    """Score the due nights, oldest first.
+    """Finish interrupted publications, then score the due nights, oldest first.
 
     If a night cannot be scored, its error becomes its result and the next night is scored.
     If nothing is due, returns the newest revision of the data date.
     """
-    results: dict[str, NightResult | Exception] = {}
+    results = finish_publications(job)
     for night in due_nights(job, data_date):
         log.info("%s: %s", night.date, night.why)
         try:
@@ -124,6 +160,6 @@ def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult
             log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
             results[night.date] = error
     if not results:
-        place = NightPlace(open_workspace(job).root, job.name, data_date.isoformat())
+        place = NightPlace(find_workspace(job).root, job.name, data_date.isoformat())
         results[place.date] = read_result(place, place.newest(), written=False)
     return NightsResult(results)

@@ -23,7 +23,7 @@ from storage.files.manifest import read_manifest, write_manifest
 from storage.nights.changes import Changes, compare_scores
 from storage.nights.night import Night
 from storage.nights.report import write_report
-from storage.nights.revisions import mark_ready
+from storage.nights.revisions import NIGHT, mark_ready
 from storage.nights.scores import no_pick, pick_scores
 from storage.sources import Source
 from storage.units import format_bytes
@@ -48,7 +48,7 @@ class NightDraft:
     @property
     def folder(self) -> Path:
         """Folder where the revision is built."""
-        return self.run.work / "night"
+        return self.run.work / NIGHT
 
     @property
     def scores(self) -> Path:

@@ -25,6 +25,7 @@ from storage.files.manifest import (
     read_manifest,
     require_whole,
 )
+from storage.files.reads import raise_refused, read_refusals
 from storage.latents.hdf5 import writing
 from storage.latents.shard import Readable
 
@@ -42,7 +43,8 @@ def pack_store(folder: Path, out: Path) -> int:
     with write_beside(out) as beside, writing(beside) as file:
         file.attrs["kind"] = KIND
         for name in [NAME, *list_files(folder)]:
-            content = np.fromfile(folder / name, np.uint8)
+            with read_refusals(folder / name):
+                content = np.fromfile(folder / name, np.uint8)
             chunk = max(1, min(CHUNK, len(content)))
             file.create_dataset(name, data=content, chunks=(chunk,), fletcher32=True)
     return out.stat().st_size
@@ -92,6 +94,7 @@ class Files:
             with h5py.File(self.place, "r") as file:
                 return bytes(file[name][:].tobytes())
         except (OSError, KeyError) as error:
+            raise_refused(self.place, error)
             raise DamagedError(
                 f"{self.place}: {name} cannot be read ({error}); "
                 "restore it from a copy or pack the store again"

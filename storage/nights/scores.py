@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.errors import DamagedError
+from storage.files.reads import raise_refused
 
 BATCH_ROWS = 65_536
 GROUP_ROWS = 65_536
@@ -118,6 +119,7 @@ def iter_scores(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[pa.R
                     batch_size=BATCH_ROWS, columns=list(columns), use_threads=False
                 )
         except (OSError, pa.ArrowInvalid) as error:
+            raise_refused(path, error)
             raise DamagedError(
                 f"{path}: cannot be read ({error}); rescore the date with --force"
             ) from error

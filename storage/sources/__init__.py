@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
+from storage.files.reads import read_error, read_refusals
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
@@ -56,9 +57,15 @@ def open_source(
     id: column that identifies a row of a table.
     missing: "error", or "impute" to let NaN pass.
 
-    Raises NoDataError if no file is found, SourceError or SchemaError if the files cannot be used.
+    Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
+    or SchemaError if the files cannot be used.
     """
     path = Path(path)
+    with read_refusals(path):
+        return _open(path, field=field, columns=columns, id=id, missing=missing)
+
+
+def _open(path: Path, *, field: str, columns: Sequence[str], id: str, missing: str) -> Source:
     files = find_files(path)
     _require_content(files)
     if _is_table(files[0]):
@@ -120,8 +127,8 @@ def _open_array(file: Path, *, field: str, missing: str) -> Source:
 def find_files(path: Path) -> list[Path]:
     """Return the files that `path` names, sorted by name.
 
-    Raises NoDataError if no file is found, SourceError if one cannot be read or Parquet and CSV
-    are mixed.
+    Raises NoDataError if no file is found, ReadError if one cannot be read, SourceError if Parquet
+    and CSV are mixed.
     """
     files = _readable_files(path)
     if not files:
@@ -143,10 +150,7 @@ def _readable_files(path: Path) -> list[Path]:
         for file in files:
             file.open("rb").close()
     except OSError as error:
-        raise SourceError(
-            f"{error.filename or path}: cannot be read ({error.strerror}); "
-            "fix the path or its permissions"
-        ) from error
+        raise read_error(Path(error.filename or path), error) from error
     return files
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import SourceError
+from storage.files.reads import unreadable
 from storage.sources.columns import pick_columns
 from storage.sources.source import Origin, Schema
 from storage.sources.tables import Batch, TableSource, is_numeric, is_whole, require_distinct
@@ -74,9 +75,8 @@ class ParquetSource(TableSource):
                 yield Batch(start, rows)
                 start += rows.num_rows
         except (OSError, pa.ArrowInvalid) as error:
-            raise SourceError(
-                f"{file}: row group {group} cannot be read ({error}); restore the file"
-            ) from error
+            damage = f": row group {group} cannot be read ({error}); restore the file"
+            raise unreadable(file, error, damage) from error
         if start != (size := opened.metadata.row_group(group).num_rows):
             raise SourceError(
                 f"{file}: row group {group} has {start} rows, the footer says {size}; "
@@ -89,7 +89,7 @@ def open_parquet(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
     except (OSError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{file}: not a Parquet file, or truncated ({error})") from error
+        raise unreadable(file, error, f": not a Parquet file, or truncated ({error})") from error
 
 
 def read_footer(file: Path) -> Footer:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SchemaError, SourceError
+from storage.files.reads import read_refusals
 from storage.sources.digests import file_stamps, sha256_text
 
 NUMERIC = "biuf"
@@ -115,14 +116,20 @@ class Source(ABC):
         A chunk has at most `max_rows` rows. Each call reopens the files.
 
         Raises SourceError that names file, row and column of an infinity, or of a NaN unless
-        missing = "impute".
+        missing = "impute"; ReadError if the operating system refuses.
         """
         stop = self.n_rows if stop is None else min(stop, self.n_rows)
         if start >= stop:
             return
-        for chunk in self._read(start, stop, max_rows):
+        rows = self._read(start, stop, max_rows)
+        while (chunk := self._next_chunk(rows)) is not None:
             self._require_finite(chunk)
             yield chunk
+
+    def _next_chunk(self, rows: Iterator[Chunk]) -> Chunk | None:
+        # Around the read alone: an OSError of whoever consumes the chunk is not a failed read.
+        with read_refusals(self.path):
+            return next(rows, None)
 
     @abstractmethod
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:

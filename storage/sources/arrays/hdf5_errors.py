@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 
 from storage.errors import SourceError
+from storage.files.reads import raise_refused, unreadable
 from storage.text import printable
 
 CLASSIC_NETCDF = b"CDF"
@@ -28,12 +29,8 @@ def open_hdf5(path: Path) -> h5py.File:
     """Open an HDF5 file to read. Raises SourceError."""
     try:
         return h5py.File(path, "r")
-    except BlockingIOError as error:
-        raise SourceError(
-            f"{path}: locked by a process that writes it; rerun when that process has closed it"
-        ) from error
     except READ_ERRORS as error:
-        raise SourceError(f"{path}: {_not_hdf5(path)} ({error})") from error
+        raise unreadable(path, error, f": {_not_hdf5(path)} ({error})") from error
 
 
 def _not_hdf5(path: Path) -> str:
@@ -49,6 +46,7 @@ def reading_hdf5(label: str) -> Iterator[None]:
     try:
         yield
     except READ_ERRORS as error:
+        raise_refused(Path(label), error)
         reason = printable(str(error)) or type(error).__name__
         raise SourceError(
             f"{label}: cannot be read ({reason}); restore the file, "

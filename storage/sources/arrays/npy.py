@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from storage.errors import SourceError
+from storage.files.reads import unreadable
 from storage.sources.arrays.array import pick_field
 from storage.sources.arrays.column_file import copying
 from storage.sources.arrays.streams import READ_ERRORS, Header, StreamSource
@@ -62,7 +63,8 @@ class NpzSource(NpySource):
         try:
             return zipfile.ZipFile(path).open(self._stored_as)
         except (OSError, *READ_ERRORS) as error:
-            raise SourceError(f"{self._label}: cannot be unpacked ({error})") from error
+            damage = f": cannot be unpacked ({error})"
+            raise unreadable(Path(self._label), error, damage) from error
 
     @contextmanager
     def _opened(self, start: int, stop: int) -> Iterator[IO[bytes]]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.files.reads import read_error, refusal, unreadable
 from storage.sources.arrays.array import ArraySource, require_numeric_rows, row_schema
 from storage.sources.arrays.column_file import ColumnFile
 from storage.sources.source import Chunk, Origin
@@ -151,6 +152,8 @@ class StreamSource(ArraySource[IO[bytes]]):
         return np.frombuffer(content, self._header.dtype)
 
     def _truncated(self, row: int, why: object) -> SourceError:
+        if isinstance(why, Exception) and refusal(why):
+            return read_error(self.path, why)
         return SourceError(
             f"{self._label}: truncated or damaged near row {row} of {self.n_rows} ({why}); "
             "restore the file"
@@ -187,5 +190,6 @@ class IdxSource(StreamSource):
             magic = stream.read(4)
             sizes = stream.read(4 * magic[3]) if len(magic) == 4 else b""
         except (EOFError, OSError, zlib.error) as error:
-            raise SourceError(f"{self._label}: not a gzipped IDX file ({error})") from error
+            damage = f": not a gzipped IDX file ({error})"
+            raise unreadable(Path(self._label), error, damage) from error
         return magic, sizes

@@ -18,7 +18,7 @@ from aemodel.bundle import to_files
 from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
 from flows.scoring.shard_summary import ShardSummary, Summarizer
-from storage.models import promote, save_bundle
+from storage.models import Promotion, promote, save_bundle
 from storage.sources import Chunk
 
 
@@ -41,7 +41,7 @@ def make_champion(bench, model):
     model_id = save_bundle(
         models, to_files(model), work=bench.workspace / ".work/model", extra={}, run={}
     )
-    promote(models, model_id, by="test", why="test", since="2026-01-01T00:00:00+00:00")
+    promote(models, Promotion(model_id, "2026-01-01T00:00:00+00:00", by="test", why="test"))
 
 
 def night_of(bench, rows):
