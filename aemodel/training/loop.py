@@ -242,7 +242,7 @@ def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
     It is the squared error or the binary cross-entropy (model.loss). logits, clean:
     (members, n, d), NaN in `clean` where nothing was observed.
     """
-    gaps = find_gaps(clean)
+    gaps = gap_mask(clean)
     if gaps is not None:
         losses = feature_losses(logits, clean.masked_fill(gaps, 0.0), model)
         observed = (~gaps).sum(dim=(0, 2)).clamp_min(1)
@@ -250,14 +250,14 @@ def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
     return feature_losses(logits, clean, model).mean(dim=(0, 2))
 
 
-def find_gaps(values: Tensor) -> Tensor | None:
+def gap_mask(values: Tensor) -> Tensor | None:
     """Mark NaN; None without any, which the sum tells at a tenth of the cost."""
     return values.isnan() if values.sum().isnan() else None
 
 
 def fill_gaps(values: Tensor, fill: Tensor) -> Tensor:
     """Put fill (d,) in place of NaN in values (..., d)."""
-    gaps = find_gaps(values)
+    gaps = gap_mask(values)
     return values if gaps is None else torch.where(gaps, fill, values)
 
 
