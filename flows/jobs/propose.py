@@ -31,7 +31,6 @@ FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gra
 WIDTH = 512  # most units in a hidden layer for images
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
 MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
-MOST_LISTED = 10  # ignored columns named in the job file
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,7 @@ def _data_section(source: Source, path: str, field: str, sample: SampleSummary) 
     if sample.has_gaps:
         why = "NaN found: the network sees the median, the error counts observed features only"
         lines.append(_key("missing", '"impute"', why))
-    if source.ignored:
-        lines.append(f"# not read, not numeric: {', '.join(source.ignored[:MOST_LISTED])}")
+    lines += [f"# {what}: {_one_line(names)}" for what, names in source.not_read.items()]
     return lines
 
 
@@ -212,6 +210,11 @@ def achievable_quantile(calibration_rows: int) -> str:
         if int((calibration_rows + 1) * (1 - Decimal(quantile))) >= WANTED_ALARMS:
             return quantile
     return ""
+
+
+def _one_line(text: str) -> str:
+    """Text for a comment, which ends with its line."""
+    return " ".join(text.split())
 
 
 def _quoted(text: str) -> str:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
@@ -27,12 +24,13 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, near, open_workspace
 from flows.results import Done
 from flows.training.calibration_summary import calibration_facts, rule_promise
+from flows.training.clean_rows import DigestedPasses
 from flows.training.load_model import load_champion
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import bundle_id, promote, read_champion, save_bundle
 from storage.pages.training import TrainingReport, render_training_report
-from storage.sources import RowsDigest, Source
+from storage.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class TrainResult(Done):
 
     promoted: whether the model is champion now. figures, calibration: names and values as
     displayed. checks: those of the promotion gate. warning: what is wrong with the calibration
-    rows, or ''.
+    rows, or ''. not_read: columns, files and rows that were not trained on, by what they are.
     """
 
     model_id: str
@@ -60,6 +58,7 @@ class TrainResult(Done):
     calibration: Mapping[str, str]
     promise: str
     warning: str
+    not_read: Mapping[str, str]
 
     def to_json(self) -> dict[str, object]:
         """For --json."""
@@ -71,15 +70,18 @@ class TrainResult(Done):
             "epochs": self.epochs,
             "rows": self.rows,
             "validation_loss": _finite(self.validation_loss),
+            "not_read": dict(self.not_read),
         }
 
     def to_text(self) -> str:
         """For a terminal."""
         verdict = "promoted" if self.promoted else "NOT promoted"
+        not_read = "".join(f"  {what}: {names}\n" for what, names in self.not_read.items())
         return (
             f"Model {self.model_id} {verdict}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, "
             f"validation loss {self.validation_loss:.6g}\n"
+            f"{not_read}"
             f"  {near(self.path / 'training.html')}"
         )
 
@@ -100,11 +102,15 @@ class TrainRun:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A fitted model, the gate's verdict on it, and the digest of the clean rows."""
+    """A fitted model, the gate's verdict on it, and the digest of the clean rows.
+
+    not_read: columns, files and rows that were not trained on, by what they are.
+    """
 
     trained: Trained
     verdict: GateVerdict
     digest: str
+    not_read: Mapping[str, str]
 
 
 def train_model(
@@ -154,26 +160,8 @@ def fit_and_judge(
         device=device,
     )
     verdict = judge_challenger(trained, champion, passes, by=job.score.by)
-    return Challenger(trained, verdict, passes.digest)
-
-
-class DigestedPasses:
-    """Callable that starts a pass over the source's rows; the first full pass takes a digest.
-
-    max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
-    """
-
-    def __init__(self, source: Source, max_rows: int) -> None:
-        self.source, self.max_rows, self.digest = source, max_rows, ""
-
-    def __call__(self) -> Iterator[NDArray[np.generic]]:
-        """Yield arrays (n, *row_shape) in source order."""
-        digest = RowsDigest()
-        for chunk in self.source.chunks(max_rows=self.max_rows):
-            if not self.digest:
-                digest.update(chunk.rows, chunk.ids)
-            yield chunk.rows
-        self.digest = self.digest or digest.hexdigest()
+    numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
+    return Challenger(numbered, verdict, passes.digest, passes.not_read)
 
 
 def keep_model(run: TrainRun, challenger: Challenger) -> TrainResult:
@@ -186,7 +174,7 @@ def keep_model(run: TrainRun, challenger: Challenger) -> TrainResult:
     )
     current = is_champion(models, model_id)
     verdict = _confirmed(challenger.verdict) if current else challenger.verdict
-    result = _train_result(run.job, models / model_id, trained, verdict)
+    result = _train_result(run.job, models / model_id, challenger, verdict)
     pages = {"training.html": report_page(run.job, result, trained, verdict)}
     work = run.workspace.work(f"model-{model_id}")
     save_bundle(models, files, work=work, extra=pages, run=facts)
@@ -208,8 +196,11 @@ def _confirmed(verdict: GateVerdict) -> GateVerdict:
     return replace(verdict, promote=True, reasons=(why,))
 
 
-def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> TrainResult:
+def _train_result(
+    job: Job, path: Path, challenger: Challenger, verdict: GateVerdict
+) -> TrainResult:
     """The result for the model kept in the folder `path`."""
+    trained = challenger.trained
     scores = trained.model.calibration_by(job.score.by)
     return TrainResult(
         model_id=path.name,
@@ -226,6 +217,7 @@ def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) 
         calibration=calibration_facts(job, scores),
         promise=rule_promise(job, scores),
         warning=contamination_warning(scores),
+        not_read=challenger.not_read,
     )
 
 
@@ -294,6 +286,7 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         calibration_figures=result.calibration,
         promise=result.promise,
         warning=result.warning,
+        not_read=result.not_read,
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,
     )

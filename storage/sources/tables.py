@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -18,16 +20,21 @@ from storage.sources.source import Chunk, Source
 
 
 class Batch(NamedTuple):
-    """Consecutive rows of one file: the number of the first row, and an Arrow record batch."""
+    """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
+
+    broken: (n,) bool, rows with a cell that is no number; None if there are none.
+    """
 
     start: int
     rows: pa.RecordBatch
+    broken: NDArray[np.bool_] | None = None
 
     def cut(self, start: int, stop: int) -> Batch:
         """Return the part that lies within [start, stop); it may be empty."""
         first = min(max(start - self.start, 0), self.rows.num_rows)
         last = max(first, min(stop - self.start, self.rows.num_rows))
-        return Batch(self.start + first, self.rows.slice(first, last - first))
+        broken = None if self.broken is None else self.broken[first:last]
+        return Batch(self.start + first, self.rows.slice(first, last - first), broken)
 
 
 class TableSource(Source):
@@ -46,7 +53,8 @@ class TableSource(Source):
             if begin < stop and end > start:
                 first, last = max(start, begin) - begin, min(stop, end) - begin
                 for batch in self._batches(file, first, last, max_rows):
-                    yield self._chunk(begin + batch.start, batch.rows, file.name)
+                    chunk = self._chunk(begin + batch.start, batch.rows, file.name)
+                    yield replace(chunk, broken=batch.broken) if self.missing == "error" else chunk
 
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""
@@ -99,10 +107,11 @@ class TableSource(Source):
 
 
 def require_distinct(file: Path, names: Sequence[str]) -> None:
-    """Require that no two columns have the same name. Raises SourceError."""
-    if len(set(names)) < len(names):
+    """Require that no two columns have the same name, if any. Raises SourceError."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
         raise SourceError(
-            f"{file}: duplicate column names: {', '.join(map(repr, names))}; "
+            f"{file}: duplicate column names: {', '.join(map(repr, twice))}; "
             "give each column a unique name"
         )
 
@@ -119,5 +128,5 @@ def is_whole(kind: pa.DataType) -> bool:
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Return whether an Arrow type is an integer, a float or a Boolean."""
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
-    return any(test(kind) for test in tests)
+    types = pa.types  # spelled out, since wide tables ask thousands of times
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))

@@ -1,0 +1,63 @@
+"""Passes over the clean rows, without those that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.sources import BROKEN_CELLS, Chunk, RowsDigest, Source
+
+
+class DigestedPasses:
+    """Callable that starts a pass over the source's rows; the first full pass takes a digest.
+
+    Rows in which a cell is no number are left out of every pass.
+
+    max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
+    """
+
+    def __init__(self, source: Source, max_rows: int) -> None:
+        self.source, self.max_rows, self.digest = source, max_rows, ""
+        self._broken = np.empty(0, np.int64)  # row numbers, ascending; known after a full pass
+
+    def __call__(self) -> Iterator[NDArray[np.generic]]:
+        """Yield arrays (n, *row_shape) in source order."""
+        digest, broken = RowsDigest(), [np.empty(0, np.int64)]
+        for chunk in self.source.chunks(max_rows=self.max_rows, pass_broken=True):
+            rows, ids = _whole_rows(chunk)
+            if not self.digest:
+                digest.update(rows, ids)
+                broken.append(_broken_rows(chunk))
+            yield rows
+        if not self.digest:
+            self.digest, self._broken = digest.hexdigest(), np.concatenate(broken)
+
+    @property
+    def not_read(self) -> dict[str, str]:
+        """Columns, files and rows that no pass yields, by what they are."""
+        if not len(self._broken):
+            return self.source.not_read
+        cells = self.source.facts[BROKEN_CELLS]
+        rows = f"{len(self._broken):,}, each with a cell that is no number: {cells}"
+        return {**self.source.not_read, "clean rows left out": rows}
+
+    def source_rows(self, counted: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+        """Turn rows as counted in a pass, each with a value, into row numbers of the source."""
+        before = self._broken - np.arange(len(self._broken))  # whole rows before each broken one
+        return tuple(
+            (row + int(np.searchsorted(before, row, side="right")), value) for row, value in counted
+        )
+
+
+def _whole_rows(chunk: Chunk) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+    if chunk.broken is None:
+        return chunk.rows, chunk.ids
+    return chunk.rows[~chunk.broken], None if chunk.ids is None else chunk.ids[~chunk.broken]
+
+
+def _broken_rows(chunk: Chunk) -> NDArray[np.int64]:
+    if chunk.broken is None:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(chunk.broken) + chunk.start
