@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.sources.ids import id_texts
 from storage.sources.source import Chunk, Source
 
 
@@ -95,15 +96,29 @@ class TableSource(Source):
 
     def _ids(self, column: pa.Array, start: int) -> NDArray[np.generic]:
         """Return ids (n,): int64, or text; the same in all chunks."""
-        if not self.whole_ids:
-            return np.array([str(each) for each in column.to_pylist()], dtype=object)
-        if column.null_count:
-            file, row = self._locate(start + first_gap(column))
+        if self.whole_ids:
+            self._require_ids(column.is_null().to_pylist(), start)
+            return np.asarray(column.to_numpy()).astype(np.int64)
+        texts = self._id_texts(column, start)
+        self._require_ids([not text for text in texts], start)
+        return np.array(texts, dtype=object)
+
+    def _id_texts(self, column: pa.Array, start: int) -> list[str | None]:
+        try:
+            return id_texts(column)
+        except ValueError as error:
+            raise SourceError(
+                f"{self._locate(start)[0]}: column {self.id_column}: expected ids that can be "
+                f"shown as text, got {error}; choose another data.id"
+            ) from error
+
+    def _require_ids(self, missing: Sequence[bool], start: int) -> None:
+        if any(missing):
+            file, row = self._locate(start + missing.index(True))
             raise SourceError(
                 f"{file}: row {row}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
-        return np.asarray(column.to_numpy()).astype(np.int64)
 
 
 def require_distinct(file: Path, names: Sequence[str]) -> None:
