@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.engine.shard_tasks import join_chunks, rows_of_group
 from storage.sources import BROKEN_CELLS, Chunk, RowsDigest, Source
 
 
@@ -25,12 +27,14 @@ class DigestedPasses:
     def __call__(self) -> Iterator[NDArray[np.generic]]:
         """Yield arrays (n, *row_shape) in source order."""
         digest, broken = RowsDigest(), [np.empty(0, np.int64)]
-        for chunk in self.source.chunks(max_rows=self.max_rows, pass_broken=True):
-            rows, ids = _whole_rows(chunk)
+        chunks = self.source.chunks(max_rows=self.max_rows, pass_broken=True)
+        for group in join_chunks(chunks, self.max_rows):
+            whole = list(map(_without_broken, group))
             if not self.digest:
-                digest.update(rows, ids)
-                broken.append(_broken_rows(chunk))
-            yield rows
+                broken += map(_broken_rows, group)
+                for chunk in whole:
+                    digest.update(chunk.rows, chunk.ids)
+            yield rows_of_group(whole)
         if not self.digest:
             self.digest, self._broken = digest.hexdigest(), np.concatenate(broken)
 
@@ -51,10 +55,12 @@ class DigestedPasses:
         )
 
 
-def _whole_rows(chunk: Chunk) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+def _without_broken(chunk: Chunk) -> Chunk:
+    """The rows of a chunk that are whole; they are not consecutive."""
     if chunk.broken is None:
-        return chunk.rows, chunk.ids
-    return chunk.rows[~chunk.broken], None if chunk.ids is None else chunk.ids[~chunk.broken]
+        return chunk
+    ids = None if chunk.ids is None else chunk.ids[~chunk.broken]
+    return replace(chunk, rows=chunk.rows[~chunk.broken], ids=ids, broken=None)
 
 
 def _broken_rows(chunk: Chunk) -> NDArray[np.int64]:
