@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 from storage.errors import SourceError
 from storage.sources.columns import Column, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
-from storage.sources.csv_files.text import read_cell, require_header
+from storage.sources.csv_files.text import decompressing, read_cell, require_header
 from storage.sources.tables import is_numeric, require_distinct
 
 BLOCK_BYTES = 4 << 20
@@ -33,7 +33,8 @@ class CsvFile:
         Raises SourceError if there is no header line.
         """
         try:
-            with pa_csv.open_csv(self.path, _read_options(), self._parse_options()) as reader:
+            options = _read_options(), self._parse_options()
+            with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
                 first = next(iter(reader), reader.schema.empty_table().to_batches())
         except pa.ArrowInvalid as error:
             raise SourceError(
@@ -54,7 +55,7 @@ class CsvFile:
             column_types=types, include_columns=list(types), check_utf8=check_text
         )
         options = _read_options(), self._parse_options(), convert
-        with pa_csv.open_csv(self.path, *options) as reader:
+        with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
             yield from reader
 
     def explain(self, error: pa.ArrowInvalid) -> SourceError:

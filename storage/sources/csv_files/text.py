@@ -30,9 +30,23 @@ class Cell(NamedTuple):
 
 @contextmanager
 def open_text(file: Path) -> Iterator[io.TextIOWrapper]:
-    """Open a CSV file as text, decompressed if its name says so."""
-    with pa.input_stream(str(file), compression="detect") as stream:
+    """Open a CSV file as text, decompressed if its name says so. Raises SourceError."""
+    with (
+        decompressing(file),
+        pa.input_stream(str(file), compression="detect") as stream,
+    ):
         yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+
+
+@contextmanager
+def decompressing(file: Path) -> Iterator[None]:
+    """Turn an error of decompression into a SourceError; one of the disk stays as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise SourceError(f"{file}: cannot be decompressed ({error}); restore the file") from error
 
 
 def find_delimiter(file: Path) -> str:
@@ -45,8 +59,6 @@ def find_delimiter(file: Path) -> str:
             text = stream.read(SNIFF_BYTES)
     except UnicodeDecodeError as error:
         raise SourceError(f"{file}: not UTF-8 text ({error}); expected a CSV file") from error
-    except OSError as error:
-        raise SourceError(f"{file}: cannot be decompressed ({error}); restore the file") from error
     if not text.strip():
         raise SourceError(f"{file}: empty; expected a header line and rows")
     header = text.splitlines()[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 
@@ -164,3 +166,13 @@ def test_columns_without_a_name_are_named_by_their_position(tmp_path):
         assert source.not_read == {
             "columns not read": "column 1 without a name, column 3 without a name (no name)"
         }
+
+
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.999])
+def test_a_damaged_compressed_file_is_refused_by_name(tmp_path, small_blocks, kept):
+    values = np.random.default_rng(0).normal(size=40_000)
+    content = gzip.compress("\n".join(["x", *map(str, values)]).encode())
+    (tmp_path / "a.csv.gz").write_bytes(content[: int(len(content) * kept)])
+
+    with pytest.raises(SourceError, match=r"a.csv.gz: cannot be decompressed .*; restore the file"):
+        open_source(tmp_path / "a.csv.gz")
