@@ -106,7 +106,7 @@ def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[st
     return [
         "[data]",
         *_data_keys(rows, sample),
-        *_comment("not read, not numeric", source.ignored),
+        *(line for what, names in source.not_read.items() for line in _comment(what, [names])),
         *_warnings(source, sample),
     ]
 
@@ -252,6 +252,11 @@ def achievable_quantile(calibration_rows: int) -> str:
         if int((calibration_rows + 1) * (1 - Decimal(quantile))) >= WANTED_ALARMS:
             return quantile
     return ""
+
+
+def _one_line(text: str) -> str:
+    """Text for a comment, which ends with its line."""
+    return " ".join(text.split())
 
 
 def _quoted(text: str) -> str:

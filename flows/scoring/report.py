@@ -242,9 +242,7 @@ def input_checks(run: NightRun, source: Source | None) -> dict[str, str]:
     checks = {"input": run.path.name}
     checks |= {name: str(value) for name, value in source.facts.items()}
     checks["rows"] = f"{source.n_rows:,} of {shape} {source.schema.dtype}, {size}"
-    if source.ignored:
-        checks["columns not read"] = ", ".join(source.ignored)
-    return checks
+    return checks | source.not_read
 
 
 def changes_since_newest(run: NightRun, scores: Path, picked: pa.Table) -> Changes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
 from flows.engine.run_all import RunAll
 from flows.engine.shard_job import FailedShards, ShardJob, run_shards
-from flows.engine.shard_tasks import rows_per_chunk
+from flows.engine.shard_tasks import join_chunks, rows_of_group, rows_per_chunk
 from flows.scoring.night_run import NightRun
 from flows.scoring.shard_summary import ShardSummary, Summarizer
 from storage.files.atomic import sha256_file, write_beside, write_json
@@ -120,8 +120,8 @@ class ShardScorer(ShardJob[ScoredShard]):
         digest = RowsDigest()
         summary: ShardSummary | None = None
         with write_beside(part) as beside, ScoreWriter(beside, text_ids=self.text_ids) as writer:
-            for chunk in chunks:
-                scores = self._write_scores(writer, chunk)
+            for chunk, scores in self._scored(chunks):
+                self._write_scores(writer, chunk, scores)
                 digest.update(chunk.rows, chunk.ids)
                 found = self.summarizer.summarize(chunk, scores)
                 summary = summary.merge(found) if summary else found
@@ -137,14 +137,26 @@ class ShardScorer(ShardJob[ScoredShard]):
         first = next(self.source.chunks(0, 1, max_rows=1), None)
         return first is not None and first.ids is not None and first.ids.dtype.kind not in "iu"
 
-    def _write_scores(self, writer: ScoreWriter, chunk: Chunk) -> dict[str, NDArray[np.float64]]:
-        """Score a chunk, append it to the file, and return each of SCORES (n,)."""
-        scores = dict(zip(SCORES, self.summarizer.model.scores(chunk.rows), strict=True))
+    def _scored(
+        self, chunks: Iterable[Chunk]
+    ) -> Iterator[tuple[Chunk, dict[str, NDArray[np.float64]]]]:
+        """Yield each chunk with each of SCORES (n,); small chunks are scored together."""
+        for group in join_chunks(chunks, self.max_rows):
+            scores = self.summarizer.model.scores(rows_of_group(group))
+            first = 0
+            for chunk in group:
+                part = slice(first, first + len(chunk.rows))
+                yield chunk, dict(zip(SCORES, (each[part] for each in scores), strict=True))
+                first = part.stop
+
+    def _write_scores(
+        self, writer: ScoreWriter, chunk: Chunk, scores: dict[str, NDArray[np.float64]]
+    ) -> None:
+        """Append the scores of a chunk to the file, with p-values."""
         rows = np.arange(chunk.start, chunk.start + len(chunk.rows))
         calibration = self.summarizer.calibration
         chances = p_values(calibration, scores[self.summarizer.by]) if len(calibration) else None
         writer.append(rows, chunk.ids, chunk.file, scores, chances)
-        return scores
 
     def _write_note(self, shard: Shard, digest: str, part: Path, saved: Path) -> ScoredShard:
         note = ScoredShard(

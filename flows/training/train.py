@@ -25,9 +25,9 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, near, open_workspace
 from flows.results import Done
 from flows.training.calibration_summary import calibration_facts, rule_promise
+from flows.training.clean_rows import DigestedPasses
 from flows.training.facts import finite_or_none, training_facts
 from flows.training.load_model import load_champion
-from flows.training.passes import DigestedPasses
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
@@ -44,7 +44,7 @@ class TrainResult(Done):
 
     promoted: whether the model is champion now. figures, calibration: names and values as
     displayed. checks: those of the promotion gate. warning: what is wrong with the calibration
-    rows, or ''. notes: what training left out, in words.
+    rows, or ''. not_read: columns, files and rows that were not trained on, by what they are.
     """
 
     model_id: str
@@ -61,7 +61,7 @@ class TrainResult(Done):
     calibration: Mapping[str, str]
     promise: str
     warning: str
-    notes: tuple[str, ...]
+    not_read: Mapping[str, str]
 
     def to_json(self) -> dict[str, object]:
         """For --json."""
@@ -73,17 +73,18 @@ class TrainResult(Done):
             "epochs": self.epochs,
             "rows": self.rows,
             "validation_loss": finite_or_none(self.validation_loss),
-            "notes": list(self.notes),
+            "not_read": dict(self.not_read),
         }
 
     def to_text(self) -> str:
         """For a terminal."""
         verdict = "promoted" if self.promoted else "NOT promoted"
+        not_read = "".join(f"  {what}: {names}\n" for what, names in self.not_read.items())
         return (
             f"Model {self.model_id} {verdict}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, "
             f"validation loss {self.validation_loss:.6g}\n"
-            f"{''.join(f'  note: {note}{chr(10)}' for note in self.notes)}"
+            f"{not_read}"
             f"  {near(self.path / 'training.html')}"
         )
 
@@ -104,11 +105,15 @@ class TrainRun:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A fitted model, the gate's verdict on it, and the digest of the clean rows."""
+    """A fitted model, the gate's verdict on it, and the digest of the clean rows.
+
+    not_read: columns, files and rows that were not trained on, by what they are.
+    """
 
     trained: Trained
     verdict: GateVerdict
     digest: str
+    not_read: Mapping[str, str]
 
 
 def train_model(
@@ -168,7 +173,8 @@ def fit_and_judge(
         device=device,
     )
     verdict = judge_challenger(trained, champion, passes, by=job.score.by)
-    return Challenger(trained, verdict, passes.digest)
+    numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
+    return Challenger(numbered, verdict, passes.digest, passes.not_read)
 
 
 def judge_again(
@@ -208,7 +214,7 @@ def keep_model(run: TrainRun, challenger: Challenger, files: Mapping[str, bytes]
     )
     current = champion_id(models) == model_id
     verdict = _confirmed(challenger.verdict) if current else challenger.verdict
-    result = _train_result(run.job, models / model_id, trained, verdict)
+    result = _train_result(run.job, models / model_id, challenger, verdict)
     pages = {"training.html": report_page(run.job, result, trained, verdict)}
     work = run.workspace.work(f"model-{model_id}")
     save_bundle(models, files, work=work, extra=pages, run=facts)
@@ -224,8 +230,11 @@ def _confirmed(verdict: GateVerdict) -> GateVerdict:
     return replace(verdict, promote=True, reasons=(why,))
 
 
-def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> TrainResult:
+def _train_result(
+    job: Job, path: Path, challenger: Challenger, verdict: GateVerdict
+) -> TrainResult:
     """The result for the model kept in the folder `path`."""
+    trained = challenger.trained
     scores = trained.model.calibration_by(job.score.by)
     return TrainResult(
         model_id=path.name,
@@ -242,21 +251,23 @@ def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) 
         calibration=calibration_facts(job, scores),
         promise=rule_promise(job, scores),
         warning=contamination_warning(scores),
-        notes=far_value_notes(trained),
+        not_read={**challenger.not_read, **far_value_notes(trained)},
     )
 
 
-def far_value_notes(trained: Trained) -> tuple[str, ...]:
-    """What to say of values far outside all others, at most MOST_NOTES columns one by one."""
+def far_value_notes(trained: Trained) -> dict[str, str]:
+    """Describe values far outside all others, at most MOST_NOTES columns one by one."""
     found = trained.far_values
     notes = [
-        f"{feature_name(trained.model, each.column)}: {each.count:,} of {trained.n_fit:,} values "
-        f"lie far outside all others (below {each.low:.4g} or above {each.high:.4g}) "
-        "and were left out of training"
+        f"{feature_name(trained.model, each.column)} ({each.count:,} of {trained.n_fit:,} below "
+        f"{each.low:.4g} or above {each.high:.4g})"
         for each in found[:MOST_NOTES]
     ]
-    more = len(found) - MOST_NOTES
-    return (*notes, f"and {more:,} more columns with such values") if more > 0 else tuple(notes)
+    if len(found) > MOST_NOTES:
+        notes.append(f"and {len(found) - MOST_NOTES:,} more columns")
+    return (
+        {"values far outside all others, left out of training": ", ".join(notes)} if found else {}
+    )
 
 
 def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
@@ -292,7 +303,7 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         calibration_figures=result.calibration,
         promise=result.promise,
         warning=result.warning,
-        notes=result.notes,
+        not_read=result.not_read,
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,
     )

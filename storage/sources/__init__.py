@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.errors import NoDataError, SourceError
-from storage.files.reads import read_error, read_refusals
+from storage.errors import SourceError
+from storage.files.reads import read_refusals
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
+from storage.sources.input_files import find_files, is_parquet, is_table, list_input
 from storage.sources.source import (
+    BROKEN_CELLS,
     Chunk,
     Schema,
     Shard,
@@ -23,6 +25,7 @@ from storage.sources.source import (
 )
 
 __all__ = [
+    "BROKEN_CELLS",
     "Chunk",
     "RowsDigest",
     "Schema",
@@ -37,9 +40,7 @@ __all__ = [
 ]
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
-PARQUET = (".parquet", ".pq")
-CSV = (".csv", ".tsv", ".txt")
-SUPPORTED = ".npy, .npz, .h5, .parquet, .csv and IDX (-ubyte, .idx, optionally gzipped)"
+SUPPORTED = ".npy, .npz, .h5, .parquet, .csv (also .gz) and IDX (-ubyte, .idx, also .gz)"
 
 
 def open_source(
@@ -66,10 +67,13 @@ def open_source(
 
 
 def _open(path: Path, *, field: str, columns: Sequence[str], id: str, missing: str) -> Source:
-    files = find_files(path)
+    found = list_input(path)
+    files = found.files
     _require_content(files)
-    if _is_table(files[0]):
-        return _open_table(path, files, columns=columns, id=id, missing=missing)
+    if is_table(files[0]):
+        source = _open_table(path, files, columns=columns, id=id, missing=missing)
+        source.left_out = tuple(found.left_out)
+        return source
     if len(files) > 1:
         raise SourceError(
             f"{path}: several files must be Parquet or CSV; name one of the {len(files)} files"
@@ -88,18 +92,10 @@ def _require_content(files: Sequence[Path]) -> None:
             raise SourceError(f"{file}: empty; expected a file with rows")
 
 
-def _is_table(file: Path) -> bool:
-    return file.suffix.lower() in (*PARQUET, *CSV)
-
-
-def _is_parquet(file: Path) -> bool:
-    return file.suffix.lower() in PARQUET
-
-
 def _open_table(
     path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
 ) -> Source:
-    if _is_parquet(files[0]):
+    if is_parquet(files[0]):
         from storage.sources.parquet_tables import ParquetSource  # late: pyarrow is slow to import
 
         return ParquetSource(path, files, columns=columns, id=id, missing=missing)
@@ -122,48 +118,3 @@ def _open_array(file: Path, *, field: str, missing: str) -> Source:
     if kind == ".idx" or "ubyte" in file.name or ".idx" in file.name:
         return IdxSource(file, missing=missing)
     raise SourceError(f"{file}: unsupported file type; supported: {SUPPORTED}")
-
-
-def find_files(path: Path) -> list[Path]:
-    """Return the files that `path` names, sorted by name.
-
-    Raises NoDataError if no file is found, ReadError if one cannot be read, SourceError if Parquet
-    and CSV are mixed.
-    """
-    files = _readable_files(path)
-    if not files:
-        raise NoDataError(
-            f"{path}: no files found; "
-            "expected a file, a folder of Parquet or CSV files, or a glob that matches some"
-        )
-    if len({_is_parquet(file) for file in files}) > 1:
-        raise SourceError(
-            f"{path}: contains both Parquet and CSV files; "
-            f"select one kind with a glob such as '{path / '*.parquet'}'"
-        )
-    return files
-
-
-def _readable_files(path: Path) -> list[Path]:
-    try:
-        files = _files_at(path)
-        for file in files:
-            file.open("rb").close()
-    except OSError as error:
-        raise read_error(Path(error.filename or path), error) from error
-    return files
-
-
-def _files_at(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if _is_table(file) and not _is_hidden(file))
-    if not any(mark in str(path) for mark in "*?["):
-        return []
-    folder = next(each for each in path.parents if each.is_dir())
-    return sorted(folder.glob(str(path.relative_to(folder))))
-
-
-def _is_hidden(file: Path) -> bool:
-    return file.name.startswith((".", "_"))

@@ -3,44 +3,84 @@
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
 
 MOST_NAMED = 100  # columns in one message
+MOST_GUESSED = 10  # missing columns for which a similar name is looked up
+NO_FEATURE = "not a feature of the job or model"
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    numeric: whether it can be read. why_not: why it is no feature unless it is asked for, or ''.
+    """
+
+    numeric: bool
+    why_not: str = ""
+
+
+NUMERIC = Column(numeric=True)
+
+
+def unnamed(position: int) -> str:
+    """Return what stands for the name of a column without one; the first is column 1."""
+    return f"column {position} without a name"
+
+
+def list_unread(unread: Mapping[str, str]) -> str:
+    """List columns that are not read, by reason: 'a, b (text); c (timestamp[s])'."""
+    names = defaultdict(list)
+    for name, why in unread.items():
+        names[why].append(name)
+    return "; ".join(f"{', '.join(same)} ({why})" for why, same in names.items())
 
 
 def pick_columns(
-    path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split the columns of a table into the features to read and the ones to ignore.
+    path: Path, columns: Mapping[str, Column], wanted: Sequence[str], id_column: str
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the features to read, and for each other column why it is not read.
 
-    kinds: for every column, whether it is numeric.
-    wanted: the features; empty for all numeric columns.
+    wanted: the features; empty for all numeric columns but those with a reason against it.
 
     Raises SchemaError that names every missing, non-numeric and unexpected column.
     """
-    _require_columns(path, kinds, wanted, id_column)
-    chosen = tuple(wanted) or _numeric_columns(kinds, id_column)
-    if not chosen:
-        raise SourceError(f"{path}: no numeric column; columns: {_listed(list(kinds))}")
+    _require_columns(path, columns, wanted, id_column)
+    chosen = tuple(wanted) or _numeric_columns(columns, id_column)
     read = {*chosen, id_column}
-    return chosen, tuple(name for name in kinds if name not in read)
+    unread = {
+        name: column.why_not or NO_FEATURE for name, column in columns.items() if name not in read
+    }
+    if not chosen:
+        raise SourceError(f"{path}: no numeric column; columns: {list_unread(unread) or id_column}")
+    return chosen, unread
 
 
-def _numeric_columns(kinds: Mapping[str, bool], id_column: str) -> tuple[str, ...]:
-    return tuple(name for name, numeric in kinds.items() if numeric and name != id_column)
+def _numeric_columns(columns: Mapping[str, Column], id_column: str) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, column in columns.items()
+        if column.numeric and not column.why_not and name != id_column
+    )
 
 
 def _require_columns(
-    path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str
+    path: Path, columns: Mapping[str, Column], wanted: Sequence[str], id_column: str
 ) -> None:
-    named = [*wanted, id_column] if id_column else list(wanted)
-    missing = [name for name in named if name not in kinds]
-    not_numeric = [name for name in wanted if not kinds.get(name, True)]
+    named = dict.fromkeys([*wanted, id_column] if id_column else wanted)
+    missing = [name for name in named if name not in columns]
+    not_numeric = {
+        name: columns[name].why_not
+        for name in wanted
+        if name in columns and not columns[name].numeric
+    }
     if missing or not_numeric:
-        unexpected = [name for name in kinds if name not in named]
+        unexpected = [name for name in columns if name not in named]
         problems = "; ".join(_problems(missing, not_numeric, unexpected))
         raise SchemaError(
             f"{path}: columns do not match: {problems}. Fix the file; or, if the change is "
@@ -49,12 +89,14 @@ def _require_columns(
 
 
 def _problems(
-    missing: Sequence[str], not_numeric: Sequence[str], unexpected: Sequence[str]
+    missing: Sequence[str], not_numeric: Mapping[str, str], unexpected: Sequence[str]
 ) -> Iterator[str]:
     if missing:
-        yield f"missing: {_listed([_with_hint(name, unexpected) for name in missing])}"
+        candidates = unexpected if len(missing) <= MOST_GUESSED else []
+        yield f"missing: {_listed([_with_hint(name, candidates) for name in missing])}"
     if not_numeric:
-        yield f"not numeric: {_listed(list(map(repr, not_numeric)))}"
+        named = [f"{name!r} ({why})" for name, why in not_numeric.items()]
+        yield f"not numeric: {_listed(named)}"
     if unexpected:
         yield f"unexpected: {_listed(list(map(repr, unexpected)))}"
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
+from storage.sources.columns import list_unread
 from storage.sources.digests import file_stamps, sha256_text
 
 NUMERIC = "biuf"
+BROKEN_CELLS = "cells that are no number"  # the fact of a source that counts and names them
 WIDEST = 8  # bytes of a value
 
 
@@ -43,12 +45,15 @@ class Chunk:
     rows: (n, *row_shape) in the source's dtype.
     ids: (n,) int64 or text, or None if the row numbers are the ids.
     file: name of the file within the source.
+    broken: (n,) bool, rows with a cell that is no number, unless missing = "impute", where it is a
+        gap; None if there are none.
     """
 
     start: int
     rows: NDArray[np.generic]
     ids: NDArray[np.generic] | None
     file: str
+    broken: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ class Source(ABC):
     """Rows of one or more files. Opening reads headers only, except for CSV, which counts rows.
 
     sequential: whether reading row k requires reading all rows before it.
-    ignored: columns that are not read; ignored_numbers: the numeric ones among them.
+    unread: columns that are not read, and why; ignored_numbers: numeric ones that might be.
+    left_out: files and linked folders beside the files that are not read.
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
     """
@@ -93,8 +99,9 @@ class Source(ABC):
         self.missing = origin.missing
         self.schema = schema
         self.n_rows = n_rows
-        self.ignored: tuple[str, ...] = ()
+        self.unread: Mapping[str, str] = {}
         self.ignored_numbers: tuple[str, ...] = ()
+        self.left_out: tuple[Path, ...] = ()
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
         self._selected = origin.selected
@@ -106,14 +113,33 @@ class Source(ABC):
         return None
 
     @property
+    def not_read(self) -> dict[str, str]:
+        """Columns and files that are not read, and why, by what they are; empty if all are."""
+        columns, files = list_unread(self.unread), ", ".join(map(self._shown, self.left_out))
+        found = {"columns not read": columns, "files not read": files}
+        return {what: names for what, names in found.items() if names}
+
+    def _shown(self, path: Path) -> str:
+        """Return a path below the source's own as a relative one."""
+        return str(path.relative_to(self.path)) if path.is_relative_to(self.path) else path.name
+
+    @property
     def n_bytes(self) -> int:
         """Bytes of all rows in the source's own dtype."""
         return self.n_rows * self.schema.row_bytes
 
-    def chunks(self, start: int = 0, stop: int | None = None, *, max_rows: int) -> Iterator[Chunk]:
+    def chunks(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        max_rows: int,
+        pass_broken: bool = False,
+    ) -> Iterator[Chunk]:
         """Iterate over rows from `start` up to, not including, `stop`, as validated chunks.
 
-        A chunk has at most `max_rows` rows. Each call reopens the files.
+        A chunk has at most `max_rows` rows. Each call reopens the files. With `pass_broken`, the
+        rows that a chunk marks as broken are not validated; the caller leaves them out.
 
         Raises SourceError that names file, row and column of an infinity, or of a NaN unless
         missing = "impute"; ReadError if the operating system refuses.
@@ -123,7 +149,7 @@ class Source(ABC):
             return
         rows = self._read(start, stop, max_rows)
         while (chunk := self._next_chunk(rows)) is not None:
-            self._require_finite(chunk)
+            self._require_finite(chunk, chunk.broken if pass_broken else None)
             yield chunk
 
     def _next_chunk(self, rows: Iterator[Chunk]) -> Chunk | None:
@@ -143,10 +169,12 @@ class Source(ABC):
         read_as = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._selected]
         return sha256_text("\n".join([*read_as, *file_stamps(self.files)]))
 
-    def _require_finite(self, chunk: Chunk) -> None:
+    def _require_finite(self, chunk: Chunk, passed: NDArray[np.bool_] | None) -> None:
         if chunk.rows.dtype.kind != "f":
             return
         bad = np.isinf(chunk.rows) if self.missing == "impute" else ~np.isfinite(chunk.rows)
+        if passed is not None:
+            bad[passed] = False
         if bad.any():
             raise self._not_finite(chunk, tuple(np.argwhere(bad)[0].tolist()))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -14,20 +16,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.sources.ids import id_texts
 from storage.sources.source import Chunk, Source
 
 
 class Batch(NamedTuple):
-    """Consecutive rows of one file: the number of the first row, and an Arrow record batch."""
+    """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
+
+    broken: (n,) bool, rows with a cell that is no number; None if there are none.
+    """
 
     start: int
     rows: pa.RecordBatch
+    broken: NDArray[np.bool_] | None = None
 
     def cut(self, start: int, stop: int) -> Batch:
         """Return the part that lies within [start, stop); it may be empty."""
         first = min(max(start - self.start, 0), self.rows.num_rows)
         last = max(first, min(stop - self.start, self.rows.num_rows))
-        return Batch(self.start + first, self.rows.slice(first, last - first))
+        broken = None if self.broken is None else self.broken[first:last]
+        return Batch(self.start + first, self.rows.slice(first, last - first), broken)
 
 
 class TableSource(Source):
@@ -46,7 +54,8 @@ class TableSource(Source):
             if begin < stop and end > start:
                 first, last = max(start, begin) - begin, min(stop, end) - begin
                 for batch in self._batches(file, first, last, max_rows):
-                    yield self._chunk(begin + batch.start, batch.rows, file.name)
+                    chunk = self._chunk(begin + batch.start, batch.rows, file.name)
+                    yield replace(chunk, broken=batch.broken) if self.missing == "error" else chunk
 
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""
@@ -87,22 +96,37 @@ class TableSource(Source):
 
     def _ids(self, column: pa.Array, start: int) -> NDArray[np.generic]:
         """Return ids (n,): int64, or text; the same in all chunks."""
-        if not self.whole_ids:
-            return np.array([str(each) for each in column.to_pylist()], dtype=object)
-        if column.null_count:
-            file, row = self._locate(start + first_gap(column))
+        if self.whole_ids:
+            self._require_ids(column.is_null().to_pylist(), start)
+            return np.asarray(column.to_numpy()).astype(np.int64)
+        texts = self._id_texts(column, start)
+        self._require_ids([not text for text in texts], start)
+        return np.array(texts, dtype=object)
+
+    def _id_texts(self, column: pa.Array, start: int) -> list[str | None]:
+        try:
+            return id_texts(column)
+        except ValueError as error:
+            raise SourceError(
+                f"{self._locate(start)[0]}: column {self.id_column}: expected ids that can be "
+                f"shown as text, got {error}; choose another data.id"
+            ) from error
+
+    def _require_ids(self, missing: Sequence[bool], start: int) -> None:
+        if any(missing):
+            file, row = self._locate(start + missing.index(True))
             raise SourceError(
                 f"{file}: row {row}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
-        return np.asarray(column.to_numpy()).astype(np.int64)
 
 
 def require_distinct(file: Path, names: Sequence[str]) -> None:
-    """Require that no two columns have the same name. Raises SourceError."""
-    if len(set(names)) < len(names):
+    """Require that no two columns have the same name, if any. Raises SourceError."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
         raise SourceError(
-            f"{file}: duplicate column names: {', '.join(map(repr, names))}; "
+            f"{file}: duplicate column names: {', '.join(map(repr, twice))}; "
             "give each column a unique name"
         )
 
@@ -119,5 +143,5 @@ def is_whole(kind: pa.DataType) -> bool:
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Return whether an Arrow type is an integer, a float or a Boolean."""
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
-    return any(test(kind) for test in tests)
+    types = pa.types  # spelled out, since wide tables ask thousands of times
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))

@@ -269,5 +269,7 @@ def test_a_file_that_is_being_written_is_called_locked(path, monkeypatch):
         raise BlockingIOError(11, "unable to lock file")
 
     monkeypatch.setattr(h5py, "File", locked)
-    with pytest.raises(SourceError, match=r"a.h5: cannot be read .*another program is writing to it; rerun"):
+    with pytest.raises(
+        SourceError, match=r"a.h5: cannot be read .*another program is writing to it; rerun"
+    ):
         open_source(path)
