@@ -144,10 +144,11 @@ def exact_bytes(rows: Rows, keep_exact: float, n_rows: int) -> int:
 
     These are the `keep_exact` largest errors, and rows with gaps up to MOST_EXACT times as many.
     """
+    if not len(rows):
+        return 0
     share = min(keep_exact + float(rows_with_gaps(rows).mean()), MOST_EXACT * keep_exact)
     some = np.ascontiguousarray(rows[:: max(1, len(rows) // PRICED_ROWS)])
-    each = len(squeeze(some.tobytes(), "zstd")) / max(1, len(some))
-    return round(share * n_rows * each) if len(rows) else 0
+    return round(share * n_rows * len(squeeze(some.tobytes(), "zstd")) / len(some))
 
 
 def requested_bound(job: Job, model: Autoencoder) -> Bound:

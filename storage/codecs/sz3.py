@@ -118,9 +118,12 @@ def _pack_apart(field: NDArray[np.generic]) -> bytes:
     """Return SZ3's stream, packed by another process. Raises CodecError if that fails."""
     program = [sys.executable, "-P", sz3_filter.__file__]
     content = sz3_filter.header_of(field) + field.tobytes()
-    done = subprocess.run(  # noqa: S603 (our own program)
-        program, input=content, capture_output=True, check=False, start_new_session=True
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 (our own program)
+            program, input=content, capture_output=True, check=False, start_new_session=True
+        )
+    except OSError as error:
+        raise CodecError(f"SZ3 cannot be started: {error}") from error
     if done.returncode or not done.stdout:
         raise CodecError(f"SZ3 cannot pack these values: {_last_words(done)}")
     return done.stdout
