@@ -41,7 +41,7 @@ class BoundedPlan:
 
     def to_json(self) -> dict[str, object]:
         """Return what the manifest lists."""
-        contest = [{"codec": entry.name, "bytes": entry.store_bytes} for entry in self.entries]
+        contest = {entry.name: entry.store_bytes for entry in self.entries}
         facts: dict[str, object] = {"bound": dict(self.asked), "contest": contest}
         if self.entries[0].name.startswith("sz3"):
             facts["hdf5plugin"] = sz3.version()
