@@ -6,6 +6,7 @@ StorageError
 │   ├── ReadError        the operating system refused a read; a retry may succeed
 │   └── SchemaError      readable, but not what the model was trained on
 ├── DamagedError         a stored file is missing or does not match its checksum
+├── CodecError           a codec cannot pack these values; another one can
 ├── FormatVersionError   written by a newer version
 └── WorkspaceError       a result cannot be written: permissions, disk space, or another process
     └── LockedError      another process holds the lock
@@ -36,6 +37,10 @@ class SchemaError(SourceError):
 
 class DamagedError(StorageError):
     """A stored file is missing or does not match its checksum."""
+
+
+class CodecError(StorageError):
+    """A codec cannot pack these values."""
 
 
 class FormatVersionError(StorageError):
