@@ -254,11 +254,6 @@ def achievable_quantile(calibration_rows: int) -> str:
     return ""
 
 
-def _one_line(text: str) -> str:
-    """Text for a comment, which ends with its line."""
-    return " ".join(text.split())
-
-
 def _quoted(text: str) -> str:
     """Quote text as TOML does, which is as JSON does, but for the control character DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
