@@ -15,14 +15,14 @@ from prefect.states import Completed, Failed
 
 from flows.encoding.encode import EncodeResult
 from flows.engine.session import begin
-from flows.errors import DONE, EXPECTED, FAILED, FlowError
+from flows.errors import DONE, FAILED, FlowError
 from flows.jobs.dates import dates_between, yesterday
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.jobs.settings import Job
 from flows.orchestration import artifacts, prefect_flows
 from flows.orchestration.forms import BackfillForm, EncodeForm, JobForm, NightForm, TrainForm
 from flows.scoring.alerts import send_alert
-from flows.scoring.catch_up import AS_OF, CURRENT, DueNight, score_due
+from flows.scoring.catch_up import AS_OF, CURRENT, DueNight, score_due, score_or_error
 from flows.scoring.result import NightResult, NightsResult
 from flows.training.train import TrainResult
 
@@ -79,10 +79,7 @@ def backfill(form: BackfillForm) -> State[None]:
 def _backfill_day(form: BackfillForm, day: date) -> NightResult | Exception:
     model = AS_OF if form.model == "as-of" else CURRENT
     night = DueNight(day.isoformat(), model, "backfill")
-    try:
-        return _score_subflow(form, night, force=form.force)
-    except EXPECTED as error:
-        return error
+    return score_or_error(lambda due: _score_subflow(form, due, force=form.force), night)
 
 
 def _score_subflow(form: JobForm, night: DueNight, *, force: bool = False) -> NightResult:

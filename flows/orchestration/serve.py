@@ -5,6 +5,7 @@ With a Prefect server, its runs are recorded there. Without one, it needs nothin
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.errors import EXPECTED
+from flows.errors import describe, unexpected
 from flows.jobs.dates import last_start, next_start, yesterday
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import ScoreRequest
@@ -25,6 +26,7 @@ from flows.scoring.result import NightResult, NightsResult
 if TYPE_CHECKING:  # importing Prefect takes seconds
     from prefect.deployments.runner import RunnerDeployment
 
+log = logging.getLogger(__name__)
 RECHECK = timedelta(minutes=30)  # for nights without data, partial nights, and changed inputs
 RECHECK_CRON = "*/30 * * * *"
 
@@ -58,7 +60,7 @@ def _check_all(paths: Sequence[Path]) -> Iterator[Job]:
 def _check(path: Path) -> Job | None:
     """Score the nights of one job that are due, and send its alert.
 
-    Errors are printed; the next check tries again. Returns None if the job file is invalid.
+    Errors of any kind are printed; the next check tries again. Returns None if the job file is invalid.
     """
     job = None
     try:
@@ -68,8 +70,9 @@ def _check(path: Path) -> Job | None:
         if _is_new(nights):
             _print_line(nights.to_text())
         send_alert(job, nights)
-    except EXPECTED as error:
-        _print_line(f"{path}: {error}")
+    except Exception as error:  # noqa: BLE001 (one broken job never stops the others)
+        log.error("%s: %s", path, error, exc_info=unexpected(error))
+        _print_line(f"{path}: {describe(error)}")
     return job
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from flows.errors import EXPECTED
+from flows.errors import describe, unexpected
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
 from flows.jobs.settings import Job
@@ -44,9 +44,21 @@ def due_nights(job: Job, data_date: date) -> list[DueNight]:
     due = []
     for day in _days_to_check(job, data_date):
         place = NightPlace(root, job.name, day.isoformat())
-        if night := _due(job, place, tonight=day == data_date):
+        if night := _due_or_broken(job, place, tonight=day == data_date):
             due.append(night)
     return due
+
+
+def _due_or_broken(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:
+    """Return the night if it is due; one whose results cannot be read is due, and hides no other.
+
+    Scoring it raises the same error, which becomes its result.
+    """
+    try:
+        return _due(job, place, tonight=tonight)
+    except Exception as error:  # noqa: BLE001 (one broken night never stops the others)
+        why = f"cannot tell what is left to do ({describe(error)})"
+        return DueNight(place.date, CURRENT if tonight else AS_OF, why)
 
 
 def _days_to_check(job: Job, data_date: date) -> list[date]:
@@ -112,18 +124,25 @@ def input_changed(job: Job, place: NightPlace, revision: int) -> bool:
 def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult]) -> NightsResult:
     """Score the due nights, oldest first.
 
-    If a night cannot be scored, its error becomes its result and the next night is scored.
-    If nothing is due, returns the newest revision of the data date.
+    If a night cannot be scored, whatever the error, it becomes the night's result and the next
+    night is scored. If nothing is due, returns the newest revision of the data date.
     """
     results: dict[str, NightResult | Exception] = {}
     for night in due_nights(job, data_date):
         log.info("%s: %s", night.date, night.why)
-        try:
-            results[night.date] = score(night)
-        except EXPECTED as error:
-            log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
-            results[night.date] = error
+        results[night.date] = score_or_error(score, night)
     if not results:
         place = NightPlace(open_workspace(job).root, job.name, data_date.isoformat())
         results[place.date] = read_result(place, place.newest(), written=False)
     return NightsResult(results)
+
+
+def score_or_error(
+    score: Callable[[DueNight], NightResult], night: DueNight
+) -> NightResult | Exception:
+    """Score one of several nights; an error of any kind is returned, and logged."""
+    try:
+        return score(night)
+    except Exception as error:  # noqa: BLE001 (one broken night never stops the others)
+        log.error("%s: %s", night.date, error, exc_info=unexpected(error))
+        return error

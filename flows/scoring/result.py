@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.errors import DONE, FAILED, IN_PART, NO_DATA, exit_code
+from flows.errors import DONE, FAILED, IN_PART, NO_DATA, describe, exit_code
 from flows.jobs.workspace import near
 from storage.nights.revisions import NightPlace
 
@@ -119,8 +119,8 @@ def _code(result: NightResult | Exception) -> int:
 def _night_json(date: str, result: NightResult | Exception) -> dict[str, object]:
     if isinstance(result, NightResult):
         return {**result.to_json(), "code": result.exit_code}
-    return {"date": date, "error": str(result), "code": exit_code(result)}
+    return {"date": date, "error": describe(result), "code": exit_code(result)}
 
 
 def _night_text(date: str, result: NightResult | Exception) -> str:
-    return result.to_text() if isinstance(result, NightResult) else f"{date}: {result}"
+    return result.to_text() if isinstance(result, NightResult) else f"{date}: {describe(result)}"

@@ -344,6 +344,22 @@ def test_a_broken_job_file_does_not_stop_other_jobs(bench, capsys, monkeypatch):
     assert "broken.toml: not valid TOML" in capsys.readouterr().out
 
 
+def test_an_unexpected_error_in_one_job_does_not_stop_other_jobs(bench, capsys, monkeypatch):
+    def fail(job, *_):
+        raise ZeroDivisionError(f"a bug in {job.name}")
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving, "score_due", fail)
+    monkeypatch.setattr(serving.time, "sleep", stop)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        serving.serve([bench.job, bench.job], prefect=None)
+
+    assert capsys.readouterr().out.count("see the log: ZeroDivisionError: a bug in small") == 2
+
+
 def test_finished_shards_survive_a_full_disk(bench, tmp_path, monkeypatch):
     """The workspace is on a disk that is too small for the night, then larger."""
     import shutil
