@@ -33,7 +33,5 @@ def score_nights(
     return NightsResult({date: backend.score(replace(request, date=date))})
 
 
-def _score_one(
-    backend: Backend, request: ScoreRequest, night: DueNight
-) -> NightResult | Exception:
+def _score_one(backend: Backend, request: ScoreRequest, night: DueNight) -> NightResult | Exception:
     return score_or_error(lambda due: backend.score(replace(request, date=due.date)), night)

@@ -60,7 +60,8 @@ def _check_all(paths: Sequence[Path]) -> Iterator[Job]:
 def _check(path: Path) -> Job | None:
     """Score the nights of one job that are due, and send its alert.
 
-    Errors of any kind are printed; the next check tries again. Returns None if the job file is invalid.
+    Errors of any kind are printed; the next check tries again. Returns None if the job file is
+    invalid.
     """
     job = None
     try:
@@ -70,9 +71,10 @@ def _check(path: Path) -> Job | None:
         if _is_new(nights):
             _print_line(nights.to_text())
         send_alert(job, nights)
-    except Exception as error:  # noqa: BLE001 (one broken job never stops the others)
-        log.error("%s: %s", path, error, exc_info=unexpected(error))
-        _print_line(f"{path}: {describe(error)}")
+    except Exception as error:  # one broken job never stops the others
+        line = f"{path}: {describe(error)}"
+        log.exception(line, exc_info=unexpected(error))
+        _print_line(line)
     return job
 
 

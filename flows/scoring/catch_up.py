@@ -143,6 +143,7 @@ def score_or_error(
     """Score one of several nights; an error of any kind is returned, and logged."""
     try:
         return score(night)
-    except Exception as error:  # noqa: BLE001 (one broken night never stops the others)
-        log.error("%s: %s", night.date, error, exc_info=unexpected(error))
+    except Exception as error:  # one broken night never stops the others
+        why = describe(error)
+        log.exception("%s: %s", night.date, why, exc_info=unexpected(error))
         return error
