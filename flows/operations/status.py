@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flows.engine.disk_space import RESERVE, bytes_below
 from flows.errors import DONE, FAILED
-from flows.jobs.dates import last_start, next_start, yesterday
+from flows.jobs.dates import due_date, next_start
 from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
@@ -201,7 +201,7 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
             f"champion {champion.model_id} is missing from {workspace.models}:"
             " restore its folder from a backup"
         )
-    for night in due_nights(job, yesterday(job, last_start(job, now))):
+    for night in due_nights(job, due_date(job, now)):
         yield f"{night.date}: {night.why}"
     limit = job.schedule.max_model_age_days
     if limit and champion.days is not None and champion.days > limit:

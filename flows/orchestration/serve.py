@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.errors import describe, unexpected
-from flows.jobs.dates import last_start, next_start, yesterday
+from flows.jobs.dates import due_date, next_start
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
@@ -66,7 +66,7 @@ def _check(path: Path) -> Job | None:
     job = None
     try:
         job = read_job(path)
-        day = yesterday(job, last_start(job, datetime.now(UTC)))
+        day = due_date(job, datetime.now(UTC))
         nights = score_due(job, day, lambda night: _score_locally(path, night))
         if _is_new(nights):
             _print_line(nights.to_text())

@@ -17,7 +17,7 @@ from hook import listening
 from nights import promoted_on, run
 
 from flows.errors import FlowError
-from flows.jobs.dates import last_start, next_start, yesterday
+from flows.jobs.dates import due_date, last_start, next_start, yesterday
 from flows.jobs.job_file import read_job
 from flows.operations.prune import prune
 from flows.operations.status import status_of
@@ -56,6 +56,38 @@ def test_each_day_has_one_run_across_daylight_saving_changes(bench, day, hours, 
     next_noon = datetime.combine(noon.date() + timedelta(days=1), noon.timetz())
     assert next_noon.astimezone(UTC) - noon.astimezone(UTC) == timedelta(hours=hours)
     assert last_start(job, starts[1] + timedelta(minutes=1)) == starts[1]
+
+
+def test_the_last_start_at_the_exact_second_of_a_start_is_that_start(bench):
+    job = read_job(bench.job, ["schedule.timezone=Europe/Berlin"])
+    start = datetime(2026, 11, 22, 4, tzinfo=BERLIN)
+
+    moments = [start + timedelta(microseconds=each) for each in (-1, 0, 1, 999_999)]
+    assert [last_start(job, moment).day for moment in moments] == [21, 22, 22, 22]
+    assert [due_date(job, moment).day for moment in moments] == [20, 21, 21, 21]
+    assert next_start(job, start).day == 23
+
+
+@pytest.mark.parametrize(
+    ("zone", "cron", "noon"),
+    [
+        ("America/Nuuk", "59 23 * * *", "2026-03-26T12:00"),
+        ("America/Nuuk", "59 23 * * *", "2026-10-22T12:00"),
+        ("Africa/Cairo", "30 0 * * *", "2026-04-21T12:00"),
+        ("America/Santiago", "0 0 * * *", "2026-09-03T12:00"),
+    ],
+)
+def test_no_data_date_is_skipped_or_repeated_where_the_clock_changes_at_night(
+    bench, zone, cron, noon
+):
+    job = read_job(bench.job, [f"schedule.timezone={zone}", f"schedule.cron={cron}"])
+    starts = [next_start(job, datetime.fromisoformat(noon).replace(tzinfo=ZoneInfo(zone)))]
+    for _ in range(5):
+        starts.append(next_start(job, starts[-1]))
+
+    days = [due_date(job, start) for start in starts]
+    assert days == [days[0] + timedelta(days=number) for number in range(6)]
+    assert [due_date(job, start + timedelta(minutes=50)) for start in starts] == days
 
 
 def test_status_reports_problems_until_they_are_solved(bench):
