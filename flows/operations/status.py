@@ -18,7 +18,7 @@ from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.operations.labels import Precision, read_precision
-from flows.scoring.catch_up import due_nights
+from flows.scoring.catch_up import due_nights, forgotten_ranges
 from flows.scoring.result import headline
 from flows.training.champion import model_age
 from storage.models import list_models, read_champion
@@ -203,6 +203,8 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
         )
     for night in due_nights(job, due_date(job, now)):
         yield f"{night.date}: {night.why}"
+    for first, last in forgotten_ranges(job, due_date(job, now)):
+        yield _forgotten(first, last, limit=job.schedule.max_catch_up_days)
     limit = job.schedule.max_model_age_days
     if limit and champion.days is not None and champion.days > limit:
         yield (
@@ -212,6 +214,15 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
     free = shutil.disk_usage(workspace.root).free
     if free < 2 * RESERVE:
         yield f"only {format_bytes(free)} free on the disk: see 'nightglass prune JOB'"
+
+
+def _forgotten(first: date, last: date, *, limit: int) -> str:
+    """Name nights that no run backfills any more, and the command that does."""
+    why = f"input but no scores, and older than schedule.max_catch_up_days = {limit}"
+    score = "run 'nightglass score JOB --model as-of"
+    if first == last:
+        return f"{first}: {why}: {score} --date {first}'"
+    return f"{first} to {last}: {why}: {score} --from {first} --to {last}'"
 
 
 def _count_problems(count: int) -> str:

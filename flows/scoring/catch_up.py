@@ -64,11 +64,54 @@ def _due_or_broken(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | 
 def _days_to_check(job: Job, data_date: date) -> list[date]:
     back = range(job.schedule.max_catch_up_days, -1, -1)
     days = [data_date - timedelta(days=each) for each in back]
+    first = _first_promotion(job)
+    if first is None:
+        return days
+    return [day for day in days if day >= first or day == data_date]
+
+
+def _first_promotion(job: Job) -> date | None:
     champion = read_champion(open_workspace(job).models)
     if champion is None:
-        return days
-    first = datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
-    return [day for day in days if day >= first or day == data_date]
+        return None
+    return datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
+
+
+def forgotten_ranges(job: Job, data_date: date) -> list[tuple[date, date]]:
+    """List nights that have input but no scores, and are too old for a run to backfill them.
+
+    As ranges (first, last) of consecutive data dates, oldest first, since the first promotion.
+    """
+    ranges: list[tuple[date, date]] = []
+    for day in _days_before_window(job, data_date):
+        if not _is_forgotten(job, day):
+            continue
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def _days_before_window(job: Job, data_date: date) -> list[date]:
+    first = _first_promotion(job)
+    if first is None or "{date}" not in job.data.incoming:
+        return []
+    count = (data_date - first).days - job.schedule.max_catch_up_days
+    return [first + timedelta(days=each) for each in range(count)]
+
+
+def _is_forgotten(job: Job, day: date) -> bool:
+    place = NightPlace(open_workspace(job).root, job.name, day.isoformat())
+    return _is_unscored(place) and _has_input(job, day)
+
+
+def _is_unscored(place: NightPlace) -> bool:
+    newest = place.newest()
+    try:
+        return not newest or place.summary(newest).verdict == "NO DATA"
+    except (OSError, ValueError, KeyError):  # damaged, which `verify` reports
+        return False
 
 
 def _due(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:

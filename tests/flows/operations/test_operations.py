@@ -104,6 +104,27 @@ def test_status_reports_problems_until_they_are_solved(bench):
     assert late.to_json()["next_run"].startswith("2026-11-24T04:00")
 
 
+def test_status_lists_nights_too_old_to_be_backfilled_with_the_command_that_scores_them(bench):
+    promoted_on(bench, "2026-11-10")
+    old = ["2026-11-10", "2026-11-12", "2026-11-13"]
+    for day in [*old, "2026-11-20", "2026-11-21", DAY]:
+        bench.night(day)
+    bench.job.write_text(bench.job.read_text() + "[schedule]\nmax_catch_up_days = 2\n")
+    run(bench)
+    found = status_of(bench.job, now=NOW).problems
+
+    why = "input but no scores, and older than schedule.max_catch_up_days = 2: run 'nightglass"
+    assert found == [
+        f"2026-11-10: {why} score JOB --model as-of --date 2026-11-10'",
+        f"2026-11-12 to 2026-11-13: {why} score JOB --model as-of --from 2026-11-12 "
+        "--to 2026-11-13'",
+    ]
+    for problem in found:
+        words = problem.rpartition("nightglass ")[2].rstrip("'").replace("JOB", str(bench.job))
+        assert bench.run(*words.split()).code == 0
+    assert status_of(bench.job, now=NOW).problems == []
+
+
 def test_the_text_of_status_has_a_line_for_each_fact(bench):
     promoted_on(bench, DAY)
     bench.night()
