@@ -29,6 +29,7 @@ from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.jobs.settings import Job
 from flows.orchestration import artifacts, events
 from flows.orchestration.prefect_tasks import progress_artifact, run_as_tasks
+from flows.orchestration.run_pages.markdown import escape
 from flows.scoring.result import NightResult
 from flows.scoring.score import score_night
 from flows.training.train import TrainResult, train_model
@@ -119,7 +120,9 @@ def encode_flow(request: EncodeRequest) -> EncodeResult:
     job = begin(request.job, request.overrides, "encode")
     device = pick_device(job.train.device, require_gpu=request.require_gpu)
     rows = request.source or request.date or "the clean rows"
-    progress = progress_artifact(f"{job.name}-encode-progress", f"Encoding {rows} of {job.name}")
+    progress = progress_artifact(
+        f"{job.name}-encode-progress", f"Encoding {escape(rows)} of {job.name}"
+    )
     with gpu_slot(device):
         run_all = run_as_tasks("encode", progress)
         result = encode_rows(job, request, run_all=run_all, device=device)
