@@ -45,7 +45,8 @@ class ScoredShards:
     """The outcome of all shards of a night.
 
     parts: folder with their files. notes: of the finished shards, in order.
-    failed: (shard, reason) for each shard that could not be scored. total: number of all shards.
+    failed: (shard, reason) for each shard that could not be scored. total: number of all shards. A
+    broken file counts as a shard.
     """
 
     parts: Path
@@ -77,7 +78,8 @@ def score_shards(
         max_rows=rows_per_chunk(source, run.job.score.memory),
     )
     notes, failed = run_shards(scorer, shards, run_all)
-    return ScoredShards(scorer.work, notes, failure_reasons(run, failed), len(shards))
+    failures = [*failure_reasons(run, failed), *broken_files(run, source)]
+    return ScoredShards(scorer.work, notes, failures, len(shards) + len(source.broken))
 
 
 def parts_folder(run: NightRun, fingerprint: str) -> Path:
@@ -99,6 +101,11 @@ def failure_reasons(run: NightRun, failed: Sequence[FailedShards]) -> list[tuple
         for shard in group.shards:
             reasons.append((f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}", why))
     return reasons
+
+
+def broken_files(run: NightRun, source: Source) -> list[tuple[str, str]]:
+    """Name each file that could not be opened, and give the reason."""
+    return [(f"file {name}", run.without_folder(why)) for name, why in source.broken]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ Rows arrive as NumPy arrays, in source order and in bounded memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from storage.errors import NoDataError, SourceError
+from storage.errors import NoDataError, SchemaError, SourceError
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.source import (
     Chunk,
@@ -29,6 +29,7 @@ __all__ = [
     "combine_digests",
     "files_digest",
     "find_files",
+    "open_sound_files",
     "open_source",
     "plan_shards",
 ]
@@ -57,7 +58,59 @@ def open_source(
     Raises NoDataError if no file is found, SourceError or SchemaError if the files cannot be used.
     """
     path = Path(path)
+    return _open(path, find_files(path), field=field, columns=columns, id=id, missing=missing)
+
+
+def open_sound_files(
+    path: Path | str,
+    *,
+    field: str = "",
+    columns: Sequence[str] = (),
+    id: str = "",
+    missing: str = "error",
+) -> Source:
+    """Open the rows at `path` like `open_source`, but leave out broken files among several.
+
+    The source's `broken` names them. Raises like `open_source` if no file is sound, or if a file
+    does not fit the others.
+    """
+    path = Path(path)
     files = find_files(path)
+
+    def open_files(some: Sequence[Path]) -> Source:
+        return _open(path, some, field=field, columns=columns, id=id, missing=missing)
+
+    try:
+        return open_files(files)
+    except SourceError:
+        broken = {file: why for file in files if (why := _broken(file, open_files))}
+        if not broken or len(broken) == len(files):
+            raise
+    source = open_files([file for file in files if file not in broken])
+    source.broken = tuple((file.name, why) for file, why in broken.items())
+    return source
+
+
+def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
+    """Return why a file cannot be opened by itself; '' if it can, or has other columns."""
+    try:
+        with open_files([file]):
+            return ""
+    except SchemaError:
+        return ""
+    except SourceError as error:
+        return str(error)
+
+
+def _open(
+    path: Path,
+    files: Sequence[Path],
+    *,
+    field: str,
+    columns: Sequence[str],
+    id: str,
+    missing: str,
+) -> Source:
     _require_content(files)
     if _is_table(files[0]):
         return _open_table(path, files, columns=columns, id=id, missing=missing)

@@ -80,6 +80,7 @@ class Source(ABC):
     ignored: columns that are not read; ignored_numbers: the numeric ones among them.
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
+    broken: name of each file that was left out, and why.
     """
 
     sequential = False
@@ -95,6 +96,7 @@ class Source(ABC):
         self.ignored_numbers: tuple[str, ...] = ()
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
+        self.broken: Sequence[tuple[str, str]] = ()
         self._selected = origin.selected
 
     def __enter__(self) -> Self:
