@@ -82,4 +82,5 @@ def cut_chunk(chunk: Chunk, start: int, stop: int) -> Chunk:
     """The part of a chunk from source row `start` up to `stop`."""
     part = slice(start - chunk.start, stop - chunk.start)
     ids = None if chunk.ids is None else chunk.ids[part]
-    return replace(chunk, start=start, rows=chunk.rows[part], ids=ids)
+    usable = None if chunk.usable is None else chunk.usable[part]
+    return replace(chunk, start=start, rows=chunk.rows[part], ids=ids, usable=usable)

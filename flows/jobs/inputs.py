@@ -39,7 +39,9 @@ def check_layout(source: Source, layout: Layout) -> None:
 
 
 def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) -> Source:
-    """Open the rows of a night, without broken files; the input of a data date must be complete.
+    """Open the rows of a night, tolerant of broken files and rows; they are listed in its report.
+
+    The input of a data date must be complete.
 
     Raises NoDataError, SourceError and SchemaError.
     """
@@ -53,6 +55,7 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
         missing=job.data.missing,
     )
     check_layout(opened, layout)
+    opened.tolerant = True
     return opened
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -41,12 +41,31 @@ class Chunk:
     rows: (n, *row_shape) in the source's dtype.
     ids: (n,) int64 or text, or None if the row numbers are the ids.
     file: name of the file within the source.
+    usable: (n,) whether a row holds a number in every column; None if all do.
+    numbers: (n,) row numbers within the source; None if they count up from `start`.
     """
 
     start: int
     rows: NDArray[np.generic]
     ids: NDArray[np.generic] | None
     file: str
+    usable: NDArray[np.bool_] | None = None
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """Row numbers within the source, (n,)."""
+        if self.numbers is not None:
+            return self.numbers
+        return np.arange(self.start, self.start + len(self.rows))
+
+    def usable_part(self) -> Chunk:
+        """Return the usable rows only."""
+        if self.usable is None:
+            return self
+        ids = None if self.ids is None else self.ids[self.usable]
+        numbers = self.row_numbers[self.usable]
+        return replace(self, rows=self.rows[self.usable], ids=ids, usable=None, numbers=numbers)
 
 
 @dataclass(frozen=True)
@@ -81,9 +100,11 @@ class Source(ABC):
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
     broken: name of each file that was left out, and why.
+    tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
     """
 
     sequential = False
+    tolerant = False
 
     def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
         _require_storable(origin.path, schema)
@@ -116,14 +137,13 @@ class Source(ABC):
         A chunk has at most `max_rows` rows. Each call reopens the files.
 
         Raises SourceError that names file, row and column of an infinity, or of a NaN unless
-        missing = "impute".
+        missing = "impute"; a tolerant source marks such rows instead.
         """
         stop = self.n_rows if stop is None else min(stop, self.n_rows)
         if start >= stop:
             return
         for chunk in self._read(start, stop, max_rows):
-            self._require_finite(chunk)
-            yield chunk
+            yield self._marked(chunk) if self.tolerant else self._checked(chunk)
 
     @abstractmethod
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
@@ -137,12 +157,36 @@ class Source(ABC):
         read_as = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._selected]
         return sha256_text("\n".join([*read_as, *file_stamps(self.files)]))
 
-    def _require_finite(self, chunk: Chunk) -> None:
+    def why_unusable(self, chunk: Chunk, index: int) -> str:
+        """Name file, row and, if it can be told, column of an unusable row of a chunk."""
+        row = replace(chunk, start=chunk.start + index, rows=chunk.rows[index : index + 1])
+        bad = self._bad_values(row)
+        if bad.any():
+            return str(self._not_finite(row, tuple(np.argwhere(bad)[0].tolist())))
+        file, number = self._locate(row.start)
+        return f"{file}: row {number}: expected a number in every column, got a gap; fix the row"
+
+    def _bad_values(self, chunk: Chunk) -> NDArray[np.bool_]:
+        """Return which values (n, *row_shape) a network cannot be given."""
         if chunk.rows.dtype.kind != "f":
-            return
-        bad = np.isinf(chunk.rows) if self.missing == "impute" else ~np.isfinite(chunk.rows)
+            return np.zeros(chunk.rows.shape, np.bool_)
+        finite: NDArray[np.bool_] = np.isfinite(chunk.rows)
+        if self.missing == "impute":
+            finite |= np.isnan(chunk.rows)
+        return ~finite
+
+    def _marked(self, chunk: Chunk) -> Chunk:
+        values = self._bad_values(chunk).reshape(len(chunk.rows), -1)
+        bad = np.asarray(values.any(axis=1), np.bool_)
+        if chunk.usable is not None:
+            bad |= ~chunk.usable
+        return replace(chunk, usable=~bad if bad.any() else None)
+
+    def _checked(self, chunk: Chunk) -> Chunk:
+        bad = self._bad_values(chunk)
         if bad.any():
             raise self._not_finite(chunk, tuple(np.argwhere(bad)[0].tolist()))
+        return chunk
 
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
         value = chunk.rows[index]
