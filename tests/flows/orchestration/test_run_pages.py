@@ -187,7 +187,7 @@ def test_a_night_without_data_names_the_missing_input(bench):
 def test_a_partial_night_names_the_failed_shards(bench):
     path = bench.night(n=40_000)
     rows = np.load(path)
-    rows[32_768:, 2] = np.nan  # the third shard
+    rows[31_250:, 2] = np.nan  # the third shard
     np.save(path, rows)
     page = night_markdown(read_job(bench.job), score(bench))
 
