@@ -7,28 +7,37 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+from flows.engine.interrupt import INTERRUPTED, InterruptWatch
 from flows.errors import DONE, EXPECTED, FAILED, exit_code
 from flows.results import Result
 
 Report = Callable[[Result], None]
-INTERRUPTED = 130  # as shells report a process ended by SIGINT
+# how to continue after Ctrl-C
+RESUME = "finished shards are kept; rerun to resume"
+START_OVER = "rerun to start over"
 
 
 @contextmanager
-def reporting(*, as_json: bool) -> Iterator[Report]:
+def reporting(
+    *, as_json: bool, interrupted: str = START_OVER, in_time: bool = True
+) -> Iterator[Report]:
     """Run a command's body and exit with its exit code.
+
+    interrupted: how to continue after Ctrl-C. in_time: end within two seconds of it.
 
     Yields `report(result)`, which prints the result to stdout: as text, or with `as_json` as one
     JSON object that also holds the elapsed seconds. Errors go to stderr.
     """
     printer = _ResultPrinter(as_json=as_json)
+    watch = InterruptWatch(interrupted)
     try:
-        yield printer.print
+        with watch.listening() if in_time else nullcontext():
+            yield printer.print
         code = printer.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; finished shards are kept; rerun to resume\n")
+        watch.say(sys.stderr.write)
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 (the one place where every error becomes an exit code)
         code = _print_error(error)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
+from flows.engine.interrupt import interruptible
 from storage.errors import ReadError
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def _drain(
     progress(done, len(items))
     while True:
         for item in islice(queue, window - len(running)):
-            running[pool.submit(retrying, work, item)] = item
+            running[pool.submit(_interruptibly, work, item)] = item
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -90,7 +91,14 @@ def _drain(
 
 def _outcome(item: Item, future: Future[Value]) -> Outcome[Item, Value]:
     error = future.exception()
+    if error and not isinstance(error, Exception):  # Ctrl-C reached this item first
+        raise error
     return Outcome(item, error=error) if error else Outcome(item, future.result())
+
+
+def _interruptibly(work: Callable[[Item], Value], item: Item) -> Value:
+    with interruptible():
+        return retrying(work, item)
 
 
 def retrying(work: Callable[[Item], Value], item: Item) -> Value:

@@ -86,7 +86,8 @@ def cut_chunk(chunk: Chunk, start: int, stop: int) -> Chunk:
     part = slice(start - chunk.start, stop - chunk.start)
     ids = None if chunk.ids is None else chunk.ids[part]
     broken = None if chunk.broken is None else chunk.broken[part]
-    return replace(chunk, start=start, rows=chunk.rows[part], ids=ids, broken=broken)
+    usable = None if chunk.usable is None else chunk.usable[part]
+    return replace(chunk, start=start, rows=chunk.rows[part], ids=ids, broken=broken, usable=usable)
 
 
 def join_chunks(chunks: Iterable[Chunk], max_rows: int) -> Iterator[tuple[Chunk, ...]]:

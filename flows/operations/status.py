@@ -12,12 +12,12 @@ from pathlib import Path
 
 from flows.engine.disk_space import RESERVE, bytes_below, bytes_free
 from flows.errors import DONE, FAILED
-from flows.jobs.dates import last_start, next_start, yesterday
+from flows.jobs.dates import due_date, next_start
 from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace
 from flows.operations.labels import Precision, read_precision
-from flows.scoring.catch_up import due_nights
+from flows.scoring.catch_up import due_nights, forgotten_ranges
 from flows.scoring.result import headline
 from flows.training.champion import model_age
 from storage.models import list_models, read_champion
@@ -200,8 +200,10 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
             f"champion {champion.model_id} is missing from {workspace.models}:"
             " restore its folder from a backup"
         )
-    for night in due_nights(job, yesterday(job, last_start(job, now))):
+    for night in due_nights(job, due_date(job, now)):
         yield f"{night.date}: {night.why}"
+    for first, last in forgotten_ranges(job, due_date(job, now)):
+        yield _forgotten(first, last, limit=job.schedule.max_catch_up_days)
     limit = job.schedule.max_model_age_days
     if limit and champion.days is not None and champion.days > limit:
         yield (
@@ -211,6 +213,15 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
     free = bytes_free(workspace.root)
     if free < 2 * RESERVE:
         yield f"only {format_bytes(free)} free on the disk: see 'nightglass prune JOB'"
+
+
+def _forgotten(first: date, last: date, *, limit: int) -> str:
+    """Name nights that no run backfills any more, and the command that does."""
+    why = f"input but no scores, and older than schedule.max_catch_up_days = {limit}"
+    score = "run 'nightglass score JOB --model as-of"
+    if first == last:
+        return f"{first}: {why}: {score} --date {first}'"
+    return f"{first} to {last}: {why}: {score} --from {first} --to {last}'"
 
 
 def _count_problems(count: int) -> str:

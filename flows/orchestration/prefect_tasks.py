@@ -15,6 +15,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
+from flows.engine.interrupt import interruptible
 from flows.engine.run_all import RETRIES, RETRYABLE, Item, Outcome, Progress, RunAll, Value, silent
 from storage.sources import Shard
 
@@ -55,7 +56,8 @@ def _item_task(
     )
 
     def work_on(what: str, index: int) -> Value:  # noqa: ARG001 (`what` names the task run)
-        return work(items[index])
+        with interruptible():
+            return work(items[index])
 
     return configure(work_on)
 

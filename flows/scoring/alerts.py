@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from flows.errors import FlowError
+from flows.errors import FlowError, describe
 from flows.jobs.settings import AlertSettings, Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.scoring.links import index_link, report_link
@@ -68,7 +68,7 @@ def alert_text(job: Job, nights: NightsResult) -> str:
     paragraphs = []
     for date, result in sorted(nights.results.items(), reverse=True):
         if not isinstance(result, NightResult):
-            paragraphs.append(f"{job.name} {date}: FAILED\n{result}\n{index_link(job)}")
+            paragraphs.append(f"{job.name} {date}: FAILED\n{describe(result)}\n{index_link(job)}")
         elif result.written:
             paragraphs.append(night_paragraph(job, result))
     more = len(paragraphs) - MOST_NIGHTS

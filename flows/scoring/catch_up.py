@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from flows.errors import EXPECTED
+from flows.errors import describe, unexpected
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
 from flows.jobs.settings import Job
@@ -45,7 +45,7 @@ def due_nights(job: Job, data_date: date) -> list[DueNight]:
     due = {night.date: night for night in _interrupted(workspace)}
     for day in _days_to_check(job, data_date):
         place = NightPlace(workspace.root, job.name, day.isoformat())
-        if night := _due(job, place, tonight=day == data_date):
+        if night := _due_or_broken(job, place, tonight=day == data_date):
             due.setdefault(night.date, night)
     return [due[each] for each in sorted(due)]
 
@@ -70,8 +70,8 @@ def finish_publications(job: Job) -> dict[str, NightResult | Exception]:
         log.info("%s: %s", night.date, night.why)
         try:
             results[night.date] = _finish_publication(job, night.date)
-        except EXPECTED as error:
-            log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
+        except Exception as error:
+            log.exception("%s: %s", night.date, describe(error), exc_info=unexpected(error))
             results[night.date] = error
     return results
 
@@ -85,14 +85,69 @@ def _finish_publication(job: Job, date: str) -> NightResult:
     return read_result(place, published or place.newest(), written=published is not None)
 
 
+def _due_or_broken(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:
+    """Return the night if it is due; one whose results cannot be read is due, and hides no other.
+
+    Scoring it raises the same error, which becomes its result.
+    """
+    try:
+        return _due(job, place, tonight=tonight)
+    except Exception as error:  # noqa: BLE001 (one broken night never stops the others)
+        why = f"cannot tell what is left to do ({describe(error)})"
+        return DueNight(place.date, CURRENT if tonight else AS_OF, why)
+
+
 def _days_to_check(job: Job, data_date: date) -> list[date]:
     back = range(job.schedule.max_catch_up_days, -1, -1)
     days = [data_date - timedelta(days=each) for each in back]
+    first = _first_promotion(job)
+    if first is None:
+        return days
+    return [day for day in days if day >= first or day == data_date]
+
+
+def _first_promotion(job: Job) -> date | None:
     champion = read_champion(find_workspace(job).models)
     if champion is None:
-        return days
-    first = datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
-    return [day for day in days if day >= first or day == data_date]
+        return None
+    return datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
+
+
+def forgotten_ranges(job: Job, data_date: date) -> list[tuple[date, date]]:
+    """List nights that have input but no scores, and are too old for a run to backfill them.
+
+    As ranges (first, last) of consecutive data dates, oldest first, since the first promotion.
+    """
+    ranges: list[tuple[date, date]] = []
+    for day in _days_before_window(job, data_date):
+        if not _is_forgotten(job, day):
+            continue
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def _days_before_window(job: Job, data_date: date) -> list[date]:
+    first = _first_promotion(job)
+    if first is None or "{date}" not in job.data.incoming:
+        return []
+    count = (data_date - first).days - job.schedule.max_catch_up_days
+    return [first + timedelta(days=each) for each in range(count)]
+
+
+def _is_forgotten(job: Job, day: date) -> bool:
+    place = NightPlace(find_workspace(job).root, job.name, day.isoformat())
+    return _is_unscored(place) and _has_input(job, day)
+
+
+def _is_unscored(place: NightPlace) -> bool:
+    newest = place.newest()
+    try:
+        return not newest or place.summary(newest).verdict == "NO DATA"
+    except (OSError, ValueError, KeyError):  # damaged, which `verify` reports
+        return False
 
 
 def _due(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:
@@ -148,18 +203,26 @@ def input_changed(job: Job, place: NightPlace, revision: int) -> bool:
 def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult]) -> NightsResult:
     """Finish interrupted publications, then score the due nights, oldest first.
 
-    If a night cannot be scored, its error becomes its result and the next night is scored.
-    If nothing is due, returns the newest revision of the data date.
+    If a night cannot be scored, whatever the error, it becomes the night's result and the next
+    night is scored. If nothing is due, returns the newest revision of the data date.
     """
     results = finish_publications(job)
     for night in due_nights(job, data_date):
         log.info("%s: %s", night.date, night.why)
-        try:
-            results[night.date] = score(night)
-        except EXPECTED as error:
-            log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
-            results[night.date] = error
+        results[night.date] = score_or_error(score, night)
     if not results:
         place = NightPlace(find_workspace(job).root, job.name, data_date.isoformat())
         results[place.date] = read_result(place, place.newest(), written=False)
     return NightsResult(results)
+
+
+def score_or_error(
+    score: Callable[[DueNight], NightResult], night: DueNight
+) -> NightResult | Exception:
+    """Score one of several nights; an error of any kind is returned, and logged."""
+    try:
+        return score(night)
+    except Exception as error:  # one broken night never stops the others
+        why = describe(error)
+        log.exception("%s: %s", night.date, why, exc_info=unexpected(error))
+        return error

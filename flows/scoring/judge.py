@@ -26,7 +26,12 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     decision = decide_night(run, tally, summary, drift)
     verdict, others = judge_night(
         decision,
-        Coverage(rows=tally.rows, shards_done=len(scored.notes), shards_total=scored.total),
+        Coverage(
+            rows=tally.rows,
+            rows_unusable=scored.unusable,
+            shards_done=len(scored.notes),
+            shards_total=scored.total,
+        ),
         alert_budget=run.job.score.alert_budget,
         drifted=bool(drift and drift.alarm),
     )
@@ -37,6 +42,7 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         drift=drift,
         notes=(*others, *remarks(run, source)),
         failed=tuple(scored.failed),
+        shards_done=len(scored.notes),
         shards=scored.total,
         digest=scored.digest,
         why="" if summary else scored.failed[0][1],

@@ -71,7 +71,8 @@ class Judged:
     """The judgment of a night.
 
     If nothing was scored, `decision`, `summary` and `drift` are None and `why` holds the reason.
-    failed: (shard, reason) for each shard that could not be scored. shards: number of all shards.
+    failed: (shard, reason) for each shard that could not be scored, or not all of its rows.
+    shards: number of all shards.
     digest: SHA-256 of the content of all scored rows.
     """
 
@@ -81,6 +82,7 @@ class Judged:
     drift: Drift | None
     notes: Sequence[str]
     failed: Sequence[tuple[str, str]]
+    shards_done: int
     shards: int
     digest: str
     why: str
@@ -95,6 +97,7 @@ def nothing_scored(verdict: str, why: str) -> Judged:
         drift=None,
         notes=(),
         failed=(),
+        shards_done=0,
         shards=0,
         digest="",
         why=why,

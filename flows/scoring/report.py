@@ -174,7 +174,7 @@ def night_without_scores(draft: NightDraft) -> Night:
         input_digest=judged.digest,
         settings_digest=run.settings_digest,
         alert_budget=run.job.score.alert_budget,
-        shards_done=judged.shards - len(judged.failed),
+        shards_done=judged.shards_done,
         shards_total=judged.shards,
         failed=judged.failed,
         edges=picture_edges(calibration),

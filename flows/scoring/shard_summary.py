@@ -40,7 +40,7 @@ class Candidates:
     @classmethod
     def of_chunk(cls, keep: int, chunk: Chunk, scores: NDArray[np.float64]) -> Candidates:
         """Take the `keep` highest rows of one chunk with scores (n,)."""
-        rows = np.arange(chunk.start, chunk.start + len(scores))
+        rows = chunk.row_numbers
         best = best_first(scores, rows, keep)
         ids = rows[best] if chunk.ids is None else chunk.ids[best]
         files = np.full(len(best), chunk.file)

@@ -71,7 +71,7 @@ class Night(NightFigures):
     """The content of a report. It may depend on input, model and settings only.
 
     cut_score: the score above which rows are flagged, if rows were scored.
-    failed: name of each shard that could not be scored, and why.
+    failed: name of each shard that could not be scored, or not all of its rows, and why.
     edges (b + 1,): bins of scores. counts, calibration_counts (b + 2,): rows per bin.
     evidence: by row number.
     novel_rows_total: number of novel rows, of which `novel_rows` lists the first.
@@ -107,6 +107,6 @@ class Night(NightFigures):
 
     @property
     def complete(self) -> bool:
-        """Whether every shard was scored."""
+        """Whether every row was scored."""
         nothing_scored = self.verdict.startswith(("FAILED", "NO DATA"))
-        return self.shards_done == self.shards_total and not nothing_scored
+        return self.shards_done == self.shards_total and not (nothing_scored or self.failed)

@@ -5,15 +5,22 @@ Rows arrive as NumPy arrays, in source order and in bounded memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from storage.errors import SourceError
+from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
-from storage.sources.input_files import find_files, is_parquet, is_table, list_input
+from storage.sources.input_files import (
+    InputFiles,
+    find_files,
+    is_parquet,
+    is_table,
+    list_input,
+)
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
@@ -35,6 +42,7 @@ __all__ = [
     "combine_digests",
     "files_digest",
     "find_files",
+    "open_sound_files",
     "open_source",
     "plan_shards",
 ]
@@ -63,11 +71,61 @@ def open_source(
     """
     path = Path(path)
     with read_refusals(path):
-        return _open(path, field=field, columns=columns, id=id, missing=missing)
+        found = list_input(path)
+        return _open(path, found, field=field, columns=columns, id=id, missing=missing)
 
 
-def _open(path: Path, *, field: str, columns: Sequence[str], id: str, missing: str) -> Source:
-    found = list_input(path)
+def open_sound_files(
+    path: Path | str,
+    *,
+    field: str = "",
+    columns: Sequence[str] = (),
+    id: str = "",
+    missing: str = "error",
+) -> Source:
+    """Open the rows at `path` like `open_source`, but leave out broken files among several.
+
+    The source's `broken` names them. Raises like `open_source` if no file is sound, or if a file
+    does not fit the others.
+    """
+    path, found = Path(path), list_input(Path(path))
+
+    def open_files(files: Sequence[Path]) -> Source:
+        some = replace(found, files=list(files))
+        with read_refusals(path):
+            return _open(path, some, field=field, columns=columns, id=id, missing=missing)
+
+    try:
+        return open_files(found.files)
+    except SourceError:
+        broken = {file: why for file in found.files if (why := _broken(file, open_files))}
+        if not broken or len(broken) == len(found.files):
+            raise
+    source = open_files([file for file in found.files if file not in broken])
+    source.broken = tuple((file.name, why) for file, why in broken.items())
+    return source
+
+
+def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
+    """Return why a file cannot be opened by itself; '' if it can, or has other columns."""
+    try:
+        with open_files([file]):
+            return ""
+    except SchemaError:
+        return ""
+    except SourceError as error:
+        return str(error)
+
+
+def _open(
+    path: Path,
+    found: InputFiles,
+    *,
+    field: str,
+    columns: Sequence[str],
+    id: str,
+    missing: str,
+) -> Source:
     files = found.files
     _require_content(files)
     if is_table(files[0]):

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -47,6 +47,8 @@ class Chunk:
     file: name of the file within the source.
     broken: (n,) bool, rows with a cell that is no number, unless missing = "impute", where it is a
         gap; None if there are none.
+    usable: (n,) whether a row holds a number in every column; None if all do.
+    numbers: (n,) row numbers within the source; None if they count up from `start`.
     """
 
     start: int
@@ -54,6 +56,23 @@ class Chunk:
     ids: NDArray[np.generic] | None
     file: str
     broken: NDArray[np.bool_] | None = None
+    usable: NDArray[np.bool_] | None = None
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """Row numbers within the source, (n,)."""
+        if self.numbers is not None:
+            return self.numbers
+        return np.arange(self.start, self.start + len(self.rows))
+
+    def usable_part(self) -> Chunk:
+        """Return the usable rows only."""
+        if self.usable is None:
+            return self
+        ids = None if self.ids is None else self.ids[self.usable]
+        numbers = self.row_numbers[self.usable]
+        return replace(self, rows=self.rows[self.usable], ids=ids, usable=None, numbers=numbers)
 
 
 @dataclass(frozen=True)
@@ -88,9 +107,12 @@ class Source(ABC):
     left_out: files and linked folders beside the files that are not read.
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
+    broken: name of each file that was left out, and why.
+    tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
     """
 
     sequential = False
+    tolerant = False
 
     def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
         _require_storable(origin.path, schema)
@@ -104,6 +126,7 @@ class Source(ABC):
         self.left_out: tuple[Path, ...] = ()
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
+        self.broken: Sequence[tuple[str, str]] = ()
         self._selected = origin.selected
 
     def __enter__(self) -> Self:
@@ -142,15 +165,15 @@ class Source(ABC):
         rows that a chunk marks as broken are not validated; the caller leaves them out.
 
         Raises SourceError that names file, row and column of an infinity, or of a NaN unless
-        missing = "impute"; ReadError if the operating system refuses.
+        missing = "impute"; a tolerant source marks such rows instead. Raises ReadError if the
+        operating system refuses.
         """
         stop = self.n_rows if stop is None else min(stop, self.n_rows)
         if start >= stop:
             return
         rows = self._read(start, stop, max_rows)
         while (chunk := self._next_chunk(rows)) is not None:
-            self._require_finite(chunk, chunk.broken if pass_broken else None)
-            yield chunk
+            yield self._marked(chunk) if self.tolerant else self._checked(chunk, pass_broken)
 
     def _next_chunk(self, rows: Iterator[Chunk]) -> Chunk | None:
         # Around the read alone: an OSError of whoever consumes the chunk is not a failed read.
@@ -169,14 +192,38 @@ class Source(ABC):
         read_as = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._selected]
         return sha256_text("\n".join([*read_as, *file_stamps(self.files)]))
 
-    def _require_finite(self, chunk: Chunk, passed: NDArray[np.bool_] | None) -> None:
+    def why_unusable(self, chunk: Chunk, index: int) -> str:
+        """Name file, row and, if it can be told, column of an unusable row of a chunk."""
+        row = replace(chunk, start=chunk.start + index, rows=chunk.rows[index : index + 1])
+        bad = self._bad_values(row)
+        if bad.any():
+            return str(self._not_finite(row, tuple(np.argwhere(bad)[0].tolist())))
+        file, number = self._locate(row.start)
+        return f"{file}: row {number}: expected a number in every column, got a gap; fix the row"
+
+    def _bad_values(self, chunk: Chunk) -> NDArray[np.bool_]:
+        """Return which values (n, *row_shape) a network cannot be given."""
         if chunk.rows.dtype.kind != "f":
-            return
-        bad = np.isinf(chunk.rows) if self.missing == "impute" else ~np.isfinite(chunk.rows)
-        if passed is not None:
-            bad[passed] = False
+            return np.zeros(chunk.rows.shape, np.bool_)
+        finite: NDArray[np.bool_] = np.isfinite(chunk.rows)
+        if self.missing == "impute":
+            finite |= np.isnan(chunk.rows)
+        return ~finite
+
+    def _marked(self, chunk: Chunk) -> Chunk:
+        values = self._bad_values(chunk).reshape(len(chunk.rows), -1)
+        bad = np.asarray(values.any(axis=1), np.bool_)
+        if chunk.usable is not None:
+            bad |= ~chunk.usable
+        return replace(chunk, usable=~bad if bad.any() else None)
+
+    def _checked(self, chunk: Chunk, pass_broken: bool) -> Chunk:
+        bad = self._bad_values(chunk)
+        if pass_broken and chunk.broken is not None:
+            bad[chunk.broken] = False
         if bad.any():
             raise self._not_finite(chunk, tuple(np.argwhere(bad)[0].tolist()))
+        return chunk
 
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
         value = chunk.rows[index]

@@ -80,11 +80,23 @@ class TableSource(Source):
         for index, name in enumerate(self.schema.columns):
             rows[:, index] = self._values(batch.column(name), name, start)
         ids = self._ids(batch.column(self.id_column), start) if self.id_column else None
-        return Chunk(start, rows, ids, file)
+        return Chunk(start, rows, ids, file, self._without_gaps(batch))
+
+    def _without_gaps(self, batch: pa.RecordBatch) -> NDArray[np.bool_] | None:
+        """Return which rows (n,) have no gap; None if floats hold gaps as NaN."""
+        if not self.tolerant or np.dtype(self.schema.dtype).kind == "f":
+            return None
+        gaps = [batch.column(name).is_null() for name in self.schema.columns]
+        masks = [gap.to_numpy(zero_copy_only=False) for gap in gaps]
+        return np.asarray(~np.any(masks, axis=0), np.bool_)
 
     def _values(self, column: pa.Array, name: str, start: int) -> NDArray[np.generic]:
         """Return a column as an array (n,); gaps become NaN if the dtype can hold it."""
         if column.null_count and np.dtype(self.schema.dtype).kind != "f":
+            if self.tolerant:
+                return np.asarray(
+                    column.fill_null(False if pa.types.is_boolean(column.type) else 0)
+                )
             file, row = self._locate(start + first_gap(column))
             raise SourceError(
                 f"{file}: row {row}, column {name}: expected a number, got nothing; "

@@ -56,7 +56,7 @@ def test_a_summary_holds_the_figures_of_the_night():
 
     assert {key: content[key] for key in PLAIN} == PLAIN
     assert content["failed_shards"] == [{"shard": "shard 1", "why": "damaged"}]
-    assert (content["flagged_ids"], content["complete"]) == (["r1"], True)
+    assert (content["flagged_ids"], content["complete"]) == (["r1"], False)
 
 
 def test_a_novel_row_is_listed_with_its_p_values():
