@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from storage.files.atomic import write_beside, write_bytes, write_json
 from storage.nights.night import Evidence, Night
-from storage.nights.outliers import outlier_table, spreadsheet_safe
+from storage.nights.outliers import outlier_table, spreadsheet_table
 from storage.nights.summary import NightSummary
 from storage.pages import render
 from storage.pages.figures import score_histogram
@@ -35,7 +35,7 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
     with write_beside(folder / "outliers.parquet") as beside:
         pq.write_table(table, beside, compression="zstd", write_page_checksum=True)
     with write_beside(folder / "outliers.csv") as beside:
-        pa_csv.write_csv(spreadsheet_safe(table), beside)
+        pa_csv.write_csv(spreadsheet_table(table), beside)
     write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
     shown = _write_evidence(folder, night, table.slice(0, min(night.shown, MOST_SHOWN)))
     page = render("report.html.j2", night=night, outliers=shown, plot=_plot(night))
