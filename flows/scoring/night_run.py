@@ -27,7 +27,8 @@ class NightRun:
     """One run of `score` for one data date, under its lock.
 
     work: folder where the revision is built. path: the input. record: when the run began.
-    force: publish a new revision even if nothing has changed.
+    force: publish a new revision even if nothing has changed. command: repeats this run in the
+    folder of the job file.
     remarks: notes for the report about model and device.
     """
 
@@ -39,6 +40,7 @@ class NightRun:
     model: Autoencoder
     record: RunRecord
     force: bool
+    command: str
     remarks: tuple[str, ...] = ()
 
     @functools.cached_property

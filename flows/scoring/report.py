@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -146,6 +147,7 @@ def write_run_record(draft: NightDraft) -> None:
         command="score",
         fingerprint=draft.fingerprint,
         source=str(run.path),
+        rerun=f"cd {shlex.quote(str(run.job.folder))} && {run.command}",
         device=run.model.device,
     )
     write_json(draft.report / "run.json", record)
@@ -182,8 +184,7 @@ def night_without_scores(draft: NightDraft) -> Night:
         score_name=run.job.score.by,
         shown=run.job.score.top_n,
         checks=input_checks(run, draft.source),
-        command=f"nightglass score {run.job.name}.toml"
-        f" --date {run.place.date} --model {run.model_id}",
+        command=run.command,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
@@ -266,6 +268,30 @@ def test_a_clean_night_does_not_mention_drift_or_novel_rows(bench):
     assert summary["drift"]["features"] == []
     assert summary["promises"] is True
     assert "What has moved" not in page
+
+
+def test_the_command_in_the_report_scores_the_same_rows_again(bench, monkeypatch):
+    job = bench.job.rename(bench.folder / "my job.toml")
+    source = bench.night(outliers=3).rename(bench.folder / "other rows.npy")
+    words = ["--source", source, "--set", "score.top_n=4", "--set", "score.memory=9 MB"]
+    first = bench.run("score", job, "--date", DAY, *words)
+    _, page = report(first)
+    command = shlex.split(html.unescape(page.partition("<pre>")[2].partition("</pre>")[0]))
+    monkeypatch.chdir(bench.folder)
+    second = bench.run(*command[1:], "--force")
+
+    assert command[:3] == ["nightglass", "score", "my job.toml"]
+    assert "score.memory=9 MB" not in command
+    assert second.facts["revision"] == 2
+    assert outliers_of(second) == outliers_of(first)
+    assert len(outliers_of(second)) == 4
+
+
+def test_run_json_holds_the_command_with_its_folder(bench):
+    bench.night()
+    run = json.loads((Path(bench.score().facts["path"]) / "run.json").read_text())
+
+    assert run["rerun"].startswith(f"cd {bench.folder} && nightglass score small.toml --date {DAY} ")
 
 
 def test_suspect_calibration_rows_are_noted_in_the_report(bench):
