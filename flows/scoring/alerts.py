@@ -62,7 +62,9 @@ def alert_text(job: Job, nights: NightsResult) -> str:
     paragraphs = []
     for date, result in sorted(nights.results.items(), reverse=True):
         if not isinstance(result, NightResult):
-            paragraphs.append(f"{job.name} {date}: FAILED\n{visible_lines(str(result))}\n{index_link(job)}")
+            paragraphs.append(
+                f"{job.name} {date}: FAILED\n{visible_lines(str(result))}\n{index_link(job)}"
+            )
         elif result.written:
             paragraphs.append(night_paragraph(job, result))
     more = len(paragraphs) - MOST_NIGHTS

@@ -12,6 +12,7 @@ from aemodel.decisions.verdict import Coverage, judge_night
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.score_shards import ScoredShards, summary_path
 from flows.scoring.shard_summary import Candidates, ShardSummary
+from storage.nights.repeated_ids import find_repeated_ids
 from storage.sources import Source
 
 
@@ -35,7 +36,7 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         decision=decision if summary else None,
         summary=summary,
         drift=drift,
-        notes=(*others, *remarks(run, source)),
+        notes=(*others, *remarks(run, source), *repeated_ids(run, scored, tally.rows)),
         failed=tuple(scored.failed),
         shards=scored.total,
         digest=scored.digest,
@@ -70,3 +71,11 @@ def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
     columns = f"numeric columns unknown to the model, not read: {', '.join(unknown)}"
     notes = (columns if unknown else "", contamination_warning(run.calibration), *run.remarks)
     return tuple(note for note in notes if note)
+
+
+def repeated_ids(run: NightRun, scored: ScoredShards, rows: int) -> tuple[str, ...]:
+    """Note for the report that several rows have one id; empty if row numbers are the ids."""
+    if not run.job.data.id or not rows:
+        return ()
+    found = find_repeated_ids(scored.parts, rows=rows, memory=run.job.score.memory)
+    return (found.to_text(),) if found else ()

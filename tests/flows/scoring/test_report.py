@@ -291,7 +291,9 @@ def test_run_json_holds_the_command_with_its_folder(bench):
     bench.night()
     run = json.loads((Path(bench.score().facts["path"]) / "run.json").read_text())
 
-    assert run["rerun"].startswith(f"cd {bench.folder} && nightglass score small.toml --date {DAY} ")
+    assert run["rerun"].startswith(
+        f"cd {bench.folder} && nightglass score small.toml --date {DAY} "
+    )
 
 
 def test_suspect_calibration_rows_are_noted_in_the_report(bench):
