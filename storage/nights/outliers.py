@@ -17,6 +17,7 @@ COLUMNS = (
     "id",
     "file",
     "row",
+    "file_row",
     "score",
     *SCORES,
     "p_value",
@@ -31,12 +32,16 @@ PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def outlier_table(night: Night, picked: pa.Table) -> pa.Table:
-    """Add rank, score and cause to the rows of `storage.nights.scores.pick_scores`."""
+    """Add rank, score and cause to the rows of `storage.nights.scores.pick_scores`.
+
+    row: the number over all files; file_row: the number within `file`.
+    """
     columns = {
         "rank": pa.array(np.arange(1, picked.num_rows + 1)),
         "id": picked.column("id").cast(pa.string()),
         "file": picked.column("file").cast(pa.string()),
         "row": picked.column("row").cast(pa.int64()),
+        "file_row": picked.column("file_row").cast(pa.int64()),
         "score": picked.column(night.score_name),
         **{score: picked.column(score) for score in SCORES},
         "p_value": picked.column("p_value"),

@@ -23,13 +23,13 @@ from storage.pages import render
 from storage.pages.figures import score_histogram
 from storage.pages.pictures import is_picture, picture_strip
 
-MOST_SHOWN = 200  # rows in the page
+MOST_SHOWN = 1_000  # rows in the page; the lists beside it hold all listed rows
 
 
 def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
     """Write a report into `folder`.
 
-    picked: the flagged and shown rows, from `storage.nights.scores.pick_scores`.
+    picked: the listed rows, from `storage.nights.scores.pick_scores`, with `file_row`.
     """
     table = outlier_table(night, picked)
     with write_beside(folder / "outliers.parquet") as beside:
@@ -37,8 +37,10 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
     with write_beside(folder / "outliers.csv") as beside:
         pa_csv.write_csv(spreadsheet_table(table), beside)
     write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
-    shown = _write_evidence(folder, night, table.slice(0, min(night.shown, MOST_SHOWN)))
-    page = render("report.html.j2", night=night, outliers=shown, plot=_plot(night))
+    shown = _write_evidence(folder, night, table.slice(0, min(night.top_n, MOST_SHOWN)))
+    page = render(
+        "report.html.j2", night=night, outliers=shown, listed=table.num_rows, plot=_plot(night)
+    )
     write_bytes(folder / "report.html", page)
 
 

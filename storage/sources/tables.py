@@ -76,9 +76,9 @@ class TableSource(Source):
     def _values(self, column: pa.Array, name: str, start: int) -> NDArray[np.generic]:
         """Return a column as an array (n,); gaps become NaN if the dtype can hold it."""
         if column.null_count and np.dtype(self.schema.dtype).kind != "f":
-            file, row = self._locate(start + first_gap(column))
+            place = self._place(start + first_gap(column))
             raise SourceError(
-                f"{file}: row {row}, column {name}: expected a number, got nothing; "
+                f"{place}, column {name}: expected a number, got nothing; "
                 'fix the row, or set data.missing = "impute"'
             )
         if pa.types.is_boolean(column.type):
@@ -90,9 +90,9 @@ class TableSource(Source):
         if not self.whole_ids:
             return np.array([str(each) for each in column.to_pylist()], dtype=object)
         if column.null_count:
-            file, row = self._locate(start + first_gap(column))
+            place = self._place(start + first_gap(column))
             raise SourceError(
-                f"{file}: row {row}, column {self.id_column}: expected an id, got nothing; "
+                f"{place}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
         return np.asarray(column.to_numpy()).astype(np.int64)
