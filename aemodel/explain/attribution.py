@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.explain.number_pairs import format_pair
 from aemodel.model import Autoencoder
 
 MAX_FEATURES = 3
@@ -25,8 +26,8 @@ PLACES = (
 class Feature:
     """One feature's contribution to the error of a row.
 
-    actual, expected: in data units. residual: in units of the feature's usual residual.
-    share: of the error, 0 to 1.
+    actual, expected: in data units, also as texts with digits enough to tell them apart.
+    residual: in units of the feature's usual residual. share: of the error, 0 to 1.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Feature:
     expected: float
     residual: float
     share: float
+    actual_text: str
+    expected_text: str
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,16 @@ def _cause(model: Autoencoder, row: _Residuals) -> Cause:
 
 
 def _feature(model: Autoencoder, row: _Residuals, index: int) -> Feature:
+    actual, expected = float(row.actual[index]), float(row.expected[index])
+    actual_text, expected_text = format_pair(actual, expected)
     return Feature(
         name=feature_name(model, index),
-        actual=float(row.actual[index]),
-        expected=float(row.expected[index]),
+        actual=actual,
+        expected=expected,
         residual=float(row.residual[index]),
         share=float(row.share[index]),
+        actual_text=actual_text,
+        expected_text=expected_text,
     )
 
 
@@ -108,8 +115,8 @@ def feature_name(model: Autoencoder, index: int) -> str:
 def _describe_feature(feature: Feature) -> str:
     direction = "above" if feature.residual > 0 else "below"
     return (
-        f"{feature.name} is {feature.actual:.4g}, {direction} the {feature.expected:.4g} expected "
-        f"({feature.share:.0%} of the error)"
+        f"{feature.name} is {feature.actual_text}, {direction} the {feature.expected_text} "
+        f"expected ({feature.share:.0%} of the error)"
     )
 
 
