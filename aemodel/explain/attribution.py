@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aemodel.explain.number_pairs import format_pair
 from aemodel.model import Autoencoder
+from aemodel.rows.layout import is_signal
 
 MAX_FEATURES = 3
 MIN_SHARE = 0.01  # of the error, for a feature to be named
@@ -81,7 +82,7 @@ def _error_shares(residuals: NDArray[np.float64]) -> NDArray[np.float64]:
 def _cause(model: Autoencoder, row: _Residuals) -> Cause:
     heaviest = np.argsort(-row.share, kind="stable")[:MAX_FEATURES]
     features = tuple(_feature(model, row, int(index)) for index in heaviest)
-    if len(model.layout.row_shape) >= 2:
+    if len(model.layout.row_shape) >= 2 and not is_signal(model.layout.row_shape):
         return Cause(_describe_region(model.layout.row_shape, row), features)
     named = [feature for feature in features if feature.share > MIN_SHARE] or features[:1]
     return Cause("; ".join(_describe_feature(feature) for feature in named), features)
@@ -108,6 +109,8 @@ def feature_name(model: Autoencoder, index: int) -> str:
     position = [int(each) for each in np.unravel_index(index, model.layout.row_shape)]
     if len(position) < 2:
         return f"feature {index}"
+    if is_signal(model.layout.row_shape):
+        return f"step {position[0]}, channel {position[1]}"
     row, column, *channels = position
     return f"row {row}, column {column}" + "".join(f", channel {each}" for each in channels)
 

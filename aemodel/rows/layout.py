@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+NARROWEST = 4  # columns of an image
+# rows (length, channels) are a signal, not an image, if they are this many times longer than wide
+SLIM = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -19,3 +23,11 @@ class Layout:
     def n_features(self) -> int:
         """Number of values in one row."""
         return int(np.prod(self.row_shape, dtype=np.int64))
+
+
+def is_signal(row_shape: tuple[int, ...]) -> bool:
+    """Return whether rows (length, channels) are a signal, such as a window, and not an image."""
+    if len(row_shape) != 2:
+        return False
+    length, channels = row_shape
+    return channels < NARROWEST or length >= SLIM * channels

@@ -16,6 +16,7 @@ import pyarrow as pa
 from aemodel.decisions.ranking import Tally, picture_edges
 from aemodel.decisions.rules import Decision
 from aemodel.explain.attribution import feature_name
+from aemodel.rows.layout import is_signal
 from flows.scoring.evidence import (
     ScoredNight,
     count_novel_rows,
@@ -207,6 +208,7 @@ def night_without_scores(draft: NightDraft) -> Night:
         calibration_counts=Tally.of(calibration, calibration).picture,
         score_name=run.job.score.by,
         top_n=run.job.score.top_n,
+        pictures=not is_signal(run.model.layout.row_shape),
         checks=input_checks(run, draft.source),
         command=run.command,
     )

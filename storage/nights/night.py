@@ -81,6 +81,7 @@ class Night(NightFigures):
     evidence: by row number.
     novel_rows_total: number of novel rows, of which `novel_rows` lists the first.
     top_n: rows of the ranking that are listed, flagged or not.
+    pictures: whether rows are shown as pictures where their shape allows it.
     """
 
     notes: Sequence[str] = ()
@@ -95,6 +96,7 @@ class Night(NightFigures):
     novel_rows_total: int = 0
     drift: Mapping[str, object] = field(default_factory=dict)
     top_n: int = 100
+    pictures: bool = False
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     command: str = ""

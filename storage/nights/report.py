@@ -85,13 +85,13 @@ def _write_evidence(folder: Path, night: Night, shown: pa.Table) -> list[dict[st
     rows: list[dict[str, object]] = []
     for outlier in shown.to_pylist():
         found = night.evidence.get(outlier["row"])
-        evidence = _evidence_shown(folder, found, outlier["rank"]) if found else None
+        evidence = _evidence_shown(night, folder, found, outlier["rank"]) if found else None
         rows.append({**outlier, "evidence": evidence})
     return rows
 
 
-def _evidence_shown(folder: Path, found: Evidence, rank: int) -> Mapping[str, object]:
-    if not is_picture(found.actual.shape):
+def _evidence_shown(night: Night, folder: Path, found: Evidence, rank: int) -> Mapping[str, object]:
+    if not (night.pictures and is_picture(found.actual.shape)):
         return {"picture": "", "features": list(found.features)}
     picture = f"evidence/rank-{rank:03d}.png"
     both = np.concatenate([found.actual.ravel(), found.expected.ravel()]).astype(np.float64)

@@ -5,6 +5,7 @@ Rows arrive as NumPy arrays, in source order and in bounded memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ __all__ = [
     "plan_shards",
 ]
 
+SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc")
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt")
@@ -123,6 +125,7 @@ def find_files(path: Path) -> list[Path]:
     """
     files = _readable_files(path)
     if not files:
+        _require_local(path)
         raise NoDataError(
             f"{path}: no files found; "
             "expected a file, a folder of Parquet or CSV files, or a glob that matches some"
@@ -133,6 +136,16 @@ def find_files(path: Path) -> list[Path]:
             f"select one kind with a glob such as '{path / '*.parquet'}'"
         )
     return files
+
+
+def _require_local(path: Path) -> None:
+    """Raise SourceError if a path was written as a URI, of which it has lost a slash."""
+    for index, part in enumerate(path.parts):
+        if re.fullmatch(SCHEME, part):
+            uri = f"{part}//{'/'.join(path.parts[index + 1 :])}"
+            raise SourceError(
+                f"{uri}: URIs cannot be read; copy the files to a disk and give their path"
+            )
 
 
 def _readable_files(path: Path) -> list[Path]:

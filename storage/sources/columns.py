@@ -9,6 +9,7 @@ from pathlib import Path
 from storage.errors import SchemaError, SourceError
 
 MOST_NAMED = 100  # columns in one message
+MOST_CANDIDATES = 10  # columns that might be a missing one
 
 
 def pick_columns(
@@ -19,7 +20,7 @@ def pick_columns(
     kinds: for every column, whether it is numeric.
     wanted: the features; empty for all numeric columns.
 
-    Raises SchemaError that names every missing, non-numeric and unexpected column.
+    Raises SchemaError that names every missing and non-numeric column.
     """
     _require_columns(path, kinds, wanted, id_column)
     chosen = tuple(wanted) or _numeric_columns(kinds, id_column)
@@ -40,23 +41,29 @@ def _require_columns(
     missing = [name for name in named if name not in kinds]
     not_numeric = [name for name in wanted if not kinds.get(name, True)]
     if missing or not_numeric:
-        unexpected = [name for name in kinds if name not in named]
-        problems = "; ".join(_problems(missing, not_numeric, unexpected))
+        problems = "; ".join(_problems(missing, not_numeric, _candidates(kinds, named)))
         raise SchemaError(
             f"{path}: columns do not match: {problems}. Fix the file; or, if the change is "
             "intended, update data.columns or data.id and retrain on clean data in the new format"
         )
 
 
+def _candidates(kinds: Mapping[str, bool], named: Sequence[str]) -> list[str]:
+    """Return the columns that are not read and might be a missing one, numeric ones first."""
+    unread = [name for name in kinds if name not in named]
+    return sorted(unread, key=lambda name: not kinds[name])
+
+
 def _problems(
-    missing: Sequence[str], not_numeric: Sequence[str], unexpected: Sequence[str]
+    missing: Sequence[str], not_numeric: Sequence[str], candidates: Sequence[str]
 ) -> Iterator[str]:
+    """Name what is wrong; other columns only if one of them may be a missing one, renamed."""
     if missing:
-        yield f"missing: {_listed([_with_hint(name, unexpected) for name in missing])}"
+        yield f"missing: {_listed([_with_hint(name, candidates) for name in missing])}"
     if not_numeric:
         yield f"not numeric: {_listed(list(map(repr, not_numeric)))}"
-    if unexpected:
-        yield f"unexpected: {_listed(list(map(repr, unexpected)))}"
+    if missing and candidates:
+        yield f"columns not read: {_listed(list(map(repr, candidates)), MOST_CANDIDATES)}"
 
 
 def _with_hint(name: str, candidates: Sequence[str]) -> str:
@@ -64,6 +71,6 @@ def _with_hint(name: str, candidates: Sequence[str]) -> str:
     return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+def _listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -287,6 +287,48 @@ def test_the_command_in_the_report_scores_the_same_rows_again(bench, monkeypatch
     assert len(outliers_of(second)) == 4
 
 
+@pytest.mark.parametrize("shard_bytes", ["1 MB", "256 MB"])
+def test_scoring_the_training_rows_says_so_and_promises_nothing(bench, shard_bytes):
+    rows = rows_of(20_000, 0)
+    np.save(bench.folder / "clean.npy", rows)
+    words = ["--set", f"data.shard_bytes={shard_bytes}", "--set", "train.epochs=1"]
+    trained = bench.run("train", bench.job, *words, "--set", "name=other")
+    assert trained.code == 0, trained.err
+    bench.run("models", "promote", bench.job, trained.facts["model_id"])
+    words += ["--set", "name=other", "--model", trained.facts["model_id"]]
+    night_of(bench, rows)
+    same, page = report(bench.score(*words))
+    night_of(bench, rows[::-1])
+    other, _ = report(bench.score(*words))
+
+    assert same["promise"].startswith("No promise tonight: these are the rows that the model was")
+    assert (same["promises"], "rows that the model was trained on" in page) == (False, True)
+    assert "trained on" not in other["promise"]
+
+
+def test_a_night_of_the_top_rule_with_flags_is_to_be_reviewed(bench):
+    bench.night(n=120)
+    result = bench.score("--set", "score.rule=top", "--set", "score.top_n=100")
+
+    assert result.facts["verdict"] == "REVIEW 100"
+
+
+def test_windows_are_explained_by_step_and_channel_and_not_shown_as_pictures(bench):
+    windows = np.random.default_rng(0).normal(size=(600, 60, 3))
+    np.save(bench.folder / "clean.npy", windows)
+    words = ["--set", "name=other", "--set", "train.epochs=1"]
+    trained = bench.run("train", bench.job, *words)
+    night = windows[:50] + 0.001
+    night[7, 12, 1] += 60
+    night_of(bench, night)
+    result = bench.score(*words, "--model", trained.facts["model_id"])
+    _, page = report(result)
+
+    assert outliers_of(result)[0]["cause"].startswith("step 12, channel 1 is 6")
+    assert "input, reconstruction, difference" not in page
+    assert not (Path(result.facts["path"]) / "evidence").exists()
+
+
 def test_run_json_holds_the_command_with_its_folder(bench):
     bench.night()
     run = json.loads((Path(bench.score().facts["path"]) / "run.json").read_text())
