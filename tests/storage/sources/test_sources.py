@@ -378,7 +378,7 @@ def test_a_parquet_file_with_duplicate_column_names_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_bad_value_is_named_by_its_file_and_its_row_within_that_file(tmp_path, kind):
+def test_a_bad_value_is_named_by_its_file_and_its_row_there_and_over_all_files(tmp_path, kind):
     (tmp_path / "rows/deep").mkdir(parents=True)
     for name, values in (("1", [1.0, 2.0]), ("deep/2", [3.0, np.inf])):
         (pa_csv.write_csv if kind == "csv" else pq.write_table)(
@@ -386,7 +386,8 @@ def test_a_bad_value_is_named_by_its_file_and_its_row_within_that_file(tmp_path,
         )
 
     with pytest.raises(
-        SourceError, match=rf"rows/deep/2.{kind}: row 1, column a: expected a number, got inf"
+        SourceError,
+        match=rf"rows/deep/2.{kind}: row 1 \(row 3 over all files\), column a: expected a number,",
     ):
         list(open_source(tmp_path / "rows").chunks(max_rows=10))
 
