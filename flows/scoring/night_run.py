@@ -21,6 +21,8 @@ from flows.scoring.shard_summary import ShardSummary
 from storage.nights.revisions import NightPlace
 from storage.sources import Source, files_digest
 
+FEWEST_KEPT = 1_000  # rows in detail, so that a small alert budget hides no flagged rows
+
 
 @dataclass(frozen=True, kw_only=True)
 class NightRun:
@@ -56,8 +58,8 @@ class NightRun:
 
     @property
     def keep(self) -> int:
-        """Number of rows kept in detail."""
-        return max(self.job.score.top_n, self.job.score.alert_budget)
+        """Number of rows kept in detail, and listed at most."""
+        return max(FEWEST_KEPT, self.job.score.top_n, self.job.score.alert_budget)
 
     def fingerprint(self, source: Source) -> str:
         """Fingerprint of the input, its shard size, and its files."""

@@ -140,8 +140,7 @@ def unlisted_note(run: NightRun, decision: Decision, picked: pa.Table) -> tuple[
         return ()
     return (
         f"the lists hold the {picked.num_rows:,} highest of {decision.flagged:,} flagged rows "
-        f"(score.top_n = {run.job.score.top_n}, score.alert_budget = "
-        f"{run.job.score.alert_budget}); the scores hold all rows",
+        f"(score.alert_budget = {run.job.score.alert_budget}); the scores hold all rows",
     )
 
 
