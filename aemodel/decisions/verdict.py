@@ -30,7 +30,7 @@ def judge_night(
         verdicts.append("DRIFT")
     if decision.flagged > alert_budget:
         verdicts.append("FLOOD")
-    if decision.limit is not None and decision.flagged > decision.limit:
+    if decision.flagged > (decision.limit or 0):  # without a limit, every flag is to be reviewed
         verdicts.append(f"REVIEW {decision.flagged}")
     first, *others = verdicts or ["OK"]
     return first, tuple(others)

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+NARROWEST = 4  # columns of an image
+# rows (length, channels) are a signal, not an image, if they are this many times longer than wide
+SLIM = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -36,3 +40,11 @@ def flat_rows(rows: ArrayLike, row_shape: tuple[int, ...]) -> ArrayLike:
             f"Got an array of the shape {shape} instead."
         )
     return np.reshape(rows, (shape[0], math.prod(row_shape)))
+
+
+def is_signal(row_shape: tuple[int, ...]) -> bool:
+    """Return whether rows (length, channels) are a signal, such as a window, and not an image."""
+    if len(row_shape) != 2:
+        return False
+    length, channels = row_shape
+    return channels < NARROWEST or length >= SLIM * channels

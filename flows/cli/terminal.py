@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import traceback
@@ -12,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from flows.engine.interrupt import INTERRUPTED, InterruptWatch
 from flows.errors import DONE, EXPECTED, FAILED, exit_code
 from flows.results import Result
+from storage.visible_text import visible_json, visible_lines
 
 Report = Callable[[Result], None]
 # how to continue after Ctrl-C
@@ -57,19 +57,19 @@ class _ResultPrinter:
     def print(self, result: Result) -> None:
         """Write the result to stdout."""
         self.exit_code = result.exit_code
-        text = self._json(result) if self.as_json else result.to_text().rstrip()
+        text = self._json(result) if self.as_json else visible_lines(result.to_text().rstrip())
         sys.stdout.write(text + "\n")
 
     def _json(self, result: Result) -> str:
         seconds = round(time.monotonic() - self._began, 3)
-        return json.dumps({**result.to_json(), "seconds": seconds}, ensure_ascii=False)
+        return visible_json({**result.to_json(), "seconds": seconds})
 
 
 def _print_error(error: Exception) -> int:
     """Explain an error on stderr and return its exit code. Bugs come with a traceback."""
     if isinstance(error, EXPECTED):
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {visible_lines(str(error))}\n")
         return exit_code(error)
     trace = "".join(traceback.format_exception(error))
-    sys.stderr.write(f"internal error; please report this bug:\n{trace}")
+    sys.stderr.write(f"internal error; please report this bug:\n{visible_lines(trace)}")
     return FAILED

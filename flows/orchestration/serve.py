@@ -22,6 +22,7 @@ from flows.orchestration.backends import require_server, scheduler_server
 from flows.scoring.alerts import send_alert
 from flows.scoring.catch_up import DueNight, score_due
 from flows.scoring.result import NightResult, NightsResult
+from storage.visible_text import visible_lines
 
 if TYPE_CHECKING:  # importing Prefect takes seconds
     from prefect.deployments.runner import RunnerDeployment
@@ -126,5 +127,5 @@ def _deployment(path: Path) -> RunnerDeployment:
 
 def _print_line(text: str) -> None:
     """Print a line at once, for the journal."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(visible_lines(text) + "\n")
     sys.stdout.flush()

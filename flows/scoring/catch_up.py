@@ -71,7 +71,8 @@ def finish_publications(job: Job) -> dict[str, NightResult | Exception]:
         try:
             results[night.date] = _finish_publication(job, night.date)
         except Exception as error:
-            log.exception("%s: %s", night.date, describe(error), exc_info=unexpected(error))
+            why = describe(error)
+            log.exception("%s: %s", night.date, why, exc_info=unexpected(error))
             results[night.date] = error
     return results
 

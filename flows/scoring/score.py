@@ -5,6 +5,7 @@ Scores the shards, makes one decision over all of them, and publishes scores and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flows.engine.disk_space import require_space, score_bytes
@@ -71,6 +72,7 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
         model=model,
         record=record,
         force=request.force,
+        command=replace(request, date=day.isoformat()).command(model_id),
         remarks=tuple(filter(None, (age, device_remark(folder, model.device)))),
     )
 

@@ -18,23 +18,21 @@ from aemodel.model import Autoencoder
 from storage.sources import Chunk
 
 MOST_NOVEL = 50  # novel rows kept if rows are ranked by another score
-ARRAYS = ("scores", "rows", "ids", "files", "values")
+ARRAYS = ("scores", "rows", "values")
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """At most `keep` rows with all that is known of them, in order of rank.
+    """At most `keep` rows with their values, in order of rank.
 
     Order: score descending, row ascending.
-    scores (n,) float64; rows (n,) int64; ids (n,) text; files (n,) text; values (n, *row_shape) in
-    the source's dtype.
+    scores (n,) float64; rows (n,) int64; values (n, *row_shape) in the source's dtype. The scores
+    on disk hold the ids, which may be of any length.
     """
 
     keep: int
     scores: NDArray[np.float64]
     rows: NDArray[np.int64]
-    ids: NDArray[np.str_]
-    files: NDArray[np.str_]
     values: NDArray[np.generic]
 
     @classmethod
@@ -42,22 +40,12 @@ class Candidates:
         """Take the `keep` highest rows of one chunk with scores (n,)."""
         rows = chunk.row_numbers
         best = best_first(scores, rows, keep)
-        ids = rows[best] if chunk.ids is None else chunk.ids[best]
-        files = np.full(len(best), chunk.file)
-        return cls(
-            keep,
-            scores[best],
-            rows[best],
-            ids.astype(np.str_),
-            files.astype(np.str_),
-            chunk.rows[best],
-        )
+        return cls(keep, scores[best], rows[best], chunk.rows[best])
 
     @classmethod
     def none(cls, keep: int) -> Candidates:
         """No rows."""
-        text = np.empty(0, np.str_)
-        return cls(keep, np.empty(0), np.empty(0, np.int64), text, text, np.empty(0))
+        return cls(keep, np.empty(0), np.empty(0, np.int64), np.empty(0))
 
     def merge(self, other: Candidates) -> Candidates:
         """Return the `keep` highest rows of both."""
@@ -68,8 +56,6 @@ class Candidates:
             self.keep,
             scores[best],
             rows[best],
-            np.concatenate([self.ids, other.ids])[best],
-            np.concatenate([self.files, other.files])[best],
             np.concatenate([self.values, other.values])[best],
         )
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.nights.scores import iter_scores
+from storage.visible_text import visible_name
 
 MOST_NAMED = 20
 # scores of the same rows agree this well across devices, thread counts, and runners
@@ -45,10 +46,14 @@ class Changes:
         ]
         parts = [", ".join(filter(None, rows)) or f"all scores agree within {RELATIVE:g}"]
         if self.flagged_new:
-            parts.append(f"newly flagged: {', '.join(self.flagged_new)}")
+            parts.append(f"newly flagged: {_names(self.flagged_new)}")
         if self.flagged_gone:
-            parts.append(f"no longer flagged: {', '.join(self.flagged_gone)}")
+            parts.append(f"no longer flagged: {_names(self.flagged_gone)}")
         return f"Compared with revision {self.since}: {'; '.join(parts)}"
+
+
+def _names(ids: Sequence[str]) -> str:
+    return ", ".join(map(visible_name, ids))
 
 
 def _count_text(total: int, what: str, ids: Sequence[str]) -> str:
@@ -57,7 +62,7 @@ def _count_text(total: int, what: str, ids: Sequence[str]) -> str:
         return ""
     noun = "row" if total == 1 else "rows"
     more = ", …" if total > len(ids) else ""
-    return f"{total:,} {noun} {what} ({', '.join(ids)}{more})"
+    return f"{total:,} {noun} {what} ({_names(ids)}{more})"
 
 
 def compare_scores(

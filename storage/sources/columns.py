@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
 
 MOST_NAMED = 100  # columns in one message
-MOST_GUESSED = 10  # missing columns for which a similar name is looked up
+MOST_CANDIDATES = 10  # columns that might be a missing one
 NO_FEATURE = "not a feature of the job or model"
 
 
@@ -48,7 +48,7 @@ def pick_columns(
 
     wanted: the features; empty for all numeric columns but those with a reason against it.
 
-    Raises SchemaError that names every missing, non-numeric and unexpected column.
+    Raises SchemaError that names every missing and non-numeric column.
     """
     _require_columns(path, columns, wanted, id_column)
     chosen = tuple(wanted) or _numeric_columns(columns, id_column)
@@ -80,25 +80,31 @@ def _require_columns(
         if name in columns and not columns[name].numeric
     }
     if missing or not_numeric:
-        unexpected = [name for name in columns if name not in named]
-        problems = "; ".join(_problems(missing, not_numeric, unexpected))
+        problems = "; ".join(_problems(missing, not_numeric, _candidates(columns, named)))
         raise SchemaError(
             f"{path}: columns do not match: {problems}. Fix the file; or, if the change is "
             "intended, update data.columns or data.id and retrain on clean data in the new format"
         )
 
 
+def _candidates(columns: Mapping[str, Column], named: Collection[str]) -> list[str]:
+    """Return the columns that are not read and might be a missing one, numeric ones first."""
+    unread = [name for name in columns if name not in named]
+    return sorted(unread, key=lambda name: not columns[name].numeric)
+
+
 def _problems(
-    missing: Sequence[str], not_numeric: Mapping[str, str], unexpected: Sequence[str]
+    missing: Sequence[str], not_numeric: Mapping[str, str], candidates: Sequence[str]
 ) -> Iterator[str]:
+    """Name what is wrong; other columns only if one of them may be a missing one, renamed."""
     if missing:
-        candidates = unexpected if len(missing) <= MOST_GUESSED else []
-        yield f"missing: {_listed([_with_hint(name, candidates) for name in missing])}"
+        guesses = candidates if len(missing) <= MOST_CANDIDATES else []
+        yield f"missing: {_listed([_with_hint(name, guesses) for name in missing])}"
     if not_numeric:
         named = [f"{name!r} ({why})" for name, why in not_numeric.items()]
         yield f"not numeric: {_listed(named)}"
-    if unexpected:
-        yield f"unexpected: {_listed(list(map(repr, unexpected)))}"
+    if missing and candidates:
+        yield f"columns not read: {_listed(list(map(repr, candidates)), MOST_CANDIDATES)}"
 
 
 def _with_hint(name: str, candidates: Sequence[str]) -> str:
@@ -106,6 +112,6 @@ def _with_hint(name: str, candidates: Sequence[str]) -> str:
     return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+def _listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ CSV = (".csv", ".tsv", ".txt")
 COMPRESSED = (".gz", ".bz2", ".zst")  # of CSV files; a Parquet file compresses itself
 TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
 WILD = "*?["
+SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
 MOST_NAMED = 10  # files in one message
 
 
@@ -64,6 +66,7 @@ def list_input(path: Path) -> InputFiles:
     """
     found = _readable_input(path)
     if not found.files:
+        _require_local(path)
         raise NoDataError(
             f"{path}: no files found; expected a file, a folder of Parquet or CSV files, "
             f"or a glob that matches some{_beside(found.left_out)}"
@@ -75,6 +78,16 @@ def list_input(path: Path) -> InputFiles:
         )
     _refuse_table_formats(found.files)
     return found
+
+
+def _require_local(path: Path) -> None:
+    """Raise SourceError if a path was written as a URI, of which it has lost a slash."""
+    for index, part in enumerate(path.parts):
+        if re.fullmatch(SCHEME, part):
+            uri = f"{part}//{'/'.join(path.parts[index + 1 :])}"
+            raise SourceError(
+                f"{uri}: URIs cannot be read; copy the files to a disk and give their path"
+            )
 
 
 def _beside(left_out: Sequence[Path]) -> str:

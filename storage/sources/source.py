@@ -227,15 +227,24 @@ class Source(ABC):
 
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
         value = chunk.rows[index]
-        file, row = self._locate(chunk.start + index[0])
         hint = "fix the row" if np.isinf(value) else 'fix the row, or set data.missing = "impute"'
         return SourceError(
-            f"{file}: row {row}, column {self._column_name(index[1:])}: "
+            f"{self._place(chunk.start + index[0])}, column {self._column_name(index[1:])}: "
             f"expected a number, got {value}; {hint}"
         )
 
     def _column_name(self, index: tuple[int, ...]) -> str:
         return self.schema.columns[index[0]] if self.schema.columns else ", ".join(map(str, index))
+
+    def locate(self, row: int) -> tuple[Path, int]:
+        """Return the file that holds row number `row` of the source, and its number there."""
+        return self._locate(row)
+
+    def _place(self, row: int) -> str:
+        """Name a row by its file and its number there; of several files, also over all files."""
+        file, file_row = self._locate(row)
+        of_all = f" (row {row} over all files)" if len(self.files) > 1 else ""
+        return f"{file}: row {file_row}{of_all}"
 
     def _locate(self, row: int) -> tuple[Path, int]:
         """Return the file that holds a row of the source, and the row's number within it."""

@@ -97,9 +97,9 @@ class TableSource(Source):
                 return np.asarray(
                     column.fill_null(False if pa.types.is_boolean(column.type) else 0)
                 )
-            file, row = self._locate(start + first_gap(column))
+            place = self._place(start + first_gap(column))
             raise SourceError(
-                f"{file}: row {row}, column {name}: expected a number, got nothing; "
+                f"{place}, column {name}: expected a number, got nothing; "
                 'fix the row, or set data.missing = "impute"'
             )
         if pa.types.is_boolean(column.type):
@@ -126,9 +126,9 @@ class TableSource(Source):
 
     def _require_ids(self, missing: Sequence[bool], start: int) -> None:
         if any(missing):
-            file, row = self._locate(start + missing.index(True))
+            place = self._place(start + missing.index(True))
             raise SourceError(
-                f"{file}: row {row}, column {self.id_column}: expected an id, got nothing; "
+                f"{place}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
 

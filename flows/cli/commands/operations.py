@@ -14,7 +14,11 @@ from flows.cli.terminal import START_OVER, reporting
 LabelFile = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="CSV or Parquet with columns date, id, label (outlier or normal)."
+        metavar="FILE",
+        help=(
+            "CSV or Parquet with columns date, id, label (outlier or normal), and row where ids "
+            "repeat."
+        ),
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete (default: dry run).")]

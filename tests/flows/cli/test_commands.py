@@ -152,6 +152,7 @@ def test_a_night_is_scored_and_reported(bench):
         "id",
         "file",
         "row",
+        "file_row",
         "score",
         "error",
         "novelty",

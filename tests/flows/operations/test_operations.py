@@ -189,53 +189,6 @@ def test_status_of_a_job_without_a_champion(bench):
     )
 
 
-def test_labels_are_imported_once_and_counted(bench, tmp_path):
-    bench.night(outliers=4)
-    bench.score()
-    file = tmp_path / "checked.csv"
-    file.write_text(f"date,id,label\n{DAY},0,outlier\n{DAY},1,normal\n")
-    first = bench.run("label", bench.job, file).facts
-    second = bench.run("label", bench.job, file).facts
-    file.write_text(f"date,id,label\n{DAY},1,outlier\n")
-    third = bench.run("label", bench.job, file).facts
-
-    assert (first["new"], first["labelled"], first["right"]) == (2, 2, 1)
-    assert (second["new"], second["labelled"], second["right"]) == (0, 2, 1)
-    assert (third["new"], third["labelled"], third["right"]) == (1, 2, 2)
-
-
-def test_label_files_keep_leading_zeros_of_ids(bench, tmp_path):
-    columns = [f"c{index}" for index in range(8)]
-    lines = [
-        f"{row:05d},{','.join(map(str, values))}"
-        for row, values in enumerate(np.load(bench.night(outliers=4)))
-    ]
-    (tmp_path / "night.csv").write_text("\n".join([f"id,{','.join(columns)}", *lines]))
-    common = ["--set", f"data.clean={tmp_path / 'night.csv'}", "--set", "data.id=id"]
-    assert bench.run("train", bench.job, *common).code == 0
-    assert bench.score("--source", tmp_path / "night.csv", *common).code == 0
-    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},00000,outlier\n")
-
-    assert bench.run("label", bench.job, tmp_path / "checked.csv").facts["new"] == 1
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        (f"{DAY},7777,normal", "id '7777' is not in the report"),
-        (f"{DAY},0,odd", "label must be one of"),
-    ],
-)
-def test_a_wrong_label_imports_nothing(bench, tmp_path, line, words):
-    bench.night(outliers=4)
-    bench.score()
-    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},0,outlier\n{line}\n")
-    result = bench.run("label", bench.job, tmp_path / "checked.csv")
-
-    assert (result.code, f"line 3: {words}" in result.err) == (2, True)
-    assert not (bench.workspace / "labels").exists()
-
-
 def test_prune_keeps_what_is_needed_and_deletes_only_with_yes(bench):
     path = bench.night()
     bench.score()

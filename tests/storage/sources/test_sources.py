@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -334,12 +336,30 @@ def test_one_of_several_fields_must_be_selected(tmp_path):
         open_source(tmp_path / "a.npz", field="Z")
 
 
-def test_one_error_names_all_missing_unexpected_and_non_numeric_columns(tmp_path):
+def test_columns_that_only_stand_beside_a_wrong_one_are_not_named(tmp_path):
+    names = [f"note{index}" for index in range(50)]
+    values = ["text"] * 50
+    path = save(tmp_path / "rows.csv", f"{','.join(names)},flow,tank\n{','.join(values)},1,low\n")
+
+    with pytest.raises(SchemaError, match=r"columns do not match: not numeric: 'tank'\. Fix"):
+        open_source(path, columns=["flow", "tank"])
+    with pytest.raises(SchemaError, match=r"missing: 'x'; columns not read: 'flow', .* 41 more"):
+        open_source(path, columns=["x"], id="tank")
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/night.parquet", "https://host/a/*.csv"])
+def test_a_uri_is_refused_as_it_was_written(tmp_path, uri):
+    for path in (Path(uri), tmp_path / uri):
+        with pytest.raises(SourceError, match=f"^{re.escape(uri)}: URIs cannot be read; copy"):
+            open_source(path)
+
+
+def test_one_error_names_all_missing_and_non_numeric_columns_and_their_candidates(tmp_path):
     path = save(tmp_path / "rows.csv", "pressure,flow,tank,when\n1,2,low,3\n")
     message = (
         r"rows.csv: columns do not match: "
         r"missing: 'presure' \(did you mean 'pressure'\?\), 'x', 'name'; "
-        r"not numeric: 'tank' \(text\); unexpected: 'pressure', 'when'\. Fix the file"
+        r"not numeric: 'tank' \(text\); columns not read: 'pressure', 'when'\. Fix the file"
     )
 
     with pytest.raises(SchemaError, match=message):
@@ -358,7 +378,7 @@ def test_a_parquet_file_with_duplicate_column_names_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_bad_value_is_named_by_its_file_and_its_row_within_that_file(tmp_path, kind):
+def test_a_bad_value_is_named_by_its_file_and_its_row_there_and_over_all_files(tmp_path, kind):
     (tmp_path / "rows/deep").mkdir(parents=True)
     for name, values in (("1", [1.0, 2.0]), ("deep/2", [3.0, np.inf])):
         (pa_csv.write_csv if kind == "csv" else pq.write_table)(
@@ -366,7 +386,8 @@ def test_a_bad_value_is_named_by_its_file_and_its_row_within_that_file(tmp_path,
         )
 
     with pytest.raises(
-        SourceError, match=rf"rows/deep/2.{kind}: row 1, column a: expected a number, got inf"
+        SourceError,
+        match=rf"rows/deep/2.{kind}: row 1 \(row 3 over all files\), column a: expected a number,",
     ):
         list(open_source(tmp_path / "rows").chunks(max_rows=10))
 
