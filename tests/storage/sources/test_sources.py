@@ -341,7 +341,9 @@ def test_columns_that_only_stand_beside_a_wrong_one_are_not_named(tmp_path):
     values = ["text"] * 50
     path = save(tmp_path / "rows.csv", f"{','.join(names)},flow,tank\n{','.join(values)},1,low\n")
 
-    with pytest.raises(SchemaError, match=r"columns do not match: not numeric: 'tank'\. Fix"):
+    with pytest.raises(
+        SchemaError, match=r"columns do not match: not numeric: 'tank' \(text\)\. Fix"
+    ):
         open_source(path, columns=["flow", "tank"])
     with pytest.raises(SchemaError, match=r"missing: 'x'; columns not read: 'flow', .* 41 more"):
         open_source(path, columns=["x"], id="tank")
