@@ -63,7 +63,9 @@ def test_a_model_of_clean_rows_in_other_units_is_refused(bench):
     assert bench.run("models", "list", bench.job).facts["current"] == before
 
 
-def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(bench, monkeypatch):
+def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(
+    bench, monkeypatch, caplog
+):
     first = bench.run("models", "list", bench.job).facts["current"]
     other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
     bench.run("models", "promote", bench.job, first)
@@ -81,7 +83,7 @@ def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(bench, m
     assert result.code == 0
     assert len(judged) == 2
     assert judged[0] != judged[1]
-    assert f"model {other} became champion meanwhile; judging against it" in result.err
+    assert f"model {other} became champion meanwhile; judging against it" in caplog.text
 
 
 def test_promoting_by_hand_and_rolling_back_take_the_lock_of_the_champion(bench, monkeypatch):
