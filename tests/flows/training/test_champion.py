@@ -63,9 +63,7 @@ def test_a_model_of_clean_rows_in_other_units_is_refused(bench):
     assert bench.run("models", "list", bench.job).facts["current"] == before
 
 
-def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(
-    bench, monkeypatch, caplog
-):
+def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(bench, monkeypatch):
     first = bench.run("models", "list", bench.job).facts["current"]
     other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
     bench.run("models", "promote", bench.job, first)
@@ -83,7 +81,8 @@ def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(
     assert result.code == 0
     assert len(judged) == 2
     assert judged[0] != judged[1]
-    assert f"model {other} became champion meanwhile; judging against it" in caplog.text
+    log = (bench.workspace / "logs/train.log").read_text()
+    assert f"model {other} became champion meanwhile; judging against it" in log
 
 
 def test_promoting_by_hand_and_rolling_back_take_the_lock_of_the_champion(bench, monkeypatch):
