@@ -51,12 +51,12 @@ class InterruptWatch:
         self._advice = advice
         self._said = threading.Lock()
         self._counting = threading.Event()
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Watch for Ctrl-C; afterwards, only an interruption that has begun still counts down."""
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
         thread = threading.Thread(target=self._watch, daemon=True, name="interrupt")
         thread.start()
         before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
