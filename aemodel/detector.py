@@ -218,7 +218,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """Use a trained model, with the threshold that the rule gives it."""
         decision = decide_beforehand(rule_by_row(self.rule), model.calibration_by(self.by))
         if not np.isfinite(decision.cut.score):
-            warnings.warn(f"No row will be called an outlier. {decision.promise}", stacklevel=3)
+            warnings.warn(f"No row will be flagged as an outlier. {decision.promise}", stacklevel=3)
         self.model_ = model
         self.offset_ = -decision.cut.score
         self.promise_ = decision.promise
@@ -283,7 +283,7 @@ def rule_by_row(text: str) -> Rule:
     parsed = parse_rule(text)
     if parsed.kind not in RULES_BY_ROW:
         raise SettingsError(
-            "rule must judge each row by itself, such as 'quantile 0.95' or 'absolute 0.03'. "
+            "rule must flag each row by its own score, such as 'quantile 0.95' or 'absolute 0.03'. "
             f"Got '{text}' instead."
         )
     return parsed

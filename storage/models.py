@@ -122,7 +122,7 @@ def load_bundle(models: Path, model_id: str) -> dict[str, bytes]:
     files = {name: (folder / name).read_bytes() for name in BUNDLE}
     if bundle_id(files) != model_id:
         raise DamagedError(
-            f"{folder}: the files are those of model {bundle_id(files)}; "
+            f"{folder}: its files belong to model {bundle_id(files)}; "
             "restore the folder from a copy"
         )
     return files
@@ -139,7 +139,7 @@ def _require_known(models: Path, model_id: str) -> None:
             f"or remove {CHAMPION} beside it and promote another model"
         )
     raise WorkspaceError(
-        f"{models / model_id}: no such model; there are: "
+        f"{models / model_id}: no such model; available: "
         f"{', '.join(known) or 'none, run train first'}"
     )
 

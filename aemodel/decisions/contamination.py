@@ -53,5 +53,5 @@ def contamination_warning(calibration: NDArray[np.float64]) -> str:
     rows = "calibration row scores" if found == 1 else "calibration rows score"
     return (
         f"{found:,} suspect {rows} far above all others: "
-        "clean data may hold outliers, and the rule then flags too few rows"
+        "clean data may contain outliers, and the rule may then flag too few rows"
     )

@@ -28,7 +28,7 @@ def fdr_promise(share: Fraction, m: int, n: int) -> str:
         return promise
     return (
         f"{promise} With {n:,} calibration rows and {m:,} rows tonight, "
-        f"no fewer than {fewest:,} rows can be flagged together."
+        f"either none or at least {fewest:,} are flagged."
     )
 
 
@@ -36,7 +36,7 @@ def threshold_note(kind: str, value: str, above: int, n: int) -> str:
     """Say that a threshold promises nothing, and that `above` of n calibration scores exceed it."""
     compared = f"{above:,} of {n:,} calibration scores are above {value}."
     seen = compared if n else "There are no calibration rows to compare with."
-    return f"A {kind} threshold promises nothing. {seen}"
+    return f"A {kind} threshold carries no guarantee. {seen}"
 
 
 def _percent(share: Fraction) -> str:

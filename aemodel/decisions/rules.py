@@ -140,7 +140,7 @@ def decide_beforehand(rule: Rule, calibration: NDArray[np.float64], *, top_n: in
 
 def withhold_promise(decision: Decision, why: str) -> Decision:
     """Return the same decision without its promise."""
-    promise = f"No promise tonight: {why}. The ranking stays. Otherwise: {decision.promise}"
+    promise = f"No guarantee tonight: {why}. The ranking is valid. Withheld: {decision.promise}"
     return replace(decision, promises=False, promise=promise)
 
 
@@ -247,7 +247,7 @@ def _decide_top(ranking: Ranking, top_n: int, n: int) -> Decision:
         expected=None,
         limit=None,
         promises=False,
-        promise=f"Ranking only: the top {flagged:,} rows are shown without a promise.{compared}",
+        promise=f"Ranking only: the top {flagged:,} rows are shown without a guarantee.{compared}",
     )
 
 

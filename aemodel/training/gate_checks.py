@@ -112,11 +112,11 @@ def check_planted(challenger: Autoencoder, champion: Autoencoder, rows: Rows, *,
     found = f"{auroc:.3f}, the champion's {other:.3f} (difference {low:+.3f} to {high:+.3f})"
     limit = f"not significantly below {other - AUROC_LOSS:.3f}"
     why = (
-        "it detects planted anomalies significantly worse: "
+        "it detects synthetic anomalies significantly worse: "
         f"AUROC {auroc:.3f}, the champion's {other:.3f}"
     )
     failed = high < -AUROC_LOSS
-    return Check("planted anomalies AUROC", found, limit, figures, why if failed else "")
+    return Check("synthetic anomalies AUROC", found, limit, figures, why if failed else "")
 
 
 def check_latents(trained: Trained, champion: Autoencoder, rows: Rows) -> Check:

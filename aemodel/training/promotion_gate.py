@@ -80,7 +80,7 @@ def compare_to_column_means(trained: Trained, name: str = "the first model") -> 
     """Require a first model to be better than one that only knows the column means."""
     error, of_means = trained.validation_error, trained.column_mean_error
     figures = {"validation_error": error, "column_mean_error": of_means}
-    numbers = f"validation error {error:.4g}, that of the column means {of_means:.4g}"
+    numbers = f"validation error {error:.4g}; {of_means:.4g} for the column means"
     if error < (1 - BETTER_BY) * of_means:
         why = f"{name}, better than the column means ({numbers})"
         return GateVerdict(True, (why,), figures)

@@ -70,10 +70,10 @@ class EncodeResult(Done):
         size, ratio, loss = report["bytes"], report["ratio"], report["loss"]
         first = "Latent store written" if self.written else "Up to date: store already exists"
         return (
-            f"{first}: {report['rows']:,} rows, {size['store']:,} bytes, all counted\n"
-            f"  ratio {ratio['source']:.3g} against the source, "
-            f"{ratio['float32']:.3g} against float32, "
-            f"{ratio['lossless']:.3g} against its lossless form\n"
+            f"{first}: {report['rows']:,} rows, {size['store']:,} bytes in total\n"
+            f"  compression ratio {ratio['source']:.3g} vs. the source, "
+            f"{ratio['float32']:.3g} vs. float32, "
+            f"{ratio['lossless']:.3g} vs. lossless compression\n"
             f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; "
             f"range {loss['range']:.4g}{self._bound()}\n"
             f"  {near(self.path / 'size_report.html')}"

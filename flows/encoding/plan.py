@@ -184,7 +184,7 @@ def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:
                 yield chunk.rows
     except StorageError as error:
         raise UsageError(
-            f"data.clean cannot be read, and encode measures ranges on it: {error}; "
+            f"data.clean cannot be read, but encode measures ranges on it: {error}; "
             "restore it, or set data.clean to the clean rows of this model"
         ) from error
 

@@ -210,7 +210,7 @@ def original_rows(store: Path) -> NDArray[np.generic]:
     ) as source:
         rows = _flat_rows(source)
     if rows.dtype.kind == "f" and np.isnan(rows).any():
-        raise SourceError(f"{facts['path']}: holds NaN, and distances need every value")
+        raise SourceError(f"{facts['path']}: contains NaN, but distances need every value")
     return rows
 
 

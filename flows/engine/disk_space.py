@@ -63,8 +63,9 @@ def _require_free(folder: Path, needed: int) -> None:
     if free < needed:
         raise WorkspaceError(
             f"{folder}: this run may need {format_bytes(needed)} (including a reserve of "
-            f"{format_bytes(RESERVE)}), and {format_bytes(free)} are free; nothing was written. "
-            "Free disk space ('nightglass prune JOB' lists what can be deleted), then rerun"
+            f"{format_bytes(RESERVE)}), but only {format_bytes(free)} is free; nothing was "
+            "written. Free disk space ('nightglass prune JOB' lists what can be deleted), then "
+            "rerun"
         )
 
 

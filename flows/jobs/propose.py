@@ -119,7 +119,7 @@ def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
     if rows.field:
         yield _key("field", _quoted(rows.field), "the part of the file to read")
     if rows.id:
-        why = "distinct and ascending: it numbers the rows, so it is no feature"
+        why = "distinct and ascending: a row number, not a feature"
         yield _key("id", _quoted(rows.id), why)
     if sample.has_gaps:
         why = "NaN found: the network sees the median, the error counts observed features only"
@@ -128,13 +128,13 @@ def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
 
 def _warnings(source: Source, sample: SampleSummary) -> Iterator[str]:
     """Comments on columns that would spoil the scores."""
-    remedy = "name the others in data.columns" if source.schema.columns else "remove them"
+    remedy = "list the others in data.columns" if source.schema.columns else "remove them"
     yield from _comment(
-        f"distinct and ascending in all rows sampled, so later nights lie outside; {remedy}",
+        f"distinct and ascending in all rows sampled, so later nights fall outside; {remedy}",
         [_column_name(source, index) for index in sample.running],
     )
     yield from _comment(
-        f"look like codes for gaps (in {sample.sampled:,} rows); replace them by NaN",
+        f"look like missing-value codes (in {sample.sampled:,} rows); replace them with NaN",
         [
             f"{each.value:g} in {_column_name(source, each.column)} ({each.count:,} times)"
             for each in sample.sentinels
@@ -177,7 +177,7 @@ def _image_model(sample: SampleSummary) -> list[str]:
 
 def _table_model(sample: SampleSummary) -> list[str]:
     latent = str(table_latents(sample.features))
-    why_prototypes = "a row is rebuilt as a mean of prototypes, so far-out rows cannot be rebuilt"
+    why_prototypes = "rows are rebuilt as means of prototypes, so distant rows cannot be"
     why_members = "0 prototypes and 1 member reconstruct more closely, for smaller stores"
     return [
         _key("hidden", str(list(HIDDEN)), "columns of a table depend on each other nonlinearly"),
@@ -239,10 +239,10 @@ def _ranking(sample: SampleSummary) -> str:
 def _rule(calibration: int) -> str:
     quantile = achievable_quantile(calibration)
     if not quantile:
-        why = f"{calibration:,} calibration rows are too few for a promise: rows are only ranked"
+        why = f"{calibration:,} calibration rows are too few for a guarantee: rows are only ranked"
         return _key("rule", '"top"', why)
     percent = float((Decimal(1) - Decimal(quantile)) * 100)
-    why = f"flags at most {percent:g} % of clean rows; {calibration:,} rows can promise that"
+    why = f"flags at most {percent:g} % of clean rows; {calibration:,} rows suffice for that"
     return _key("rule", f'"quantile {quantile}"', why)
 
 

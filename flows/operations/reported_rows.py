@@ -88,5 +88,5 @@ def _ambiguous(row_id: str, found: Sequence[ReportedRow], date: str) -> str:
     more = ", …" if len(found) > MOST_NAMED else ""
     return (
         f"{len(found):,} rows in the report of {date} have the id '{visible_name(row_id)}' "
-        f"({rows}{more}); add a column 'row' with the number of the row that is meant"
+        f"({rows}{more}); add a column 'row' with the row number"
     )

@@ -51,6 +51,6 @@ def rule_promise(job: Job, calibration: NDArray[np.float64]) -> str:
     if score.rule.kind == "top":
         return (
             f"The highest {score.top_n:,} rows of a night are flagged, whatever their scores; "
-            "this rule promises nothing."
+            "this rule carries no guarantee."
         )
     return decide_beforehand(score.rule, calibration, top_n=score.top_n).promise

@@ -58,7 +58,7 @@ def age_remark(model: Path, data_date: date, *, limit: int) -> str:
     )
     if days > 2 * limit:
         raise FlowError(
-            f"{remark}, and more than twice the limit is refused; "
+            f"{remark}, and models older than twice that are refused; "
             "run 'nightglass train', or raise the limit"
         )
     return remark

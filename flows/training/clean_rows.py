@@ -63,7 +63,7 @@ class DigestedPasses:
         if not len(self._broken):
             return self.source.not_read
         cells = self.source.facts[BROKEN_CELLS]
-        rows = f"{len(self._broken):,}, each with a cell that is no number: {cells}"
+        rows = f"{len(self._broken):,}, each with a non-numeric cell: {cells}"
         return {**self.source.not_read, "clean rows left out": rows}
 
     def source_rows(self, counted: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:

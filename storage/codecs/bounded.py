@@ -123,7 +123,7 @@ class Blocks:
         try:
             block, back = encode_block(codec, rows, predicted, self.plan.bound)
         except CodecError as error:
-            log.warning("%s is left out of a block of %d rows: %s", entry.name, len(rows), error)
+            log.warning("%s is not used for a block of %d rows: %s", entry.name, len(rows), error)
             return None
         if len(block) <= rows.nbytes or entry.name.startswith("lossless"):
             return _Candidate(block, back, codec.name)

@@ -178,7 +178,7 @@ def _sz3_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
     try:
         tolerance = sz3_tolerance(_sz3_widest(sample, bound), sample.dtype)
     except CodecError as error:
-        log.warning("SZ3 is left out: %s", error)
+        log.warning("SZ3 is not used: %s", error)
         return
     for layout in sz3.layouts(sample.row_shape):
         units = _one_for_all(tolerance) if layout == "flat" else tolerance

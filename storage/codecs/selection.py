@@ -66,7 +66,7 @@ def _measured(name: str, codec: Codec, sample: Sample, bound: Bound) -> Entry | 
     try:
         block, back = encode_block(codec, sample.rows, sample.predicted, bound)
     except CodecError as error:
-        log.warning("%s is left out: %s", name, error)
+        log.warning("%s is not used: %s", name, error)
         return None
     if rmse(sample.rows, back) > bound.rmse:
         return None

@@ -132,7 +132,7 @@ def _pack_apart(field: NDArray[np.generic]) -> bytes:
 def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
     """Return why a process failed: its signal, or the last line it printed."""
     if done.returncode < 0:
-        return f"it was ended by {signal.Signals(-done.returncode).name}"
+        return f"killed by {signal.Signals(-done.returncode).name}"
     lines = done.stderr.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else f"exit status {done.returncode}"
 
@@ -142,7 +142,7 @@ def _unpack(
 ) -> NDArray[np.generic]:
     if not installed():
         raise DamagedError(
-            "values packed by SZ3: install the extra to read them: pip install 'nightglass[sz3]'"
+            "reading values packed by SZ3 needs an extra: pip install 'nightglass[sz3]'"
         )
     try:
         return sz3_filter.unpack_field(stream, shape, kind)

@@ -57,7 +57,7 @@ def _wait_for(file: TextIO, path: Path, wait: float) -> None:
     while not _acquired(file.fileno(), path, fcntl.LOCK_EX):
         file.seek(0)
         name = path.stem.removeprefix(".")
-        holder = f"{name}: process {file.read().strip() or 'unknown'} is at work on it"
+        holder = f"{name}: process {file.read().strip() or 'unknown'} is using it"
         waited = time.monotonic() - began
         if waited >= wait:
             raise LockedError(f"{holder}; wait for it to end, then rerun to resume")
@@ -82,5 +82,5 @@ def _no_lock(path: Path, error: OSError) -> WorkspaceError:
         return WorkspaceError(f"{path}: could not be locked ({error}); check the disk, then rerun")
     return WorkspaceError(
         f"{path.parent}: the file system has no file locks ({error}), so two runs could mix their "
-        "results; mount it with flock support, or set 'workspace' to a folder on another one"
+        "results; mount it with flock support, or set 'workspace' to a folder elsewhere"
     )

@@ -106,12 +106,12 @@ def check_format_version(path: Path, found: int, current: int) -> None:
     if found > current:
         raise FormatVersionError(
             f"{path}: format_version {found} is newer than {current}, "
-            "the newest that this nightglass reads; upgrade nightglass"
+            "the newest that this version reads; upgrade nightglass"
         )
     if found < current:
         raise FormatVersionError(
             f"{path}: format_version {found} is older than {current}, "
-            "the oldest that this nightglass reads; create it again"
+            "the oldest that this version reads; create it again"
         )
 
 

@@ -134,7 +134,7 @@ def _open(
         return source
     if len(files) > 1:
         raise SourceError(
-            f"{path}: several files must be Parquet or CSV; name one of the {len(files)} files"
+            f"{path}: only Parquet and CSV may have several files; select one of these {len(files)}"
         )
     if columns or id:
         raise SourceError(

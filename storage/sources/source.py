@@ -19,7 +19,7 @@ from storage.sources.columns import list_unread
 from storage.sources.digests import file_stamps, sha256_text
 
 NUMERIC = "biuf"
-BROKEN_CELLS = "cells that are no number"  # the fact of a source that counts and names them
+BROKEN_CELLS = "non-numeric cells"  # the fact of a source that counts and names them
 WIDEST = 8  # bytes of a value
 
 

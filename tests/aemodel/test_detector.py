@@ -35,7 +35,7 @@ def fitted():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:No row will be called an outlier")
+@pytest.mark.filterwarnings("ignore:No row will be flagged as an outlier")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize("by", ["error", "novelty"])
 def test_scikit_learn_estimator_checks_pass(by):
@@ -50,7 +50,7 @@ def test_the_docstring_example_runs():
 
 
 def test_defaults_match_what_init_proposes_for_a_table():
-    with pytest.warns(UserWarning, match="No row will be called an outlier"):
+    with pytest.warns(UserWarning, match="No row will be flagged as an outlier"):
         model = AutoencoderDetector(rule="quantile 0.999", members=1).fit(clean_rows(50)).model_
 
     assert (model.settings.prototypes, model.settings.scaling, model.settings.latent) == (
@@ -89,7 +89,7 @@ def test_the_promised_share_of_fresh_clean_rows_is_flagged():
 @pytest.mark.parametrize("n", [2, 10])
 def test_too_few_rows_for_a_promise_fit_and_flag_nothing(n):
     rows = clean_rows(n)
-    with pytest.warns(UserWarning, match="No row will be called an outlier. Ranking only"):
+    with pytest.warns(UserWarning, match="No row will be flagged as an outlier. Ranking only"):
         detector = AutoencoderDetector(epochs=2).fit(rows)
 
     assert (detector.predict(rows + 1e6) == 1).all()
@@ -103,7 +103,7 @@ def test_one_row_is_refused_with_the_scikit_learn_message():
         AutoencoderDetector().fit(clean_rows(1))
 
 
-@pytest.mark.filterwarnings("ignore:No row will be called an outlier")
+@pytest.mark.filterwarnings("ignore:No row will be flagged as an outlier")
 def test_duplicate_rows_and_constant_columns_fit():
     for rows in (
         np.repeat(clean_rows(1), 50, axis=0),
@@ -193,7 +193,7 @@ def test_scores_and_ensembles_are_set_by_parameters(by):
 
 @pytest.mark.parametrize("rule", ["fdr 0.1", "top"])
 def test_rules_over_whole_nights_are_refused(rule):
-    with pytest.raises(SettingsError, match="rule must judge each row by itself"):
+    with pytest.raises(SettingsError, match="rule must flag each row by its own score"):
         AutoencoderDetector(epochs=1, rule=rule).fit(clean_rows(50))
 
 

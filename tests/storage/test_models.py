@@ -93,7 +93,7 @@ def test_without_a_champion_there_is_no_earlier_model(tmp_path):
 def test_an_unknown_model_lists_the_known_ones(tmp_path):
     known = save(tmp_path / "models")
 
-    with pytest.raises(WorkspaceError, match=f"no such model; there are: {known}"):
+    with pytest.raises(WorkspaceError, match=f"no such model; available: {known}"):
         load_bundle(tmp_path / "models", "123")
 
 
@@ -129,7 +129,7 @@ def test_promotions_and_rollbacks_side_by_side_wait_for_each_other(tmp_path, mon
 
     with (
         champion_lock(tmp_path),
-        pytest.raises(LockedError, match=r"champion\.json: process .* is at work on it"),
+        pytest.raises(LockedError, match=r"champion\.json: process .* is using it"),
         champion_lock(tmp_path),
     ):
         pass

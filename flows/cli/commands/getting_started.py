@@ -11,7 +11,7 @@ from flows.cli.commands.options import AsJson, Field
 from flows.cli.terminal import reporting
 
 DemoFolder = Annotated[
-    Path, typer.Option("--dir", metavar="DIR", help="Output folder, new or of an earlier demo.")
+    Path, typer.Option("--dir", metavar="DIR", help="Output folder: new, or from an earlier demo.")
 ]
 DemoPrefect = Annotated[
     bool, typer.Option("--prefect/--no-prefect", help="Run through Prefect or locally.")

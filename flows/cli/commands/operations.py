@@ -29,7 +29,7 @@ def status_command(job: JobFile, json: AsJson = False) -> None:
     """Show open problems, the last good night and the next run.
 
     Also shows the age of the model and the disk usage.
-    Exits with 1 if there are open problems.
+    Exits with code 1 if there are open problems.
 
     Example: nightglass status digits.toml --json
     """

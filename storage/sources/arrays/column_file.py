@@ -51,6 +51,6 @@ def copying(label: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise WorkspaceError(
-            f"{label}: its rows are not stored one after another, and a copy in "
+            f"{label}: its rows are not stored contiguously, and a copy in "
             f"{tempfile.gettempdir()} failed ({error}); free disk space there or set TMPDIR"
         ) from error

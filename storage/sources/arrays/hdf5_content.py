@@ -42,7 +42,7 @@ def _require_sources(dataset: h5py.Dataset, label: str) -> None:
             require_whole_dataset(source, f"{label}: its source {part}")
     if sum(part.n_values for part in parts) < dataset.size:
         raise SourceError(
-            f"{label}: a virtual dataset, parts of which no source is mapped to; "
+            f"{label}: a virtual dataset with unmapped parts; "
             f"they would read as {dataset.fillvalue}; map all of its {dataset.size} values"
         )
 

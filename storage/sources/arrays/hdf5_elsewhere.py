@@ -57,8 +57,8 @@ class MappedPart:
     def _require_file(self, label: str) -> None:
         if PATTERN in self.source_file:
             raise SourceError(
-                f"{label}: maps to files by the pattern '{self.source_file}', and HDF5 passes over "
-                "absent ones in silence; map each file by its name"
+                f"{label}: maps to files by the pattern '{self.source_file}', and HDF5 silently "
+                "skips missing files; map each file by its name"
             )
         if not resolved(self.file, self.source_file).is_file():
             raise SourceError(f"{label}: its source {self} does not exist; restore that file")
@@ -110,7 +110,7 @@ def require_external(dataset: h5py.Dataset, label: str) -> None:
         found = path.stat().st_size if path.is_file() else 0
         if found < wanted:
             raise SourceError(
-                f"{label}: its values are in {name}, which has {found} bytes of {wanted}; "
+                f"{label}: its values are in {name}, which has {found} bytes, expected {wanted}; "
                 "restore that file"
             )
 

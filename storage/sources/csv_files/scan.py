@@ -110,7 +110,7 @@ class FileScan:
         if scan.broken == scan.filled:
             return _type_name(scan.found)
         return (
-            f"{scan.broken:,} of {scan.filled:,} cells are no number, "
+            f"{scan.broken:,} of {scan.filled:,} cells are not numbers, "
             f"the first in {self._named(scan.first[0])}"
         )
 

@@ -87,7 +87,7 @@ def test_drift_withholds_the_promise_and_keeps_the_ranking(random):
     assert (decision.promises, found.promises) == (True, False)
     assert (found.cut, found.flagged) == (decision.cut, decision.flagged)
     assert found.promise.startswith(
-        "No promise tonight: the bulk has moved. The ranking stays. Otherwise: At most 1 %"
+        "No guarantee tonight: the bulk has moved. The ranking is valid. Withheld: At most 1 %"
     )
 
 

@@ -110,7 +110,7 @@ def test_the_stated_number_of_calibration_rows_is_enough_and_one_less_is_not():
 def test_fdr_says_how_many_rows_it_can_only_flag_together():
     decision = decide_on("fdr 0.1", np.arange(99.0), np.zeros(10_000))
 
-    assert "no fewer than 1,000 rows can be flagged together" in decision.promise
+    assert "either none or at least 1,000 are flagged" in decision.promise
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_the_mad_rule_promises_nothing_and_compares_with_calibration_scores(rand
 
     assert (decision.flagged, decision.promises) == (1, False)
     assert decision.promise.startswith(
-        "A robust-deviation threshold promises nothing. 0 of 500 calibration scores are above"
+        "A robust-deviation threshold carries no guarantee. 0 of 500 calibration scores are above"
     )
 
 

@@ -80,7 +80,7 @@ def test_a_new_fit_to_the_same_rows_passes(champion):
 def test_an_undertrained_model_fails_on_error_and_planted_anomalies(champion):
     verdict = verdict_on(clean_rows(seed=1), champion, epochs=1)
 
-    assert {"error", "planted anomalies AUROC"} <= failed(verdict)
+    assert {"error", "synthetic anomalies AUROC"} <= failed(verdict)
     assert verdict.figures["error_difference_low"] > 0.05 * verdict.figures["champion_error"]
 
 

@@ -459,7 +459,7 @@ def test_init_proposes_a_job_file_that_works(bench, monkeypatch):
     scored = bench.run("score", "own.toml", "--date", DAY)
 
     assert (trained.code, scored.code) == (0, 0), trained.err + scored.err
-    assert "promises nothing" not in text
+    assert "no guarantee" not in text
 
 
 def test_probe_compares_latents_with_the_original_features(bench, tmp_path):
@@ -502,7 +502,7 @@ def test_probe_of_rows_with_missing_values_measures_only_the_latents(bench, tmp_
     result = bench.run("probe", store, "--labels", labels, "--test", store, "--test-labels", labels)
 
     assert (result.code, result.facts["original"]) == (0, None)
-    assert "gaps.npy: holds NaN" in result.facts["note"]
+    assert "gaps.npy: contains NaN" in result.facts["note"]
 
 
 def test_help_imports_no_heavy_package():

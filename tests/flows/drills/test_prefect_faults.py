@@ -151,7 +151,7 @@ def concurrent(stopped, begin):
     """A night with two runs, one of which waits for the other."""
     night = begin(runs=2)
     with frozen(night.process()):
-        until(lambda: "is at work on it" in logs(night), seconds=120, what="the second run waits")
+        until(lambda: "is using it" in logs(night), seconds=120, what="the second run waits")
     return night
 
 

@@ -231,7 +231,7 @@ def test_of_two_encoders_of_one_store_the_second_names_the_first(bench, tmp_path
     with lock(name):
         result = bench.run(*line)
     assert result.code == 2
-    assert "is at work on it; wait for it to end, then rerun to resume" in result.err
+    assert "is using it; wait for it to end, then rerun to resume" in result.err
     assert not (tmp_path / "store").exists()
     assert bench.run(*line).facts["written"]
     assert not bench.run(*line).facts["written"]

@@ -35,7 +35,7 @@ def test_encoding_without_space_is_refused_unless_the_store_is_finished(bench, f
     assert (refused.code, before) == (2, 0)
     assert "this run may need 200 MB" in refused.err
     assert (
-        "and 200 MB are free; nothing was written. Free disk space ('nightglass prune JOB'"
+        "but only 200 MB is free; nothing was written. Free disk space ('nightglass prune JOB'"
         in refused.err
     )
     assert (written.code, written.facts["written"]) == (0, True)

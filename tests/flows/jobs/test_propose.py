@@ -80,7 +80,7 @@ def test_other_columns_that_ascend_are_named(tmp_path, columns):
 def test_a_column_of_an_array_that_ascends_is_named(tmp_path, columns):
     np.save(tmp_path / "a.npy", np.column_stack([*columns.values(), np.arange(N)]))
 
-    assert "lie outside; remove them: column 3" in proposed(tmp_path / "a.npy")
+    assert "fall outside; remove them: column 3" in proposed(tmp_path / "a.npy")
 
 
 def test_ordinary_columns_are_neither_ids_nor_codes(tmp_path, random):
@@ -97,7 +97,7 @@ def test_ordinary_columns_are_neither_ids_nor_codes(tmp_path, random):
     }
     text = proposed(write(tmp_path / "a.parquet", ordinary))
 
-    assert "codes for gaps" not in text
+    assert "missing-value codes" not in text
     assert "ascending" not in text
 
 
@@ -108,7 +108,7 @@ def test_values_that_look_like_sentinels_are_named(tmp_path, columns, code):
     columns["b"][[5, 50, 500, 1000, 2000]] = code
     text = proposed(write(tmp_path / "a.parquet", columns))
 
-    assert f"replace them by NaN: {code:g} in 'b' (5 times)" in " ".join(
+    assert f"replace them with NaN: {code:g} in 'b' (5 times)" in " ".join(
         line.removeprefix("# ") for line in text.splitlines()
     )
 

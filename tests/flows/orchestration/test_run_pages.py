@@ -89,7 +89,7 @@ def test_a_refused_model_shows_the_check_that_failed(bench):
         ("quantile 0.99", "1", "> At most 1 % of clean rows are flagged on average"),
         ("quantile 0.999", "nothing", "> Ranking only: 100 calibration rows are too few"),
         ("fdr 0.1", "what the night decides", "> At most 10 % of the flagged rows are clean"),
-        ("absolute 0.5", "0.5", "> A fixed threshold promises nothing. 50 of 100"),
+        ("absolute 0.5", "0.5", "> A fixed threshold carries no guarantee. 50 of 100"),
         ("top", "what the night decides", "> The highest 5 rows of a night are flagged"),
     ],
 )

@@ -252,7 +252,7 @@ def test_drift_withholds_the_promise_and_names_the_features_that_moved(bench, sh
     assert result.facts["verdict"] == "DRIFT"
     assert summary["promises"] is False
     assert summary["drift"]["alarm"] is True
-    assert summary["promise"].startswith("No promise tonight: the bulk of the scores has moved")
+    assert summary["promise"].startswith("No guarantee tonight: the bulk of the scores has moved")
     assert len(outliers_of(result)) >= 5
     assert "What has moved" in page
     if shift > 1:
@@ -301,7 +301,7 @@ def test_scoring_the_training_rows_says_so_and_promises_nothing(bench, shard_byt
     night_of(bench, rows[::-1])
     other, _ = report(bench.score(*words))
 
-    assert same["promise"].startswith("No promise tonight: these are the rows that the model was")
+    assert same["promise"].startswith("No guarantee tonight: these are the rows that the model was")
     assert (same["promises"], "rows that the model was trained on" in page) == (False, True)
     assert "trained on" not in other["promise"]
 
@@ -350,9 +350,9 @@ def test_suspect_calibration_rows_are_noted_in_the_report(bench):
 
     assert trained.code == 0, trained.err
     assert any(
-        "far above all others: clean data may hold outliers" in note for note in summary["notes"]
+        "far above all others: clean data may contain outliers" in note for note in summary["notes"]
     )
-    assert "clean data may hold outliers" in page
+    assert "clean data may contain outliers" in page
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_report_of_a_promoted_challenger_shows_every_check(bench):
     assert all(
         words in page
         for words in (
-            "planted anomalies AUROC",
+            "synthetic anomalies AUROC",
             "dead latents",
             "champion&#39;s scores moved by",
             "error difference low",

@@ -43,7 +43,7 @@ def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(t
     assert trained.facts["not_read"] == {
         "columns not read": "note (text)",
         "files not read": "old.xlsx",
-        "clean rows left out": "1, each with a cell that is no number: "
+        "clean rows left out": "1, each with a non-numeric cell: "
         "1 (rows.csv, line 702, column b: '?')",
     }
     assert all(words in page for words in ("note (text)", "old.xlsx", "line 702, column b: "))
@@ -58,7 +58,7 @@ def test_train_says_on_the_terminal_what_it_did_not_read(tables):
     out = CliRunner().invoke(app, ["train", str(tables.job)]).stdout
 
     assert "  columns not read: note (text)\n" in out
-    assert "  clean rows left out: 1, each with a cell that is no number: 1 (rows.csv, line" in out
+    assert "  clean rows left out: 1, each with a non-numeric cell: 1 (rows.csv, line" in out
 
 
 def test_rows_counted_in_a_pass_get_their_row_numbers_in_the_file(tmp_path):

@@ -81,7 +81,7 @@ def test_a_codec_that_ends_its_process_is_left_out_with_a_word(
     entries = contest(random.normal(size=(500, 4)), uniform(4, 0.1))
 
     assert not [entry for entry in entries if entry.name.startswith("sz3")]
-    assert "sz3 flat is left out: SZ3 cannot pack these values" in caplog.text
+    assert "sz3 flat is not used: SZ3 cannot pack these values" in caplog.text
     assert reason in caplog.text
 
 
@@ -99,7 +99,7 @@ def test_a_block_that_its_codec_cannot_pack_is_written_by_the_next(
 
     assert "sz3" not in blocks.codecs
     assert len(bound.broken(rows, back)) == 0
-    assert "left out of a block of 500 rows" in caplog.text
+    assert "not used for a block of 500 rows" in caplog.text
 
 
 @needs_sz3
@@ -107,7 +107,7 @@ def test_sz3_may_not_take_more_than_its_cpu_time(random, tmp_path, monkeypatch):
     (tmp_path / "program.py").write_text(HANG)
     monkeypatch.setattr(sz3_filter, "__file__", str(tmp_path / "program.py"))
 
-    with pytest.raises(CodecError, match="ended by SIG"):
+    with pytest.raises(CodecError, match="killed by SIG"):
         sz3.compress(random.normal(size=(500, 4)), np.full(4, 0.1), (4,), "rows")
 
 

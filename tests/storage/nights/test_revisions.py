@@ -56,6 +56,6 @@ def test_the_list_of_nights_has_one_lock_whatever_the_date(tmp_path, monkeypatch
 
     with (
         lock(held.nights_lock),
-        pytest.raises(LockedError, match=r"small-nights: process .* is at work on it"),
+        pytest.raises(LockedError, match=r"small-nights: process .* is using it"),
     ):
         list_night(other, 1)

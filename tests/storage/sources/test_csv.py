@@ -40,7 +40,7 @@ def test_a_cell_that_is_no_number_is_named_wherever_it_stands(tmp_path, small_bl
 
     with open_source(path) as source:
         assert source.schema.columns == ("a", "b")
-        assert source.facts["cells that are no number"] == (
+        assert source.facts["non-numeric cells"] == (
             f"1 (a.csv, line {row + 2}, column b: {text!r})"
         )
         with pytest.raises(SourceError, match=message):
@@ -87,8 +87,8 @@ def test_a_column_of_text_is_not_read_and_says_why(tmp_path):
 
     with open_source(path) as source:
         assert source.not_read == {
-            "columns not read": "mixed (50 of 100 cells are no number, the first in a.csv, line 3, "
-            "column mixed: 'low'); note (text); when (date32[day])"
+            "columns not read": "mixed (50 of 100 cells are not numbers, the first in a.csv, line "
+            "3, column mixed: 'low'); note (text); when (date32[day])"
         }
 
 
