@@ -235,4 +235,4 @@ def _read_in_one_pass(
 def _without_gaps(rows: Rows) -> Rows:
     if rows.dtype.kind != "f":
         return rows
-    return np.asarray(rows[np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)])
+    return np.asarray(rows[np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))])

@@ -237,6 +237,14 @@ def test_a_store_never_mixes_shards_of_two_plans(bench, tmp_path, monkeypatch):
     assert tree(tmp_path / "store") == resumed
 
 
+def test_a_chunk_without_any_validation_row_is_encoded(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.encoding.plan.rows_per_chunk", lambda *_, **__: 1)
+    bench.night(n=40)
+    encode(bench, tmp_path / "store", source=bench.folder / "nights/2026-11-22.npy")
+
+    assert decode(bench, tmp_path / "store").shape == (40, 8)
+
+
 def test_dead_and_redundant_latents_are_reported(random):
     latents = random.normal(size=(500, 4)).astype(np.float32)
     latents[:, 1], latents[:, 3] = 7.0, -2 * latents[:, 0]
