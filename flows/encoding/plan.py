@@ -19,6 +19,7 @@ from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
+from storage.codecs.differences import differences
 from storage.codecs.selection import Sample, hold_contest
 from storage.errors import StorageError
 from storage.latents import Bound, BoundedPlan, StorePlan
@@ -54,7 +55,8 @@ class StoreInputs:
 
     def sample(self, values: int) -> Encoded:
         """A sample of the source of about `values` values, with latents."""
-        return Encoded.of(self.model, evenly_spaced_rows(self.source, self.shards, values))
+        rows = evenly_spaced_rows(self.source, self.shards, values)
+        return Encoded.of(self.model, rows, self.source.schema.types)
 
 
 def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Shard]) -> Planned:
@@ -64,7 +66,7 @@ def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Sh
     stored = _choose_storage(inputs, measured)
     rmse = _rmse_as_read(stored, measured)
     sample = inputs.sample(SAMPLE_VALUES)
-    bound = requested_bound(job, model)
+    bound = requested_bound(job, model, source.schema.types)
     plan = StorePlan(
         format=job.encode.format,
         scale=stored.scale,
@@ -81,7 +83,7 @@ def _rmse_sample(inputs: StoreInputs) -> Encoded | None:
     if not inputs.job.encode.max_rmse:
         return None
     itemsize = np.dtype(inputs.source.schema.dtype).itemsize
-    return inputs.sample(BUDGET_BYTES // itemsize)
+    return inputs.sample(BUDGET_BYTES // itemsize).measurable()
 
 
 def _choose_storage(inputs: StoreInputs, measured: Encoded | None) -> Stored:
@@ -90,7 +92,7 @@ def _choose_storage(inputs: StoreInputs, measured: Encoded | None) -> Stored:
         stored = within_rmse(inputs, measured)
         if stored is not None:
             return stored
-    held_out = Encoded.of(inputs.model, held_out_rows(inputs))
+    held_out = Encoded.of(inputs.model, held_out_rows(inputs)).measurable()
     return fewest_bits(inputs.model, held_out, precision)
 
 
@@ -133,14 +135,19 @@ def _bounded_plan(
     return BoundedPlan(inputs.job.encode.bounds, bound, tuple(hold_contest(entered, bound)))
 
 
-def requested_bound(job: Job, model: Autoencoder) -> Bound:
-    """The job's bound as a tolerance for each feature, in data units; infinity without one."""
+def requested_bound(job: Job, model: Autoencoder, types: Sequence[str] = ()) -> Bound:
+    """The job's bound as a tolerance for each feature, in data units; infinity without one.
+
+    types: see `Bound`; a column of whole numbers has a whole tolerance.
+    """
     asked = job.encode
     tolerance = np.full(model.layout.n_features, asked.max_error or np.inf)
     if asked.max_error_relative:
         relative = asked.max_error_relative * clean_ranges(job, model)
         tolerance = np.minimum(tolerance, relative)
-    return Bound(tolerance, asked.max_rmse or np.inf)
+    whole = np.array([np.dtype(name).kind != "f" for name in types] or [False])
+    tolerance = np.where(whole, np.floor(tolerance), tolerance)
+    return Bound(tolerance, asked.max_rmse or np.inf, types)
 
 
 def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
@@ -148,13 +155,14 @@ def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
 
     0 for a feature that is constant or has no values.
     """
-    low = np.full(model.layout.n_features, np.inf)
-    high = np.full(model.layout.n_features, -np.inf)
+    extremes = np.empty((0, model.layout.n_features))
     for rows in clean_chunks(job, model):
-        flat = rows.reshape(len(rows), -1).astype(np.float64)
-        low = np.fmin(low, np.fmin.reduce(flat, axis=0))
-        high = np.fmax(high, np.fmax.reduce(flat, axis=0))
-    return np.asarray(np.maximum(high - low, 0.0))
+        flat = rows.reshape(len(rows), model.layout.n_features)
+        flat = np.concatenate([extremes.astype(rows.dtype), flat])
+        extremes = np.stack([np.fmin.reduce(flat, axis=0), np.fmax.reduce(flat, axis=0)])
+    if not len(extremes):
+        return np.zeros(model.layout.n_features)
+    return np.asarray(differences(extremes[1:], extremes[:1])[0])
 
 
 def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:

@@ -36,7 +36,7 @@ def error_curve(stored: Stored, sample: Encoded, bound: Bound, n_rows: int) -> l
     Without a bound, around the error of the latents. n_rows: rows of the source.
     """
     step = max(1, sample.rows.size // MOST_VALUES)
-    few = Encoded(np.ascontiguousarray(sample.rows[::step]), sample.latents[::step])
+    few = sample.every(step).measurable()
     if not len(few.rows):
         return []
     by_latents = _finite(_latent_points(stored, few, n_rows))

@@ -6,7 +6,8 @@ codec is always the last resort.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from storage.codecs import sz3
 from storage.codecs.blocks import Bound, encode_block
-from storage.codecs.grid import to_dtype
+from storage.codecs.grid import to_types
 from storage.codecs.selection import Entry, rmse
 
 BLOCK_VALUES = 1 << 22
@@ -43,6 +44,11 @@ class BoundedPlan:
         return facts
 
 
+def reads_latents(codecs: Iterable[str]) -> bool:
+    """Return whether decoding blocks of these codecs reads latents and decoder."""
+    return bool({LATENTS, "residual"} & set(codecs))
+
+
 def block_rows(row_size: int) -> int:
     """Return the number of rows in a block."""
     return max(1, BLOCK_VALUES // max(1, row_size))
@@ -61,8 +67,8 @@ class _Candidate:
 class Blocks:
     """The blocks of one shard; an empty block means that its latents alone hold the bound.
 
-    rows: number of rows of each block. codecs: number of rows by codec. squared, values: sum of
-    squared differences so far, and of how many finite values.
+    rows: number of rows of each block. codecs: number of rows by codec. norm, values: root of the
+    sum of squared differences so far, and of how many finite values.
     """
 
     plan: BoundedPlan
@@ -70,7 +76,7 @@ class Blocks:
     blocks: list[bytes] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     codecs: dict[str, int] = field(default_factory=dict)
-    squared: float = 0.0
+    norm: float = 0.0
     values: int = 0
 
     def add(
@@ -105,17 +111,22 @@ class Blocks:
             if entry.codec is None:
                 assert predicted is not None
                 if not unseen:
-                    yield _Candidate(b"", to_dtype(predicted, rows.dtype.name), LATENTS)
+                    yield _Candidate(b"", self._as_read(predicted, rows), LATENTS)
                 continue
             block, back = encode_block(entry.codec, rows, predicted, self.plan.bound)
             if len(block) <= rows.nbytes or entry.name.startswith("lossless"):
                 yield _Candidate(block, back, entry.codec.name)
 
+    def _as_read(
+        self, predicted: NDArray[np.float64], rows: NDArray[np.generic]
+    ) -> NDArray[np.generic]:
+        return to_types(predicted, rows.dtype.name, self.plan.bound.types)
+
     def _keeps_budget(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> bool:
         """Count a block if all blocks so far, with this one, keep the RMSE within the bound."""
         values = int(np.isfinite(rows).sum())
-        squared = self.squared + values * rmse(rows, back) ** 2
-        if squared > (self.values + values) * self.plan.bound.rmse**2:
+        norm = math.hypot(self.norm, math.sqrt(values) * rmse(rows, back))
+        if norm > math.sqrt(self.values + values) * self.plan.bound.rmse:
             return False
-        self.squared, self.values = squared, self.values + values
+        self.norm, self.values = norm, self.values + values
         return True

@@ -24,7 +24,8 @@ from storage.codecs.blocks import (
     encode_block,
 )
 from storage.codecs.column_orders import choose_orders
-from storage.codecs.grid import PHASES, Grid, to_dtype, widest_step
+from storage.codecs.differences import differences, unit_of
+from storage.codecs.grid import PHASES, Grid, restore_types, to_types, widest_step
 
 log = logging.getLogger(__name__)
 RMSE_SHARE = 0.99  # of the budget that a codec may use on the sample: other rows differ from it
@@ -142,12 +143,12 @@ def rmse(rows: NDArray[np.generic], back: NDArray[np.generic]) -> float:
 
     Infinity if `back` is not finite at one of them.
     """
-    with np.errstate(invalid="ignore", over="ignore"):
-        differences = (rows.astype(np.float64) - back.astype(np.float64))[np.isfinite(rows)]
-        squares = np.square(differences)
-    if not squares.size:
-        return 0.0
-    return float(np.sqrt(squares.mean())) if np.isfinite(squares).all() else float("inf")
+    known = np.isfinite(rows)
+    if not np.isfinite(back[known]).all():
+        return float("inf")
+    apart = differences(rows, back)[known]
+    unit = unit_of(float(apart.max(initial=0.0)))
+    return float(np.sqrt(np.square(apart / unit).mean()) * unit) if apart.size else 0.0
 
 
 def widest_tolerance(bound: Bound, loss: Rmse) -> NDArray[np.float64]:
@@ -185,7 +186,8 @@ def _grid_candidate(
 def _grid_tolerance(rows: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:
     def loss(tolerance: NDArray[np.float64]) -> float:
         grid = Grid.fit(rows, tolerance, phases=1)
-        return rmse(rows, grid.values(grid.codes(rows), rows.dtype.name))
+        back = grid.values(grid.codes(rows), rows.dtype.name)
+        return rmse(rows, restore_types(back, bound.types))
 
     return widest_tolerance(bound, loss)
 
@@ -201,7 +203,7 @@ def _residual_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
     def loss(tolerance: NDArray[np.float64]) -> float:
         step = widest_step(tolerance, sample.dtype)
         rounded = np.rint(residual / step) * step
-        return rmse(sample.rows, to_dtype(predicted + rounded, sample.dtype))
+        return rmse(sample.rows, to_types(predicted + rounded, sample.dtype, bound.types))
 
     step = widest_step(widest_tolerance(bound, loss), sample.dtype)
     if (step > 0).all():

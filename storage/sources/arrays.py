@@ -44,7 +44,8 @@ class ArraySource(Source):
 def row_schema(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> Schema:
     """Describe the rows of an array in native byte order; Booleans are read as uint8."""
     name = "uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name
-    return Schema(tuple(shape[1:]) or (1,), name)
+    types = ("bool",) if dtype.kind == "b" else ()
+    return Schema(tuple(shape[1:]) or (1,), name, types=types, flat=len(shape) == 1)
 
 
 class StreamSource(ArraySource):

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
 from storage.sources.columns import pick_columns
 from storage.sources.source import Origin, Schema
-from storage.sources.tables import Batch, TableSource, is_numeric, require_distinct
+from storage.sources.tables import Batch, TableSource, is_numeric, own_types, require_distinct
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 BLOCK_BYTES = 4 << 20
@@ -44,7 +45,7 @@ class CsvSource(TableSource):
         self.starts = list(accumulate(map(self._count_rows, files), initial=0))
         super().__init__(
             Origin(path, tuple(files), missing, id),
-            Schema((len(chosen),), "float64", chosen),
+            Schema((len(chosen),), "float64", chosen, self._own_types(chosen)),
             self.starts[-1],
         )
         self.borders = self.starts[1:-1]
@@ -55,6 +56,19 @@ class CsvSource(TableSource):
             "delimiter": DELIMITERS[self.delimiter],
             "files": str(len(files)),
         }
+
+    def _own_types(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the dtypes of columns: bool if it is so in every file, else float64."""
+        kinds = [np.dtype(bool if self._is_boolean(name) else float) for name in columns]
+        return own_types(kinds, np.dtype(float))
+
+    def _is_boolean(self, name: str) -> bool:
+        return all(pa.types.is_boolean(types[name]) for types in self._types.values())
+
+    def _may_round(self, column: pa.Array, name: str) -> bool:
+        """Return whether a column is written without decimals; a float64 of it may be rounded."""
+        whole = (pa.types.is_integer(types[name]) for types in self._types.values())
+        return bool(pa.types.is_floating(column.type)) and any(whole)
 
     def _infer_types(self, file: Path) -> dict[str, pa.DataType]:
         """Return the Arrow type of each column, inferred from the first rows."""

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,52 @@ WIDEST = 8  # bytes of a value
 
 @dataclass(frozen=True)
 class Schema:
-    """Shape, NumPy dtype name and column names of one row; arrays have no column names."""
+    """Shape, NumPy dtype name and column names of one row; arrays have no column names.
+
+    types: the source's own dtypes where rows are read in a wider one: one for each column, or one
+    for all values of an array. flat: a one-dimensional array, whose rows are single values.
+    """
 
     row_shape: tuple[int, ...]
     dtype: str
     columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    flat: bool = False
 
     @property
     def row_bytes(self) -> int:
         """Bytes of one row in the source's own dtype."""
         return int(np.prod(self.row_shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+    @property
+    def array_dtype(self) -> str:
+        """NumPy dtype of the rows as one array, as the source has it."""
+        return self.types[0] if self.types and not self.columns else self.dtype
+
+    def array_shape(self, n_rows: int) -> tuple[int, ...]:
+        """Return the shape of `n_rows` rows as one array, as the source has it."""
+        return (n_rows,) if self.flat else (n_rows, *self.row_shape)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what a manifest lists; types and flat only where they say something."""
+        content: dict[str, object] = {
+            "row_shape": list(self.row_shape),
+            "dtype": self.dtype,
+            "columns": list(self.columns),
+        }
+        content |= {"types": list(self.types)} if self.types else {}
+        return content | ({"flat": True} if self.flat else {})
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Schema:
+        """Rebuild a schema from `to_json`."""
+        return cls(
+            tuple(content["row_shape"]),
+            content["dtype"],
+            tuple(content["columns"]),
+            tuple(content.get("types", ())),
+            content.get("flat", False),
+        )
 
 
 @dataclass(frozen=True)
@@ -80,9 +116,11 @@ class Source(ABC):
     ignored: columns that are not read; ignored_numbers: the numeric ones among them.
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
+    exact: whether to refuse whole numbers that the rows' dtype would round.
     """
 
     sequential = False
+    exact = False
 
     def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
         _require_storable(origin.path, schema)

@@ -61,7 +61,7 @@ def facts_of(plan, folder, index, start, rows):
         bytes_out=path.stat().st_size,
         largest_error=0.5,
         mean_error=0.1,
-        squared=1.0,
+        norm=1.0,
         values=4 * n,
         low=-1.0,
         high=1.0,
