@@ -30,6 +30,7 @@ SAMPLE_VALUES = 1 << 19  # values that the contest of codecs is held on
 BUDGET_BYTES = 64_000_000  # bytes of the source on which an RMSE is measured, to use its budget up
 SAMPLE_RUNS = 4  # pieces of a sample, evenly spaced over the source
 HELD_OUT_VALUES = 1 << 21
+WIDEST = 1e300  # tolerance of a column, so that a step of twice that is a float64
 
 Rows = NDArray[np.generic]
 
@@ -147,6 +148,7 @@ def requested_bound(job: Job, model: Autoencoder, types: Sequence[str] = ()) -> 
         tolerance = np.minimum(tolerance, relative)
     whole = np.array([np.dtype(name).kind != "f" for name in types] or [False])
     tolerance = np.where(whole, np.floor(tolerance), tolerance)
+    tolerance[np.isfinite(tolerance)] = np.minimum(tolerance[np.isfinite(tolerance)], WIDEST)
     return Bound(tolerance, asked.max_rmse or np.inf, types)
 
 

@@ -180,7 +180,8 @@ def coarsest_scale(decoder: Decoder, sample: Encoded, budget: float) -> Scale | 
     low, high = _beyond(sample.latents.min(axis=0), sample.latents.max(axis=0))
 
     def scale_of(noise: float) -> Scale:
-        levels = np.ceil((high - low).astype(np.float64) / (noise * unit)) + 1
+        with np.errstate(over="ignore", divide="ignore"):
+            levels = np.ceil((high - low).astype(np.float64) / (noise * unit)) + 1
         return Scale("int8", low, high, np.clip(levels, 1, MOST_LEVELS).astype(np.int64))
 
     def fits(noise: float) -> bool:

@@ -21,6 +21,7 @@ BINARY_FRACTIONS = (16.0, 256.0, 4096.0, 65536.0, 2.0**20)
 DIVISORS = (*DECIMALS, *PIXEL_LEVELS, *BINARY_FRACTIONS)  # in the order in which they are tried
 EXACT = 2.0**53  # whole numbers up to here are exact in float64
 FRACTION_SLACK = 1 - 1e-12  # decimal fractions are not exact in binary
+SMALLEST_STEP = 2.0**-1000  # far from the end of float64, where parts of a step round to 0
 PHASES = 16
 PHASE_ROWS = 20_000  # rows of a column on which its phase is chosen
 WORTH = 0.995  # another phase must save this share of the bits to replace the most frequent value
@@ -208,7 +209,7 @@ def _fit_column(
     free = float(widest_step(np.asarray(tolerance), column.dtype.name))
     if divisor and (tolerance == 0 or step / divisor >= free):
         return _phase(places, step, grain, phases), step, divisor
-    if tolerance == 0:
+    if tolerance == 0 or free < SMALLEST_STEP:
         return 0.0, 1.0, 0.0
     return _phase(finite.astype(np.float64), free, 0.0, phases), free, 1.0
 

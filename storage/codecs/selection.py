@@ -25,7 +25,7 @@ from storage.codecs.blocks import (
 )
 from storage.codecs.column_orders import choose_orders
 from storage.codecs.differences import differences, unit_of
-from storage.codecs.grid import PHASES, Grid, restore_types, to_types, widest_step
+from storage.codecs.grid import PHASES, SMALLEST_STEP, Grid, restore_types, to_types, widest_step
 
 log = logging.getLogger(__name__)
 RMSE_SHARE = 0.99  # of the budget that a codec may use on the sample: other rows differ from it
@@ -33,6 +33,7 @@ SEARCH_STEPS = 9
 # Rounding to steps of twice the tolerance has an RMSE of at most 0.58 of it, so the tolerance may
 # exceed the budget.
 WIDEST_SEARCHED = 32.0
+LARGEST_SEARCHED = 1e150  # of which the square is a float64
 FAST_FIRST = ("zstd", "xz")
 HOPELESS = 1.4  # times the smallest so far: the slower coder cannot save that much
 SZ3_VALUES = 200_000  # on which SZ3 is set to an RMSE, because it is slow
@@ -158,7 +159,7 @@ def widest_tolerance(bound: Bound, loss: Rmse) -> NDArray[np.float64]:
     """
     if np.isinf(bound.rmse):
         return bound.tolerance
-    budget = RMSE_SHARE * bound.rmse
+    budget = min(RMSE_SHARE * bound.rmse, LARGEST_SEARCHED)
     low, high = budget, budget * WIDEST_SEARCHED
     for _ in range(SEARCH_STEPS):
         middle = float(np.sqrt(low * high))
@@ -206,7 +207,7 @@ def _residual_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
         return rmse(sample.rows, to_types(predicted + rounded, sample.dtype, bound.types))
 
     step = widest_step(widest_tolerance(bound, loss), sample.dtype)
-    if (step > 0).all():
+    if (step >= SMALLEST_STEP).all():
         steps = np.clip(residual / step, -LARGEST_CODE, LARGEST_CODE)
         orders = choose_orders(np.rint(steps).astype(np.int64), sample.row_shape)
         yield Candidate("residual", [ResidualCodec(step, orders, coder) for coder in FAST_FIRST])
@@ -215,7 +216,7 @@ def _residual_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
 def _sz3_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
     """Yield SZ3 in each layout, if it is installed and the bound allows it."""
     too_small = sample.rows.nbytes < sz3.FEWEST_BYTES
-    if not sz3.installed() or too_small or not (bound.tolerance > 0).all():
+    if not sz3.installed() or too_small or not (bound.tolerance >= SMALLEST_STEP).all():
         return
     tolerance = sz3_tolerance(_sz3_widest(sample, bound), sample.dtype)
     layouts = sz3.LAYOUTS if len(sample.row_shape) > 1 else sz3.LAYOUTS[:2]

@@ -173,11 +173,11 @@ def _kept_rows(lists: pa.Table, row_shape: Sequence[int], dtype: str) -> ShardRo
     exact = values.astype(dtype, copy=False).reshape(-1, *row_shape)
     floats = outside.astype(np.float32, copy=False)
     kept = ShardRows(np.empty(0, np.int8), outside_rows, floats, exact_rows, exact)
+    if "gaps" not in lists.column_names:
+        return kept
     gap_rows, bits = _unlist(lists, "gaps")
     width = -(-size // 8)
-    return replace(
-        kept, gap_rows=gap_rows[::width], gap_bits=bits.astype(np.uint8).reshape(-1, width)
-    )
+    return replace(kept, gap_rows=gap_rows[::width], gap_bits=bits.reshape(-1, width))
 
 
 def _edges(file: pq.ParquetFile) -> NDArray[np.int64]:

@@ -82,6 +82,8 @@ class ShardRows:
 
     def with_gaps(self, gaps: NDArray[np.bool_], rows: NDArray[np.int64]) -> ShardRows:
         """Return the shard with the gaps (g, d) of `rows` (g,)."""
+        if not len(rows):
+            return self
         return replace(self, gap_rows=rows, gap_bits=np.packbits(gaps, axis=1))
 
     def restore_gaps(self, rows: NDArray[np.generic]) -> None:
