@@ -62,7 +62,12 @@ class EncodeResult(Done):
 
     def to_json(self) -> dict[str, object]:
         """For --json."""
-        return {"path": str(self.path), "written": self.written, "report": self.report}
+        return {
+            "path": str(self.path),
+            "written": self.written,
+            "bytes_on_disk": bytes_below(self.path),
+            "report": self.report,
+        }
 
     def to_text(self) -> str:
         """For a terminal."""

@@ -177,7 +177,9 @@ def _kept_rows(lists: pa.Table, row_shape: Sequence[int], dtype: str) -> ShardRo
         return kept
     gap_rows, bits = _unlist(lists, "gaps")
     width = -(-size // 8)
-    return replace(kept, gap_rows=gap_rows[::width], gap_bits=bits.reshape(-1, width))
+    return replace(
+        kept, gap_rows=gap_rows[::width], gap_bits=np.asarray(bits, np.uint8).reshape(-1, width)
+    )
 
 
 def _edges(file: pq.ParquetFile) -> NDArray[np.int64]:

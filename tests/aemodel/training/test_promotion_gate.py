@@ -76,6 +76,14 @@ def test_a_new_fit_to_the_same_rows_passes(champion):
     assert verdict_on(clean_rows(), champion, seed=3).promote
 
 
+def test_a_champion_that_rebuilds_no_row_refuses_the_challenger_and_says_why(champion):
+    verdict = verdict_on(clean_rows(seed=1) * 1e100, champion)
+
+    assert (verdict.promote, verdict.figures) == (False, {})
+    assert "the champion rebuilds none of the clean rows" in verdict.reasons[0]
+    assert failed(verdict) == {"error"}
+
+
 def test_an_undertrained_model_fails_on_error_and_planted_anomalies(champion):
     verdict = verdict_on(clean_rows(seed=1), champion, epochs=1)
 
