@@ -76,11 +76,12 @@ def test_a_new_fit_to_the_same_rows_passes(champion):
     assert verdict_on(clean_rows(), champion, seed=3).promote
 
 
-def test_a_champion_that_rebuilds_no_row_refuses_the_challenger_and_says_why(champion):
-    verdict = verdict_on(clean_rows(seed=1) * 1e100, champion)
+def test_a_challenger_is_refused_where_no_row_can_be_compared(champion):
+    rows = clean_rows(seed=1)
+    verdict = judge_challenger(train(rows), champion, lambda: [rows * 1e100])
 
     assert (verdict.promote, verdict.figures) == (False, {})
-    assert "the champion rebuilds none of the clean rows" in verdict.reasons[0]
+    assert "this model rebuilds none of the clean rows" in verdict.reasons[0]
     assert failed(verdict) == {"error"}
 
 

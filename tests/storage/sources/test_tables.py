@@ -48,3 +48,14 @@ def test_a_row_without_an_id_is_named(tmp_path):
         SourceError, match=r"a.parquet: row 1, column id: expected an id, got nothing"
     ):
         ids_of(tmp_path)
+
+
+def test_whole_numbers_that_a_csv_file_cannot_give_exactly_are_refused_where_that_matters(
+    tmp_path,
+):
+    (tmp_path / "a.csv").write_text("big,small\n1,2\n1152921504606846977,3\n")
+    with open_source(tmp_path / "a.csv") as source:
+        assert len(next(iter(source.chunks(max_rows=5))).rows) == 2
+        source.exact = True
+        with pytest.raises(SourceError, match=r"a\.csv: row 1, column big: .* below 2\^53"):
+            list(source.chunks(max_rows=5))
