@@ -39,14 +39,15 @@ MEASURED = (
     "relative_calibration",
     "evidence",
     "residual_scale",
-    "feature_mean",
-    "feature_deviation",
+    "feature_center",
+    "feature_spread",
+    "feature_usual",
     "usual",
     "latent_low",
     "latent_high",
 )
-REFERENCE = ("rows", "floor", "typical")
-SCALER = ("center", "scale", "fill")
+REFERENCE = ("rows", "copies", "floor", "typical")
+SCALER = ("center", "scale", "fill", "tolerance", "complete")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
 
 
@@ -188,7 +189,7 @@ def _unfitted_decoder(facts: Json, arrays: dict[str, NDArray[np.generic]], devic
         np.broadcast_to(arrays.pop(f"scaler.{name}"), layout.n_features)
         for name in ("center", "scale")
     )
-    scaler = Scaler(center, scale, np.zeros(1, np.float32))
+    scaler = Scaler.inverse_only(center, scale)
     network = decoder_of_facts(facts, layout.row_shape)
     return Decoder(network, str(facts["output"]), scaler, layout, device)
 
@@ -262,11 +263,12 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
     measured, reference = model.measured, model.measured.reference
     d, k = (model.layout.n_features,), (model.settings.latent,)
     n = measured.calibration.shape[:1]
-    of_measured = dict(zip(MEASURED, (n, n, n, (3, *n), d, d, d, (3,), k, k), strict=True))
+    of_measured = dict(zip(MEASURED, (n, n, n, (3, *n), d, d, d, (3, *d), (3,), k, k), strict=True))
     return {
         **{f"scaler.{name}": (getattr(model.scaler, name), d) for name in SCALER},
         **{name: (getattr(measured, name), shape) for name, shape in of_measured.items()},
         "reference.rows": (reference.rows, (len(reference.rows), *model.layout.row_shape)),
+        "reference.copies": (reference.copies, (len(reference.rows),)),
         "reference.floor": (reference.floor, (2,)),
         "reference.typical": (reference.typical, (2,)),
     }

@@ -17,11 +17,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aemodel.bundle import from_files, to_files
-from aemodel.decisions.rules import Decision, decide_beforehand, parse_rule
+from aemodel.decisions.rules import Rule, decide_beforehand, parse_rule
 from aemodel.errors import SettingsError
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.layout import Layout, flat_rows
+from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.table_defaults import (
     BATCH,
@@ -50,6 +50,10 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     [train] and [score] in a job file, and their defaults are those that detect most in tables.
     `latent=None` uses one latent per feature, at most 32. `epochs=None` uses as many epochs as make
     about 800 batches. `random_state` is the seed.
+
+    With `network="conv"`, which needs `prototypes=0`, rows may also be images (n, height, width) or
+    (n, height, width, channels), or signals with channels (n, length, channels); `hidden=()`
+    chooses the convolutions for them.
 
     The share `calibration` of the clean rows is used for the threshold only: with
     `rule="quantile 0.95"`, on average at most 5 % of fresh clean rows are flagged, however few rows
@@ -138,34 +142,46 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: N803, ARG002 # scikit-learn's names
-        """Fit to clean rows X (n, d), n >= 2.
+        """Fit to clean rows X (n, d), n >= 2; with convolutions also (n, *row_shape).
 
         Raises SettingsError for an invalid parameter, and ValueError for rows that scikit-learn
         rejects.
         """
+        rule_by_row(self.rule)
+        row_shape = np.shape(X)[1:] if self.network == "conv" else ()
         rows = validate_data(
-            self, X, dtype=(np.float64, np.float32), ensure_min_samples=FEWEST_FIT_ROWS
+            self,
+            flat_rows(X, row_shape),
+            dtype=(np.float64, np.float32),
+            ensure_min_samples=FEWEST_FIT_ROWS,
         )
+        rows = rows.reshape(len(rows), *(row_shape or rows.shape[1:]))
         layout = Layout(
             row_shape=rows.shape[1:],
             dtype=rows.dtype.name,
             columns=tuple(getattr(self, "feature_names_in_", ())),
         )
+        train = self._train_settings(len(rows))
         # an eighth of the memory is for validation rows: this keeps all rows in memory
         clean = CleanRows(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
         trained = train_autoencoder(
             clean,
-            model=self._model_settings(rows.shape[1]),
-            train=without_empty_parts(self._train_settings(len(rows)), row_hashes(rows)),
+            model=self._model_settings(layout.n_features),
+            train=without_empty_parts(train, hasher_for(train)(rows)),
             device=self.device,
         )
         return self._use(trained.model)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
-        """Return the negated score of each row of X (n, d), (n,): lower is more anomalous."""
+        """Return the negated score of each row of X (n, d), (n,): lower is more anomalous.
+
+        Rows of images or signals may also have the shape of those that were fitted.
+        """
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
-        shaped = rows.reshape(len(rows), *self.model_.layout.row_shape)
+        row_shape = self.model_.layout.row_shape
+        flat = flat_rows(X, row_shape)
+        rows = validate_data(self, flat, reset=False, dtype=(np.float64, np.float32))
+        shaped = rows.reshape(len(rows), *row_shape)
         return -np.minimum(self.model_.scores_by(self.by, shaped), np.finfo(np.float64).max)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
@@ -200,7 +216,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     def _use(self, model: Autoencoder) -> Self:
         """Use a trained model, with the threshold that the rule gives it."""
-        decision = decide_by_row(self.rule, model.calibration_by(self.by))
+        decision = decide_beforehand(rule_by_row(self.rule), model.calibration_by(self.by))
         if not np.isfinite(decision.cut.score):
             warnings.warn(f"No row will be called an outlier. {decision.promise}", stacklevel=3)
         self.model_ = model
@@ -262,15 +278,12 @@ def without_empty_parts(train: TrainSettings, hashes: NDArray[np.uint64]) -> Tra
     return train
 
 
-def decide_by_row(rule: str, calibration: NDArray[np.float64]) -> Decision:
-    """Apply a rule to ascending calibration scores (n,) before any row is scored.
-
-    Raises SettingsError for rules over whole nights.
-    """
-    parsed = parse_rule(rule)
+def rule_by_row(text: str) -> Rule:
+    """Parse a rule that judges each row by itself. Raises SettingsError for any other."""
+    parsed = parse_rule(text)
     if parsed.kind not in RULES_BY_ROW:
         raise SettingsError(
             "rule must judge each row by itself, such as 'quantile 0.95' or 'absolute 0.03'. "
-            f"Got '{rule}' instead."
+            f"Got '{text}' instead."
         )
-    return decide_beforehand(parsed, calibration)
+    return parsed

@@ -27,6 +27,8 @@ from aemodel.scores.novelty import Novelty, Reference
 from aemodel.scores.relative_error import relative_errors
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 
+MISSING = 4.0  # scaled residual of a value that is never missing in clean rows
+
 Rows = NDArray[np.generic]  # (n, *row_shape), in the source's dtype or a similar one
 Vector = NDArray[np.float64]
 
@@ -40,7 +42,8 @@ class Measured:
     evidence: (3, n) float64, the calibration rows' evidence, see `aemodel.explain.evidence`.
     usual: (3,) float64, see `aemodel.scores.relative_error`.
     residual_scale: (d,) float64, root mean square of each feature's residual in scaled units.
-    feature_mean, feature_deviation: (d,) float64, of scaled clean rows.
+    feature_center, feature_spread, feature_usual: (d,), (d,), (3, d) float64, of scaled clean
+        rows, see `aemodel.decisions.feature_shift`.
     latent_low, latent_high: (k,) float32, the range that latents are stored in.
     reference: the clean rows that novelty compares with.
     """
@@ -50,8 +53,9 @@ class Measured:
     relative_calibration: Vector
     usual: Vector
     residual_scale: Vector
-    feature_mean: Vector
-    feature_deviation: Vector
+    feature_center: Vector
+    feature_spread: Vector
+    feature_usual: Vector
     evidence: Vector
     latent_low: NDArray[np.float32]
     latent_high: NDArray[np.float32]
@@ -128,7 +132,17 @@ class Autoencoder:
         """The novelty score, with the reference rows on the model's device."""
         reference = self.measured.reference
         scaled = torch.from_numpy(self.scale(reference.rows)).to(self.device)
-        return Novelty(reference, self._filled(scaled))
+        return Novelty(reference, self._filled(scaled).to(self._exact_device))
+
+    @cached_property
+    def reference_latents(self) -> NDArray[np.float32]:
+        """Latents (m, k) of the reference rows."""
+        return self.encode(self.measured.reference.rows)
+
+    @property
+    def _exact_device(self) -> str:
+        """Where float64 is computed: MPS has none."""
+        return "cpu" if self.device == "mps" else self.device
 
     @property
     def size(self) -> int:
@@ -151,7 +165,8 @@ class Autoencoder:
     def errors(self, rows: Rows) -> Vector:
         """Return each row's reconstruction error (n,).
 
-        It is the mean over observed features of (x - x~)^2 in scaled units; with several members,
+        It is the mean over observed features of (x - x~)^2 in scaled units; a value missing from a
+        column that is complete in the clean rows counts as MISSING^2. With several members, it is
         their mean or maximum (model.combine). It is infinite for a row without observed features
         and for a row beyond the range of float32.
         """
@@ -222,10 +237,23 @@ class Autoencoder:
 
     def _rebuild_and_compare(self, scaled: Tensor, filled: Tensor) -> tuple[Tensor, Tensor]:
         """Return the first member's latents (n, k) and the combined errors (n,)."""
-        outcomes = [self._rebuild(member, filled) for member in self.members]
-        gaps = filled is not scaled
-        errors = [_error(scaled, rebuilt, may_have_gaps=gaps) for _, rebuilt in outcomes]
+        outcomes = [self._rebuild(member, self._unchanged(filled)) for member in self.members]
+        errors = [
+            self._error(scaled, rebuilt, gaps=filled is not scaled) for _, rebuilt in outcomes
+        ]
         return outcomes[0][0], self._combined(torch.stack(errors))
+
+    def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
+        """Return one member's error of each row, (n,) float64."""
+        squares = (rebuilt - scaled).to(self._exact_device).double().square_()
+        if not gaps:
+            return squares.sum(dim=1) / squares.shape[1]
+        missing = squares.isnan()
+        unusual = missing & self._complete
+        squares = squares.masked_fill(missing, 0).masked_fill(unusual, MISSING**2)
+        counted = (~missing | unusual).sum(dim=1)
+        errors = squares.sum(dim=1) / counted
+        return errors.masked_fill(missing.all(dim=1), torch.nan)
 
     def _combined(self, errors: Tensor) -> Tensor:
         """Combine the members' errors (members, n) into (n,)."""
@@ -234,11 +262,12 @@ class Autoencoder:
     def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         filled = self._filled(scaled)
         _, errors = self._rebuild_and_compare(scaled, filled)
+        filled = filled.to(self._exact_device)
         relatives = relative_errors(filled, errors, self.measured.usual)
         return errors, self.novelty(filled, errors), relatives
 
     def _rebuild_mean(self, scaled: Tensor) -> tuple[Tensor]:
-        filled = self._filled(scaled)
+        filled = self._unchanged(self._filled(scaled))
         _, total = self._rebuild(self.members[0], filled)
         for member in self.members[1:]:
             total = total + self._rebuild(member, filled)[1]
@@ -251,29 +280,32 @@ class Autoencoder:
         return latents, finish_output(logits, self.settings.output)
 
     def _filled(self, scaled: Tensor) -> Tensor:
-        """Return what the network sees: the column's median for NaN.
+        """Return rows with the column's median for NaN.
 
         Returns `scaled` itself if nothing is missing. The sum is NaN if any value is, and costs a
         tenth of testing every value.
         """
-        if np.dtype(self.layout.dtype).kind != "f" or not scaled.sum().isnan():
+        if not scaled.sum().isnan():
             return scaled
         return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
+
+    def _unchanged(self, filled: Tensor) -> Tensor:
+        """Return what the network sees: 0 for columns that are constant in the clean rows."""
+        if not self.scaler.constant.any():
+            return filled
+        return filled.masked_fill(self._constant, 0.0)
+
+    @cached_property
+    def _constant(self) -> Tensor:
+        return torch.from_numpy(self.scaler.constant).to(self.device)
+
+    @cached_property
+    def _complete(self) -> Tensor:
+        return torch.from_numpy(self.scaler.complete).to(self._exact_device)
 
 
 def _copy_latents(latents: NDArray[np.generic], inputs: NDArray[np.float32]) -> None:
     np.copyto(inputs, latents, casting="same_kind")
-
-
-def _error(scaled: Tensor, rebuilt: Tensor, *, may_have_gaps: bool) -> Tensor:
-    """Return one member's error of each row, (n,) float64."""
-    squares = (rebuilt - scaled).double().square_()
-    observed = squares.new_full((len(squares),), squares.shape[1])
-    if may_have_gaps:
-        gaps = scaled.isnan()
-        squares = squares.masked_fill(gaps, 0)
-        observed = (~gaps).sum(dim=1)
-    return squares.sum(dim=1) / observed
 
 
 def cast_rows(rows: Vector, dtype: str) -> Rows:

@@ -16,6 +16,7 @@ LOSSES = ("mse", "bce")
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
 COMBINATIONS = ("mean", "max")
 SCORES = ("error", "novelty", "relative")
+SPLITS = ("occurrence", "content")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_MEMBERS = 100
 WIDEST = 1_000_000  # values in one layer
@@ -98,6 +99,7 @@ class TrainSettings:
     """[train]: how the network is fitted.
 
     `calibration` and `validation` are shares of the clean rows, `trim` is a share of the fit rows.
+    `split`: "occurrence" splits the copies of a row like other rows, "content" keeps them together.
     """
 
     epochs: int = 30
@@ -106,6 +108,7 @@ class TrainSettings:
     patience: int = 0
     calibration: float = 0.1
     validation: float = 0.1
+    split: str = "occurrence"
     trim: float = 0.0
     device: str = "auto"
     seed: int = 0
@@ -117,6 +120,7 @@ class TrainSettings:
         _at_least("train.patience", self.patience, 0)
         _in_range("train.seed", self.seed, 0, LARGEST_SEED)
         _choice("train.device", self.device, DEVICES)
+        _choice("train.split", self.split, SPLITS)
         if not 0 < self.learning_rate < float("inf"):
             raise SettingsError(
                 f"train.learning_rate must be above 0 and finite. Got {self.learning_rate} instead."

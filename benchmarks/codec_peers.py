@@ -82,11 +82,16 @@ def truncated(unit: NDArray[np.float32], bound: float) -> int:
 
 def simple_grid(rows: NDArray[Any], tolerance: float) -> int:
     """Rounding to a plain grid, then zstd 19 by row, by column, or on column differences."""
-    codes = np.rint(rows / (2 * tolerance)).astype(np.int64)
+    codes = grid_codes(rows, tolerance)
     by_row = narrow(codes)
     differences = narrow(np.diff(codes.T, axis=1, prepend=0))
     layouts = (by_row, by_row.T, differences)
     return min(zstd(np.ascontiguousarray(each).tobytes()) for each in layouts)
+
+
+def grid_codes(rows: NDArray[Any], tolerance: float) -> NDArray[np.int64]:
+    """Rows rounded to a plain grid within the tolerance."""
+    return np.asarray(np.rint(rows / (2 * tolerance)), np.int64)
 
 
 def narrow(codes: NDArray[np.int64]) -> NDArray[Any]:

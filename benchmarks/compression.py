@@ -16,12 +16,14 @@ from pathlib import Path
 from datasets import machine
 from store_digits import all_digits, digits
 from store_runs import ResultTables
+from store_signals import signals
 from store_speed import latents, speed
 from store_tables import fields, tables
 
 TABLES = {
     "tables": tables,
     "fields": fields,
+    "signals": signals,
     "digits": digits,
     "all_digits": all_digits,
     "latents": latents,

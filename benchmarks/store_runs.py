@@ -19,7 +19,8 @@ from flows.jobs.workspace import open_workspace
 from flows.training.load_model import load_model
 from storage.codecs.blocks import Bound, encode_block
 from storage.codecs.bounded import block_rows
-from storage.codecs.selection import Entry, rmse
+from storage.codecs.candidates import rmse
+from storage.codecs.selection import Entry
 from storage.sources import open_source, plan_shards
 
 NARROW = """[model]

@@ -152,7 +152,7 @@ def failed_runs(notify: list[ActionTypes]) -> AutomationCore:
     """Notify when a run fails or crashes."""
     return AutomationCore(
         name="nightglass: run failed",
-        description="Includes PARTIAL and NO DATA nights, whose runs fail under that name.",
+        description="Includes PARTIAL, NO DATA, DRIFT and FLOOD nights, by these names.",
         trigger=EventTrigger(
             expect={ANY_STATE},
             match={**ALL_RUNS, "prefect.state-type": ["FAILED", "CRASHED"]},

@@ -37,6 +37,13 @@ def unexpected(error: BaseException | None) -> BaseException | None:
     return None if isinstance(error, EXPECTED) else error
 
 
+def describe(error: BaseException) -> str:
+    """The error's message; an error that was not raised on purpose also names its type."""
+    if isinstance(error, EXPECTED):
+        return str(error)
+    return f"unexpected error, see the log: {type(error).__name__}: {error}"
+
+
 def exit_code(error: BaseException) -> int:
     """The exit code for an error that ended a command.
 

@@ -3,8 +3,10 @@
 StorageError
 ├── SourceError          bad input: unreadable, empty, not numeric, or NaN where none is allowed
 │   ├── NoDataError      no input at the given path
+│   ├── ReadError        the operating system refused a read; a retry may succeed
 │   └── SchemaError      readable, but not what the model was trained on
 ├── DamagedError         a stored file is missing or does not match its checksum
+├── CodecError           a codec cannot pack these values; another one can
 ├── FormatVersionError   written by a newer version
 └── WorkspaceError       a result cannot be written: permissions, disk space, or another process
     └── LockedError      another process holds the lock
@@ -25,12 +27,20 @@ class NoDataError(SourceError):
     """No input exists at the expected path."""
 
 
+class ReadError(SourceError):
+    """The operating system refused to read a file, which a retry may cure."""
+
+
 class SchemaError(SourceError):
     """The input is readable, but its shape, columns or dtype differ from the training data."""
 
 
 class DamagedError(StorageError):
     """A stored file is missing or does not match its checksum."""
+
+
+class CodecError(StorageError):
+    """A codec cannot pack these values."""
 
 
 class FormatVersionError(StorageError):

@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 
 from storage.errors import DamagedError, WorkspaceError
 from storage.files.atomic import json_bytes, publish_folder, write_bytes, write_json
+from storage.files.locks import CHANGE_SECONDS, lock
 from storage.files.manifest import Json, check_format_version, require_whole, write_manifest
+from storage.files.reads import read_refusals
 
 CHAMPION = "champion.json"
 BUNDLE = ("model.safetensors", "model.json")
@@ -154,7 +157,8 @@ def read_champion(models: Path) -> Champion | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with read_refusals(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
         check_format_version(path, content["format_version"], FORMAT_VERSION)
         return Champion.from_json(content)
     except (ValueError, KeyError, TypeError) as error:
@@ -164,13 +168,29 @@ def read_champion(models: Path) -> Champion | None:
         ) from error
 
 
-def promote(models: Path, model_id: str, *, by: str, why: str, since: str) -> None:
-    """Make a model the champion from `since` (UTC, ISO 8601) on and add it to the history."""
-    load_bundle(models, model_id)
+@contextmanager
+def champion_lock(models: Path) -> Iterator[None]:
+    """Hold the lock of champion.json, from reading the champion to changing it."""
+    with lock(models / f".{CHAMPION}.lock", wait=CHANGE_SECONDS):
+        yield
+
+
+def promote(models: Path, promotion: Promotion) -> None:
+    """Make a model the champion and add it to the history.
+
+    The caller holds the `champion_lock`.
+    """
+    load_bundle(models, promotion.model_id)
     champion = read_champion(models)
     earlier = champion.history if champion else ()
-    promoted = Champion(model_id, (*earlier, Promotion(model_id, since, by, why)))
+    promoted = Champion(promotion.model_id, (*earlier, promotion))
     write_json(models / CHAMPION, promoted.to_json())
+
+
+def champion_id(models: Path) -> str:
+    """Return the id of the current champion; '' if no model was ever promoted."""
+    champion = read_champion(models)
+    return champion.current if champion else ""
 
 
 def previous_model(models: Path) -> str:

@@ -6,7 +6,6 @@ Only scores below the 90 % calibration quantile are compared, so outliers have n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,6 @@ SIGNIFICANCE = 1e-3
 MIN_DISTANCE = 0.05  # Kolmogorov-Smirnov
 CELLS = 20  # with equal calibration counts
 MIN_MOVED = 0.015  # share of rows that would have to change cells
-CLIP = 4.0  # standard deviations; values farther out say nothing about the bulk
-MAX_NAMED = 5  # features reported as moved
 
 
 @dataclass(frozen=True)
@@ -100,47 +97,3 @@ def _chi_squared(tonight: NDArray[np.float64], clean: NDArray[np.float64]) -> tu
     statistic = float((squares / np.maximum(tonight + clean, 1)).sum())
     moved = float(np.abs(tonight / m - clean / n).sum() / 2)
     return moved, float(chi2.sf(statistic, CELLS - 1))
-
-
-@dataclass(frozen=True)
-class FeatureTally:
-    """Sums over rows for each feature, in clean standard deviations from the clean mean, clipped.
-
-    count, total, squares: (d,) float64.
-    """
-
-    count: NDArray[np.float64]
-    total: NDArray[np.float64]
-    squares: NDArray[np.float64]
-
-    @classmethod
-    def of(
-        cls, scaled: NDArray[np.float32], mean: NDArray[np.float64], deviation: NDArray[np.float64]
-    ) -> Self:
-        """Sum scaled rows (n, d), NaN where a value is missing.
-
-        mean, deviation: (d,) float64, of clean rows.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = np.clip((scaled - mean) / deviation, -CLIP, CLIP)
-        seen = ~np.isnan(values)
-        values = np.where(seen, values, 0.0)
-        return cls(seen.sum(axis=0).astype(np.float64), values.sum(axis=0), (values**2).sum(axis=0))
-
-    def merge(self, other: FeatureTally) -> FeatureTally:
-        """Add the sums of both."""
-        return FeatureTally(
-            self.count + other.count, self.total + other.total, self.squares + other.squares
-        )
-
-    def moved(self) -> list[tuple[int, float, float]]:
-        """List the features that moved most, at most MAX_NAMED.
-
-        Each as (index, mean, deviation tonight), both in clean standard deviations.
-        """
-        known = np.maximum(self.count, 1)
-        mean = self.total / known
-        deviation = np.sqrt(np.maximum(self.squares / known - mean**2, 0))
-        change = np.where(self.count > 0, np.maximum(np.abs(mean), np.abs(deviation - 1)), 0.0)
-        largest = np.argsort(-change, kind="stable")[:MAX_NAMED]
-        return [(int(each), float(mean[each]), float(deviation[each])) for each in largest]

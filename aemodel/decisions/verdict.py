@@ -10,11 +10,15 @@ from aemodel.decisions.rules import Decision
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """How much of a night was scored."""
+    """How much of a night was scored.
+
+    rows_unusable: rows of finished shards that could not be judged.
+    """
 
     rows: int
     shards_done: int
     shards_total: int
+    rows_unusable: int = 0
 
 
 def judge_night(
@@ -26,7 +30,7 @@ def judge_night(
         verdicts.append("DRIFT")
     if decision.flagged > alert_budget:
         verdicts.append("FLOOD")
-    if decision.limit is not None and decision.flagged > decision.limit:
+    if decision.flagged > (decision.limit or 0):  # without a limit, every flag is to be reviewed
         verdicts.append(f"REVIEW {decision.flagged}")
     first, *others = verdicts or ["OK"]
     return first, tuple(others)
@@ -40,3 +44,6 @@ def _coverage_verdicts(coverage: Coverage) -> Iterator[str]:
         yield "NO DATA"
     if 0 < done < total:
         yield f"PARTIAL {done} of {total}"
+    elif coverage.rows and coverage.rows_unusable:
+        n_rows = coverage.rows + coverage.rows_unusable
+        yield f"PARTIAL {coverage.rows:,} of {n_rows:,} rows"

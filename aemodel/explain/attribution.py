@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.explain.number_pairs import format_pair
 from aemodel.model import Autoencoder
+from aemodel.rows.layout import is_signal
 
 MAX_FEATURES = 3
 MIN_SHARE = 0.01  # of the error, for a feature to be named
@@ -25,8 +27,8 @@ PLACES = (
 class Feature:
     """One feature's contribution to the error of a row.
 
-    actual, expected: in data units. residual: in units of the feature's usual residual.
-    share: of the error, 0 to 1.
+    actual, expected: in data units, also as texts with digits enough to tell them apart.
+    residual: in units of the feature's usual residual. share: of the error, 0 to 1.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Feature:
     expected: float
     residual: float
     share: float
+    actual_text: str
+    expected_text: str
 
 
 @dataclass(frozen=True)
@@ -78,19 +82,23 @@ def _error_shares(residuals: NDArray[np.float64]) -> NDArray[np.float64]:
 def _cause(model: Autoencoder, row: _Residuals) -> Cause:
     heaviest = np.argsort(-row.share, kind="stable")[:MAX_FEATURES]
     features = tuple(_feature(model, row, int(index)) for index in heaviest)
-    if len(model.layout.row_shape) >= 2:
+    if len(model.layout.row_shape) >= 2 and not is_signal(model.layout.row_shape):
         return Cause(_describe_region(model.layout.row_shape, row), features)
     named = [feature for feature in features if feature.share > MIN_SHARE] or features[:1]
     return Cause("; ".join(_describe_feature(feature) for feature in named), features)
 
 
 def _feature(model: Autoencoder, row: _Residuals, index: int) -> Feature:
+    actual, expected = float(row.actual[index]), float(row.expected[index])
+    actual_text, expected_text = format_pair(actual, expected)
     return Feature(
         name=feature_name(model, index),
-        actual=float(row.actual[index]),
-        expected=float(row.expected[index]),
+        actual=actual,
+        expected=expected,
         residual=float(row.residual[index]),
         share=float(row.share[index]),
+        actual_text=actual_text,
+        expected_text=expected_text,
     )
 
 
@@ -101,6 +109,8 @@ def feature_name(model: Autoencoder, index: int) -> str:
     position = [int(each) for each in np.unravel_index(index, model.layout.row_shape)]
     if len(position) < 2:
         return f"feature {index}"
+    if is_signal(model.layout.row_shape):
+        return f"step {position[0]}, channel {position[1]}"
     row, column, *channels = position
     return f"row {row}, column {column}" + "".join(f", channel {each}" for each in channels)
 
@@ -108,8 +118,8 @@ def feature_name(model: Autoencoder, index: int) -> str:
 def _describe_feature(feature: Feature) -> str:
     direction = "above" if feature.residual > 0 else "below"
     return (
-        f"{feature.name} is {feature.actual:.4g}, {direction} the {feature.expected:.4g} expected "
-        f"({feature.share:.0%} of the error)"
+        f"{feature.name} is {feature.actual_text}, {direction} the {feature.expected_text} "
+        f"expected ({feature.share:.0%} of the error)"
     )
 
 

@@ -54,7 +54,7 @@ def _beyond_range(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.f
 def _latent_distance(model: Autoencoder, latents: NDArray[np.float32]) -> NDArray[np.float64]:
     span = (model.measured.latent_high - model.measured.latent_low).astype(np.float64)
     unit = np.where(span > 0, span, 1.0)
-    reference = torch.from_numpy(model.encode(model.measured.reference.rows) / unit)
+    reference = torch.from_numpy(model.reference_latents / unit)
     nearest = _nearest_distance(torch.from_numpy(latents / unit), reference)
     return np.nan_to_num(nearest.numpy().astype(np.float64), nan=np.inf, posinf=np.inf)
 

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from aemodel.errors import SettingsError
 from aemodel.network.dense import ACTIVATIONS
+from aemodel.rows.layout import is_signal
 from aemodel.settings import ModelSettings
 
 FEWEST = 4  # values along an axis
 SMALL = 7  # an axis this short is not downsampled further
-# rows (length, channels) are a signal, not an image, if they are this many times longer than wide
-SLIM = 8
 CHANNELS = (16, 32, 64)  # of the first levels; later levels repeat the last value
 IMAGE_STEP, SIGNAL_STEP = 2, 4  # stride of one level
 Shape = tuple[int, int, int]  # height, width, channels
@@ -160,7 +159,7 @@ def _height_width_channels(row_shape: tuple[int, ...]) -> Shape:
     if len(row_shape) == 3:
         height, width, channels = row_shape
         return height, width, channels
-    if len(row_shape) == 2 and row_shape[1] >= FEWEST and row_shape[0] < SLIM * row_shape[1]:
+    if len(row_shape) == 2 and not is_signal(row_shape):
         return row_shape[0], row_shape[1], 1
     if len(row_shape) in (1, 2):
         return row_shape[0], 1, (*row_shape, 1)[1]

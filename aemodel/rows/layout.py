@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+NARROWEST = 4  # columns of an image
+# rows (length, channels) are a signal, not an image, if they are this many times longer than wide
+SLIM = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +25,26 @@ class Layout:
     def n_features(self) -> int:
         """Number of values in one row."""
         return int(np.prod(self.row_shape, dtype=np.int64))
+
+
+def flat_rows(rows: ArrayLike, row_shape: tuple[int, ...]) -> ArrayLike:
+    """Return rows (n, *row_shape) as (n, d); flat rows stay as they are.
+
+    Raises ValueError for rows of another shape.
+    """
+    if len(row_shape) < 2 or len(shape := np.shape(rows)) == 2:
+        return rows
+    if shape[1:] != row_shape:
+        raise ValueError(
+            f"X must have rows of the shape {row_shape} or ({math.prod(row_shape)},). "
+            f"Got an array of the shape {shape} instead."
+        )
+    return np.reshape(rows, (shape[0], math.prod(row_shape)))
+
+
+def is_signal(row_shape: tuple[int, ...]) -> bool:
+    """Return whether rows (length, channels) are a signal, such as a window, and not an image."""
+    if len(row_shape) != 2:
+        return False
+    length, channels = row_shape
+    return channels < NARROWEST or length >= SLIM * channels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,6 +72,32 @@ class SampledRows:
     def rows(self) -> NDArray[np.generic]:
         """The sample, in source order."""
         return self._rows
+
+
+class BitMask:
+    """A boolean for each row of a source, in one bit, built chunk by chunk."""
+
+    def __init__(self) -> None:
+        self._whole: list[NDArray[np.uint8]] = []
+        self._rest = np.empty(0, np.bool_)
+
+    def append(self, mask: NDArray[np.bool_]) -> None:
+        """Append booleans (n,)."""
+        mask = np.concatenate([self._rest, mask])
+        packed = len(mask) - len(mask) % 8
+        self._whole.append(np.packbits(mask[:packed]))
+        self._rest = mask[packed:]
+
+    def part(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return the booleans of rows `start` up to `stop`."""
+        first = start // 8
+        bits = np.unpackbits(self._packed[first : -(-stop // 8)])
+        return bits[start - 8 * first : stop - 8 * first].astype(np.bool_)
+
+    @cached_property
+    def _packed(self) -> NDArray[np.uint8]:
+        """All bits; nothing is appended after the first use."""
+        return np.concatenate([*self._whole, np.packbits(self._rest)])
 
 
 def _no_rows(layout: Layout) -> NDArray[np.generic]:

@@ -2,29 +2,38 @@
 
     scaled = (x - center) / scale
 
-A column that is constant in the fit rows has scale 1: it becomes 0, and a later change shows in
-its own units, never as 1e8.
+A column that is constant in the fit rows becomes 0. Any later change beyond rounding becomes
+
+    sign(x - center) * (CHANGED + log2(1 + |x - center| / unit)),  unit = CHANGE_UNIT * |center|
+
+which is the same in meters and in millimeters, large for any change, and never as large as 1e8.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.far_values import Fences, find_fences, without_far_values
+from aemodel.rows.hashes import row_hashes
 from aemodel.rows.moments import Moments
-from aemodel.rows.splits import row_hashes
 
 SAMPLE_ROWS = 10_000
 SAMPLE_BYTES = 64_000_000
 BLOCK_VALUES = 1_048_576  # values processed together: 8 MiB of float64
 # A column whose range is at most this many rounding steps of its dtype counts as constant.
 CONSTANT = 8
+CHANGED = 8.0  # scaled size of the smallest change of a constant column
+CHANGE_UNIT = 1e-9  # relative to the constant, absolute if that is 0
 _IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
 _NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
 # Means are rounded to this fraction of the scale, so that they do not depend on the chunks.
 _GRID = 2.0**-20
+
+BY_COLUMN = ("minmax", "standard", "robust")
 
 CenterScale = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -35,11 +44,27 @@ class Scaler:
 
     center, scale: (d,) float64.
     fill: (d,) float32, in scaled units; replaces NaN in what the network sees.
+    tolerance: (d,) float64, rounding of a column that is constant in the fit rows; NaN for others.
+    complete: (d,) bool, columns without a missing value in the fit rows.
     """
 
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
     fill: NDArray[np.float32]
+    tolerance: NDArray[np.float64]
+    complete: NDArray[np.bool_]
+
+    @classmethod
+    def inverse_only(cls, center: NDArray[np.float64], scale: NDArray[np.float64]) -> Scaler:
+        """Build a scaler that only maps scaled rows back to data units."""
+        d = len(center)
+        fill, complete = np.zeros(d, np.float32), np.zeros(d, np.bool_)
+        return cls(center, scale, fill, np.full(d, np.nan), complete)
+
+    @cached_property
+    def constant(self) -> NDArray[np.bool_]:
+        """Columns (d,) with a single value in the fit rows."""
+        return ~np.isnan(self.tolerance)
 
     def transform(self, rows: NDArray[np.generic]) -> NDArray[np.float32]:
         """Scale rows (n, *row_shape) to a new array (n, d).
@@ -59,7 +84,16 @@ class Scaler:
                 return
             exact = np.subtract(flat, self.center, dtype=np.float64)
             exact /= self.scale
+            if self.constant.any():
+                exact[:, self.constant] = self._scaled_changes(exact[:, self.constant])
             scaled[...] = exact
+
+    def _scaled_changes(self, changes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scale changes (n, k) of the constant columns; see the module."""
+        size, center = np.abs(changes), np.abs(self.center[self.constant])
+        unit = CHANGE_UNIT * np.where(center == 0, 1.0, center)
+        scaled = np.sign(changes) * (CHANGED + np.log2(1 + size / unit))
+        return np.where(size <= self.tolerance[self.constant], 0.0, scaled)
 
     def inverse(self, scaled: NDArray[np.floating]) -> NDArray[np.float64]:
         """Map scaled rows (n, d) back to data units, in a new array."""
@@ -81,6 +115,8 @@ class ScalerFit:
     def __init__(self, kind: str, n_features: int, dtype: str) -> None:
         self.kind, self.dtype = kind, np.dtype(dtype)
         self.moments = Moments.empty(n_features)
+        self.fences = Fences.none(n_features)
+        self._n_rows = 0
         self._hashes = np.empty(0, np.uint64)
         self._sample = np.empty((0, n_features), self.dtype)
         row_bytes = max(1, n_features * self.dtype.itemsize)
@@ -90,6 +126,7 @@ class ScalerFit:
         """Add rows (n, *row_shape), with their hashes (n,) if already known."""
         n_features = len(self.moments.mean)
         flat = rows.reshape(len(rows), n_features)
+        self._n_rows += len(rows)
         step = max(1, BLOCK_VALUES // n_features)
         for start in range(0, len(flat), step):
             self.moments = self.moments.merge(Moments.of(flat[start : start + step]))
@@ -99,18 +136,27 @@ class ScalerFit:
     def merge(self, other: ScalerFit) -> None:
         """Add all rows of another fit."""
         self.moments = self.moments.merge(other.moments)
+        self._n_rows += other._n_rows
         self._keep(other._hashes, other._sample)
 
     def finish(self) -> Scaler:
-        """Build the scaler."""
+        """Build the scaler; afterwards `fences` and `moments` leave out far values."""
+        if self.kind in BY_COLUMN:
+            self.fences = find_fences(self._sample)
+            known = without_far_values(self.moments, self._sample, self.fences)
+            self.moments, self._sample = known
+        constant = ~self._varies() & (self.moments.count > 0)
         center, scale = self._center_scale()
-        scale = np.where(self._varies() & (scale > 0) & np.isfinite(scale), scale, 1.0)
-        fill = (self._median() - center) / scale
-        return Scaler(center, scale, np.where(np.isfinite(fill), fill, 0.0).astype(np.float32))
+        scale = np.where(~constant & (scale > 0) & np.isfinite(scale), scale, 1.0)
+        center = np.where(constant, self._low_high()[0], center)
+        fill = np.nan_to_num((self._median() - center) / scale, nan=0.0, posinf=0.0, neginf=0.0)
+        tolerance = np.where(constant, self._rounding(*self._low_high()), np.nan)
+        complete = self.moments.count == self._n_rows
+        return Scaler(center, scale, fill.astype(np.float32), tolerance, complete)
 
     def _needs_medians(self) -> bool:
-        """Whether medians serve to scale, or to fill NaN."""
-        return self.kind == "robust" or self.dtype.kind == "f"
+        """Whether a sample serves to scale, to find far values, or to fill NaN."""
+        return self.kind in BY_COLUMN or self.dtype.kind == "f"
 
     def _keep(self, hashes: NDArray[np.uint64], flat: NDArray[np.generic]) -> None:
         """Keep the rows with the smallest hashes.
@@ -132,8 +178,12 @@ class ScalerFit:
         low, high = self._low_high()
         if self.kind == "range":
             low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
-        rounding = np.finfo(self.dtype).eps if self.dtype.kind == "f" else 0.0
-        return np.asarray(high - low > CONSTANT * rounding * np.maximum(np.abs(low), np.abs(high)))
+        return np.asarray(high - low > self._rounding(low, high))
+
+    def _rounding(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rounding (d,) of values from low to high (d,); 0 for integers."""
+        eps = float(np.finfo(self.dtype).eps) if self.dtype.kind == "f" else 0.0
+        return np.asarray(CONSTANT * eps * np.maximum(np.abs(low), np.abs(high)))
 
     def _is_bytes_range(self) -> bool:
         """Whether the range is 0 to 255, whatever the values."""

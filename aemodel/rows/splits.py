@@ -1,17 +1,18 @@
 """Split clean rows into fit, validation and calibration rows by the content of each row.
 
-A row stays in the same split in every retraining. Duplicates stay together, so no calibration row
-has a copy among the fit rows.
+A row stays in the same split in every retraining. By default the copies of a row are split like
+any other rows (see `aemodel.rows.hashes`), so that calibration rows are distributed as the rows of
+a night are. With train.split = "content", copies stay together.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.hashes import RowHasher
 from aemodel.settings import TrainSettings
 
 
@@ -24,21 +25,9 @@ class Sides:
     calibration: NDArray[np.bool_]
 
 
-def row_hashes(rows: NDArray[np.generic]) -> NDArray[np.uint64]:
-    """Hash the bytes of each of rows (n, *row_shape) with 64-bit BLAKE2b: (n,).
-
-    Rows are hashed in little-endian byte order, so the result is the same on every machine.
-    """
-    rows = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
-    size = rows.dtype.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64))
-    buffer = rows.reshape(-1).view(np.uint8).data
-    starts = range(0, len(buffer), size) if size else range(0)
-    digests = b"".join(_digest(buffer[start : start + size]) for start in starts)
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
-
-
-def _digest(row: memoryview) -> bytes:
-    return blake2b(row, digest_size=8).digest()
+def hasher_for(settings: TrainSettings) -> RowHasher:
+    """Return the hasher whose hashes decide the splits in one pass over all clean rows."""
+    return RowHasher(count_copies=settings.split == "occurrence")
 
 
 def sides_of(hashes: NDArray[np.uint64], settings: TrainSettings) -> Sides:

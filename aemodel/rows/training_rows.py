@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.errors import DataError, SettingsError
+from aemodel.rows.far_values import Fences
 from aemodel.rows.layout import Layout
-from aemodel.rows.sampling import AllRows, SampledRows
+from aemodel.rows.sampling import AllRows, BitMask, SampledRows
 from aemodel.rows.scaling import Scaler, ScalerFit
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 
 FEWEST_FIT_ROWS = 2
@@ -22,6 +23,7 @@ VALIDATION_BATCH = 4_096
 VALIDATION_VALUES = 4_194_304  # in one validation batch: 16 MiB of float32
 SLACK = 1e-6  # rounding of the scaled range
 
+ReadShuffled = Callable[[int], Iterable[tuple[int, NDArray[np.generic]]]]
 ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]  # chunks (n, *row_shape), anew each call
 
 
@@ -32,6 +34,8 @@ class FitRows:
     fit: all fit rows in the source's dtype, or None if they do not fit into memory.
     validation: all validation rows, or a random sample of them.
     column_means: (d,) float64, of fit rows, in data units.
+    fences: limits of each column; values outside are left out of training.
+    in_fit: which rows of the source are fit rows. read_shuffled: see `aemodel.training.loop`.
     """
 
     read_chunks: ReadChunks
@@ -44,15 +48,21 @@ class FitRows:
     n_calibration: int
     column_means: NDArray[np.float64]
     memory_bytes: int
+    fences: Fences
+    in_fit: BitMask
+    read_shuffled: ReadShuffled | None = None
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter."""
+        """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter.
+
+        Values that are missing or far outside are NaN.
+        """
         if self.fit is None:
             yield from self._streamed(size, generator)
             return
         order = torch.randperm(len(self.fit), generator=generator).numpy()
         for start in range(0, len(order), size):
-            yield self.tensor(self.fit[order[start : start + size]])
+            yield self.gappy_tensor(self.fit[order[start : start + size]])
 
     def validation_batches(self) -> Iterator[Tensor]:
         """Yield scaled validation rows in source order."""
@@ -61,18 +71,32 @@ class FitRows:
 
     def tensor(self, rows: NDArray[np.generic]) -> Tensor:
         """Scale rows (n, *row_shape) to (n, d); the median of the column replaces NaN."""
+        scaled = self.gappy_tensor(rows)
+        return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill), scaled)
+
+    def gappy_tensor(self, rows: NDArray[np.generic]) -> Tensor:
+        """Scale rows (n, *row_shape) to (n, d) as the network is fitted to them.
+
+        Missing and far values are NaN; columns that are constant in the fit rows are 0.
+        """
         scaled = self.scaler.transform(rows)
-        if rows.dtype.kind == "f":
-            np.copyto(scaled, self.scaler.fill, where=np.isnan(scaled))
+        if self.fences.any:
+            scaled[self.fences.outside(rows.reshape(scaled.shape))] = np.nan
+        scaled[:, self.scaler.constant] = 0.0
         return torch.from_numpy(scaled)
+
+    def has_far_values(self, rows: NDArray[np.generic]) -> NDArray[np.bool_]:
+        """Mark the rows (n,) of (n, *row_shape) with a value far outside all others."""
+        return np.asarray(self.fences.outside(rows.reshape(len(rows), -1)).any(axis=1))
 
     def sides(self, side: str) -> Iterator[NDArray[np.generic]]:
         """Yield the rows of one split chunk by chunk, in source order.
 
         side: 'fit', 'validation' or 'calibration'.
         """
+        hasher = hasher_for(self.train)
         for chunk in self.read_chunks():
-            yield chunk[getattr(sides_of(row_hashes(chunk), self.train), side)]
+            yield chunk[getattr(sides_of(hasher(chunk), self.train), side)]
 
     def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield batches through a shuffle buffer.
@@ -80,7 +104,7 @@ class FitRows:
         Whenever the buffer is full, half of it is yielded in random order.
         """
         buffer: list[NDArray[np.generic]] = []
-        for rows in self.sides("fit"):
+        for rows in self._fit_pieces(generator):
             buffer.append(rows)
             if not self._is_full(buffer):
                 continue
@@ -91,13 +115,22 @@ class FitRows:
         if sum(map(len, buffer)):
             yield from self._cut(_shuffle(buffer, generator), size)
 
+    def _fit_pieces(self, generator: torch.Generator) -> Iterator[NDArray[np.generic]]:
+        """Yield the fit rows piece by piece, in random order where the source allows it."""
+        if self.read_shuffled is None:
+            yield from self.sides("fit")
+            return
+        seed = int(torch.randint(2**31, (), generator=generator))
+        for start, rows in self.read_shuffled(seed):
+            yield rows[self.in_fit.part(start, start + len(rows))]
+
     def _is_full(self, buffer: list[NDArray[np.generic]]) -> bool:
         """Whether the buffer takes a quarter of the memory; the shuffled copy takes another two."""
         return sum(piece.nbytes for piece in buffer) >= self.memory_bytes // 4
 
     def _cut(self, rows: NDArray[np.generic], size: int) -> Iterator[Tensor]:
         for start in range(0, len(rows), size):
-            yield self.tensor(rows[start : start + size])
+            yield self.gappy_tensor(rows[start : start + size])
 
 
 def _shuffle(pieces: list[NDArray[np.generic]], generator: torch.Generator) -> NDArray[np.generic]:
@@ -113,19 +146,22 @@ class _Collector:
     ) -> None:
         low, high = train.calibration, train.calibration + train.validation
         self.train = train
+        self._hasher = hasher_for(train)
         self.scaler = ScalerFit(model.scaling, layout.n_features, layout.dtype)
         self.fit = AllRows(layout, memory_bytes // 2)
         self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
         self.n_calibration = 0
+        self.in_fit = BitMask()
 
     def add(self, chunk: NDArray[np.generic]) -> None:
         """Add rows (n, *row_shape)."""
-        hashes = row_hashes(chunk)
+        hashes = self._hasher(chunk)
         sides = sides_of(hashes, self.train)
         fit = chunk[sides.fit]
         self.scaler.update(fit, hashes[sides.fit])
         self.fit.add(fit)
         self.validation.add(chunk[sides.validation], hashes[sides.validation])
+        self.in_fit.append(sides.fit)
         self.n_calibration += int(sides.calibration.sum())
 
 
@@ -159,6 +195,8 @@ def prepare_rows(
         n_calibration=found.n_calibration,
         column_means=found.scaler.moments.mean,
         memory_bytes=memory_bytes,
+        fences=found.scaler.fences,
+        in_fit=found.in_fit,
     )
 
 

@@ -7,7 +7,8 @@ whatever the data.
     S = mean_j log(d_j + floor) - LOCAL * mean_j log(a_j + floor) - typical
     E = log(error + floor) / 2 - typical
 
-    d_j: distance to the j-th nearest reference row, j = 1 to NEIGHBORS, in scaled units
+    d_j: distance to the j-th nearest clean row, j = 1 to NEIGHBORS, in scaled units; a reference
+         row stands for all of its copies in the clean rows
     a_j: distance of that reference row to its own NEIGHBORS-th neighbor,
          after the local outlier factor (Breunig, Kriegel, Ng & Sander 2000)
 """
@@ -35,11 +36,13 @@ LEAST = 1e-12  # lower bound of distances and errors
 class Reference:
     """What a bundle keeps to compute novelty.
 
-    rows: (m, *row_shape), clean fit rows in the source's dtype.
+    rows: (m, *row_shape), distinct clean fit rows in the source's dtype.
+    copies: (m,) int64, how often each occurs among the rows that the reference was chosen from.
     floor, typical: (2,) float64, of distances and of errors, measured on validation rows.
     """
 
     rows: NDArray[np.generic]
+    copies: NDArray[np.int64]
     floor: NDArray[np.float64]
     typical: NDArray[np.float64]
 
@@ -55,6 +58,8 @@ class Novelty:
         self.floor, self.error_floor = reference.floor.tolist()
         self.typical, self.typical_error = reference.typical.tolist()
         self.neighbors = min(NEIGHBORS, len(points) - 1)
+        self._copies = torch.from_numpy(reference.copies.copy()).to(points.device)
+        self._has_copies = bool((self._copies > 1).any())
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
         self._squares = self.points.square().sum(dim=1, keepdim=True)
         self._around = torch.log(self._own_distances() + self.floor)
@@ -62,7 +67,14 @@ class Novelty:
     def _own_distances(self) -> Tensor:
         """Distance (m,) of each reference row to its last neighbor; the nearest row is itself."""
         blocks = torch.split(self.points, self.block)
-        return torch.cat([self._nearest(block, self.neighbors + 1)[0][-1] for block in blocks])
+        return torch.cat([self._own_distance(block) for block in blocks])
+
+    def _own_distance(self, points: Tensor) -> Tensor:
+        distances, places = self._nearest(points, self.neighbors + 1)
+        if not self._has_copies:
+            return distances[-1]
+        reached = self._copies[places].cumsum(dim=0) > self.neighbors
+        return distances.gather(0, reached.int().argmax(dim=0, keepdim=True))[0]
 
     def nearest(self, scaled: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Find the `count` reference rows nearest to each of scaled rows (n, d).
@@ -86,15 +98,24 @@ class Novelty:
         distances, order = exact.sort(dim=0, stable=True)
         return distances, places.gather(0, order)
 
-    def parts(self, scaled: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+    def parts(self, scaled: Tensor, errors: Tensor, *, skip: int = 0) -> tuple[Tensor, Tensor]:
         """Compute S and E without `typical`: (n,) float64 each.
 
-        scaled: (n, d). errors: (n,).
+        scaled: (n, d). errors: (n,). skip: 1 for reference rows, which are nearest to themselves.
         """
-        distances, places = self.nearest(scaled, self.neighbors)
-        around = self._around[places].mean(dim=0)
-        far = torch.log(distances + self.floor).mean(dim=0) - LOCAL * around
+        count = min(self.neighbors + skip, len(self.points))
+        distances, places = (found[skip:] for found in self.nearest(scaled, count))
+        logs = torch.log(distances + self.floor)
+        far = self._mean(logs, places) - LOCAL * self._mean(self._around[places], places)
         return far, torch.log(errors + self.error_floor) / 2
+
+    def _mean(self, values: Tensor, places: Tensor) -> Tensor:
+        """Mean over the nearest clean rows of values (k, n) at reference rows (k, n): (n,)."""
+        if not self._has_copies:
+            return values.mean(dim=0)
+        reached = self._copies[places].cumsum(dim=0).clamp_max(self.neighbors)
+        counts = torch.diff(reached, dim=0, prepend=torch.zeros_like(reached[:1]))
+        return (values * counts).sum(dim=0) / reached[-1]
 
     def __call__(self, scaled: Tensor, errors: Tensor) -> Tensor:
         """Compute the novelty (n,) float64 of scaled rows (n, d) without NaN.

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,14 +21,13 @@ from aemodel.network.dense import DenseAutoencoder, finish_output, start_from_ro
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import FitRows, prepare_rows
+from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled, prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
 from aemodel.training.result import Epoch, History, Trained
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
 log = logging.getLogger(__name__)
-ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,14 @@ class CleanRows:
 
     Every call of `read_chunks()` starts a pass over them, as arrays (n, *layout.row_shape) in
     source order. Rows that fit into `memory_bytes` stay in memory; otherwise they stream through a
-    shuffle buffer of that size.
+    shuffle buffer of that size, in the order of `read_shuffled` where that is given: it takes a
+    seed and yields pieces of the rows in random order, each with the number of its first row.
     """
 
     read_chunks: ReadChunks
     layout: Layout
     memory_bytes: int
+    read_shuffled: ReadShuffled | None = None
 
 
 def train_autoencoder(
@@ -68,6 +68,7 @@ def train_autoencoder(
         train=train,
         memory_bytes=clean.memory_bytes,
     )
+    rows = replace(rows, read_shuffled=clean.read_shuffled)
     if model.prototypes:
         _start_prototypes(members, rows, generator)
     ensemble = Ensemble([member.to(device) for member in members])
@@ -100,7 +101,8 @@ def fit_ensemble(
     """
     train = rows.train
     optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate)
-    fit = _Fit(ensemble, optimizer, model, generator)
+    fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
+    fit = _Fit(ensemble, optimizer, model, generator, fill)
     best = _BestWeights(ensemble, train.patience)
     epochs: list[Epoch] = []
     while len(epochs) < train.epochs and not best.is_stale(len(epochs)):
@@ -160,12 +162,16 @@ class _BestWeights:
 
 @dataclass(frozen=True)
 class _Fit:
-    """An ensemble being fitted, with its optimizer and its source of noise."""
+    """An ensemble being fitted, with its optimizer and its source of noise.
+
+    fill: (d,), what the network sees where nothing was observed.
+    """
 
     ensemble: Ensemble
     optimizer: torch.optim.Optimizer
     model: ModelSettings
     generator: torch.Generator
+    fill: Tensor
 
     def one_pass(self, batches: Iterator[Tensor], trim: float) -> float:
         """Fit to scaled batches (n, d) once; return the mean loss per row."""
@@ -175,7 +181,8 @@ class _Fit:
         n_rows = 0
         for scaled in batches:
             clean = self._for_each_member(scaled)
-            step = partial(self._add_gradients, self._with_noise(clean), clean, trim)
+            inputs = self._with_noise(fill_gaps(clean, self.fill))
+            step = partial(self._add_gradients, inputs, clean, trim)
             losses = halving(step, len(scaled))
             self.optimizer.step()
             total += losses.to(total).sum()
@@ -222,22 +229,44 @@ class _Fit:
     def _losses(self, clean: Tensor, pieces: int) -> Tensor:
         """Return the losses of the rows of a batch (members, n, d), piece by piece."""
         parts = clean.chunk(pieces, dim=1)
-        return torch.cat([row_losses(self.ensemble(part)[1], part, self.model) for part in parts])
+        return torch.cat([self._losses_of(part) for part in parts])
+
+    def _losses_of(self, clean: Tensor) -> Tensor:
+        _, logits = self.ensemble(fill_gaps(clean, self.fill))
+        return row_losses(logits, clean, self.model)
 
 
 def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
-    """Return each row's loss (n,), the mean over members and features.
+    """Return each row's loss (n,), the mean over members and observed features.
 
     It is the squared error or the binary cross-entropy (model.loss). logits, clean:
-    (members, n, d).
+    (members, n, d), NaN in `clean` where nothing was observed.
     """
+    gaps = gap_mask(clean)
+    if gaps is not None:
+        losses = feature_losses(logits, clean.masked_fill(gaps, 0.0), model)
+        observed = (~gaps).sum(dim=(0, 2)).clamp_min(1)
+        return losses.masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed
+    return feature_losses(logits, clean, model).mean(dim=(0, 2))
+
+
+def gap_mask(values: Tensor) -> Tensor | None:
+    """Mark NaN; None without any, which the sum tells at a tenth of the cost."""
+    return values.isnan() if values.sum().isnan() else None
+
+
+def fill_gaps(values: Tensor, fill: Tensor) -> Tensor:
+    """Put fill (d,) in place of NaN in values (..., d)."""
+    gaps = gap_mask(values)
+    return values if gaps is None else torch.where(gaps, fill, values)
+
+
+def feature_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
+    """Return the loss of every feature, (members, n, d)."""
     if model.loss == "bce":
-        losses = functional.binary_cross_entropy_with_logits(
-            logits, clean.clamp(0, 1), reduction="none"
-        )
-    else:
-        losses = functional.mse_loss(finish_output(logits, model.output), clean, reduction="none")
-    return losses.mean(dim=(0, 2))
+        targets = clean.clamp(0, 1)
+        return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return functional.mse_loss(finish_output(logits, model.output), clean, reduction="none")
 
 
 def without_worst(losses: Tensor, share: float) -> Tensor:

@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from aemodel.decisions.feature_shift import FeatureTally, center_and_spread
 from aemodel.decisions.ranking import Ranking
 from aemodel.explain.evidence import evidence
 from aemodel.model import Autoencoder, Measured, Rows, Vector
+from aemodel.rows.far_values import count_far_values
+from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import Layout
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
 from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.scores.relative_error import usual_error
@@ -51,7 +54,7 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
 
     Without validation rows, fit rows take their place.
     """
-    unseen = rows.validation if len(rows.validation) else sample_fit_rows(rows)
+    unseen = unseen_rows(rows)
     latents, errors = model.encode_and_errors(unseen)
     scaled = replace(model, measured=_scales(model, rows, unseen, latents=latents, errors=errors))
     known = np.isfinite(errors)  # rows without values or beyond float32 have no finite error
@@ -68,6 +71,7 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
         column_mean_error(model, rows.column_means, comparable),
         int(rows.train.trim * rows.n_fit),
         left_out(model, rows),
+        count_far_values(rows.fences, [rows.fit] if rows.fit is not None else rows.sides("fit")),
     )
 
 
@@ -83,13 +87,14 @@ def _scales(
     count = min(len(unseen), MOST_COMPARED)
     places = np.linspace(0, len(unseen) - 1, count).astype(np.intp)  # evenly over the source
     compared, their_errors = unseen[places], errors[places]
-    mean, deviation = feature_scales(model, compared)
+    center, spread, usual_features = feature_scales(model, compared)
     low, high = latent_range(latents)
     return replace(
         model.measured,
         residual_scale=residual_scale(model, unseen),
-        feature_mean=mean,
-        feature_deviation=deviation,
+        feature_center=center,
+        feature_spread=spread,
+        feature_usual=usual_features,
         latent_low=low,
         latent_high=high,
         reference=build_reference(model, rows, compared, their_errors),
@@ -106,9 +111,9 @@ def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]
     if not count:
         return ()
     worst = Ranking.of(count, np.empty(0), np.empty(0, np.int64))
-    start = 0
+    start, hasher = 0, hasher_for(rows.train)
     for chunk in rows.read_chunks():
-        places = np.flatnonzero(sides_of(row_hashes(chunk), rows.train).fit)
+        places = np.flatnonzero(sides_of(hasher(chunk), rows.train).fit)
         worst = worst.merge(Ranking.of(count, model.errors(chunk[places]), start + places))
         start += len(chunk)
     return tuple(zip(worst.rows.tolist(), worst.scores.tolist(), strict=True))
@@ -124,39 +129,78 @@ def _nothing_measured() -> Measured:
         usual=np.full(3, np.nan),
         evidence=np.empty((3, 0)),
         residual_scale=none,
-        feature_mean=none,
-        feature_deviation=none,
+        feature_center=none,
+        feature_spread=none,
+        feature_usual=np.empty((3, 0)),
         latent_low=no_range,
         latent_high=no_range,
-        reference=Reference(rows=none, floor=np.zeros(2), typical=np.zeros(2)),
+        reference=Reference(
+            rows=none, copies=np.empty(0, np.int64), floor=np.zeros(2), typical=np.zeros(2)
+        ),
     )
+
+
+def unseen_rows(rows: FitRows) -> Rows:
+    """Return validation rows without far values; without validation rows, fit rows."""
+    found = rows.validation if len(rows.validation) else sample_fit_rows(rows)
+    usual = ~rows.has_far_values(found)
+    return found if usual.all() or not usual.any() else found[usual]
 
 
 def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector) -> Reference:
     """Choose fit rows that cover all fit rows, and measure typical distances to them.
 
-    Typical are those of `unseen` rows (n, *row_shape) with these errors (n,).
+    Typical are those of `unseen` rows (n, *row_shape) with these errors (n,); without validation
+    rows, those of each reference row to all others.
     """
-    chosen = _reference_rows(model, rows)
+    chosen, copies = _reference_rows(model, rows)
     points = rows.tensor(chosen)
+    itself = 0 if len(rows.validation) else 1
+    if itself:
+        unseen, errors = chosen, model.errors(chosen)
     scaled, found = rows.tensor(unseen), torch.from_numpy(errors)
     error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
-    bare = Reference(rows=chosen, floor=np.array([LEAST, error_floor]), typical=np.zeros(2))
-    distance = float(Novelty(bare, points).nearest(scaled, 1)[0].mean())
+    floor = np.array([LEAST, error_floor])
+    bare = Reference(rows=chosen, copies=copies, floor=floor, typical=np.zeros(2))
+    distance = usual_distance(Novelty(bare, points).nearest(scaled, 1 + itself)[0][-1])
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
-    far, badly = Novelty(floored, points).parts(scaled, found)
+    far, badly = Novelty(floored, points).parts(scaled, found, skip=itself)
     return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
 
 
-def _reference_rows(model: Autoencoder, rows: FitRows) -> Rows:
-    """Return a coreset of the fit rows, without those that train.trim leaves out."""
+def usual_distance(distances: torch.Tensor) -> float:
+    """Mean of distances to the nearest reference row; copies of a reference row do not count.
+
+    1 if all are copies: any distance is then unusual.
+    """
+    apart = distances[distances > 0]
+    return float(apart.mean()) if len(apart) else 1.0
+
+
+def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np.int64]]:
+    """Return a coreset of the distinct fit rows, and how often each occurs.
+
+    Rows that train.trim leaves out and rows with far values are not among them.
+    """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
+    sample = sample[~rows.has_far_values(sample)]
     if rows.train.trim:
         kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
         sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
+    distinct, copies = _distinct(sample)
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
-    return sample[coreset(rows.tensor(sample).numpy(), count)]
+    places = coreset(rows.tensor(distinct).numpy(), count)
+    return distinct[places], copies[places]
+
+
+def _distinct(sample: Rows) -> tuple[Rows, NDArray[np.int64]]:
+    """Return distinct rows in source order and how often each occurs; two rows at least."""
+    _, first, copies = np.unique(row_hashes(sample), return_index=True, return_counts=True)
+    if len(first) < FEWEST_FIT_ROWS:
+        return sample[:FEWEST_FIT_ROWS], np.full(FEWEST_FIT_ROWS, len(sample))
+    order = np.argsort(first)
+    return sample[first[order]], copies[order].astype(np.int64)
 
 
 def sample_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> Rows:
@@ -219,17 +263,11 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
     )
 
 
-def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector]:
-    """Return mean and standard deviation (d,), (d,) of the scaled features of rows.
-
-    0 and 1 where there is nothing to measure.
-    """
-    scaled = model.scale(unseen).astype(np.float64)
-    scaled[np.isinf(scaled)] = np.nan  # beyond float32
-    seen = np.maximum((~np.isnan(scaled)).sum(axis=0), 1)
-    mean = np.nansum(scaled, axis=0) / seen
-    deviation = np.sqrt(np.nansum((scaled - mean) ** 2, axis=0) / seen)
-    return np.where(np.isfinite(mean), mean, 0.0), _usable_or_1(deviation)
+def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector, Vector]:
+    """Measure the scaled features of rows: center (d,), spread (d,) and what is usual (3, d)."""
+    scaled = model.scale(unseen)
+    center, spread = center_and_spread(scaled)
+    return center, spread, FeatureTally.of(scaled, center, spread).usual()
 
 
 def residual_scale(model: Autoencoder, unseen: Rows) -> Vector:

@@ -12,7 +12,7 @@ import numpy as np
 
 from aemodel.model import Autoencoder, Rows
 from aemodel.rows.sampling import SampledRows
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.training.gate_checks import (
     Check,
     check_error,
@@ -126,11 +126,16 @@ def sample_clean_rows(
     compared_bytes = MOST_BYTES * np.dtype(layout.dtype).itemsize // 8
     unseen = SampledRows(layout, compared_bytes, low=low, high=high)
     presumed_clean = SampledRows(layout, MOST_BYTES, low=low)
+    hasher, champions_hasher = hasher_for(settings), hasher_for(champion.train_settings)
     for chunk in read_chunks():
-        hashes = row_hashes(chunk)
+        hashes = hasher(chunk)
         sides = sides_of(hashes, settings)
         known = ~find_gaps(chunk).all(axis=1)  # rows with any value
-        new = sides.validation & ~sides_of(hashes, champion.train_settings).fit & known
+        new = (
+            sides.validation
+            & ~sides_of(champions_hasher(chunk), champion.train_settings).fit
+            & known
+        )
         unseen.add(chunk[new], hashes[new])
         usable = ~sides.calibration & known
         presumed_clean.add(chunk[usable], hashes[usable])

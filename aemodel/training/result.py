@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aemodel.model import Autoencoder
+from aemodel.rows.far_values import FarValues
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Trained:
     column_mean_error: the same for a model that returns the column means.
     n_left_out: fit rows with the largest errors, which train.trim leaves out.
     left_out: the first of them, as row of the source (from 0) and error.
+    far_values: single values of fit rows far outside all others, which were left out of training.
     """
 
     model: Autoencoder
@@ -51,3 +53,4 @@ class Trained:
     column_mean_error: float
     n_left_out: int
     left_out: tuple[tuple[int, float], ...]
+    far_values: tuple[FarValues, ...] = ()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from flows.errors import EXPECTED, UsageError
+from flows.errors import UsageError
 from flows.jobs.dates import dates_between, parse_date, yesterday
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import ScoreRequest
 from flows.orchestration.backends import Backend, pick_backend
+from flows.scoring.catch_up import DueNight, score_or_error
 from flows.scoring.result import NightResult, NightsResult
 
 
@@ -25,14 +26,12 @@ def score_nights(
         raise UsageError("give --date, or both --from and --to")
     backend = pick_backend(prefect)
     if since:
-        dates = [day.isoformat() for day in dates_between(parse_date(since), parse_date(to))]
-        return NightsResult({date: _score_or_error(backend, request, date) for date in dates})
+        days = dates_between(parse_date(since), parse_date(to))
+        nights = [DueNight(day.isoformat(), request.model, "in the range") for day in days]
+        return NightsResult({each.date: _score_one(backend, request, each) for each in nights})
     date = request.date or yesterday(job).isoformat()
     return NightsResult({date: backend.score(replace(request, date=date))})
 
 
-def _score_or_error(backend: Backend, request: ScoreRequest, date: str) -> NightResult | Exception:
-    try:
-        return backend.score(replace(request, date=date))
-    except EXPECTED as error:
-        return error
+def _score_one(backend: Backend, request: ScoreRequest, night: DueNight) -> NightResult | Exception:
+    return score_or_error(lambda due: backend.score(replace(request, date=due.date)), night)

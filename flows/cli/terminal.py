@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+from flows.engine.interrupt import INTERRUPTED, InterruptWatch
 from flows.errors import DONE, EXPECTED, FAILED, exit_code
 from flows.results import Result
+from storage.visible_text import visible_json, visible_lines
 
 Report = Callable[[Result], None]
-INTERRUPTED = 130  # as shells report a process ended by SIGINT
+# how to continue after Ctrl-C
+RESUME = "finished shards are kept; rerun to resume"
+START_OVER = "rerun to start over"
 
 
 @contextmanager
-def reporting(*, as_json: bool) -> Iterator[Report]:
+def reporting(
+    *, as_json: bool, interrupted: str = START_OVER, in_time: bool = True
+) -> Iterator[Report]:
     """Run a command's body and exit with its exit code.
+
+    interrupted: how to continue after Ctrl-C. in_time: end within two seconds of it.
 
     Yields `report(result)`, which prints the result to stdout: as text, or with `as_json` as one
     JSON object that also holds the elapsed seconds. Errors go to stderr.
     """
     printer = _ResultPrinter(as_json=as_json)
+    watch = InterruptWatch(interrupted)
     try:
-        yield printer.print
+        with watch.listening() if in_time else nullcontext():
+            yield printer.print
         code = printer.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; finished shards are kept; rerun to resume\n")
+        watch.say(sys.stderr.write)
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 (the one place where every error becomes an exit code)
         code = _print_error(error)
@@ -48,19 +57,19 @@ class _ResultPrinter:
     def print(self, result: Result) -> None:
         """Write the result to stdout."""
         self.exit_code = result.exit_code
-        text = self._json(result) if self.as_json else result.to_text().rstrip()
+        text = self._json(result) if self.as_json else visible_lines(result.to_text().rstrip())
         sys.stdout.write(text + "\n")
 
     def _json(self, result: Result) -> str:
         seconds = round(time.monotonic() - self._began, 3)
-        return json.dumps({**result.to_json(), "seconds": seconds}, ensure_ascii=False)
+        return visible_json({**result.to_json(), "seconds": seconds})
 
 
 def _print_error(error: Exception) -> int:
     """Explain an error on stderr and return its exit code. Bugs come with a traceback."""
     if isinstance(error, EXPECTED):
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {visible_lines(str(error))}\n")
         return exit_code(error)
     trace = "".join(traceback.format_exception(error))
-    sys.stderr.write(f"internal error; please report this bug:\n{trace}")
+    sys.stderr.write(f"internal error; please report this bug:\n{visible_lines(trace)}")
     return FAILED

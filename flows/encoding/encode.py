@@ -45,6 +45,7 @@ from storage.sources import Shard, Source, combine_digests, plan_shards
 
 log = logging.getLogger(__name__)
 SAMPLED_SHARDS = 4  # shards with a sample that is also compressed losslessly, for comparison
+MOST_STEM = 100  # letters of a source's name in its store's name
 WAIT = 5.0  # seconds to wait for another encoder of the same store
 
 
@@ -145,7 +146,7 @@ def store_name(source: Source, job: Job, model_id: str, date: str) -> str:
     """A store's folder name: what is encoded, and a hash of input, model and settings."""
     facts = [source.fingerprint(), model_id, asdict(job.encode), job.data.shard_bytes]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", source.path.name.split(".")[0]).strip("-")
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", source.path.name.split(".")[0])[:MOST_STEM].strip("-")
     return f"{date or stem or 'rows'}-{digest[:8]}"
 
 

@@ -12,15 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.hashes import row_hashes
+from aemodel.rows.splits import sides_of
 from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes, latent_bytes
 from flows.encoding.rate_distortion import Point, error_curve
+from flows.encoding.waiting_rows import rows_with_gaps
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
-from storage.codecs.differences import differences
-from storage.codecs.selection import Sample, hold_contest
+from storage.codecs.candidates import Sample
+from storage.codecs.columns import squeeze
+from storage.codecs.deviation import differences
+from storage.codecs.selection import hold_contest
 from storage.errors import StorageError
 from storage.latents import Bound, BoundedPlan, StorePlan
 from storage.latents.shard import latents_as_read
@@ -29,6 +33,7 @@ from storage.sources import Shard, Source
 SAMPLE_VALUES = 1 << 19  # values that the contest of codecs is held on
 BUDGET_BYTES = 64_000_000  # bytes of the source on which an RMSE is measured, to use its budget up
 SAMPLE_RUNS = 4  # pieces of a sample, evenly spaced over the source
+PRICED_ROWS = 256  # on which the bytes of a row kept exactly are measured
 HELD_OUT_VALUES = 1 << 21
 WIDEST = 1e300  # tolerance of a column, so that a step of twice that is a float64
 
@@ -131,9 +136,23 @@ def _bounded_plan(
         source.n_rows,
         decoder_bytes=stored.decoder_bytes,
         latent_bytes=latent_bytes(stored.scale, sample.latents, source.n_rows),
+        exact_bytes=exact_bytes(sample.rows, inputs.job.encode.keep_exact, source.n_rows),
         latents_rmse=rmse,
     )
     return BoundedPlan(inputs.job.encode.bounds, bound, tuple(hold_contest(entered, bound)))
+
+
+def exact_bytes(rows: Rows, keep_exact: float, n_rows: int) -> int:
+    """Estimated bytes of what a store of `n_rows` rows keeps beside latents, from some rows (n, d).
+
+    The rows with the `keep_exact` largest errors, and a bit for each value of a row with gaps.
+    """
+    if not len(rows):
+        return 0
+    some = np.ascontiguousarray(rows[:: max(1, len(rows) // PRICED_ROWS)])
+    exact: float = keep_exact * len(squeeze(some.tobytes(), "zstd")) / len(some)
+    gaps: float = float(rows_with_gaps(rows).mean()) * -(-rows.shape[1] // 8)
+    return round(n_rows * (exact + gaps))
 
 
 def requested_bound(job: Job, model: Autoencoder, types: Sequence[str] = ()) -> Bound:

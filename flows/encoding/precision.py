@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,11 +13,12 @@ from aemodel.bundle import compact_decoder_files, decoder_files, decoder_from_fi
 from aemodel.model import Autoencoder, Decoder
 from aemodel.weight_rounding import ROUGHNESS, sensitivity
 from storage.codecs.bounded import block_rows
+from storage.codecs.candidates import rmse
 from storage.codecs.columns import Order, pack_columns
-from storage.codecs.differences import differences, unit_of
+from storage.codecs.deviation import differences, unit_of
 from storage.codecs.grid import to_types
-from storage.codecs.selection import rmse
 from storage.latents import Scale
+from storage.latents.hdf5 import CHUNK_ROWS, LEVEL
 from storage.latents.shard import latents_as_read
 
 NOTHING_MEASURABLE = 1.0005  # largest RMSE ratio that rounded decoder weights may cause
@@ -252,9 +254,30 @@ def _smallest(candidates: Iterator[Stored], few: Encoded, n_rows: int) -> Stored
 
 
 def latent_bytes(scale: Scale, latents: NDArray[np.float32], n_rows: int) -> int:
-    """Estimated bytes of the latents of `n_rows` rows, from some of them (n, k)."""
-    codes = scale.encode(latents)[0]
-    if not scale.coded:
-        return n_rows * codes[:1].nbytes
-    packed = pack_columns(codes.astype(np.int64), [Order()] * codes.shape[1], "zstd")
-    return round(sum(map(len, packed)) * n_rows / max(1, len(latents)))
+    """Estimated bytes of the latents of `n_rows` rows, from some of them (n, k).
+
+    Latents outside the scale are counted with their rows and values.
+    """
+    codes, outside = scale.encode(latents)
+    beside = _outside_bytes(latents, outside)
+    size = beside + (_packed_bytes(codes) if scale.coded else codes.nbytes)
+    return round(size * n_rows / max(1, len(latents)))
+
+
+def _packed_bytes(codes: NDArray[np.generic]) -> int:
+    return sum(map(len, pack_columns(codes.astype(np.int64), [Order()] * codes.shape[1], "zstd")))
+
+
+def _outside_bytes(latents: NDArray[np.float32], outside: NDArray[np.bool_]) -> int:
+    """Bytes of the latents (n, k) that no code can hold, packed like the chunks of the files."""
+    rows, values = np.nonzero(outside)[0], latents[outside]
+    return sum(
+        _shuffled_bytes(each[start : start + CHUNK_ROWS])
+        for each in (rows, values)
+        for start in range(0, len(each), CHUNK_ROWS)
+    )
+
+
+def _shuffled_bytes(values: NDArray[np.generic]) -> int:
+    planes = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1).T
+    return len(zlib.compress(planes.tobytes(), LEVEL))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from flows.encoding.precision import Encoded, Stored, latent_bytes
 from storage.codecs.blocks import GridCodec, encode_block
+from storage.codecs.candidates import rmse
 from storage.codecs.columns import Order
 from storage.codecs.grid import Grid
-from storage.codecs.selection import rmse
 from storage.latents import Bound, Scale
 from storage.latents.shard import latents_as_read
 

@@ -22,8 +22,9 @@ from flows.encoding.waiting_rows import (
 )
 from flows.engine.disk_space import MOST_EXACT
 from flows.engine.shard_job import ShardJob
+from flows.engine.shard_tasks import join_chunks, merge_chunks
 from storage.codecs.bounded import LATENTS, block_rows, reads_latents
-from storage.codecs.differences import norms
+from storage.codecs.deviation import norms
 from storage.codecs.grid import to_types
 from storage.errors import DamagedError
 from storage.files.atomic import sha256_file
@@ -65,8 +66,8 @@ class ShardEncoder(ShardJob[EncodedShard]):
         """Encode one shard: write it, read it back, then write its note."""
         budget = SAMPLE_BYTES // len(self.sampled) if shard.index in self.sampled else 0
         gathered = _Gathered(self, shard, sample_budget=budget)
-        for chunk in chunks:
-            gathered.take(chunk)
+        for group in join_chunks(chunks, self.max_rows):
+            gathered.take(merge_chunks(group))
         gathered.pack(everything=True)
         rows = gathered.rows()
         self._write(gathered, rows)

@@ -52,20 +52,31 @@ def require_space(work: Path, needed: int, *, final: Path | None = None) -> None
     _require_free(work.parent, max(0, needed - bytes_below(work)))
     if final is None:
         return
-    existing = next(path for path in final.absolute().parents if path.exists())
+    existing = _existing(final)
     if device_of(existing) != device_of(work.parent):
         _require_free(existing, needed)
 
 
 def _require_free(folder: Path, needed: int) -> None:
     needed += RESERVE
-    free = shutil.disk_usage(folder).free
+    free = bytes_free(folder)
     if free < needed:
         raise WorkspaceError(
             f"{folder}: this run may need {format_bytes(needed)} (including a reserve of "
             f"{format_bytes(RESERVE)}), and {format_bytes(free)} are free; nothing was written. "
             "Free disk space ('nightglass prune JOB' lists what can be deleted), then rerun"
         )
+
+
+def bytes_free(folder: Path) -> int:
+    """Bytes free on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    absolute = path.absolute()
+    return next(each for each in (absolute, *absolute.parents) if each.exists())
 
 
 def bytes_below(folder: Path) -> int:

@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
+from flows.engine.interrupt import interruptible
+from storage.errors import ReadError
+
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 RETRIES = 3
+RETRYABLE = (OSError, ReadError)  # what the operating system refused; bad data stays bad
 FIRST_DELAY = 0.5  # seconds; doubled on each retry
 Progress = Callable[[int, int], None]  # items done, items in total
 
@@ -76,7 +80,7 @@ def _drain(
     progress(done, len(items))
     while True:
         for item in islice(queue, window - len(running)):
-            running[pool.submit(retrying, work, item)] = item
+            running[pool.submit(_interruptibly, work, item)] = item
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -87,15 +91,22 @@ def _drain(
 
 def _outcome(item: Item, future: Future[Value]) -> Outcome[Item, Value]:
     error = future.exception()
+    if error and not isinstance(error, Exception):  # Ctrl-C reached this item first
+        raise error
     return Outcome(item, error=error) if error else Outcome(item, future.result())
 
 
+def _interruptibly(work: Callable[[Item], Value], item: Item) -> Value:
+    with interruptible():
+        return retrying(work, item)
+
+
 def retrying(work: Callable[[Item], Value], item: Item) -> Value:
-    """Do `work`, with retries after an OSError. No other error is retried."""
+    """Do `work`, with retries after one of RETRYABLE. No other error is retried."""
     for attempt in range(RETRIES):
         try:
             return work(item)
-        except OSError as error:
+        except RETRYABLE as error:
             log.warning("%s: %s; retry %d of %d", item, error, attempt + 1, RETRIES)
             time.sleep(FIRST_DELAY * 2**attempt)
     return work(item)

@@ -12,6 +12,7 @@ from pathlib import Path
 from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
+from storage.visible_text import visible_lines
 
 WORKERS = min(4, os.cpu_count() or 1)
 OWN = "nightglass"  # name of the handlers installed by this file
@@ -62,7 +63,14 @@ def _replace_handlers(logger: logging.Logger, handlers: Sequence[logging.Handler
     logger.propagate = False
 
 
+class _VisibleFormatter(logging.Formatter):
+    """Formats records so that no name from the input acts on the terminal that shows them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible_lines(super().format(record))
+
+
 def _utc_formatter(text: str) -> logging.Formatter:
-    formatter = logging.Formatter(text, datefmt="%Y-%m-%dT%H:%M:%SZ")
+    formatter = _VisibleFormatter(text, datefmt="%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     return formatter

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from storage.sources import Chunk, Shard, Source
 
@@ -82,4 +85,38 @@ def cut_chunk(chunk: Chunk, start: int, stop: int) -> Chunk:
     """The part of a chunk from source row `start` up to `stop`."""
     part = slice(start - chunk.start, stop - chunk.start)
     ids = None if chunk.ids is None else chunk.ids[part]
-    return replace(chunk, start=start, rows=chunk.rows[part], ids=ids)
+    broken = None if chunk.broken is None else chunk.broken[part]
+    usable = None if chunk.usable is None else chunk.usable[part]
+    return replace(chunk, start=start, rows=chunk.rows[part], ids=ids, broken=broken, usable=usable)
+
+
+def join_chunks(chunks: Iterable[Chunk], max_rows: int) -> Iterator[tuple[Chunk, ...]]:
+    """Group consecutive chunks of together at most `max_rows` rows, as many as possible.
+
+    A group goes through the network at once, however few rows a file holds.
+    """
+    group: list[Chunk] = []
+    rows = 0
+    for chunk in chunks:
+        if group and rows + len(chunk.rows) > max_rows:
+            yield tuple(group)
+            group, rows = [], 0
+        group.append(chunk)
+        rows += len(chunk.rows)
+    if group:
+        yield tuple(group)
+
+
+def rows_of_group(group: Sequence[Chunk]) -> NDArray[np.generic]:
+    """The rows of a group of chunks as one array (n, *row_shape); a single chunk is not copied."""
+    return group[0].rows if len(group) == 1 else np.concatenate([chunk.rows for chunk in group])
+
+
+def merge_chunks(group: Sequence[Chunk]) -> Chunk:
+    """A group of chunks as one, which names the file of the first row."""
+    if len(group) == 1:
+        return group[0]
+    ids = [chunk.ids for chunk in group if chunk.ids is not None]
+    return replace(
+        group[0], rows=rows_of_group(group), ids=np.concatenate(ids) if ids else None, broken=None
+    )

@@ -35,13 +35,25 @@ def dates_between(first: date, last: date) -> list[date]:
 
 def last_start(job: Job, now: datetime) -> datetime:
     """The latest scheduled start at or before `now`, in the job's time zone."""
-    return next(CronSim(job.schedule.cron, _local(job, now), reverse=True))
+    return _last_at(job, now.astimezone(job.zone))
 
 
 def next_start(job: Job, now: datetime) -> datetime:
     """The first scheduled start after `now`, in the job's time zone."""
-    return next(CronSim(job.schedule.cron, _local(job, now)))
+    return next(CronSim(job.schedule.cron, now.astimezone(job.zone)))
 
 
-def _local(job: Job, now: datetime) -> datetime:
-    return now.astimezone(job.zone)
+def due_date(job: Job, now: datetime) -> date:
+    """The data date of the latest scheduled start at or before `now`.
+
+    It is the day before the start as `schedule.cron` has it: a start at 23:59 that the clock skips
+    is at 00:00 of the next day, and still stands for its own day.
+    """
+    on_the_clock = last_start(job, now).replace(tzinfo=None)
+    return _last_at(job, on_the_clock).date() - timedelta(days=1)
+
+
+def _last_at(job: Job, moment: datetime) -> datetime:
+    """The latest start at or before a moment, which has a time zone or none."""
+    # CronSim goes back from the moment itself only if it has a fraction of a second
+    return next(CronSim(job.schedule.cron, moment + timedelta(microseconds=1), reverse=True))

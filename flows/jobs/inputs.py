@@ -11,7 +11,7 @@ from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
 from storage.errors import NoDataError
-from storage.sources import Schema, Source, check_schema, find_files, open_source
+from storage.sources import Schema, Source, check_schema, find_files, open_sound_files, open_source
 
 if TYPE_CHECKING:
     from aemodel.rows.layout import Layout
@@ -39,14 +39,23 @@ def check_layout(source: Source, layout: Layout) -> None:
 
 
 def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) -> Source:
-    """Open the rows of a night; the input of a data date must be complete.
+    """Open the rows of a night, tolerant of broken files and rows; they are listed in its report.
+
+    The input of a data date must be complete.
 
     Raises NoDataError, SourceError and SchemaError.
     """
     if data_date:
         require_ready(job, data_date)
-    opened = open_rows(job, path, layout.columns)
+    opened = open_sound_files(
+        path,
+        field=job.data.field,
+        columns=layout.columns,
+        id=job.data.id,
+        missing=job.data.missing,
+    )
     check_layout(opened, layout)
+    opened.tolerant = True
     return opened
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-
-import numpy as np
 
 from aemodel.table_defaults import (
     BATCH,
@@ -20,74 +20,73 @@ from aemodel.table_defaults import (
     table_epochs,
     table_latents,
 )
+from flows.errors import UsageError
+from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, summarize_sample
 from flows.results import CommandResult
-from storage.errors import SourceError
 from storage.sources import Source, open_source
+from storage.text import printable
 
-SAMPLE_ROWS = 20_000
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
-FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, grades, playing cards
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels
 WIDTH = 512  # most units in a hidden layer for images
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
 MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
-MOST_LISTED = 10  # ignored columns named in the job file
+COMMENT_WIDTH = 98
+MOST_NAME = 100  # letters of a job's name
 
 
 @dataclass(frozen=True)
-class SampleSummary:
-    """Properties of a sample of the clean rows that decide the proposal."""
+class Input:
+    """The keys of [data] that say which rows to read."""
 
-    rows: int
-    features: int
-    is_image: bool
-    low: float
-    high: float
-    has_gaps: bool  # NaN
-    is_bytes: bool  # uint8
+    path: str
+    field: str = ""
+    id: str = ""
 
-    @property
-    def shares_a_scale(self) -> bool:
-        """Whether all values share one scale, as gray levels do."""
-        return self.is_image or (self.is_bytes and self.features >= FEWEST_PIXELS)
+    def open(self) -> Source:
+        """Open the rows; gaps are read as NaN."""
+        return open_source(Path(self.path), field=self.field, id=self.id, missing="impute")
 
 
 def propose_job(source: str, *, field: str) -> CommandResult:
     """The facts and the text of a job file for the rows at `source`."""
-    with open_source(Path(source), field=field, missing="impute") as opened:
+    _require_utf8(source)
+    rows = Input(source, field)
+    with rows.open() as opened:
         sample = summarize_sample(opened)
-        text = write_job(opened, source, field, sample)
+        rows = Input(source, field, _running_id(opened, sample))
+    with rows.open() as opened:
+        if rows.id:
+            sample = summarize_sample(opened)
+        text = write_job(opened, rows, sample)
     facts = {"path": source, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)
 
 
-def summarize_sample(source: Source) -> SampleSummary:
-    """Summarize the first rows of a source. Raises SourceError if it has none."""
-    if not source.n_rows:
-        raise SourceError(f"{source.path}: holds no rows; init needs clean rows")
-    rows = next(source.chunks(0, SAMPLE_ROWS, max_rows=SAMPLE_ROWS)).rows
-    flat = rows.reshape(len(rows), -1).astype(np.float64)
-    finite = flat[np.isfinite(flat)]
-    return SampleSummary(
-        rows=source.n_rows,
-        features=flat.shape[1],
-        is_image=rows.ndim in (3, 4),
-        low=float(finite.min(initial=0.0)) if len(finite) else 0.0,
-        high=float(finite.max()) if len(finite) else 0.0,
-        has_gaps=bool(np.isnan(flat).any()),
-        is_bytes=rows.dtype == np.uint8,
-    )
+def _require_utf8(path: str) -> None:
+    if path != path.encode(errors="replace").decode():
+        raise UsageError(
+            f"{printable(path)}: a job file is UTF-8 and cannot hold this path; rename the file"
+        )
 
 
-def write_job(source: Source, path: str, field: str, sample: SampleSummary) -> str:
+def _running_id(source: Source, sample: SampleSummary) -> str:
+    """The first named column of whole numbers that ascend, if other columns are left; else ''."""
+    names = source.schema.columns
+    if len(names) < 2:
+        return ""
+    return next((names[index] for index in sample.running_ids if names[index]), "")
+
+
+def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
     """The job file as text."""
     facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
     size = f"{sample.rows:,} rows of {sample.features:,} features"
     lines = [
-        f"# {path}: {size}, {source.schema.dtype}; {facts}",
-        f'name = "{job_name(path)}"',
+        printable(f"# {rows.path}: {size}, {source.schema.dtype}; {facts}"),
+        f'name = "{job_name(rows.path)}"',
         "",
-        *_data_section(source, path, field, sample),
+        *_data_section(source, rows, sample),
         "",
         "[model]",
         *(_image_model(sample) if sample.shares_a_scale else _table_model(sample)),
@@ -100,25 +99,66 @@ def write_job(source: Source, path: str, field: str, sample: SampleSummary) -> s
 def job_name(path: str) -> str:
     """A job name derived from the source's name; 'rows' if nothing is left of it."""
     stem = Path(path).name.lower().split(".")[0].replace("*", "")
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "rows"
+    return re.sub(r"[^a-z0-9]+", "-", stem)[:MOST_NAME].strip("-") or "rows"
 
 
-def _data_section(source: Source, path: str, field: str, sample: SampleSummary) -> list[str]:
-    suffix = "".join(Path(path).suffixes[-2:]) or ".parquet"
-    incoming = _quoted(f"nights/{{date}}{suffix}")
-    lines = [
+def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[str]:
+    return [
         "[data]",
-        _key("clean", _quoted(path), "rows assumed to contain no outliers"),
-        _key("incoming", incoming, "the input of a night; change it to your own path"),
+        *_data_keys(rows, sample),
+        *(line for what, names in source.not_read.items() for line in _comment(what, [names])),
+        *_warnings(source, sample),
     ]
-    if field:
-        lines.append(_key("field", _quoted(field), "the part of the file to read"))
+
+
+def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
+    suffix = "".join(Path(rows.path).suffixes[-2:]) or ".parquet"
+    incoming = _quoted(f"nights/{{date}}{suffix}")
+    yield _key("clean", _quoted(rows.path), "rows assumed to contain no outliers")
+    yield _key("incoming", incoming, "the input of a night; change it to your own path")
+    if rows.field:
+        yield _key("field", _quoted(rows.field), "the part of the file to read")
+    if rows.id:
+        why = "distinct and ascending: it numbers the rows, so it is no feature"
+        yield _key("id", _quoted(rows.id), why)
     if sample.has_gaps:
         why = "NaN found: the network sees the median, the error counts observed features only"
-        lines.append(_key("missing", '"impute"', why))
-    if source.ignored:
-        lines.append(f"# not read, not numeric: {', '.join(source.ignored[:MOST_LISTED])}")
-    return lines
+        yield _key("missing", '"impute"', why)
+
+
+def _warnings(source: Source, sample: SampleSummary) -> Iterator[str]:
+    """Comments on columns that would spoil the scores."""
+    remedy = "name the others in data.columns" if source.schema.columns else "remove them"
+    yield from _comment(
+        f"distinct and ascending in all rows sampled, so later nights lie outside; {remedy}",
+        [_column_name(source, index) for index in sample.running],
+    )
+    yield from _comment(
+        f"look like codes for gaps (in {sample.sampled:,} rows); replace them by NaN",
+        [
+            f"{each.value:g} in {_column_name(source, each.column)} ({each.count:,} times)"
+            for each in sample.sentinels
+        ],
+    )
+
+
+def _column_name(source: Source, index: int | None) -> str:
+    if index is None:
+        return "all columns"
+    return repr(source.schema.columns[index]) if source.schema.columns else f"column {index}"
+
+
+def _comment(what: str, names: Sequence[str]) -> list[str]:
+    """Comment lines that list all names; none without names."""
+    if not names:
+        return []
+    text = f"{what}: {', '.join(map(printable, names))}"
+    return [
+        f"# {line}"
+        for line in textwrap.wrap(
+            text, COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False
+        )
+    ]
 
 
 def _image_model(sample: SampleSummary) -> list[str]:
@@ -215,8 +255,8 @@ def achievable_quantile(calibration_rows: int) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote text as TOML does, which is as JSON does."""
-    return json.dumps(text, ensure_ascii=False)
+    """Quote text as TOML does, which is as JSON does, but for the control character DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _key(name: str, value: str, why: str) -> str:

@@ -37,12 +37,18 @@ class Workspace:
         return self.root / ".work" / f"{self.job}-{name}.lock"
 
 
+def find_workspace(job: Job) -> Workspace:
+    """The job's workspace, to be read only: the folder may be missing or write-protected."""
+    return Workspace(job.path(job.workspace), job.name)
+
+
 def open_workspace(job: Job) -> Workspace:
-    """The job's workspace; the folder is created if missing.
+    """The job's workspace, to be written into; the folder is created if missing.
 
     Raises WorkspaceError if it is not writable.
     """
-    root = job.path(job.workspace)
+    workspace = find_workspace(job)
+    root = workspace.root
     try:
         (root / ".work").mkdir(parents=True, exist_ok=True)
         descriptor, probe = tempfile.mkstemp(dir=root / ".work")
@@ -53,7 +59,7 @@ def open_workspace(job: Job) -> Workspace:
             f"{root}: the workspace cannot be written ({error}); "
             "set 'workspace' in the job file to a folder of your own"
         ) from error
-    return Workspace(root, job.name)
+    return workspace
 
 
 def near(path: Path) -> Path:

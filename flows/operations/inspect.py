@@ -83,7 +83,7 @@ def inspect_source(path: Path, field: str) -> CommandResult:
             "dtype": source.schema.dtype,
             "size": format_bytes(source.n_bytes),
             "columns": list(source.schema.columns),
-            "not read": list(source.ignored),
+            **source.not_read,
         }
     return _described(path, found)
 

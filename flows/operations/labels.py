@@ -6,43 +6,44 @@ workspace/labels/<job>.jsonl     one label per line; the last label of a row cou
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.job_file import read_job
 from flows.jobs.workspace import Workspace, open_workspace
+from flows.operations.label_file import LabelLine, read_label_file
+from flows.operations.reported_rows import ReportedRows
 from flows.results import CommandResult
 from storage.files.atomic import write_bytes
 from storage.files.locks import lock
 from storage.nights.revisions import NightPlace
+from storage.visible_text import visible_name
 
-LABELS = ("outlier", "normal")
-COLUMNS = ("date", "id", "label")
+MOST_NAMED = 5  # ids that several rows have, in the result
 
 
 @dataclass(frozen=True)
 class Label:
     """What an analyst found out about one row: 'outlier' or 'normal'.
 
+    row: its number over all files, if several rows of the report have its id.
     flagged: 'yes' or 'no', whether the report flagged the row.
     """
 
     date: str
     id: str
+    row: int | None
     label: str
     flagged: str
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Data date and id."""
-        return self.date, self.id
+    def key(self) -> tuple[str, str, int | None]:
+        """Data date, id and row."""
+        return self.date, self.id, self.row
 
 
 @dataclass(frozen=True)
@@ -62,94 +63,87 @@ class Precision:
 
 
 def label_rows(job_path: Path, file: Path) -> CommandResult:
-    """Import a CSV or Parquet file with the columns date, id and label ('outlier' or 'normal').
+    """Import a CSV or Parquet file of labels; see `flows.operations.label_file`.
 
-    Imports all labels or none. Raises UsageError for the first row that is not in a report.
+    Imports all labels or none. Raises UsageError for the first line that does not name one row
+    of a report, or that contradicts an earlier line.
     """
     job = read_job(job_path)
     workspace = open_workspace(job)
-    imported = _read_label_file(workspace, file)
+    imported = _checked_labels(workspace, file)
     with lock(workspace.lock("labels"), wait=60):
         known = _read_labels(workspace)
         new = [label for label in imported if known.get(label.key) != label]
         known |= {label.key: label for label in imported}
         path = _labels_path(workspace)
         _write_labels(path, known.values())
-    precision = read_precision(workspace)
-    return CommandResult(
-        {"path": str(path), "new": len(new), **precision.to_json()},
-        f"{len(new)} new labels; {precision.to_text()}\n  {path}",
+    return _result(path, imported, len(new), read_precision(workspace))
+
+
+def _result(path: Path, imported: Sequence[Label], new: int, precision: Precision) -> CommandResult:
+    text = f"{new:,} new label{'s' * (new != 1)}; {precision.to_text()}"
+    facts = {"path": str(path), "new": new, **precision.to_json()}
+    return CommandResult(facts, "\n".join([text, *_rows_chosen(imported), f"  {path}"]))
+
+
+def _rows_chosen(labels: Sequence[Label]) -> list[str]:
+    """Say which rows were labeled where several rows have the id."""
+    chosen = [label for label in labels if label.row is not None]
+    lines = [
+        f"  {label.date}: several rows have the id '{visible_name(label.id)}'; row {label.row} "
+        f"is labeled"
+        for label in chosen[:MOST_NAMED]
+    ]
+    more = len(chosen) - MOST_NAMED
+    return [*lines, f"  and {more:,} more such rows"] if more > 0 else lines
+
+
+def _checked_labels(workspace: Workspace, file: Path) -> list[Label]:
+    """Read and check the labels of a file; raises UsageError with the line of the first mistake."""
+    reported = lru_cache(lambda date: _reported(workspace, date))
+    labels: dict[tuple[str, str, int | None], Label] = {}
+    for line in read_label_file(file):
+        try:
+            label = _checked(line, reported(line.date))
+            _require_same(labels.setdefault(label.key, label), label)
+        except UsageError as error:
+            raise UsageError(
+                f"{file}: line {line.number}: {error}; no labels were imported"
+            ) from error
+    return list(labels.values())
+
+
+def _reported(workspace: Workspace, date: str) -> ReportedRows:
+    return ReportedRows.of_newest(
+        NightPlace(workspace.root, workspace.job, parse_date(date).isoformat())
     )
 
 
-def _read_label_file(workspace: Workspace, file: Path) -> list[Label]:
-    """Read and check the labels of a file; raises UsageError with the line of the first mistake."""
-    labels = []
-    for number, row in enumerate(_read_table(file).to_pylist(), start=2):  # line 1 is the header
-        try:
-            labels.append(_checked(workspace, row))
-        except UsageError as error:
-            raise UsageError(f"{file}: line {number}: {error}") from error
-    return labels
+def _checked(line: LabelLine, reported: ReportedRows) -> Label:
+    """Return a line of a label file as a label; raises UsageError unless it names one row."""
+    row = reported.find(line.id, line.row)
+    number = row.row if reported.is_shared(row.id) else None
+    return Label(reported.date, row.id, number, line.label, "yes" if row.flagged else "no")
 
 
-def _read_table(file: Path) -> pa.Table:
-    """Read a label file; raises UsageError if it cannot be read or lacks a column."""
-    expected = ", ".join(COLUMNS)
-    try:
-        table = pq.read_table(file) if file.suffix == ".parquet" else _read_csv(file)
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+def _require_same(earlier: Label, label: Label) -> None:
+    """Raise UsageError if two lines say different things about one row."""
+    if earlier.label != label.label:
         raise UsageError(
-            f"{file}: could not be read ({error});"
-            f" expected CSV or Parquet with the columns {expected}"
-        ) from error
-    if missing := set(COLUMNS) - set(table.column_names):
-        raise UsageError(
-            f"{file}: no column '{min(missing)}';"
-            f" expected {expected}, got {', '.join(table.column_names)}"
+            f"id '{visible_name(label.id)}' of {label.date} is '{label.label}' here, "
+            f"and '{earlier.label}' in an earlier line; keep one of them"
         )
-    return table.select(COLUMNS)
-
-
-def _read_csv(file: Path) -> pa.Table:
-    as_text = dict.fromkeys(COLUMNS, pa.string())  # an id such as 007 is not a number
-    return pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(column_types=as_text))
-
-
-def _checked(workspace: Workspace, row: Mapping[str, object]) -> Label:
-    """Return a row of a label file as a label; raises UsageError if it is not in a report."""
-    date, row_id, label = (str(row[name]).strip() for name in COLUMNS)
-    if label not in LABELS:
-        raise UsageError(f"label must be one of {', '.join(LABELS)}. Got '{label}' instead.")
-    place = NightPlace(workspace.root, workspace.job, parse_date(date).isoformat())
-    flagged = _reported_ids(place)
-    if row_id not in flagged:
-        raise UsageError(
-            f"id '{row_id}' is not in the report of {place.date}; no labels were imported"
-        )
-    return Label(place.date, row_id, label, "yes" if flagged[row_id] else "no")
-
-
-def _reported_ids(place: NightPlace) -> dict[str, bool]:
-    """Return the ids in the newest report of a night, and whether each is flagged."""
-    newest = place.newest()
-    if not newest:
-        return {}
-    table = pq.read_table(place.report(newest) / "outliers.parquet", columns=["id", "flagged"])
-    ids = table.column("id").to_pylist()
-    flagged = table.column("flagged").to_pylist()
-    return dict(zip(ids, flagged, strict=True))
 
 
 def _labels_path(workspace: Workspace) -> Path:
     return workspace.root / "labels" / f"{workspace.job}.jsonl"
 
 
-def _read_labels(workspace: Workspace) -> dict[tuple[str, str], Label]:
-    """Read all labels, by data date and id."""
+def _read_labels(workspace: Workspace) -> dict[tuple[str, str, int | None], Label]:
+    """Read all labels by their keys."""
     path = _labels_path(workspace)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    labels = [Label(**json.loads(line)) for line in lines]
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    labels = [Label(**json.loads(line)) for line in lines if line]
     return {label.key: label for label in labels}
 
 

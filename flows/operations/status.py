@@ -5,20 +5,19 @@ Text for a person; the exit code serves a monitor.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from flows.engine.disk_space import RESERVE, bytes_below
+from flows.engine.disk_space import RESERVE, bytes_below, bytes_free
 from flows.errors import DONE, FAILED
-from flows.jobs.dates import last_start, next_start, yesterday
+from flows.jobs.dates import due_date, next_start
 from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
-from flows.jobs.workspace import Workspace, open_workspace
+from flows.jobs.workspace import Workspace, find_workspace
 from flows.operations.labels import Precision, read_precision
-from flows.scoring.catch_up import due_nights
+from flows.scoring.catch_up import due_nights, forgotten_ranges
 from flows.scoring.result import headline
 from flows.training.champion import model_age
 from storage.models import list_models, read_champion
@@ -144,7 +143,7 @@ class JobStatus:
 def status_of(path: Path, *, now: datetime | None = None) -> JobStatus:
     """Collect the state of the job in a job file."""
     job, now = read_job(path), now or datetime.now(UTC)
-    workspace = open_workspace(job)
+    workspace = find_workspace(job)
     today = now.astimezone(job.zone).date()
     return JobStatus(
         job=job,
@@ -187,7 +186,7 @@ def read_model_age(workspace: Workspace, today: date) -> ModelAge | None:
 def measure_space(workspace: Workspace) -> DiskSpace:
     """Measure the disk space that the job's results take."""
     used = {kind: bytes_below(workspace.root / kind / workspace.job) for kind in KINDS}
-    return DiskSpace(used, shutil.disk_usage(workspace.root).free)
+    return DiskSpace(used, bytes_free(workspace.root))
 
 
 def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str]:
@@ -201,17 +200,28 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
             f"champion {champion.model_id} is missing from {workspace.models}:"
             " restore its folder from a backup"
         )
-    for night in due_nights(job, yesterday(job, last_start(job, now))):
+    for night in due_nights(job, due_date(job, now)):
         yield f"{night.date}: {night.why}"
+    for first, last in forgotten_ranges(job, due_date(job, now)):
+        yield _forgotten(first, last, limit=job.schedule.max_catch_up_days)
     limit = job.schedule.max_model_age_days
     if limit and champion.days is not None and champion.days > limit:
         yield (
             f"the champion is {champion.days} days old, the limit is {limit}:"
             " run 'nightglass train JOB'"
         )
-    free = shutil.disk_usage(workspace.root).free
+    free = bytes_free(workspace.root)
     if free < 2 * RESERVE:
         yield f"only {format_bytes(free)} free on the disk: see 'nightglass prune JOB'"
+
+
+def _forgotten(first: date, last: date, *, limit: int) -> str:
+    """Name nights that no run backfills any more, and the command that does."""
+    why = f"input but no scores, and older than schedule.max_catch_up_days = {limit}"
+    score = "run 'nightglass score JOB --model as-of"
+    if first == last:
+        return f"{first}: {why}: {score} --date {first}'"
+    return f"{first} to {last}: {why}: {score} --from {first} --to {last}'"
 
 
 def _count_problems(count: int) -> str:

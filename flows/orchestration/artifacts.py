@@ -6,7 +6,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.encoding.encode import EncodeResult
 from flows.jobs.settings import Job
-from flows.orchestration.run_pages.markdown import JsonObject, MarkdownArtifact, format_number
+from flows.orchestration.run_pages.markdown import (
+    JsonObject,
+    MarkdownArtifact,
+    escape,
+    format_number,
+)
 from flows.orchestration.run_pages.nights import (
     main_cause,
     night_markdown,
@@ -60,15 +65,16 @@ def create_night_artifacts(job: Job, result: NightResult) -> None:
     rows = read_outliers(result, MAX_ROWS)
     if rows:
         create_table_artifact(
-            [_outlier_cells(row) for row in rows],
+            [outlier_cells(row) for row in rows],
             key=f"{job.name}-outliers",
             description=f"{result.headline()}; top {len(rows)}",
         )
 
 
-def _outlier_cells(row: JsonObject) -> dict[str, object]:
+def outlier_cells(row: JsonObject) -> dict[str, object]:
+    """Return the cells of one row of the outliers table, as Markdown."""
     cells = {name: _cell(row[name]) for name in COLUMNS}
-    return {**cells, "cause": main_cause(row)}
+    return {**cells, "cause": escape(main_cause(row))}
 
 
 def create_nights_artifact(job: Job, nights: NightsResult) -> None:
@@ -81,7 +87,9 @@ def _create_artifact(key: str, artifact: MarkdownArtifact) -> None:
 
 
 def _cell(value: object) -> object:
-    """Round floats, and replace None, which Prefect's tables do not show."""
+    """Round floats, escape text, and replace None, which Prefect's tables do not show."""
     if isinstance(value, float):
         return format_number(value)
+    if isinstance(value, str):
+        return escape(value)
     return "" if value is None else value

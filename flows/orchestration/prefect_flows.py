@@ -2,12 +2,12 @@
 
 Each flow calls the same function as the local backend, with a `run_all` that submits Prefect
 tasks, and then publishes artifacts and events. The final state of a scoring run is named after
-the night's verdict, so that the list of runs shows the verdicts.
+the night's verdict, so that the list of runs shows the verdicts; only OK and REVIEW are green.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -23,12 +23,13 @@ from aemodel.training.result import Epoch
 from flows.encoding.encode import EncodeResult, encode_rows
 from flows.engine.device import pick_device
 from flows.engine.session import WORKERS, begin
-from flows.errors import DONE, UsageError
+from flows.errors import FlowError, UsageError
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.jobs.settings import Job
 from flows.orchestration import artifacts, events
 from flows.orchestration.prefect_tasks import progress_artifact, run_as_tasks
+from flows.orchestration.run_pages.markdown import escape
 from flows.scoring.result import NightResult
 from flows.scoring.score import score_night
 from flows.training.train import TrainResult, train_model
@@ -75,9 +76,22 @@ def gpu_slot(device: str) -> Iterator[None]:
 
 def _run_name() -> str:
     """Name a flow run after its flow, job and data date."""
-    request = flow_run.parameters["request"]
-    parts = (flow_run.flow_name, Path(request.job).stem, getattr(request, "date", ""))
+    return request_run_name(flow_run.flow_name, flow_run.parameters["request"])
+
+
+def request_run_name(flow: str | None, request: TrainRequest | EncodeRequest | ScoreRequest) -> str:
+    """Return FLOW-JOB, or FLOW-JOB-DATE if the request has a data date."""
+    name = name_in(Path(request.job), request.overrides)
+    parts = (flow, name, getattr(request, "date", ""))
     return "-".join(part for part in parts if part)
+
+
+def name_in(path: Path, overrides: Sequence[str]) -> str:
+    """Return the job's name; the file's, if it is no job file, as the run itself then reports."""
+    try:
+        return read_job(path, overrides).name
+    except FlowError:
+        return path.stem
 
 
 @flow(name="train", flow_run_name=_run_name, task_runner=ONE_TASK)
@@ -106,7 +120,9 @@ def encode_flow(request: EncodeRequest) -> EncodeResult:
     job = begin(request.job, request.overrides, "encode")
     device = pick_device(job.train.device, require_gpu=request.require_gpu)
     rows = request.source or request.date or "the clean rows"
-    progress = progress_artifact(f"{job.name}-encode-progress", f"Encoding {rows} of {job.name}")
+    progress = progress_artifact(
+        f"{job.name}-encode-progress", f"Encoding {escape(rows)} of {job.name}"
+    )
     with gpu_slot(device):
         run_all = run_as_tasks("encode", progress)
         result = encode_rows(job, request, run_all=run_all, device=device)
@@ -128,20 +144,20 @@ def score_flow(request: ScoreRequest) -> State[NightResult]:
         result = score_night(job, request, run_all=run_all, device=device)
     artifacts.create_night_artifacts(job, result)
     events.emit_night(job.name, result)
-    return _night_state(result)
+    return night_state(result)
 
 
-def _night_state(result: NightResult) -> State[NightResult]:
+def night_state(result: NightResult) -> State[NightResult]:
     """Return the final state of a scoring run, named after the verdict."""
     count = f"{result.flagged:,} of {result.rows:,} rows flagged. " if result.rows else ""
     message = f"{count}{result.promise.removesuffix('.')}. Report: {result.path / 'report.html'}"
-    if result.exit_code == DONE:
+    if result.calm:
         return Completed(name=result.verdict, message=message, data=result)
-    return Failed(name=result.verdict, message=message, data=UnfinishedNight(result))
+    return Failed(name=result.verdict, message=message, data=AlarmingNight(result))
 
 
-class UnfinishedNight(Exception):  # noqa: N818 (a partial result, not an error of its own)
-    """Carries the result of a PARTIAL, FAILED or NO DATA night out of its failed flow run."""
+class AlarmingNight(Exception):  # noqa: N818 (a result, not an error of its own)
+    """Carries the result of a night that is neither OK nor REVIEW out of its failed flow run."""
 
     def __init__(self, result: NightResult) -> None:
         super().__init__(result.to_text())
@@ -165,6 +181,6 @@ class PrefectBackend:
         task_runner = pick_task_runner(read_job(Path(request.job), request.overrides))
         try:
             result: object = score_flow.with_options(task_runner=task_runner)(request)
-        except UnfinishedNight as unfinished:
-            return unfinished.result
+        except AlarmingNight as alarming:
+            return alarming.result
         return cast("NightResult", result)

@@ -15,7 +15,8 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
-from flows.engine.run_all import RETRIES, Item, Outcome, Progress, RunAll, Value, silent
+from flows.engine.interrupt import interruptible
+from flows.engine.run_all import RETRIES, RETRYABLE, Item, Outcome, Progress, RunAll, Value, silent
 from storage.sources import Shard
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,14 @@ def _item_task(
         retries=RETRIES,
         retry_delay_seconds=exponential_backoff(2),
         retry_jitter_factor=0.5,
-        retry_condition_fn=_is_os_error,
+        retry_condition_fn=_is_retryable,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
 
     def work_on(what: str, index: int) -> Value:  # noqa: ARG001 (`what` names the task run)
-        return work(items[index])
+        with interruptible():
+            return work(items[index])
 
     return configure(work_on)
 
@@ -67,9 +69,9 @@ def _outcome(item: Item, future: PrefectFuture[Value]) -> Outcome[Item, Value]:
     return Outcome(item, value)
 
 
-def _is_os_error(_task: object, _run: TaskRun, state: State[object]) -> bool:
+def _is_retryable(_task: object, _run: TaskRun, state: State[object]) -> bool:
     """Retry a failed task run only if the operating system refused; bad data stays bad."""
-    return isinstance(state.result(raise_on_failure=False), OSError)
+    return isinstance(state.result(raise_on_failure=False), RETRYABLE)
 
 
 def _task_name(name: str, item: object) -> str:

@@ -5,6 +5,7 @@ With a Prefect server, its runs are recorded there. Without one, it needs nothin
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.errors import EXPECTED
-from flows.jobs.dates import last_start, next_start, yesterday
+from flows.errors import describe, unexpected
+from flows.jobs.dates import due_date, next_start
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
@@ -21,10 +22,12 @@ from flows.orchestration.backends import require_server, scheduler_server
 from flows.scoring.alerts import send_alert
 from flows.scoring.catch_up import DueNight, score_due
 from flows.scoring.result import NightResult, NightsResult
+from storage.visible_text import visible_lines
 
 if TYPE_CHECKING:  # importing Prefect takes seconds
     from prefect.deployments.runner import RunnerDeployment
 
+log = logging.getLogger(__name__)
 RECHECK = timedelta(minutes=30)  # for nights without data, partial nights, and changed inputs
 RECHECK_CRON = "*/30 * * * *"
 
@@ -58,18 +61,21 @@ def _check_all(paths: Sequence[Path]) -> Iterator[Job]:
 def _check(path: Path) -> Job | None:
     """Score the nights of one job that are due, and send its alert.
 
-    Errors are printed; the next check tries again. Returns None if the job file is invalid.
+    Errors of any kind are printed; the next check tries again. Returns None if the job file is
+    invalid.
     """
     job = None
     try:
         job = read_job(path)
-        day = yesterday(job, last_start(job, datetime.now(UTC)))
+        day = due_date(job, datetime.now(UTC))
         nights = score_due(job, day, lambda night: _score_locally(path, night))
         if _is_new(nights):
             _print_line(nights.to_text())
         send_alert(job, nights)
-    except EXPECTED as error:
-        _print_line(f"{path}: {error}")
+    except Exception as error:  # one broken job never stops the others
+        line = f"{path}: {describe(error)}"
+        log.exception(line, exc_info=unexpected(error))
+        _print_line(line)
     return job
 
 
@@ -121,5 +127,5 @@ def _deployment(path: Path) -> RunnerDeployment:
 
 def _print_line(text: str) -> None:
     """Print a line at once, for the journal."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(visible_lines(text) + "\n")
     sys.stdout.flush()

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from flows.errors import FlowError
+from flows.errors import FlowError, describe
 from flows.jobs.settings import AlertSettings, Job
-from flows.jobs.workspace import open_workspace
+from flows.jobs.workspace import Workspace, open_workspace
 from flows.scoring.links import index_link, report_link
 from flows.scoring.result import NightResult, NightsResult
 from storage.files.atomic import json_bytes, write_bytes
+from storage.files.locks import CHANGE_SECONDS, lock
+from storage.visible_text import visible, visible_lines, visible_name
 
 log = logging.getLogger(__name__)
 MOST_CAUSES = 3
@@ -35,8 +37,14 @@ def send_alert(job: Job, nights: NightsResult) -> bool:
     """
     if not (job.alert.webhook or job.alert.block):
         return False
-    last_sent = open_workspace(job).work(LAST_SENT)
-    pending = open_workspace(job).work(PENDING)
+    workspace = open_workspace(job)
+    with lock(workspace.lock("alerts"), wait=CHANGE_SECONDS):
+        return _send_changed(job, nights, workspace)
+
+
+def _send_changed(job: Job, nights: NightsResult, workspace: Workspace) -> bool:
+    """Send a message that differs from the last one, and whatever could not be delivered."""
+    last_sent, pending = workspace.work(LAST_SENT), workspace.work(PENDING)
     new, undelivered = alert_text(job, nights), _read(pending)
     repeated = new == _read(last_sent) or new in undelivered
     text = "\n\n".join(filter(None, ("" if repeated else new, undelivered)))
@@ -61,7 +69,8 @@ def alert_text(job: Job, nights: NightsResult) -> str:
     paragraphs = []
     for date, result in sorted(nights.results.items(), reverse=True):
         if not isinstance(result, NightResult):
-            paragraphs.append(f"{job.name} {date}: FAILED\n{result}\n{index_link(job)}")
+            why = visible_lines(describe(result))
+            paragraphs.append(f"{job.name} {date}: FAILED\n{why}\n{index_link(job)}")
         elif result.written:
             paragraphs.append(night_paragraph(job, result))
     more = len(paragraphs) - MOST_NIGHTS
@@ -75,7 +84,7 @@ def night_paragraph(job: Job, result: NightResult) -> str:
     budget = f" (budget {job.score.alert_budget:,})" if result.rows else ""
     causes = top_causes(_flagged_causes(result)) if result.rows else []
     lines = [f"{job.name} {result.headline()}{budget}", *causes, result.promise]
-    return "\n".join([*lines, report_link(job, result)])
+    return "\n".join([*map(visible, lines), report_link(job, result)])
 
 
 def _flagged_causes(result: NightResult) -> list[tuple[str, str]]:
@@ -100,7 +109,7 @@ def top_causes(rows: Sequence[tuple[str, str]]) -> list[str]:
 def _cause_line(group: Sequence[tuple[str, str]]) -> str:
     row_id, cause = group[0]
     count = f"{len(group):,} rows like " if len(group) > 1 else ""
-    return f"- {count}row {row_id}: {cause}"
+    return f"- {count}row {visible_name(row_id)}: {cause}"
 
 
 def without_figures(cause: str) -> str:

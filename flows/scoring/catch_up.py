@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from flows.errors import EXPECTED
+from flows.errors import describe, unexpected
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
 from flows.jobs.settings import Job
-from flows.jobs.workspace import open_workspace
+from flows.jobs.workspace import Workspace, find_workspace, open_workspace
 from flows.scoring.result import NightResult, NightsResult, read_result
 from storage.errors import SourceError
+from storage.files.locks import CHANGE_SECONDS, is_locked, lock
 from storage.models import read_champion
-from storage.nights.revisions import NightPlace
+from storage.nights.revisions import NIGHT, NightPlace, is_ready, publish_revision
 from storage.sources import files_digest, find_files
 
 log = logging.getLogger(__name__)
@@ -40,23 +41,114 @@ def due_nights(job: Job, data_date: date) -> list[DueNight]:
 
     Goes back `schedule.max_catch_up_days`, but not before the first promotion.
     """
-    root = open_workspace(job).root
-    due = []
+    workspace = find_workspace(job)
+    due = {night.date: night for night in _interrupted(workspace)}
     for day in _days_to_check(job, data_date):
-        place = NightPlace(root, job.name, day.isoformat())
-        if night := _due(job, place, tonight=day == data_date):
-            due.append(night)
-    return due
+        place = NightPlace(workspace.root, job.name, day.isoformat())
+        if night := _due_or_broken(job, place, tonight=day == data_date):
+            due.setdefault(night.date, night)
+    return [due[each] for each in sorted(due)]
+
+
+def _interrupted(workspace: Workspace) -> list[DueNight]:
+    """Return the nights of any date whose publication was interrupted."""
+    prefix = f"{workspace.job}-score-"
+    folders = workspace.root.glob(f".work/{prefix}????-??-??")
+    dates = [folder.name.removeprefix(prefix) for folder in folders if is_ready(folder / NIGHT)]
+    why = "its publication was interrupted"
+    return [
+        DueNight(each, CURRENT, why)
+        for each in sorted(dates)
+        if not is_locked(workspace.lock(f"score-{each}"))
+    ]
+
+
+def finish_publications(job: Job) -> dict[str, NightResult | Exception]:
+    """Publish what earlier runs finished and were killed before publishing; results by date."""
+    results: dict[str, NightResult | Exception] = {}
+    for night in _interrupted(find_workspace(job)):
+        log.info("%s: %s", night.date, night.why)
+        try:
+            results[night.date] = _finish_publication(job, night.date)
+        except Exception as error:
+            why = describe(error)
+            log.exception("%s: %s", night.date, why, exc_info=unexpected(error))
+            results[night.date] = error
+    return results
+
+
+def _finish_publication(job: Job, date: str) -> NightResult:
+    workspace = open_workspace(job)
+    place = NightPlace(workspace.root, job.name, date)
+    with lock(workspace.lock(f"score-{date}"), wait=CHANGE_SECONDS):
+        published = publish_revision(place, workspace.work(f"score-{date}") / NIGHT)
+    # None: another process has published it meanwhile
+    return read_result(place, published or place.newest(), written=published is not None)
+
+
+def _due_or_broken(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:
+    """Return the night if it is due; one whose results cannot be read is due, and hides no other.
+
+    Scoring it raises the same error, which becomes its result.
+    """
+    try:
+        return _due(job, place, tonight=tonight)
+    except Exception as error:  # noqa: BLE001 (one broken night never stops the others)
+        why = f"cannot tell what is left to do ({describe(error)})"
+        return DueNight(place.date, CURRENT if tonight else AS_OF, why)
 
 
 def _days_to_check(job: Job, data_date: date) -> list[date]:
     back = range(job.schedule.max_catch_up_days, -1, -1)
     days = [data_date - timedelta(days=each) for each in back]
-    champion = read_champion(open_workspace(job).models)
-    if champion is None:
+    first = _first_promotion(job)
+    if first is None:
         return days
-    first = datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
     return [day for day in days if day >= first or day == data_date]
+
+
+def _first_promotion(job: Job) -> date | None:
+    champion = read_champion(find_workspace(job).models)
+    if champion is None:
+        return None
+    return datetime.fromisoformat(champion.history[0].since).astimezone(job.zone).date()
+
+
+def forgotten_ranges(job: Job, data_date: date) -> list[tuple[date, date]]:
+    """List nights that have input but no scores, and are too old for a run to backfill them.
+
+    As ranges (first, last) of consecutive data dates, oldest first, since the first promotion.
+    """
+    ranges: list[tuple[date, date]] = []
+    for day in _days_before_window(job, data_date):
+        if not _is_forgotten(job, day):
+            continue
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def _days_before_window(job: Job, data_date: date) -> list[date]:
+    first = _first_promotion(job)
+    if first is None or "{date}" not in job.data.incoming:
+        return []
+    count = (data_date - first).days - job.schedule.max_catch_up_days
+    return [first + timedelta(days=each) for each in range(count)]
+
+
+def _is_forgotten(job: Job, day: date) -> bool:
+    place = NightPlace(find_workspace(job).root, job.name, day.isoformat())
+    return _is_unscored(place) and _has_input(job, day)
+
+
+def _is_unscored(place: NightPlace) -> bool:
+    newest = place.newest()
+    try:
+        return not newest or place.summary(newest).verdict == "NO DATA"
+    except (OSError, ValueError, KeyError):  # damaged, which `verify` reports
+        return False
 
 
 def _due(job: Job, place: NightPlace, *, tonight: bool) -> DueNight | None:
@@ -110,20 +202,28 @@ def input_changed(job: Job, place: NightPlace, revision: int) -> bool:
 
 
 def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult]) -> NightsResult:
-    """Score the due nights, oldest first.
+    """Finish interrupted publications, then score the due nights, oldest first.
 
-    If a night cannot be scored, its error becomes its result and the next night is scored.
-    If nothing is due, returns the newest revision of the data date.
+    If a night cannot be scored, whatever the error, it becomes the night's result and the next
+    night is scored. If nothing is due, returns the newest revision of the data date.
     """
-    results: dict[str, NightResult | Exception] = {}
+    results = finish_publications(job)
     for night in due_nights(job, data_date):
         log.info("%s: %s", night.date, night.why)
-        try:
-            results[night.date] = score(night)
-        except EXPECTED as error:
-            log.error("%s: %s", night.date, error)  # noqa: TRY400 (expected: no trace)
-            results[night.date] = error
+        results[night.date] = score_or_error(score, night)
     if not results:
-        place = NightPlace(open_workspace(job).root, job.name, data_date.isoformat())
+        place = NightPlace(find_workspace(job).root, job.name, data_date.isoformat())
         results[place.date] = read_result(place, place.newest(), written=False)
     return NightsResult(results)
+
+
+def score_or_error(
+    score: Callable[[DueNight], NightResult], night: DueNight
+) -> NightResult | Exception:
+    """Score one of several nights; an error of any kind is returned, and logged."""
+    try:
+        return score(night)
+    except Exception as error:  # one broken night never stops the others
+        why = describe(error)
+        log.exception("%s: %s", night.date, why, exc_info=unexpected(error))
+        return error

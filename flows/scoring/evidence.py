@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,28 +14,34 @@ from aemodel.explain.attribution import explain
 from aemodel.explain.evidence import SIDES, evidence_p_values
 from aemodel.settings import SCORES
 from flows.scoring.night_run import NightRun
-from flows.scoring.shard_summary import MOST_NOVEL, Candidates, ShardSummary
+from flows.scoring.shard_summary import MOST_NOVEL, ShardSummary
 from storage.nights.night import Evidence, NovelRow
-from storage.nights.scores import count_novel
+from storage.nights.scores import count_novel, read_listed
+from storage.sources import Source
 
 
 def listed_evidence(
     run: NightRun, summary: ShardSummary, decision: Decision
 ) -> Mapping[int, Evidence]:
-    """Explain the rows kept in detail that are flagged or among the top N, by row number."""
-    best = summary.best
-    if not len(best.rows):
-        return {}
-    shown = min(run.job.score.top_n, len(best.rows))
-    flagged = int(decision.cut.flags(best.scores, best.rows).sum())
-    count = max(shown, flagged)
-    return explain_rows(run, best.rows[:count], best.values[:count])
+    """Explain the listed rows, by row number."""
+    count = len(listed_rows(run, summary, decision))
+    return explain_rows(run, summary.best.rows[:count], summary.best.values[:count])
+
+
+def listed_rows(run: NightRun, summary: ShardSummary, decision: Decision) -> NDArray[np.int64]:
+    """Return the numbers (n,) of the rows that the report lists, best first.
+
+    The top N and the flagged rows, as far as rows are kept in detail.
+    """
+    return summary.best.rows[: max(run.job.score.top_n, decision.flagged)]
 
 
 def explain_rows(
     run: NightRun, rows: NDArray[np.int64], values: NDArray[np.generic]
 ) -> dict[int, Evidence]:
     """Explain `values` (n, *row_shape), by row number."""
+    if not len(rows):
+        return {}
     expected = run.model.reconstruct(values)
     causes = explain(run.model, values)
     sides = evidence_p_values(run.model, values)
@@ -49,7 +55,21 @@ def explain_rows(
     return found
 
 
-def novel_rows(run: NightRun, summary: ShardSummary, decision: Decision) -> Sequence[NovelRow]:
+@dataclass(frozen=True)
+class ScoredNight:
+    """The input of a night and the folder of its scores, where rows are looked up by number."""
+
+    source: Source
+    scores: Path
+
+    def file_rows(self, rows: Iterable[int]) -> list[int]:
+        """Return the number of each row within its file."""
+        return [self.source.locate(row)[1] for row in rows]
+
+
+def novel_rows(
+    run: NightRun, summary: ShardSummary, decision: Decision, night: ScoredNight
+) -> Sequence[NovelRow]:
     """List rows that are more novel than any calibration row but not flagged.
 
     At most MOST_NOVEL rows, the most novel first. Empty if rows are ranked by novelty.
@@ -61,23 +81,27 @@ def novel_rows(run: NightRun, summary: ShardSummary, decision: Decision) -> Sequ
     scores = dict(zip(SCORES, run.model.scores(found.values), strict=True))
     flagged = decision.cut.flags(scores[run.job.score.by], found.rows)
     missed = (found.scores > clean[-1]) & ~flagged
-    return _to_novel_rows(run, found, scores["error"], np.flatnonzero(missed))
+    evidence = explain_rows(run, found.rows[missed], found.values[missed])
+    return _to_novel_rows(night, found.rows[missed], evidence)
 
 
 def _to_novel_rows(
-    run: NightRun, found: Candidates, errors: NDArray[np.float64], chosen: NDArray[np.intp]
+    night: ScoredNight, rows: NDArray[np.int64], evidence: Mapping[int, Evidence]
 ) -> Sequence[NovelRow]:
-    evidence = explain_rows(run, found.rows[chosen], found.values[chosen])
+    """Look up ids, files and scores of rows (n,)."""
+    table = read_listed(night.scores, rows)
+    found = {scored["row"]: scored for scored in table.to_pylist()}
     return tuple(
         NovelRow(
-            str(found.ids[index]),
-            str(found.files[index]),
-            int(found.rows[index]),
-            float(found.scores[index]),
-            float(errors[index]),
-            evidence[int(found.rows[index])],
+            id=str(found[row]["id"]),
+            file=found[row]["file"],
+            row=row,
+            file_row=night.source.locate(row)[1],
+            novelty=found[row]["novelty"],
+            error=found[row]["error"],
+            evidence=evidence[row],
         )
-        for index in chosen
+        for row in rows.tolist()
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 import numpy as np
 
 from aemodel.decisions.contamination import contamination_warning
@@ -9,10 +12,18 @@ from aemodel.decisions.drift import Drift, find_drift
 from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision, decide, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
+from flows.engine.shard_tasks import rows_per_chunk
+from flows.jobs.workspace import open_workspace
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.score_shards import ScoredShards, summary_path
 from flows.scoring.shard_summary import Candidates, ShardSummary
-from storage.sources import Source
+from storage.nights.repeated_ids import find_repeated_ids
+from storage.sources import RowsDigest, Source, combine_digests
+
+TRAINING_ROWS = (
+    "these are the rows that the model was trained on, so their scores are lower than those of "
+    "new rows; score other rows"
+)
 
 
 def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
@@ -23,10 +34,16 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     summary = merged_summary(run, scored)
     tally = summary.tally if summary else Tally.of(run.calibration, np.empty(0))
     drift = find_drift(run.calibration, tally)
-    decision = decide_night(run, tally, summary, drift)
+    doubt = doubts(run, source, scored, drift)
+    decision = decide_night(run, tally, summary, doubt)
     verdict, others = judge_night(
         decision,
-        Coverage(rows=tally.rows, shards_done=len(scored.notes), shards_total=scored.total),
+        Coverage(
+            rows=tally.rows,
+            rows_unusable=scored.unusable,
+            shards_done=len(scored.notes),
+            shards_total=scored.total,
+        ),
         alert_budget=run.job.score.alert_budget,
         drifted=bool(drift and drift.alarm),
     )
@@ -35,8 +52,9 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         decision=decision if summary else None,
         summary=summary,
         drift=drift,
-        notes=(*others, *remarks(run, source)),
+        notes=(*others, *remarks(run, source), *repeated_ids(run, scored, tally.rows)),
         failed=tuple(scored.failed),
+        shards_done=len(scored.notes),
         shards=scored.total,
         digest=scored.digest,
         why="" if summary else scored.failed[0][1],
@@ -52,16 +70,19 @@ def merged_summary(run: NightRun, scored: ScoredShards) -> ShardSummary | None:
     return merged
 
 
-def decide_night(
-    run: NightRun, tally: Tally, summary: ShardSummary | None, drift: Drift | None
-) -> Decision:
-    """Apply the job's rule to the night; drift withholds the promise."""
+def doubts(run: NightRun, source: Source, scored: ScoredShards, drift: Drift | None) -> str:
+    """Return why the rule's promise does not hold for this night; empty if it does."""
+    if scored_training_rows(run, source, scored):
+        return TRAINING_ROWS
+    return drift.to_text() if drift and drift.alarm else ""
+
+
+def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None, doubt: str) -> Decision:
+    """Apply the job's rule to the night; a doubt withholds the promise."""
     ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
     settings = run.job.score
     decision = decide(settings.rule, run.calibration, tally, ranking, top_n=settings.top_n)
-    if drift and drift.alarm:
-        return withhold_promise(decision, drift.to_text())
-    return decision
+    return withhold_promise(decision, doubt) if doubt else decision
 
 
 def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
@@ -70,3 +91,38 @@ def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
     columns = f"numeric columns unknown to the model, not read: {', '.join(unknown)}"
     notes = (columns if unknown else "", contamination_warning(run.calibration), *run.remarks)
     return tuple(note for note in notes if note)
+
+
+def repeated_ids(run: NightRun, scored: ScoredShards, rows: int) -> tuple[str, ...]:
+    """Note for the report that several rows have one id; empty if row numbers are the ids."""
+    if not run.job.data.id or not rows:
+        return ()
+    found = find_repeated_ids(scored.parts, rows=rows, memory=run.job.score.memory)
+    return (found.to_text(),) if found else ()
+
+
+def scored_training_rows(run: NightRun, source: Source, scored: ScoredShards) -> bool:
+    """Return whether the night's rows are exactly those that the model was trained on."""
+    trained = training_data(run)
+    parts = ("fit_rows", "validation_rows", "calibration_rows")
+    if source.n_rows != sum(int(str(trained.get(part, 0))) for part in parts):
+        return False
+    if scored.total == 1:
+        return scored.digest == combine_digests([str(trained["digest"])])
+    return trained["digest"] == rows_digest(source, run.job.score.memory)
+
+
+def training_data(run: NightRun) -> Mapping[str, object]:
+    """Read what the model's bundle says about its clean rows; empty if it says nothing."""
+    path = open_workspace(run.job).models / run.model_id / "model.json"
+    found: Mapping[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    trained = found.get("training_data", {})
+    return trained if isinstance(trained, Mapping) else {}
+
+
+def rows_digest(source: Source, memory: int) -> str:
+    """Digest all rows in one pass, as training does."""
+    digest = RowsDigest()
+    for chunk in source.chunks(max_rows=rows_per_chunk(source, memory)):
+        digest.update(chunk.rows, chunk.ids)
+    return digest.hexdigest()

@@ -21,13 +21,16 @@ from flows.scoring.shard_summary import ShardSummary
 from storage.nights.revisions import NightPlace
 from storage.sources import Source, files_digest
 
+FEWEST_KEPT = 1_000  # rows in detail, so that a small alert budget hides no flagged rows
+
 
 @dataclass(frozen=True, kw_only=True)
 class NightRun:
     """One run of `score` for one data date, under its lock.
 
     work: folder where the revision is built. path: the input. record: when the run began.
-    force: publish a new revision even if nothing has changed.
+    force: publish a new revision even if nothing has changed. command: repeats this run in the
+    folder of the job file.
     remarks: notes for the report about model and device.
     """
 
@@ -39,6 +42,7 @@ class NightRun:
     model: Autoencoder
     record: RunRecord
     force: bool
+    command: str
     remarks: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -54,8 +58,8 @@ class NightRun:
 
     @property
     def keep(self) -> int:
-        """Number of rows kept in detail."""
-        return max(self.job.score.top_n, self.job.score.alert_budget)
+        """Number of rows kept in detail, and listed at most."""
+        return max(FEWEST_KEPT, self.job.score.top_n, self.job.score.alert_budget)
 
     def fingerprint(self, source: Source) -> str:
         """Fingerprint of the input, its shard size, and its files."""
@@ -71,7 +75,8 @@ class Judged:
     """The judgment of a night.
 
     If nothing was scored, `decision`, `summary` and `drift` are None and `why` holds the reason.
-    failed: (shard, reason) for each shard that could not be scored. shards: number of all shards.
+    failed: (shard, reason) for each shard that could not be scored, or not all of its rows.
+    shards: number of all shards.
     digest: SHA-256 of the content of all scored rows.
     """
 
@@ -81,6 +86,7 @@ class Judged:
     drift: Drift | None
     notes: Sequence[str]
     failed: Sequence[tuple[str, str]]
+    shards_done: int
     shards: int
     digest: str
     why: str
@@ -95,6 +101,7 @@ def nothing_scored(verdict: str, why: str) -> Judged:
         drift=None,
         notes=(),
         failed=(),
+        shards_done=0,
         shards=0,
         digest="",
         why=why,

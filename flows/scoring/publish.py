@@ -27,8 +27,9 @@ def score_and_publish(run: NightRun, source: Source, run_all: RunAll) -> NightRe
         raise SourceError(
             f"{source.path}: changed while it was read; rerun 'score' once it is complete"
         )
-    if not scored.failed and (same := published_content(run, scored)):
-        shutil.rmtree(run.work, ignore_errors=True)
+    if same := published_content(run, scored):
+        if not scored.failed:
+            shutil.rmtree(run.work, ignore_errors=True)
         # Record the new fingerprint; otherwise every recheck reads this input again.
         run.place.note_run(same.revision, fingerprint=fingerprint)
         return same
@@ -52,12 +53,13 @@ def published_input(run: NightRun, source: Source) -> NightResult | None:
 
 
 def published_content(run: NightRun, scored: ScoredShards) -> NightResult | None:
-    """Return the newest revision if it is complete and of the same rows, model and settings."""
+    """Return the newest revision if it is of the same rows, failures, model and settings."""
     newest, summary = newest_revision(run)
-    if summary is None or run.force or not summary.complete:
+    if summary is None or run.force:
         return None
-    found = (summary.input_digest, summary.model_id, summary.settings_digest)
-    same = found == (scored.digest, run.model_id, run.settings_digest)
+    failed = [(each["shard"], each["why"]) for each in summary.failed_shards]
+    found = (summary.input_digest, failed, summary.model_id, summary.settings_digest)
+    same = found == (scored.digest, [*scored.failed], run.model_id, run.settings_digest)
     return read_result(run.place, newest, written=False) if same else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +16,14 @@ import pyarrow as pa
 from aemodel.decisions.ranking import Tally, picture_edges
 from aemodel.decisions.rules import Decision
 from aemodel.explain.attribution import feature_name
-from flows.scoring.evidence import count_novel_rows, listed_evidence, novel_rows
+from aemodel.rows.layout import is_signal
+from flows.scoring.evidence import (
+    ScoredNight,
+    count_novel_rows,
+    listed_evidence,
+    listed_rows,
+    novel_rows,
+)
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.shard_summary import ShardSummary
 from storage.files.atomic import write_json
@@ -23,7 +31,7 @@ from storage.files.manifest import read_manifest, write_manifest
 from storage.nights.changes import Changes, compare_scores
 from storage.nights.night import Night
 from storage.nights.report import write_report
-from storage.nights.revisions import mark_ready
+from storage.nights.revisions import NIGHT, mark_ready
 from storage.nights.scores import no_pick, pick_scores
 from storage.sources import Source
 from storage.units import format_bytes
@@ -48,12 +56,18 @@ class NightDraft:
     @property
     def folder(self) -> Path:
         """Folder where the revision is built."""
-        return self.run.work / "night"
+        return self.run.work / NIGHT
 
     @property
     def scores(self) -> Path:
         """Folder with the night's scores."""
         return self.folder / "scores"
+
+    @property
+    def scored(self) -> ScoredNight:
+        """Where rows are looked up, for a night with scores."""
+        assert self.source is not None, "rows were scored, so the input was open"
+        return ScoredNight(self.source, self.scores)
 
     @property
     def report(self) -> Path:
@@ -113,10 +127,21 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def pick_rows(draft: NightDraft, decision: Decision, summary: ShardSummary) -> pa.Table:
-    """Read the scores of the flagged rows and the top N, best first."""
-    settings = draft.run.job.score
-    shown = summary.best.rows[: settings.top_n]
-    return pick_scores(draft.scores, settings.by, *decision.cut, shown)
+    """Read the scores of the listed rows, best first, and number them within their files."""
+    listed = listed_rows(draft.run, summary, decision)
+    picked = pick_scores(draft.scores, draft.run.job.score.by, *decision.cut, listed)
+    file_rows = draft.scored.file_rows(picked.column("row").to_pylist())
+    return picked.append_column("file_row", pa.array(file_rows, pa.int64()))
+
+
+def unlisted_note(run: NightRun, decision: Decision, picked: pa.Table) -> tuple[str, ...]:
+    """Say that the lists hold only the highest of the flagged rows; empty if they hold all."""
+    if decision.flagged <= picked.num_rows:
+        return ()
+    return (
+        f"the lists hold the {picked.num_rows:,} highest of {decision.flagged:,} flagged rows "
+        f"(score.alert_budget = {run.job.score.alert_budget}); the scores hold all rows",
+    )
 
 
 def write_scores_folder(draft: NightDraft, decision: Decision, summary: ShardSummary) -> None:
@@ -146,6 +171,7 @@ def write_run_record(draft: NightDraft) -> None:
         command="score",
         fingerprint=draft.fingerprint,
         source=str(run.path),
+        rerun=f"cd {shlex.quote(str(run.job.folder))} && {run.command}",
         device=run.model.device,
     )
     write_json(draft.report / "run.json", record)
@@ -174,16 +200,16 @@ def night_without_scores(draft: NightDraft) -> Night:
         input_digest=judged.digest,
         settings_digest=run.settings_digest,
         alert_budget=run.job.score.alert_budget,
-        shards_done=judged.shards - len(judged.failed),
+        shards_done=judged.shards_done,
         shards_total=judged.shards,
         failed=judged.failed,
         edges=picture_edges(calibration),
         calibration_counts=Tally.of(calibration, calibration).picture,
         score_name=run.job.score.by,
-        shown=run.job.score.top_n,
+        top_n=run.job.score.top_n,
+        pictures=not is_signal(run.model.layout.row_shape),
         checks=input_checks(run, draft.source),
-        command=f"nightglass score {run.job.name}.toml"
-        f" --date {run.place.date} --model {run.model_id}",
+        command=run.command,
     )
 
 
@@ -192,9 +218,10 @@ def with_scores(
 ) -> Night:
     """Add decision, counts, evidence, drift and changes to the report."""
     run = draft.run
-    novel = novel_rows(run, summary, decision)
+    novel = novel_rows(run, summary, decision, draft.scored)
     return replace(
         night,
+        notes=(*night.notes, *unlisted_note(run, decision, picked)),
         rows=summary.tally.rows,
         flagged=decision.flagged,
         expected=decision.expected,
@@ -219,10 +246,16 @@ def drift_figures(run: NightRun, judged: Judged, summary: ShardSummary) -> Mappi
     """
     if judged.drift is None:
         return {}
-    moved = summary.features.moved() if judged.drift.alarm else []
+    clean = run.model.measured.feature_usual
+    moved = summary.features.moved(clean) if judged.drift.alarm else []
     features = [
-        {"name": feature_name(run.model, index), "mean": mean, "deviation": deviation}
-        for index, mean, deviation in moved
+        {
+            "name": feature_name(run.model, each.index),
+            "mean": each.mean,
+            "deviation": each.deviation,
+            "missing": each.missing,
+        }
+        for each in moved
     ]
     return {**asdict(judged.drift), "alarm": judged.drift.alarm, "features": features}
 
@@ -236,9 +269,7 @@ def input_checks(run: NightRun, source: Source | None) -> dict[str, str]:
     checks = {"input": run.path.name}
     checks |= {name: str(value) for name, value in source.facts.items()}
     checks["rows"] = f"{source.n_rows:,} of {shape} {source.schema.dtype}, {size}"
-    if source.ignored:
-        checks["columns not read"] = ", ".join(source.ignored)
-    return checks
+    return checks | source.not_read
 
 
 def changes_since_newest(run: NightRun, scores: Path, picked: pa.Table) -> Changes | None:

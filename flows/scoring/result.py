@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.errors import DONE, FAILED, IN_PART, NO_DATA, exit_code
+from flows.errors import DONE, FAILED, IN_PART, NO_DATA, describe, exit_code
 from flows.jobs.workspace import near
 from storage.nights.revisions import NightPlace
 
 # The exit code of several nights is the first of these that occurred.
 WORST_FIRST = (FAILED, IN_PART, NO_DATA, DONE)
+CALM = ("OK", "REVIEW")  # by the first word; any other verdict calls for an operator
 VERDICT_CODES = {"FAILED": FAILED, "NO": NO_DATA, "PARTIAL": IN_PART}  # by the first word
 
 
@@ -37,6 +38,11 @@ class NightResult:
     def exit_code(self) -> int:
         """The exit code: 0 done, 1 failed, 3 no data, 4 done in part."""
         return VERDICT_CODES.get(self.verdict.split()[0], DONE)
+
+    @property
+    def calm(self) -> bool:
+        """Whether the verdict is for analysts alone: OK or REVIEW."""
+        return self.verdict.split()[0] in CALM
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object for --json."""
@@ -102,6 +108,19 @@ class NightsResult:
         codes = {_code(result) for result in self.results.values()}
         return next((code for code in WORST_FIRST if code in codes), max(codes))
 
+    @property
+    def calm(self) -> bool:
+        """Whether every night was scored and is calm."""
+        results = self.results.values()
+        return all(isinstance(result, NightResult) and result.calm for result in results)
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether every night was scored by an earlier run."""
+        results = self.results.values()
+        scored = (isinstance(result, NightResult) and not result.written for result in results)
+        return self.exit_code == DONE and all(scored)
+
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of the last night; several nights are listed under `nights`."""
         nights = [_night_json(date, result) for date, result in self.results.items()]
@@ -119,8 +138,8 @@ def _code(result: NightResult | Exception) -> int:
 def _night_json(date: str, result: NightResult | Exception) -> dict[str, object]:
     if isinstance(result, NightResult):
         return {**result.to_json(), "code": result.exit_code}
-    return {"date": date, "error": str(result), "code": exit_code(result)}
+    return {"date": date, "error": describe(result), "code": exit_code(result)}
 
 
 def _night_text(date: str, result: NightResult | Exception) -> str:
-    return result.to_text() if isinstance(result, NightResult) else f"{date}: {result}"
+    return result.to_text() if isinstance(result, NightResult) else f"{date}: {describe(result)}"

@@ -5,6 +5,7 @@ Scores the shards, makes one decision over all of them, and publishes scores and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flows.engine.disk_space import require_space, score_bytes
@@ -27,7 +28,7 @@ from flows.training.champion import age_remark, chosen_model, device_remark
 from flows.training.load_model import load_model
 from storage.errors import NoDataError, SourceError
 from storage.files.locks import lock
-from storage.nights.revisions import NightPlace, publish_revision
+from storage.nights.revisions import NIGHT, NightPlace, publish_revision
 from storage.sources import Source, plan_shards
 
 # Wait for another run of the same night to end; this run then reuses its finished shards.
@@ -44,7 +45,7 @@ def score_night(job: Job, request: ScoreRequest, *, run_all: RunAll, device: str
     run = prepare_run(job, request, device=device)
     with lock(open_workspace(job).lock(f"score-{run.place.date}"), wait=WAIT):
         # An earlier run may have been killed between finishing its revision and publishing it.
-        publish_revision(run.place, run.work / "night")
+        publish_revision(run.place, run.work / NIGHT)
         if request.source:
             return _score_named_source(run, run_all)
         return _score_data_date(run, run_all)
@@ -71,6 +72,7 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
         model=model,
         record=record,
         force=request.force,
+        command=replace(request, date=day.isoformat()).command(model_id),
         remarks=tuple(filter(None, (age, device_remark(folder, model.device)))),
     )
 

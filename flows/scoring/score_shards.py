@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,12 +16,15 @@ from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
 from flows.engine.run_all import RunAll
 from flows.engine.shard_job import FailedShards, ShardJob, run_shards
-from flows.engine.shard_tasks import rows_per_chunk
+from flows.engine.shard_tasks import join_chunks, rows_of_group, rows_per_chunk
 from flows.scoring.night_run import NightRun
 from flows.scoring.shard_summary import ShardSummary, Summarizer
+from storage.errors import SourceError
 from storage.files.atomic import sha256_file, write_beside, write_json
 from storage.nights.scores import COLUMNS, ScoreWriter, part_name
 from storage.sources import Chunk, RowsDigest, Shard, Source, combine_digests, plan_shards
+
+MOST_UNUSABLE = 5  # named rows per shard that could not be judged
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class ScoredShard:
     """The note of a finished shard.
 
     digest: SHA-256 of the content of its rows. part_sha256, facts_sha256: of its scores file and
-    its summary file.
+    its summary file. unusable: number of rows that could not be judged. first_unusable: where some
+    of them are, and why.
     """
 
     index: int
@@ -38,6 +42,8 @@ class ScoredShard:
     digest: str
     part_sha256: str
     facts_sha256: str
+    unusable: int
+    first_unusable: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,19 @@ class ScoredShards:
     """The outcome of all shards of a night.
 
     parts: folder with their files. notes: of the finished shards, in order.
-    failed: (shard, reason) for each shard that could not be scored. total: number of all shards.
+    failed: (shard, reason) for each shard that could not be scored, or not all of its rows.
+    total: number of all shards. A broken file counts as a shard.
     """
 
     parts: Path
     notes: Sequence[ScoredShard]
     failed: Sequence[tuple[str, str]]
     total: int
+
+    @property
+    def unusable(self) -> int:
+        """Number of rows in finished shards that could not be judged."""
+        return sum(note.unusable for note in self.notes)
 
     @property
     def digest(self) -> str:
@@ -74,10 +86,15 @@ def score_shards(
         summarizer=summarizer,
         source=source,
         work=parts_folder(run, fingerprint),
-        max_rows=rows_per_chunk(source, run.job.score.memory),
+        max_rows=rows_per_chunk(source, run.job.score.memory, batch=run.model.size),
     )
     notes, failed = run_shards(scorer, shards, run_all)
-    return ScoredShards(scorer.work, notes, failure_reasons(run, failed), len(shards))
+    failures = [
+        *failure_reasons(run, failed),
+        *unusable_rows(run, notes),
+        *broken_files(run, source),
+    ]
+    return ScoredShards(scorer.work, notes, failures, len(shards) + len(source.broken))
 
 
 def parts_folder(run: NightRun, fingerprint: str) -> Path:
@@ -97,8 +114,54 @@ def failure_reasons(run: NightRun, failed: Sequence[FailedShards]) -> list[tuple
     for group in failed:
         why = run.without_folder(str(group.error))
         for shard in group.shards:
-            reasons.append((f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}", why))
+            reasons.append((shard_label(shard), why))
     return reasons
+
+
+def unusable_rows(run: NightRun, notes: Sequence[ScoredShard]) -> list[tuple[str, str]]:
+    """Name each shard with rows that could not be judged, and where the first of them are."""
+    reasons = []
+    for note in notes:
+        if note.unusable:
+            rows = "row" if note.unusable == 1 else "rows"
+            first = run.without_folder("; ".join(note.first_unusable))
+            more = "; …" if note.unusable > len(note.first_unusable) else ""
+            why = f"{note.unusable:,} {rows} could not be judged: {first}{more}"
+            reasons.append((shard_label(note), why))
+    return reasons
+
+
+def shard_label(shard: Shard | ScoredShard) -> str:
+    """Return the name of a shard in reports."""
+    return f"shard {shard.index}, rows {shard.start:,} to {shard.stop:,}"
+
+
+def broken_files(run: NightRun, source: Source) -> list[tuple[str, str]]:
+    """Name each file that could not be opened, and give the reason."""
+    return [(f"file {name}", run.without_folder(why)) for name, why in source.broken]
+
+
+class Unusable:
+    """The rows of one shard that cannot be judged: their number, and why for the first of them."""
+
+    def __init__(self, source: Source) -> None:
+        self.count = 0
+        self.first: list[str] = []
+        self._source = source
+
+    def left_out(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield the usable rows of each chunk, if it has any."""
+        for chunk in chunks:
+            if chunk.usable is not None:
+                self._note(chunk, np.flatnonzero(~chunk.usable))
+            part = chunk.usable_part()
+            if len(part.rows):
+                yield part
+
+    def _note(self, chunk: Chunk, indices: NDArray[np.int64]) -> None:
+        self.count += len(indices)
+        for index in indices[: MOST_UNUSABLE - len(self.first)].tolist():
+            self.first.append(self._source.why_unusable(chunk, index))
 
 
 @dataclass(frozen=True)
@@ -117,19 +180,20 @@ class ShardScorer(ShardJob[ScoredShard]):
     def run_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> ScoredShard:
         """Score one shard: write its scores and its summary, then its note."""
         part = self.work / part_name(shard.index)
-        digest = RowsDigest()
+        digest, unusable = RowsDigest(), Unusable(self.source)
         summary: ShardSummary | None = None
         with write_beside(part) as beside, ScoreWriter(beside, text_ids=self.text_ids) as writer:
-            for chunk in chunks:
-                scores = self._write_scores(writer, chunk)
+            for chunk, scores in self._scored(unusable.left_out(chunks)):
+                self._write_scores(writer, chunk, scores)
                 digest.update(chunk.rows, chunk.ids)
                 found = self.summarizer.summarize(chunk, scores)
                 summary = summary.merge(found) if summary else found
-        assert summary is not None, "a planned shard holds at least one row"
+        if summary is None:
+            raise SourceError(unusable.first[0])
         saved = summary_path(self.work, shard.index)
         with write_beside(saved) as beside:
             summary.save(beside)
-        return self._write_note(shard, digest.hexdigest(), part, saved)
+        return self._write_note(shard, digest.hexdigest(), unusable, (part, saved))
 
     @property
     def text_ids(self) -> bool:
@@ -137,16 +201,31 @@ class ShardScorer(ShardJob[ScoredShard]):
         first = next(self.source.chunks(0, 1, max_rows=1), None)
         return first is not None and first.ids is not None and first.ids.dtype.kind not in "iu"
 
-    def _write_scores(self, writer: ScoreWriter, chunk: Chunk) -> dict[str, NDArray[np.float64]]:
-        """Score a chunk, append it to the file, and return each of SCORES (n,)."""
-        scores = dict(zip(SCORES, self.summarizer.model.scores(chunk.rows), strict=True))
-        rows = np.arange(chunk.start, chunk.start + len(chunk.rows))
+    def _scored(
+        self, chunks: Iterable[Chunk]
+    ) -> Iterator[tuple[Chunk, dict[str, NDArray[np.float64]]]]:
+        """Yield each chunk with each of SCORES (n,); small chunks are scored together."""
+        for group in join_chunks(chunks, self.max_rows):
+            scores = self.summarizer.model.scores(rows_of_group(group))
+            first = 0
+            for chunk in group:
+                part = slice(first, first + len(chunk.rows))
+                yield chunk, dict(zip(SCORES, (each[part] for each in scores), strict=True))
+                first = part.stop
+
+    def _write_scores(
+        self, writer: ScoreWriter, chunk: Chunk, scores: dict[str, NDArray[np.float64]]
+    ) -> None:
+        """Append the scores of a chunk to the file, with p-values."""
+        rows = chunk.row_numbers
         calibration = self.summarizer.calibration
         chances = p_values(calibration, scores[self.summarizer.by]) if len(calibration) else None
         writer.append(rows, chunk.ids, chunk.file, scores, chances)
-        return scores
 
-    def _write_note(self, shard: Shard, digest: str, part: Path, saved: Path) -> ScoredShard:
+    def _write_note(
+        self, shard: Shard, digest: str, unusable: Unusable, files: tuple[Path, Path]
+    ) -> ScoredShard:
+        part, saved = files
         note = ScoredShard(
             index=shard.index,
             start=shard.start,
@@ -154,6 +233,8 @@ class ShardScorer(ShardJob[ScoredShard]):
             digest=digest,
             part_sha256=sha256_file(part),
             facts_sha256=sha256_file(saved),
+            unusable=unusable.count,
+            first_unusable=tuple(unusable.first),
         )
         write_json(note_path(self.work, shard.index), asdict(note))
         return note

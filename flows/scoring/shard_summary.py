@@ -12,52 +12,40 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.drift import FeatureTally
+from aemodel.decisions.feature_shift import FeatureTally
 from aemodel.decisions.ranking import Ranking, Tally, best_first
 from aemodel.model import Autoencoder
 from storage.sources import Chunk
 
 MOST_NOVEL = 50  # novel rows kept if rows are ranked by another score
-ARRAYS = ("scores", "rows", "ids", "files", "values")
+ARRAYS = ("scores", "rows", "values")
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """At most `keep` rows with all that is known of them, in order of rank.
+    """At most `keep` rows with their values, in order of rank.
 
     Order: score descending, row ascending.
-    scores (n,) float64; rows (n,) int64; ids (n,) text; files (n,) text; values (n, *row_shape) in
-    the source's dtype.
+    scores (n,) float64; rows (n,) int64; values (n, *row_shape) in the source's dtype. The scores
+    on disk hold the ids, which may be of any length.
     """
 
     keep: int
     scores: NDArray[np.float64]
     rows: NDArray[np.int64]
-    ids: NDArray[np.str_]
-    files: NDArray[np.str_]
     values: NDArray[np.generic]
 
     @classmethod
     def of_chunk(cls, keep: int, chunk: Chunk, scores: NDArray[np.float64]) -> Candidates:
         """Take the `keep` highest rows of one chunk with scores (n,)."""
-        rows = np.arange(chunk.start, chunk.start + len(scores))
+        rows = chunk.row_numbers
         best = best_first(scores, rows, keep)
-        ids = rows[best] if chunk.ids is None else chunk.ids[best]
-        files = np.full(len(best), chunk.file)
-        return cls(
-            keep,
-            scores[best],
-            rows[best],
-            ids.astype(np.str_),
-            files.astype(np.str_),
-            chunk.rows[best],
-        )
+        return cls(keep, scores[best], rows[best], chunk.rows[best])
 
     @classmethod
     def none(cls, keep: int) -> Candidates:
         """No rows."""
-        text = np.empty(0, np.str_)
-        return cls(keep, np.empty(0), np.empty(0, np.int64), text, text, np.empty(0))
+        return cls(keep, np.empty(0), np.empty(0, np.int64), np.empty(0))
 
     def merge(self, other: Candidates) -> Candidates:
         """Return the `keep` highest rows of both."""
@@ -68,8 +56,6 @@ class Candidates:
             self.keep,
             scores[best],
             rows[best],
-            np.concatenate([self.ids, other.ids])[best],
-            np.concatenate([self.files, other.files])[best],
             np.concatenate([self.values, other.values])[best],
         )
 
@@ -135,8 +121,13 @@ class ShardSummary:
                 Tally(file["by_rank"], file["picture"], int(file["above"]), int(file["n"])),
                 Candidates.from_arrays(keep, "best", file),
                 Candidates.from_arrays(MOST_NOVEL, "strange", file),
-                FeatureTally(*(file[f"features.{name}"] for name in ("count", "total", "squares"))),
+                _load_features(file),
             )
+
+
+def _load_features(arrays: Mapping[str, NDArray[np.generic]]) -> FeatureTally:
+    sums = [arrays[f"features.{name}"].astype(np.float64) for name in ("count", "total", "squares")]
+    return FeatureTally(int(arrays["features.rows"]), *sums)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,4 +167,4 @@ class Summarizer:
     def _features(self, chunk: Chunk) -> FeatureTally:
         measured = self.model.measured
         scaled = self.model.scale(chunk.rows)
-        return FeatureTally.of(scaled, measured.feature_mean, measured.feature_deviation)
+        return FeatureTally.of(scaled, measured.feature_center, measured.feature_spread)

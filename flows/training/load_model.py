@@ -6,7 +6,7 @@ from aemodel.bundle import from_files
 from aemodel.model import Autoencoder
 from flows.errors import UsageError
 from flows.jobs.workspace import Workspace
-from storage.models import load_bundle, read_champion
+from storage.models import champion_id, load_bundle
 
 
 def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tuple[str, Autoencoder]:
@@ -14,7 +14,7 @@ def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tupl
 
     Raises UsageError if no id is given and there is no champion.
     """
-    chosen = model_id or _champion_id(workspace)
+    chosen = model_id or champion_id(workspace.models)
     if not chosen:
         raise UsageError(
             f"{workspace.models}: no champion yet; run 'nightglass train' first, "
@@ -23,12 +23,9 @@ def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tupl
     return chosen, from_files(load_bundle(workspace.models, chosen), device=device)
 
 
-def load_champion(workspace: Workspace, *, device: str) -> Autoencoder | None:
-    """Load the champion; None if no model has been promoted yet."""
-    current = _champion_id(workspace)
-    return load_model(workspace, device=device, model_id=current)[1] if current else None
-
-
-def _champion_id(workspace: Workspace) -> str:
-    champion = read_champion(workspace.models)
-    return champion.current if champion else ""
+def load_champion(workspace: Workspace, *, device: str) -> tuple[str, Autoencoder | None]:
+    """Load the champion and return its id with it; '' and None if no model has been promoted."""
+    current = champion_id(workspace.models)
+    if not current:
+        return "", None
+    return load_model(workspace, device=device, model_id=current)

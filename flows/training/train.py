@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
+from aemodel.explain.attribution import feature_name
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.training.gate_checks import Check
@@ -27,14 +25,17 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, near, open_workspace
 from flows.results import Done
 from flows.training.calibration_summary import calibration_facts, rule_promise
+from flows.training.clean_rows import DigestedPasses
+from flows.training.facts import finite_or_none, training_facts
 from flows.training.load_model import load_champion
 from storage.errors import SourceError
 from storage.files.locks import lock
-from storage.models import bundle_id, promote, read_champion, save_bundle
+from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
 from storage.pages.training import TrainingReport, render_training_report
-from storage.sources import RowsDigest, Source
+from storage.sources import Source
 
 log = logging.getLogger(__name__)
+MOST_NOTES = 5
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class TrainResult(Done):
 
     promoted: whether the model is champion now. figures, calibration: names and values as
     displayed. checks: those of the promotion gate. warning: what is wrong with the calibration
-    rows, or ''.
+    rows, or ''. not_read: columns, files and rows that were not trained on, by what they are.
     """
 
     model_id: str
@@ -60,6 +61,7 @@ class TrainResult(Done):
     calibration: Mapping[str, str]
     promise: str
     warning: str
+    not_read: Mapping[str, str]
 
     def to_json(self) -> dict[str, object]:
         """For --json."""
@@ -70,16 +72,19 @@ class TrainResult(Done):
             "why": self.why,
             "epochs": self.epochs,
             "rows": self.rows,
-            "validation_loss": _finite(self.validation_loss),
+            "validation_loss": finite_or_none(self.validation_loss),
+            "not_read": dict(self.not_read),
         }
 
     def to_text(self) -> str:
         """For a terminal."""
         verdict = "promoted" if self.promoted else "NOT promoted"
+        not_read = "".join(f"  {what}: {names}\n" for what, names in self.not_read.items())
         return (
             f"Model {self.model_id} {verdict}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, "
             f"validation loss {self.validation_loss:.6g}\n"
+            f"{not_read}"
             f"  {near(self.path / 'training.html')}"
         )
 
@@ -100,11 +105,15 @@ class TrainRun:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A fitted model, the gate's verdict on it, and the digest of the clean rows."""
+    """A fitted model, the gate's verdict on it, and the digest of the clean rows.
+
+    not_read: columns, files and rows that were not trained on, by what they are.
+    """
 
     trained: Trained
     verdict: GateVerdict
     digest: str
+    not_read: Mapping[str, str]
 
 
 def train_model(
@@ -118,16 +127,26 @@ def train_model(
     workspace, record = open_workspace(job), RunRecord.begin()
     with lock(workspace.lock("train")), open_clean(job) as source:
         before = source.fingerprint()
-        champion = load_champion(workspace, device=device)
+        judged_against, champion = load_champion(workspace, device=device)
         challenger = only_value(
             run_all(lambda opened: fit_and_judge(job, opened, champion, on_epoch, device), [source])
         )
-        if source.fingerprint() != before:
-            raise SourceError(
-                f"{source.path}: changed while it was read; rerun 'train' once it is complete"
-            )
         run = TrainRun(job=job, workspace=workspace, source=source.path, record=record, by=by)
-        return keep_model(run, challenger)
+        require_unchanged(source, before)
+        while (result := keep_unless_overtaken(run, challenger, judged_against)) is None:
+            judged_against, champion = load_champion(workspace, device=device)
+            again = functools.partial(judge_again, job, challenger, champion)
+            challenger = only_value(run_all(again, [source]))
+            require_unchanged(source, before)
+        return result
+
+
+def require_unchanged(source: Source, fingerprint: str) -> None:
+    """Raise SourceError unless the clean rows still have this fingerprint."""
+    if source.fingerprint() != fingerprint:
+        raise SourceError(
+            f"{source.path}: changed while it was read; rerun 'train' once it is complete"
+        )
 
 
 def open_clean(job: Job) -> Source:
@@ -147,59 +166,62 @@ def fit_and_judge(
     schema = source.schema
     layout = Layout(row_shape=schema.row_shape, dtype=schema.dtype, columns=schema.columns)
     trained = train_autoencoder(
-        CleanRows(passes, layout, job.score.memory),
+        CleanRows(passes, layout, job.score.memory, passes.shuffled()),
         model=job.model,
         train=job.train,
         on_epoch=on_epoch,
         device=device,
     )
     verdict = judge_challenger(trained, champion, passes, by=job.score.by)
-    return Challenger(trained, verdict, passes.digest)
+    numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
+    return Challenger(numbered, verdict, passes.digest, passes.not_read)
 
 
-class DigestedPasses:
-    """Callable that starts a pass over the source's rows; the first full pass takes a digest.
+def judge_again(
+    job: Job, challenger: Challenger, champion: Autoencoder | None, source: Source
+) -> Challenger:
+    """Judge a challenger against another champion."""
+    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
+    verdict = judge_challenger(challenger.trained, champion, passes, by=job.score.by)
+    return replace(challenger, verdict=verdict)
 
-    max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
+
+def keep_unless_overtaken(
+    run: TrainRun, challenger: Challenger, judged_against: str
+) -> TrainResult | None:
+    """Keep the challenger; None if another model became champion while it was trained.
+
+    judged_against: id of the champion that the verdict compares with, '' for none.
     """
-
-    def __init__(self, source: Source, max_rows: int) -> None:
-        self.source, self.max_rows, self.digest = source, max_rows, ""
-
-    def __call__(self) -> Iterator[NDArray[np.generic]]:
-        """Yield arrays (n, *row_shape) in source order."""
-        digest = RowsDigest()
-        for chunk in self.source.chunks(max_rows=self.max_rows):
-            if not self.digest:
-                digest.update(chunk.rows, chunk.ids)
-            yield chunk.rows
-        self.digest = self.digest or digest.hexdigest()
-
-
-def keep_model(run: TrainRun, challenger: Challenger) -> TrainResult:
-    """Write the bundle with its report, and promote it if it passed and is not champion already."""
     trained, models = challenger.trained, run.workspace.models
     files = to_files(replace(trained.model, facts=training_facts(trained, challenger.digest)))
-    model_id = bundle_id(files)
+    with champion_lock(models):
+        current = champion_id(models)
+        if current in (judged_against, bundle_id(files)):
+            return keep_model(run, challenger, files)
+    log.warning("model %s became champion meanwhile; judging against it", current)
+    return None
+
+
+def keep_model(run: TrainRun, challenger: Challenger, files: Mapping[str, bytes]) -> TrainResult:
+    """Write the bundle with its report, and promote it if it passed and is not champion already.
+
+    The caller holds the lock of the champion.
+    """
+    trained, models, model_id = challenger.trained, run.workspace.models, bundle_id(files)
     facts = run.record.finish(
         command="train", job=run.job.name, source=str(run.source), device=trained.model.device
     )
-    current = is_champion(models, model_id)
+    current = champion_id(models) == model_id
     verdict = _confirmed(challenger.verdict) if current else challenger.verdict
-    result = _train_result(run.job, models / model_id, trained, verdict)
+    result = _train_result(run.job, models / model_id, challenger, verdict)
     pages = {"training.html": report_page(run.job, result, trained, verdict)}
     work = run.workspace.work(f"model-{model_id}")
     save_bundle(models, files, work=work, extra=pages, run=facts)
     if verdict.promote and not current:
-        promote(models, model_id, by=run.by, why=result.why, since=str(facts["ended"]))
+        promote(models, Promotion(model_id, str(facts["ended"]), by=run.by, why=result.why))
     log.info("model %s: %s", model_id, result.why)
     return result
-
-
-def is_champion(models: Path, model_id: str) -> bool:
-    """Whether this model is the current champion."""
-    champion = read_champion(models)
-    return champion is not None and champion.current == model_id
 
 
 def _confirmed(verdict: GateVerdict) -> GateVerdict:
@@ -208,8 +230,11 @@ def _confirmed(verdict: GateVerdict) -> GateVerdict:
     return replace(verdict, promote=True, reasons=(why,))
 
 
-def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) -> TrainResult:
+def _train_result(
+    job: Job, path: Path, challenger: Challenger, verdict: GateVerdict
+) -> TrainResult:
     """The result for the model kept in the folder `path`."""
+    trained = challenger.trained
     scores = trained.model.calibration_by(job.score.by)
     return TrainResult(
         model_id=path.name,
@@ -226,6 +251,22 @@ def _train_result(job: Job, path: Path, trained: Trained, verdict: GateVerdict) 
         calibration=calibration_facts(job, scores),
         promise=rule_promise(job, scores),
         warning=contamination_warning(scores),
+        not_read={**challenger.not_read, **far_value_notes(trained)},
+    )
+
+
+def far_value_notes(trained: Trained) -> dict[str, str]:
+    """Describe values far outside all others, at most MOST_NOTES columns one by one."""
+    found = trained.far_values
+    notes = [
+        f"{feature_name(trained.model, each.column)} ({each.count:,} of {trained.n_fit:,} below "
+        f"{each.low:.4g} or above {each.high:.4g})"
+        for each in found[:MOST_NOTES]
+    ]
+    if len(found) > MOST_NOTES:
+        notes.append(f"and {len(found) - MOST_NOTES:,} more columns")
+    return (
+        {"values far outside all others, left out of training": ", ".join(notes)} if found else {}
     )
 
 
@@ -239,38 +280,6 @@ def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
         "column means' error": f"{trained.column_mean_error:.4g}",
         "dead latents": f"{len(trained.dead_latents)} of {job.model.latent}",
     }
-
-
-def training_facts(trained: Trained, digest: str) -> dict[str, object]:
-    """The training section of model.json: the digest of the data, the splits, the metrics."""
-    return {
-        "training_data": {
-            "digest": digest,
-            "fit_rows": trained.n_fit,
-            "validation_rows": trained.n_validation,
-            "calibration_rows": trained.n_calibration,
-        },
-        "metrics": _metrics(trained),
-    }
-
-
-def _metrics(trained: Trained) -> dict[str, object]:
-    best = trained.history[trained.best_epoch - 1]
-    return {
-        "epochs": len(trained.history),
-        "best_epoch": trained.best_epoch,
-        "train_loss": best.train_loss,
-        "validation_loss": _finite(best.validation_loss),
-        "validation_error": _finite(trained.validation_error),
-        "column_mean_error": _finite(trained.column_mean_error),
-        "dead_latents": list(trained.dead_latents),
-        "left_out_rows": trained.n_left_out,
-    }
-
-
-def _finite(value: float) -> float | None:
-    """The number, or None for NaN and infinities, which JSON lacks."""
-    return value if math.isfinite(value) else None
 
 
 def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVerdict) -> bytes:
@@ -294,6 +303,7 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         calibration_figures=result.calibration,
         promise=result.promise,
         warning=result.warning,
+        not_read=result.not_read,
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,
     )

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.jobs.job_file import read_job
-from flows.jobs.workspace import open_workspace
+from flows.jobs.workspace import find_workspace, open_workspace
 from flows.results import CommandResult
 from storage.models import (
     BUNDLE,
     Promotion,
+    champion_lock,
     list_models,
     load_bundle,
     previous_model,
@@ -22,7 +23,7 @@ from storage.models import (
 
 def list_versions(job: Path) -> CommandResult:
     """All versions of a job's model, newest first; the champion is marked."""
-    models = open_workspace(read_job(job)).models
+    models = find_workspace(read_job(job)).models
     champion = read_champion(models)
     current = champion.current if champion else None
     promotions = {entry.model_id: entry for entry in champion.history} if champion else {}
@@ -47,7 +48,7 @@ def _promotion_line(entry: Promotion | None) -> str:
 
 def show_version(job: Path, model_id: str) -> CommandResult:
     """Settings, training data and metrics of one model."""
-    models = open_workspace(read_job(job)).models
+    models = find_workspace(read_job(job)).models
     facts = json.loads(load_bundle(models, model_id)[BUNDLE[1]])
     return CommandResult({"path": str(models / model_id), **facts}, json.dumps(facts, indent=2))
 
@@ -55,13 +56,20 @@ def show_version(job: Path, model_id: str) -> CommandResult:
 def promote_version(job: Path, model_id: str, why: str) -> CommandResult:
     """Make a model the champion by hand."""
     models = open_workspace(read_job(job)).models
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    promote(models, model_id, by="hand", why=why, since=now)
-    facts = {"path": str(models / model_id), "current": model_id}
-    return CommandResult(facts, f"model {model_id} is now champion")
+    with champion_lock(models):
+        return _promote(models, model_id, why)
 
 
 def roll_back(job: Path, why: str) -> CommandResult:
     """Make the previous champion the champion again, with its own calibration."""
     models = open_workspace(read_job(job)).models
-    return promote_version(job, previous_model(models), f"rollback: {why}")
+    with champion_lock(models):
+        return _promote(models, previous_model(models), f"rollback: {why}")
+
+
+def _promote(models: Path, model_id: str, why: str) -> CommandResult:
+    """Promote a model; the caller holds the lock of the champion."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    promote(models, Promotion(model_id, since=now, by="hand", why=why))
+    facts = {"path": str(models / model_id), "current": model_id}
+    return CommandResult(facts, f"model {model_id} is now champion")

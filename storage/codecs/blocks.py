@@ -1,6 +1,6 @@
 """A block: consecutive rows of a store with an error bound, as bytes that describe themselves.
 
-byte 0         codec: 0 grid, 1 residual, 2 sz3
+byte 0         codec: 0 grid, 1 residual, 2 sz3, 3 differences
 byte 1         coder of its streams: 0 xz, 1 zstd
 bytes 2 to 5   number of rows
 bytes 6 to 9   number of parts; then the length of each part, 4 bytes
@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from storage.codecs import sz3
 from storage.codecs.columns import CODERS, Order, expand, pack_columns, squeeze, unpack_columns
-from storage.codecs.differences import distance
+from storage.codecs.deviation import distance
+from storage.codecs.differences import unpack_differences
 from storage.codecs.grid import Grid, restore_types, to_dtype
 from storage.errors import DamagedError
 
-CODECS = ("grid", "residual", "sz3")
+CODECS = ("grid", "residual", "sz3", "differences")
 LARGEST_CODE = 2**31
 _HEAD = struct.Struct("<BBII")
 Predicted = NDArray[np.float64] | None
@@ -78,6 +79,7 @@ class Codec(Protocol):
         """Return the parts, without exceptions.
 
         predicted: (n, d), the decoder's output for the stored latents; only some codecs need it.
+        Raises CodecError if it cannot pack them.
         """
         ...
 
@@ -144,6 +146,8 @@ class _Packed:
         """Return the rows (n, d), without exceptions."""
         if self.codec == "sz3":
             return sz3.decompress(self.parts, self.shape, dtype)
+        if self.codec == "differences":
+            return unpack_differences(self.parts, self.shape, self.coder, dtype)
         codes = unpack_columns(self.parts[1:], *self.shape, self.coder)
         head = _expand(self.parts[0])
         if self.codec == "grid":
@@ -157,7 +161,7 @@ def encode_block(
 ) -> tuple[bytes, NDArray[np.generic]]:
     """Encode rows (n, d) as a block.
 
-    Returns the block, and the rows (n, d) that a reader will get.
+    Returns the block, and the rows (n, d) that a reader will get. Raises CodecError.
     """
     n, d = rows.shape
     parts = codec.pack(rows, predicted)

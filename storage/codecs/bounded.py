@@ -6,7 +6,7 @@ codec is always the last resort.
 
 from __future__ import annotations
 
-import math
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.codecs import sz3
-from storage.codecs.blocks import Bound, encode_block
+from storage.codecs.blocks import Bound, Codec, Predicted, encode_block
+from storage.codecs.candidates import own_bound, rmse
 from storage.codecs.grid import to_types
-from storage.codecs.selection import Entry, rmse
+from storage.codecs.selection import Entry
+from storage.errors import CodecError
 
+log = logging.getLogger(__name__)
 BLOCK_VALUES = 1 << 22
+MOST_SHARE = 1e100  # of the RMSE bound; a larger share means no more
 LATENTS = "latents"
 Exactly = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 
@@ -37,7 +41,7 @@ class BoundedPlan:
 
     def to_json(self) -> dict[str, object]:
         """Return what the manifest lists."""
-        contest = [{"codec": entry.name, "bytes": entry.store_bytes} for entry in self.entries]
+        contest = {entry.name: entry.store_bytes for entry in self.entries}
         facts: dict[str, object] = {"bound": dict(self.asked), "contest": contest}
         if self.entries[0].name.startswith("sz3"):
             facts["hdf5plugin"] = sz3.version()
@@ -67,8 +71,8 @@ class _Candidate:
 class Blocks:
     """The blocks of one shard; an empty block means that its latents alone hold the bound.
 
-    rows: number of rows of each block. codecs: number of rows by codec. norm, values: root of the
-    sum of squared differences so far, and of how many finite values.
+    rows: number of rows of each block. codecs: number of rows by codec. squared, values: sum of
+    squared differences so far in units of the RMSE bound, and of how many finite values.
     """
 
     plan: BoundedPlan
@@ -76,7 +80,7 @@ class Blocks:
     blocks: list[bytes] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     codecs: dict[str, int] = field(default_factory=dict)
-    norm: float = 0.0
+    squared: float = 0.0
     values: int = 0
 
     def add(
@@ -113,9 +117,23 @@ class Blocks:
                 if not unseen:
                     yield _Candidate(b"", self._as_read(predicted, rows), LATENTS)
                 continue
-            block, back = encode_block(entry.codec, rows, predicted, self.plan.bound)
-            if len(block) <= rows.nbytes or entry.name.startswith("lossless"):
-                yield _Candidate(block, back, entry.codec.name)
+            found = self._packed(entry, entry.codec, rows, predicted)
+            if found is not None:
+                yield found
+
+    def _packed(
+        self, entry: Entry, codec: Codec, rows: NDArray[np.generic], predicted: Predicted
+    ) -> _Candidate | None:
+        """Return the block of an entry; None if its codec fails or saves nothing."""
+        try:
+            bound = own_bound(entry.name, self.plan.bound)
+            block, back = encode_block(codec, rows, predicted, bound)
+        except CodecError as error:
+            log.warning("%s is left out of a block of %d rows: %s", entry.name, len(rows), error)
+            return None
+        if len(block) <= rows.nbytes or entry.name.startswith("lossless"):
+            return _Candidate(block, back, codec.name)
+        return None
 
     def _as_read(
         self, predicted: NDArray[np.float64], rows: NDArray[np.generic]
@@ -125,8 +143,9 @@ class Blocks:
     def _keeps_budget(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> bool:
         """Count a block if all blocks so far, with this one, keep the RMSE within the bound."""
         values = int(np.isfinite(rows).sum())
-        norm = math.hypot(self.norm, math.sqrt(values) * rmse(rows, back))
-        if norm > math.sqrt(self.values + values) * self.plan.bound.rmse:
+        share = min(rmse(rows, back) / self.plan.bound.rmse, MOST_SHARE)
+        squared = self.squared + values * share**2
+        if squared > self.values + values:
             return False
-        self.norm, self.values = norm, self.values + values
+        self.squared, self.values = squared, self.values + values
         return True

@@ -14,14 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.codecs.outside import far_outside
+
 MARGIN = 1e-3  # share of the bound left for the rounding of another device
 DECIMALS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 PIXEL_LEVELS = (255.0, 65535.0)  # of 8-bit and 16-bit images scaled to 0..1
 BINARY_FRACTIONS = (16.0, 256.0, 4096.0, 65536.0, 2.0**20)
 DIVISORS = (*DECIMALS, *PIXEL_LEVELS, *BINARY_FRACTIONS)  # in the order in which they are tried
+MOST_LARGE = 0.01  # share of values that may be too large for an exact grid
+MOST_SENTINELS = 8  # or of distinct ones
 EXACT = 2.0**53  # whole numbers up to here are exact in float64
 FRACTION_SLACK = 1 - 1e-12  # decimal fractions are not exact in binary
-SMALLEST_STEP = 2.0**-1000  # far from the end of float64, where parts of a step round to 0
+SMALLEST = 1e-300  # tolerance; float64 cannot divide smaller ones further
 PHASES = 16
 PHASE_ROWS = 20_000  # rows of a column on which its phase is chosen
 WORTH = 0.995  # another phase must save this share of the bits to replace the most frequent value
@@ -41,11 +45,12 @@ class Grid:
     ) -> Grid:
         """Fit grids to rows (n, d) that keep every value within `tolerance` (d,).
 
-        A tolerance of 0 gives an exact grid. `phases`: number of offsets to try for the one that
-        takes the fewest bits.
+        A tolerance below SMALLEST gives an exact grid. `phases`: number of offsets to try for the
+        one that takes the fewest bits.
         """
+        usable = np.where(tolerance < SMALLEST, 0.0, tolerance)
         columns = [
-            _fit_column(rows[:, index], float(tolerance[index]), phases)
+            _fit_column(rows[:, index], float(usable[index]), phases)
             for index in range(rows.shape[1])
         ]
         return cls(*np.array(columns, np.float64).reshape(-1, 3).T)
@@ -176,10 +181,10 @@ def from_bit_patterns(codes: NDArray[np.int64], dtype: str) -> NDArray[np.generi
 def exact_divisor(column: NDArray[np.generic]) -> float:
     """Return the divisor of a grid that holds every finite value of a column (n,) exactly.
 
-    0 if there is none.
+    0 if there is none. A few values may be too large for it: sentinels.
     """
     if column.dtype.kind != "f":
-        return 1.0 if np.abs(column.astype(np.float64)).max(initial=0) < EXACT else 0.0
+        return 1.0 if not len(column) or _fits_mostly(column.astype(np.float64)).any() else 0.0
     finite = column[np.isfinite(column)]
     for divisor in DIVISORS:
         if _lies_on_grid(finite, divisor):
@@ -187,12 +192,20 @@ def exact_divisor(column: NDArray[np.generic]) -> float:
     return 0.0
 
 
+def _fits_mostly(places: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark the places (n,) that float64 holds exactly; none if it is not nearly all of them."""
+    fits = np.abs(places) < EXACT
+    large = places[~fits]
+    few = len(large) <= MOST_LARGE * len(places) or len(np.unique(large)) <= MOST_SENTINELS
+    return fits if few else np.zeros_like(fits)
+
+
 def _lies_on_grid(finite: NDArray[np.generic], divisor: float) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         places = np.rint(finite.astype(np.float64) * divisor)
-        if np.abs(places).max(initial=0) >= EXACT:
-            return False
-        return bool(((places / divisor).astype(finite.dtype) == finite).all())
+        fits = _fits_mostly(places)
+        on_grid = (places / divisor).astype(finite.dtype) == finite
+    return bool((on_grid[fits]).all() and (fits.any() or not len(finite)))
 
 
 def _fit_column(
@@ -203,15 +216,29 @@ def _fit_column(
     divisor = exact_divisor(finite)
     if not len(finite):
         return 0.0, 1.0, 1.0
-    places = np.rint(finite.astype(np.float64) * divisor)
+    places = _exact_places(finite, divisor)
     grain = float(np.gcd.reduce((places - places[0]).astype(np.int64))) or 1.0
     step = _widest_exact(tolerance, divisor, grain) * grain
     free = float(widest_step(np.asarray(tolerance), column.dtype.name))
     if divisor and (tolerance == 0 or step / divisor >= free):
         return _phase(places, step, grain, phases), step, divisor
-    if tolerance == 0 or free < SMALLEST_STEP:
+    if tolerance == 0:
         return 0.0, 1.0, 0.0
-    return _phase(finite.astype(np.float64), free, 0.0, phases), free, 1.0
+    return _phase(_without_outside(finite, free), free, 0.0, phases), free, 1.0
+
+
+def _exact_places(finite: NDArray[np.generic], divisor: float) -> NDArray[np.float64]:
+    """Return the places on an exact grid, without the values that are too large for it."""
+    with np.errstate(over="ignore"):
+        places = np.rint(finite.astype(np.float64) * divisor)
+    return places[np.abs(places) < EXACT]
+
+
+def _without_outside(finite: NDArray[np.generic], step: float) -> NDArray[np.float64]:
+    """Return the values to fit a grid to: all but those far outside, if that leaves any."""
+    values = finite.astype(np.float64)
+    near = values[~far_outside(values[:, None], step)[:, 0]]
+    return near if len(near) else values
 
 
 def _widest_exact(tolerance: float, divisor: float, grain: float) -> float:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import WorkspaceError
+from storage.files.reads import read_refusals
+
+ADVICE = {errno.ENAMETOOLONG: "use a shorter name"}
+OTHERWISE = "free disk space or fix permissions"
 
 
 @contextmanager
@@ -19,10 +25,12 @@ def write_beside(path: Path) -> Iterator[Path]:
 
     Raises WorkspaceError if the file system refuses; an existing file then stays unchanged.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Random, since processes in two containers may have one id; short, whatever the file's name.
+    beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
     with refusals(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _require_possible(path)
             yield beside
             sync_file(beside)
             beside.replace(path)
@@ -31,15 +39,21 @@ def write_beside(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
+def _require_possible(path: Path) -> None:
+    """Raise OSError if the file system allows no such name, before the file is written."""
+    with suppress(FileNotFoundError):
+        path.lstat()
+
+
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
     """Turn an OSError while writing `path` into a WorkspaceError that says what to do."""
     try:
         yield
     except OSError as error:
+        advice = ADVICE.get(error.errno or 0, OTHERWISE)
         raise WorkspaceError(
-            f"{path}: could not be written ({error}); "
-            "free disk space or fix permissions, then rerun to resume"
+            f"{path}: could not be written ({error}); {advice}, then rerun to resume"
         ) from error
 
 
@@ -84,8 +98,13 @@ def device_of(path: Path) -> int:
 
 
 def _copy_beside(work: Path, final: Path) -> Path:
-    """Copy `work` to a hidden folder next to `final`, replacing what a killed run left there."""
-    beside = final.with_name(f".{final.name}.copy")
+    """Copy `work` to a hidden folder next to `final`, replacing what a killed run left there.
+
+    Every work folder has its own copy, so that two runs with one `final` do not mix theirs.
+    """
+    stat = work.stat()
+    identity = f"{work.absolute()} {stat.st_dev} {stat.st_ino}"
+    beside = final.with_name(f".{hashlib.sha256(identity.encode()).hexdigest()[:16]}.copy")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         shutil.copytree(work, beside)
@@ -125,6 +144,6 @@ def sync_folder(path: Path) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file, in hex. Raises ReadError."""
+    with read_refusals(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

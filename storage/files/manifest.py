@@ -18,6 +18,7 @@ from typing import Any
 
 from storage.errors import DamagedError, FormatVersionError, NoDataError
 from storage.files.atomic import json_bytes, sha256_file, write_bytes
+from storage.files.reads import read_refusals
 
 NAME = "manifest.json"
 UNLISTED = frozenset({NAME, "run.json"})
@@ -80,7 +81,9 @@ def read_manifest(folder: Path, kind: str = "") -> Json:
     path = folder / NAME
     if not path.is_file():
         raise NoDataError(f"{path}: not found; expected a folder with a manifest.json")
-    return parse_manifest(path.read_bytes(), path, kind)
+    with read_refusals(path):
+        content = path.read_bytes()
+    return parse_manifest(content, path, kind)
 
 
 def parse_manifest(content: bytes, path: Path, kind: str = "") -> Json:

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from storage.errors import DamagedError, StorageError
+from storage.errors import DamagedError, ReadError, StorageError
 from storage.files.atomic import write_beside
 from storage.files.manifest import (
     NAME,
@@ -27,6 +27,7 @@ from storage.files.manifest import (
     read_manifest,
     require_whole,
 )
+from storage.files.reads import raise_refused, read_refusals
 from storage.latents.hdf5 import writing
 from storage.latents.shard import Readable
 
@@ -55,7 +56,8 @@ def pack_store(folder: Path, out: Path) -> int:
     with write_beside(out) as beside, writing(beside) as file:
         file.attrs["kind"] = KIND
         for name in [NAME, *list_files(folder)]:
-            content = np.fromfile(folder / name, np.uint8)
+            with read_refusals(folder / name):
+                content = np.fromfile(folder / name, np.uint8)
             chunk = max(1, min(CHUNK, len(content)))
             file.create_dataset(name, data=content, chunks=(chunk,), fletcher32=True)
     return out.stat().st_size
@@ -75,6 +77,7 @@ def _reading(path: Path, name: str = "the file") -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
+        raise_refused(path, error)
         raise DamagedError(
             f"{path}: {name} cannot be read ({error}); "
             "restore it from a copy or pack the store again"
@@ -140,6 +143,8 @@ def verify_packed(path: Path) -> list[Problem]:
     try:
         listed: dict[str, str] = parse_manifest(files.read(NAME), path)["files"]
         unlisted = [name for name in files.names() if name not in listed and name != NAME]
+    except ReadError:
+        raise
     except StorageError as error:
         return [Problem(NAME, str(error))]
     damaged = [files.problem(name, digest) for name, digest in listed.items()]

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.codecs.differences import differences, norms
+from storage.codecs.deviation import differences, norms
 
 MOST_COLUMNS = 256  # wider rows are summed over all columns
 _SHIFT = 19  # bits of a float32 that a bin leaves out: 16 bins for each doubling

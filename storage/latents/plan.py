@@ -21,7 +21,8 @@ from storage.latents.archive import Files
 from storage.latents.loss import LossJson
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
-from storage.sources.source import Schema, Shard
+from storage.sources.schema import Schema
+from storage.sources.source import Shard
 
 FORMATS: Mapping[str, ModuleType] = {"hdf5": hdf5, "parquet": parquet}
 STORE = "store"  # in a work folder: the store as it grows; next to it, what only a resume needs

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.errors import DamagedError
+from storage.files.reads import raise_refused
 from storage.latents.scale import Scale
 
 Readable = Path | io.BytesIO  # what h5py and pyarrow can open
@@ -153,10 +154,11 @@ class Reader:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn the errors that h5py and pyarrow raise for a damaged file into DamagedError."""
+    """Turn the errors of h5py and pyarrow into DamagedError, or ReadError if the disk refuses."""
     try:
         yield
     except (OSError, KeyError, RuntimeError, pa.ArrowInvalid) as error:
+        raise_refused(path, error)
         raise DamagedError(
             f"{path}: cannot be read ({error}); "
             "run verify on the store, then delete the store and encode again"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from storage.codecs.bounded import reads_latents
-from storage.codecs.differences import LARGEST
+from storage.codecs.deviation import LARGEST
 from storage.files.atomic import write_bytes, write_json
 from storage.files.manifest import Json, list_files, sealed_bytes
 from storage.latents.loss import MOST_COLUMNS, Loss, merge_losses, quantile

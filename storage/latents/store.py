@@ -33,7 +33,7 @@ from storage.latents.archive import Files
 from storage.latents.plan import EncodedShard, StorePlan
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
-from storage.sources.source import Schema
+from storage.sources.schema import Schema
 
 MODEL = "model"
 OPEN_FILES = 8  # of latents, and as many of values

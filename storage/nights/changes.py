@@ -13,13 +13,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.nights.scores import iter_scores
+from storage.visible_text import visible_name
 
 MOST_NAMED = 20
+# scores of the same rows agree this well across devices, thread counts, and runners
+RELATIVE, ABSOLUTE = 1e-5, 1e-9
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Counts of changed rows against revision `since`, and the first ids of each kind."""
+    """Counts of changed rows against revision `since`, and the first ids of each kind.
+
+    changed: rows whose error moved by more than RELATIVE of it plus ABSOLUTE.
+    """
 
     since: int
     new: int
@@ -38,12 +44,16 @@ class Changes:
             _count_text(self.gone, "removed", self.gone_ids),
             _count_text(self.changed, "changed", self.changed_ids),
         ]
-        parts = [", ".join(filter(None, rows)) or "all scores are identical"]
+        parts = [", ".join(filter(None, rows)) or f"all scores agree within {RELATIVE:g}"]
         if self.flagged_new:
-            parts.append(f"newly flagged: {', '.join(self.flagged_new)}")
+            parts.append(f"newly flagged: {_names(self.flagged_new)}")
         if self.flagged_gone:
-            parts.append(f"no longer flagged: {', '.join(self.flagged_gone)}")
+            parts.append(f"no longer flagged: {_names(self.flagged_gone)}")
         return f"Compared with revision {self.since}: {'; '.join(parts)}"
+
+
+def _names(ids: Sequence[str]) -> str:
+    return ", ".join(map(visible_name, ids))
 
 
 def _count_text(total: int, what: str, ids: Sequence[str]) -> str:
@@ -52,7 +62,7 @@ def _count_text(total: int, what: str, ids: Sequence[str]) -> str:
         return ""
     noun = "row" if total == 1 else "rows"
     more = ", …" if total > len(ids) else ""
-    return f"{total:,} {noun} {what} ({', '.join(ids)}{more})"
+    return f"{total:,} {noun} {what} ({_names(ids)}{more})"
 
 
 def compare_scores(
@@ -120,7 +130,7 @@ def _compare_by_row(old: Path, new: Path) -> _Kinds:
         _, left, right = np.intersect1d(
             before.rows, after.rows, assume_unique=True, return_indices=True
         )
-        moved = before.errors[left] != after.errors[right]
+        moved = _moved(before.errors[left], after.errors[right])
         kinds.new.add(pa.array(np.delete(after.rows, right)))
         kinds.gone.add(pa.array(np.delete(before.rows, left)))
         kinds.changed.add(pa.array(after.rows[right][moved]))
@@ -137,8 +147,15 @@ def _compare_by_id(old: Path, new: Path) -> _Kinds | None:
     kinds = _Kinds()
     kinds.new.add(ids.filter(pc.is_null(was)))
     kinds.gone.add(ids.filter(pc.is_null(now)))
-    kinds.changed.add(ids.filter(pc.fill_null(pc.not_equal(was, now), fill_value=False)))
+    both = pc.and_(pc.is_valid(was), pc.is_valid(now))
+    moved = _moved(was.filter(both).to_numpy(), now.filter(both).to_numpy())
+    kinds.changed.add(ids.filter(both).filter(pa.array(moved)))
     return kinds
+
+
+def _moved(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which errors (n,) differ by more than another device or thread count can explain."""
+    return ~np.isclose(after, before, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
 
 
 def _repeats_ids(table: pa.Table) -> bool:

@@ -37,11 +37,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class NovelRow:
-    """A row that is not flagged, yet farther from all clean rows than any calibration row."""
+    """A row that is not flagged, yet farther from all clean rows than any calibration row.
+
+    row: its number over all files. file_row: its number within `file`.
+    """
 
     id: str
     file: str
     row: int
+    file_row: int
     novelty: float
     error: float
     evidence: Evidence
@@ -52,6 +56,7 @@ class NovelRow:
             "id": self.id,
             "file": self.file,
             "row": self.row,
+            "file_row": self.file_row,
             "novelty": self.novelty,
             "error": self.error,
             **{f"p_{side}": value for side, value in self.evidence.sides.items()},
@@ -71,11 +76,12 @@ class Night(NightFigures):
     """The content of a report. It may depend on input, model and settings only.
 
     cut_score: the score above which rows are flagged, if rows were scored.
-    failed: name of each shard that could not be scored, and why.
+    failed: name of each shard that could not be scored, or not all of its rows, and why.
     edges (b + 1,): bins of scores. counts, calibration_counts (b + 2,): rows per bin.
     evidence: by row number.
     novel_rows_total: number of novel rows, of which `novel_rows` lists the first.
-    shown: rows of the ranking that the page shows at most.
+    top_n: rows of the ranking that are listed, flagged or not.
+    pictures: whether rows are shown as pictures where their shape allows it.
     """
 
     notes: Sequence[str] = ()
@@ -89,7 +95,8 @@ class Night(NightFigures):
     novel_rows: Sequence[NovelRow] = ()
     novel_rows_total: int = 0
     drift: Mapping[str, object] = field(default_factory=dict)
-    shown: int = 100
+    top_n: int = 100
+    pictures: bool = False
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     command: str = ""
@@ -107,6 +114,6 @@ class Night(NightFigures):
 
     @property
     def complete(self) -> bool:
-        """Whether every shard was scored."""
+        """Whether every row was scored."""
         nothing_scored = self.verdict.startswith(("FAILED", "NO DATA"))
-        return self.shards_done == self.shards_total and not nothing_scored
+        return self.shards_done == self.shards_total and not (nothing_scored or self.failed)

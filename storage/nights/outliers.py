@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage.nights.night import Night
 from storage.nights.scores import SCORES
+from storage.visible_text import visible
 
 SIDES = ("range", "latent", "residual")
 COLUMNS = (
@@ -15,6 +17,7 @@ COLUMNS = (
     "id",
     "file",
     "row",
+    "file_row",
     "score",
     *SCORES,
     "p_value",
@@ -22,17 +25,23 @@ COLUMNS = (
     "cause",
     *(f"p_{side}" for side in SIDES),
 )
-FORMULA = r"^[=+\-@\t\r]"  # the start of a cell that a spreadsheet would evaluate
-PLAIN_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
+SIGNS = "=+@-" + "\uff1d\uff0b\uff20\uff0d" + "\ufe66\ufe62\ufe6b\ufe63"  # plain, full-width, small
+MINUS = "\u2212\u2010\u2011\u2012\u2013\u2014"  # read as a minus by some spreadsheets
+FORMULA = re.compile(rf"""(^|;)([\s"\u200c\u200d]*[{re.escape(SIGNS + MINUS)}])""")
+PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def outlier_table(night: Night, picked: pa.Table) -> pa.Table:
-    """Add rank, score and cause to the rows of `storage.nights.scores.pick_scores`."""
+    """Add rank, score and cause to the rows of `storage.nights.scores.pick_scores`.
+
+    row: the number over all files; file_row: the number within `file`.
+    """
     columns = {
         "rank": pa.array(np.arange(1, picked.num_rows + 1)),
         "id": picked.column("id").cast(pa.string()),
         "file": picked.column("file").cast(pa.string()),
         "row": picked.column("row").cast(pa.int64()),
+        "file_row": picked.column("file_row").cast(pa.int64()),
         "score": picked.column(night.score_name),
         **{score: picked.column(score) for score in SCORES},
         "p_value": picked.column("p_value"),
@@ -53,16 +62,21 @@ def _evidence_columns(night: Night, rows: list[int]) -> dict[str, pa.Array]:
     return columns
 
 
-def spreadsheet_safe(table: pa.Table) -> pa.Table:
-    """Put an apostrophe before every text that a spreadsheet would evaluate as a formula."""
+def spreadsheet_table(table: pa.Table) -> pa.Table:
+    """Return the table as outliers.csv holds it; see `spreadsheet_text`."""
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            table = table.set_column(index, field.name, _escape_formulas(table.column(index)))
+            cells = [spreadsheet_text(each) for each in table.column(index).to_pylist()]
+            table = table.set_column(index, field.name, pa.array(cells, pa.string()))
     return table
 
 
-def _escape_formulas(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    formula = pc.match_substring_regex(text, FORMULA)
-    number = pc.match_substring_regex(text, PLAIN_NUMBER)
-    escaped = pc.binary_join_element_wise("'", text, "")
-    return pc.if_else(pc.and_(formula, pc.invert(number)), escaped, text)
+def spreadsheet_text(text: str) -> str:
+    """Return a text as a CSV cell that no spreadsheet evaluates.
+
+    Characters that act unseen are shown by their code. An apostrophe goes before whatever a
+    spreadsheet would evaluate as a formula: at the start, and after a semicolon, which separates
+    cells in many locales.
+    """
+    shown = visible(text)
+    return shown if PLAIN_NUMBER.fullmatch(shown) else FORMULA.sub(r"\1'\2", shown)

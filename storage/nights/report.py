@@ -17,28 +17,30 @@ import pyarrow.parquet as pq
 
 from storage.files.atomic import write_beside, write_bytes, write_json
 from storage.nights.night import Evidence, Night
-from storage.nights.outliers import outlier_table, spreadsheet_safe
+from storage.nights.outliers import outlier_table, spreadsheet_table
 from storage.nights.summary import NightSummary
 from storage.pages import render
 from storage.pages.figures import score_histogram
 from storage.pages.pictures import is_picture, picture_strip
 
-MOST_SHOWN = 200  # rows in the page
+MOST_SHOWN = 1_000  # rows in the page; the lists beside it hold all listed rows
 
 
 def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
     """Write a report into `folder`.
 
-    picked: the flagged and shown rows, from `storage.nights.scores.pick_scores`.
+    picked: the listed rows, from `storage.nights.scores.pick_scores`, with `file_row`.
     """
     table = outlier_table(night, picked)
     with write_beside(folder / "outliers.parquet") as beside:
         pq.write_table(table, beside, compression="zstd", write_page_checksum=True)
     with write_beside(folder / "outliers.csv") as beside:
-        pa_csv.write_csv(spreadsheet_safe(table), beside)
+        pa_csv.write_csv(spreadsheet_table(table), beside)
     write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
-    shown = _write_evidence(folder, night, table.slice(0, min(night.shown, MOST_SHOWN)))
-    page = render("report.html.j2", night=night, outliers=shown, plot=_plot(night))
+    shown = _write_evidence(folder, night, table.slice(0, min(night.top_n, MOST_SHOWN)))
+    page = render(
+        "report.html.j2", night=night, outliers=shown, listed=table.num_rows, plot=_plot(night)
+    )
     write_bytes(folder / "report.html", page)
 
 
@@ -83,13 +85,13 @@ def _write_evidence(folder: Path, night: Night, shown: pa.Table) -> list[dict[st
     rows: list[dict[str, object]] = []
     for outlier in shown.to_pylist():
         found = night.evidence.get(outlier["row"])
-        evidence = _evidence_shown(folder, found, outlier["rank"]) if found else None
+        evidence = _evidence_shown(night, folder, found, outlier["rank"]) if found else None
         rows.append({**outlier, "evidence": evidence})
     return rows
 
 
-def _evidence_shown(folder: Path, found: Evidence, rank: int) -> Mapping[str, object]:
-    if not is_picture(found.actual.shape):
+def _evidence_shown(night: Night, folder: Path, found: Evidence, rank: int) -> Mapping[str, object]:
+    if not (night.pictures and is_picture(found.actual.shape)):
         return {"picture": "", "features": list(found.features)}
     picture = f"evidence/rank-{rank:03d}.png"
     both = np.concatenate([found.actual.ravel(), found.expected.ravel()]).astype(np.float64)

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.files.atomic import publish_folder, write_bytes, write_json
+from storage.files.locks import CHANGE_SECONDS, lock
 from storage.files.manifest import read_manifest
 from storage.nights.summary import NightLine, NightSummary
 
 READY = "ready.json"
+NIGHT = "night"  # in a work folder: where a revision is built
 MOST_NIGHTS = 400  # in the index page; nights.jsonl keeps all
 
 
@@ -48,6 +50,11 @@ class NightPlace:
     def superseded(self, revision: int) -> Path:
         """Return the folder for the scores of a revision that is no longer the newest."""
         return self.root / "superseded" / self.job / f"date={self.date}" / f"rev={revision}"
+
+    @property
+    def nights_lock(self) -> Path:
+        """Lock of nights.jsonl and index.html, which list the nights of all dates."""
+        return self.root / ".work" / f"{self.job}-nights.lock"
 
     def newest(self) -> int:
         """Return the number of the newest published revision, or 0 if there is none."""
@@ -78,19 +85,25 @@ def mark_ready(work: Path, revision: int) -> None:
     write_json(work / READY, {"revision": revision})
 
 
+def is_ready(work: Path) -> bool:
+    """Whether a complete night in `work` is not published yet, or only in part."""
+    return (work / READY).exists()
+
+
 def publish_revision(place: NightPlace, work: Path) -> int | None:
     """Publish the night in `work` and return its revision, or None if none is ready.
 
-    Safe to repeat: an earlier run may have been killed between any two steps.
+    Safe to repeat: an earlier run may have been killed between any two steps. The report comes
+    first, so scores never belong to a revision without a report.
     """
-    if not (work / READY).exists():
+    if not is_ready(work):
         return None
     revision: int = json.loads((work / READY).read_text(encoding="utf-8"))["revision"]
+    if (work / "report").exists():
+        publish_folder(work / "report", place.report(revision))
     if (work / "scores").exists():
         _supersede_scores(place)
         publish_folder(work / "scores", place.scores)
-    if (work / "report").exists():
-        publish_folder(work / "report", place.report(revision))
     list_night(place, revision)
     shutil.rmtree(work)
     return revision
@@ -106,13 +119,20 @@ def _supersede_scores(place: NightPlace) -> None:
 def list_night(place: NightPlace, revision: int) -> None:
     """Add a revision to nights.jsonl, unless it is listed, and rebuild the index page."""
     path = place.root / "reports" / place.job / "nights.jsonl"
+    with lock(place.nights_lock, wait=CHANGE_SECONDS):
+        lines = _add_line(path, place.summary(revision))
+        nights = [NightLine.from_json(json.loads(each)) for each in lines]
+        _write_index(path.parent, place.job, nights)
+
+
+def _add_line(path: Path, summary: NightSummary) -> list[str]:
+    """Add the line of a revision to the file, unless it is there, and return all lines."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    line = json.dumps(place.summary(revision).line.to_json(), ensure_ascii=False)
+    line = json.dumps(summary.line.to_json(), ensure_ascii=False)
     if line not in lines:
         lines.append(line)
         write_bytes(path, ("\n".join(lines) + "\n").encode())
-    nights = [NightLine.from_json(json.loads(each)) for each in lines]
-    _write_index(path.parent, place.job, nights)
+    return lines
 
 
 def _write_index(folder: Path, job: str, nights: Sequence[NightLine]) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.errors import DamagedError
+from storage.files.reads import raise_refused
 
 BATCH_ROWS = 65_536
 GROUP_ROWS = 65_536
@@ -118,31 +119,44 @@ def iter_scores(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[pa.R
                     batch_size=BATCH_ROWS, columns=list(columns), use_threads=False
                 )
         except (OSError, pa.ArrowInvalid) as error:
+            raise_refused(path, error)
             raise DamagedError(
                 f"{path}: cannot be read ({error}); rescore the date with --force"
             ) from error
 
 
 def pick_scores(
-    folder: Path, by: str, score: float, row: int, shown: NDArray[np.int64]
+    folder: Path, by: str, score: float, row: int, listed: NDArray[np.int64]
 ) -> pa.Table:
-    """Return the flagged rows and those whose row number is in `shown`, highest score first.
+    """Return the rows whose number is in `listed`, highest score first.
 
     by: the column to rank by, one of SCORES.
     score, row: the cut; rows above it are flagged.
 
     The table has all columns of the scores, and the column `flagged`.
     """
-    kept = [_pick(batch, by, score, row, pa.array(shown)) for batch in iter_scores(folder)]
-    if not kept:
-        return no_pick()
-    table = pa.Table.from_batches(kept).unify_dictionaries().combine_chunks()
-    return table.sort_by([(by, "descending"), ("row", "ascending")])
+    table = read_listed(folder, listed)
+    flagged = _above(table.column(by), table.column("row"), score, row)
+    marked = table.append_column("flagged", flagged)
+    return marked.sort_by([(by, "descending"), ("row", "ascending")])
+
+
+def read_listed(folder: Path, listed: NDArray[np.int64]) -> pa.Table:
+    """Return the scores of the rows whose number is in `listed`, in row order."""
+    numbers = pa.array(listed)
+    kept = [
+        batch.filter(pc.is_in(batch.column("row"), value_set=numbers))
+        for batch in iter_scores(folder)
+    ]
+    table = pa.Table.from_batches(kept) if kept else _schema(pa.string()).empty_table()
+    return table.unify_dictionaries().combine_chunks()
 
 
 def no_pick() -> pa.Table:
-    """Return an empty table with the columns of `pick_scores`."""
-    return _schema(pa.string()).append(pa.field("flagged", pa.bool_())).empty_table()
+    """Return an empty table with the columns of `pick_scores` and `file_row`."""
+    added = (pa.field("flagged", pa.bool_()), pa.field("file_row", pa.int64()))
+    schema = _schema(pa.string())
+    return pa.schema([*schema, *added]).empty_table()
 
 
 def count_novel(folder: Path, novelty: float, by: str, score: float, row: int) -> int:
@@ -159,16 +173,9 @@ def count_novel(folder: Path, novelty: float, by: str, score: float, row: int) -
     return total
 
 
-def _above(scores: pa.Array, rows: pa.Array, score: float, row: int) -> pa.Array:
+def _above(
+    scores: pa.Array | pa.ChunkedArray, rows: pa.Array | pa.ChunkedArray, score: float, row: int
+) -> pa.Array | pa.ChunkedArray:
     """Return which rows lie above a cut; ties in the score are broken by row number."""
     tied = pc.and_(pc.equal(scores, score), pc.less_equal(rows, row))
     return pc.or_(pc.greater(scores, score), tied)
-
-
-def _pick(
-    batch: pa.RecordBatch, by: str, score: float, row: int, shown: pa.Array
-) -> pa.RecordBatch:
-    rows = batch.column("row")
-    flagged = _above(batch.column(by), rows, score, row)
-    marked = batch.append_column("flagged", flagged)
-    return marked.filter(pc.or_(flagged, pc.is_in(rows, value_set=shown)))

@@ -8,6 +8,7 @@ from functools import lru_cache
 import jinja2
 
 from storage.units import format_bytes
+from storage.visible_text import visible_lines, visible_name
 
 
 def render(template: str, **values: object) -> bytes:
@@ -20,14 +21,21 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("storage.pages"),
         autoescape=True,
+        finalize=_visible_value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
-        size=format_bytes, number=number, count=count, percent=percent, tone=tone
+        size=format_bytes, number=number, count=count, percent=percent, tone=tone, name=visible_name
     )
     return environment
+
+
+def _visible_value(value: object) -> object:
+    """Show characters of names and values that would act unseen; markup stays as it is."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return visible_lines(str(value)) if is_text else value
 
 
 def number(value: float | None) -> str:

@@ -132,7 +132,8 @@ def error_plot(curve: Sequence[Mapping[str, Any]], rmse: float, ratio: float) ->
         )
     axes.set(xscale="log", yscale="log", xlabel="times smaller than the source", ylabel="RMSE")
     _label_ratios(axes)
-    axes.legend(loc="upper left", frameon=False, labelcolor=INK)
+    if axes.lines:
+        axes.legend(loc="upper left", frameon=False, labelcolor=INK)
     return _data_uri(figure)
 
 

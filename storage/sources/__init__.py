@@ -5,14 +5,26 @@ Rows arrive as NumPy arrays, in source order and in bounded memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from storage.errors import NoDataError, SourceError
+from storage.errors import SchemaError, SourceError
+from storage.files.reads import read_refusals
+from storage.sources.arrays.npy import NpySource, NpzSource
+from storage.sources.arrays.streams import IdxSource
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
+from storage.sources.input_files import (
+    InputFiles,
+    find_files,
+    is_parquet,
+    is_table,
+    list_input,
+)
+from storage.sources.schema import Schema
 from storage.sources.source import (
+    BROKEN_CELLS,
     Chunk,
-    Schema,
     Shard,
     Source,
     check_schema,
@@ -20,6 +32,7 @@ from storage.sources.source import (
 )
 
 __all__ = [
+    "BROKEN_CELLS",
     "Chunk",
     "RowsDigest",
     "Schema",
@@ -29,14 +42,13 @@ __all__ = [
     "combine_digests",
     "files_digest",
     "find_files",
+    "open_sound_files",
     "open_source",
     "plan_shards",
 ]
 
-HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc")
-PARQUET = (".parquet", ".pq")
-CSV = (".csv", ".tsv", ".txt")
-SUPPORTED = ".npy, .npz, .h5, .parquet, .csv and IDX (-ubyte, .idx, optionally gzipped)"
+HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
+SUPPORTED = ".npy, .npz, .h5, .parquet, .csv (also .gz) and IDX (-ubyte, .idx, also .gz)"
 
 
 def open_source(
@@ -54,13 +66,72 @@ def open_source(
     id: column that identifies a row of a table.
     missing: "error", or "impute" to let NaN pass.
 
-    Raises NoDataError if no file is found, SourceError or SchemaError if the files cannot be used.
+    Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
+    or SchemaError if the files cannot be used.
     """
     path = Path(path)
-    files = find_files(path)
+    with read_refusals(path):
+        found = list_input(path)
+        return _open(path, found, field=field, columns=columns, id=id, missing=missing)
+
+
+def open_sound_files(
+    path: Path | str,
+    *,
+    field: str = "",
+    columns: Sequence[str] = (),
+    id: str = "",
+    missing: str = "error",
+) -> Source:
+    """Open the rows at `path` like `open_source`, but leave out broken files among several.
+
+    The source's `broken` names them. Raises like `open_source` if no file is sound, or if a file
+    does not fit the others.
+    """
+    path, found = Path(path), list_input(Path(path))
+
+    def open_files(files: Sequence[Path]) -> Source:
+        some = replace(found, files=list(files))
+        with read_refusals(path):
+            return _open(path, some, field=field, columns=columns, id=id, missing=missing)
+
+    try:
+        return open_files(found.files)
+    except SourceError:
+        broken = {file: why for file in found.files if (why := _broken(file, open_files))}
+        if not broken or len(broken) == len(found.files):
+            raise
+    source = open_files([file for file in found.files if file not in broken])
+    source.broken = tuple((file.name, why) for file, why in broken.items())
+    return source
+
+
+def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
+    """Return why a file cannot be opened by itself; '' if it can, or has other columns."""
+    try:
+        with open_files([file]):
+            return ""
+    except SchemaError:
+        return ""
+    except SourceError as error:
+        return str(error)
+
+
+def _open(
+    path: Path,
+    found: InputFiles,
+    *,
+    field: str,
+    columns: Sequence[str],
+    id: str,
+    missing: str,
+) -> Source:
+    files = found.files
     _require_content(files)
-    if _is_table(files[0]):
-        return _open_table(path, files, columns=columns, id=id, missing=missing)
+    if is_table(files[0]):
+        source = _open_table(path, files, columns=columns, id=id, missing=missing)
+        source.left_out = tuple(found.left_out)
+        return source
     if len(files) > 1:
         raise SourceError(
             f"{path}: several files must be Parquet or CSV; name one of the {len(files)} files"
@@ -79,18 +150,10 @@ def _require_content(files: Sequence[Path]) -> None:
             raise SourceError(f"{file}: empty; expected a file with rows")
 
 
-def _is_table(file: Path) -> bool:
-    return file.suffix.lower() in (*PARQUET, *CSV)
-
-
-def _is_parquet(file: Path) -> bool:
-    return file.suffix.lower() in PARQUET
-
-
 def _open_table(
     path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
 ) -> Source:
-    if _is_parquet(files[0]):
+    if is_parquet(files[0]):
         from storage.sources.parquet_tables import ParquetSource  # late: pyarrow is slow to import
 
         return ParquetSource(path, files, columns=columns, id=id, missing=missing)
@@ -101,63 +164,15 @@ def _open_table(
 
 
 def _open_array(file: Path, *, field: str, missing: str) -> Source:
-    from storage.sources import arrays  # late: h5py is slow to import
-
     kind = file.suffix.lower()
     if kind in HDF5:
-        return arrays.Hdf5Source(file, field=field, missing=missing)
+        from storage.sources.arrays.hdf5 import Hdf5Source  # late: h5py is slow to import
+
+        return Hdf5Source(file, field=field, missing=missing)
     if kind == ".npz":
-        return arrays.NpzSource(file, field=field, missing=missing)
+        return NpzSource(file, field=field, missing=missing)
     if kind == ".npy":
-        return arrays.NpySource(file, missing=missing)
+        return NpySource(file, missing=missing)
     if kind == ".idx" or "ubyte" in file.name or ".idx" in file.name:
-        return arrays.IdxSource(file, missing=missing)
+        return IdxSource(file, missing=missing)
     raise SourceError(f"{file}: unsupported file type; supported: {SUPPORTED}")
-
-
-def find_files(path: Path) -> list[Path]:
-    """Return the files that `path` names, sorted by name.
-
-    Raises NoDataError if no file is found, SourceError if one cannot be read or Parquet and CSV
-    are mixed.
-    """
-    files = _readable_files(path)
-    if not files:
-        raise NoDataError(
-            f"{path}: no files found; "
-            "expected a file, a folder of Parquet or CSV files, or a glob that matches some"
-        )
-    if len({_is_parquet(file) for file in files}) > 1:
-        raise SourceError(
-            f"{path}: contains both Parquet and CSV files; "
-            f"select one kind with a glob such as '{path / '*.parquet'}'"
-        )
-    return files
-
-
-def _readable_files(path: Path) -> list[Path]:
-    try:
-        files = _files_at(path)
-        for file in files:
-            file.open("rb").close()
-    except OSError as error:
-        raise SourceError(
-            f"{error.filename or path}: cannot be read ({error.strerror}); "
-            "fix the path or its permissions"
-        ) from error
-    return files
-
-
-def _files_at(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if _is_table(file) and not _is_hidden(file))
-    if not any(mark in str(path) for mark in "*?["):
-        return []
-    folder = next(each for each in path.parents if each.is_dir())
-    return sorted(folder.glob(str(path.relative_to(folder))))
-
-
-def _is_hidden(file: Path) -> bool:
-    return file.name.startswith((".", "_"))

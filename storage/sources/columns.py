@@ -3,60 +3,108 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
 
 MOST_NAMED = 100  # columns in one message
+MOST_CANDIDATES = 10  # columns that might be a missing one
+NO_FEATURE = "not a feature of the job or model"
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    numeric: whether it can be read. why_not: why it is no feature unless it is asked for, or ''.
+    """
+
+    numeric: bool
+    why_not: str = ""
+
+
+NUMERIC = Column(numeric=True)
+
+
+def unnamed(position: int) -> str:
+    """Return what stands for the name of a column without one; the first is column 1."""
+    return f"column {position} without a name"
+
+
+def list_unread(unread: Mapping[str, str]) -> str:
+    """List columns that are not read, by reason: 'a, b (text); c (timestamp[s])'."""
+    names = defaultdict(list)
+    for name, why in unread.items():
+        names[why].append(name)
+    return "; ".join(f"{', '.join(same)} ({why})" for why, same in names.items())
 
 
 def pick_columns(
-    path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split the columns of a table into the features to read and the ones to ignore.
+    path: Path, columns: Mapping[str, Column], wanted: Sequence[str], id_column: str
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the features to read, and for each other column why it is not read.
 
-    kinds: for every column, whether it is numeric.
-    wanted: the features; empty for all numeric columns.
+    wanted: the features; empty for all numeric columns but those with a reason against it.
 
-    Raises SchemaError that names every missing, non-numeric and unexpected column.
+    Raises SchemaError that names every missing and non-numeric column.
     """
-    _require_columns(path, kinds, wanted, id_column)
-    chosen = tuple(wanted) or _numeric_columns(kinds, id_column)
-    if not chosen:
-        raise SourceError(f"{path}: no numeric column; columns: {_listed(list(kinds))}")
+    _require_columns(path, columns, wanted, id_column)
+    chosen = tuple(wanted) or _numeric_columns(columns, id_column)
     read = {*chosen, id_column}
-    return chosen, tuple(name for name in kinds if name not in read)
+    unread = {
+        name: column.why_not or NO_FEATURE for name, column in columns.items() if name not in read
+    }
+    if not chosen:
+        raise SourceError(f"{path}: no numeric column; columns: {list_unread(unread) or id_column}")
+    return chosen, unread
 
 
-def _numeric_columns(kinds: Mapping[str, bool], id_column: str) -> tuple[str, ...]:
-    return tuple(name for name, numeric in kinds.items() if numeric and name != id_column)
+def _numeric_columns(columns: Mapping[str, Column], id_column: str) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, column in columns.items()
+        if column.numeric and not column.why_not and name != id_column
+    )
 
 
 def _require_columns(
-    path: Path, kinds: Mapping[str, bool], wanted: Sequence[str], id_column: str
+    path: Path, columns: Mapping[str, Column], wanted: Sequence[str], id_column: str
 ) -> None:
-    named = [*wanted, id_column] if id_column else list(wanted)
-    missing = [name for name in named if name not in kinds]
-    not_numeric = [name for name in wanted if not kinds.get(name, True)]
+    named = dict.fromkeys([*wanted, id_column] if id_column else wanted)
+    missing = [name for name in named if name not in columns]
+    not_numeric = {
+        name: columns[name].why_not
+        for name in wanted
+        if name in columns and not columns[name].numeric
+    }
     if missing or not_numeric:
-        unexpected = [name for name in kinds if name not in named]
-        problems = "; ".join(_problems(missing, not_numeric, unexpected))
+        problems = "; ".join(_problems(missing, not_numeric, _candidates(columns, named)))
         raise SchemaError(
             f"{path}: columns do not match: {problems}. Fix the file; or, if the change is "
             "intended, update data.columns or data.id and retrain on clean data in the new format"
         )
 
 
+def _candidates(columns: Mapping[str, Column], named: Collection[str]) -> list[str]:
+    """Return the columns that are not read and might be a missing one, numeric ones first."""
+    unread = [name for name in columns if name not in named]
+    return sorted(unread, key=lambda name: not columns[name].numeric)
+
+
 def _problems(
-    missing: Sequence[str], not_numeric: Sequence[str], unexpected: Sequence[str]
+    missing: Sequence[str], not_numeric: Mapping[str, str], candidates: Sequence[str]
 ) -> Iterator[str]:
+    """Name what is wrong; other columns only if one of them may be a missing one, renamed."""
     if missing:
-        yield f"missing: {_listed([_with_hint(name, unexpected) for name in missing])}"
+        guesses = candidates if len(missing) <= MOST_CANDIDATES else []
+        yield f"missing: {_listed([_with_hint(name, guesses) for name in missing])}"
     if not_numeric:
-        yield f"not numeric: {_listed(list(map(repr, not_numeric)))}"
-    if unexpected:
-        yield f"unexpected: {_listed(list(map(repr, unexpected)))}"
+        named = [f"{name!r} ({why})" for name, why in not_numeric.items()]
+        yield f"not numeric: {_listed(named)}"
+    if missing and candidates:
+        yield f"columns not read: {_listed(list(map(repr, candidates)), MOST_CANDIDATES)}"
 
 
 def _with_hint(name: str, candidates: Sequence[str]) -> str:
@@ -64,6 +112,6 @@ def _with_hint(name: str, candidates: Sequence[str]) -> str:
     return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+def _listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

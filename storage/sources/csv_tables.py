@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
-from storage.sources.columns import pick_columns
-from storage.sources.source import Origin, Schema
-from storage.sources.tables import Batch, TableSource, is_numeric, own_types, require_distinct
-
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-BLOCK_BYTES = 4 << 20
-SNIFF_BYTES = 1 << 16
-NUMBER = r"[-+]?\d*\.?\d+([eE][-+]?\d+)?"
+from storage.sources.columns import NO_FEATURE, pick_columns
+from storage.sources.csv_files.cells import GAPS, MOST_NAMED, numbers_of
+from storage.sources.csv_files.scan import CsvFile, scan_file
+from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
+from storage.sources.schema import Schema
+from storage.sources.source import BROKEN_CELLS, Chunk, Origin
+from storage.sources.tables import Batch, TableSource, own_types
 
 
 class CsvSource(TableSource):
     """CSV with a header line; the delimiter is detected.
 
-    Opening counts the rows and checks every value.
+    Opening counts the rows and checks every value. In a column of numbers, a cell that is none is
+    a gap, and its row is marked as broken.
     """
 
     sequential = True
@@ -35,26 +32,28 @@ class CsvSource(TableSource):
         self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
     ) -> None:
         self.delimiter = find_delimiter(files[0])
-        self._types = {file: self._infer_types(file) for file in files}
-        kinds = {file: _numeric_or_empty(types) for file, types in self._types.items()}
-        chosen, ignored = pick_columns(files[0], kinds[files[0]], columns, id)
+        self._scans = {
+            file: scan_file(CsvFile(file, self.delimiter), columns, id) for file in files
+        }
+        found = self._scans[files[0]].columns()
+        chosen, unread = pick_columns(files[0], found, columns, id)
         for file in files:
-            pick_columns(file, kinds[file], chosen, id)
-        self._features = chosen
+            pick_columns(file, self._scans[file].columns(), chosen, id)
         self.id_column = id
-        self.starts = list(accumulate(map(self._count_rows, files), initial=0))
+        self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
             Origin(path, tuple(files), missing, id),
             Schema((len(chosen),), "float64", chosen, self._own_types(chosen)),
             self.starts[-1],
         )
         self.borders = self.starts[1:-1]
-        self.ignored = ignored
-        self.ignored_numbers = tuple(name for name in ignored if kinds[files[0]][name])
+        self.unread = unread
+        self.ignored_numbers = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {
             "format": "CSV",
             "delimiter": DELIMITERS[self.delimiter],
             "files": str(len(files)),
+            **self._broken_cells(),
         }
 
     def _own_types(self, columns: Sequence[str]) -> tuple[str, ...]:
@@ -63,115 +62,72 @@ class CsvSource(TableSource):
         return own_types(kinds, np.dtype(float))
 
     def _is_boolean(self, name: str) -> bool:
-        return all(pa.types.is_boolean(types[name]) for types in self._types.values())
+        kinds = (scan.scanned[name].type for scan in self._scans.values())
+        return all(map(pa.types.is_boolean, kinds))
 
     def _may_round(self, column: pa.Array, name: str) -> bool:
         """Return whether a column is written without decimals; a float64 of it may be rounded."""
-        whole = (pa.types.is_integer(types[name]) for types in self._types.values())
-        return bool(pa.types.is_floating(column.type)) and any(whole)
+        kinds = (scan.scanned[name].found for scan in self._scans.values())
+        return bool(pa.types.is_floating(column.type)) and any(map(pa.types.is_integer, kinds))
 
-    def _infer_types(self, file: Path) -> dict[str, pa.DataType]:
-        """Return the Arrow type of each column, inferred from the first rows."""
-        try:
-            with pa_csv.open_csv(file, self._read_options(), self._parse_options()) as reader:
-                schema = reader.schema
-        except pa.ArrowInvalid as error:
-            raise SourceError(
-                f"{file}: not a CSV file with a header line and rows ({error})"
-            ) from error
-        require_distinct(file, schema.names)
-        require_header(file, schema.names)
-        return {field.name: field.type for field in schema}
-
-    def _count_rows(self, file: Path) -> int:
-        return sum(batch.num_rows for batch in self._stream(file))
-
-    def _stream(self, file: Path) -> Iterator[pa.RecordBatch]:
-        options = self._read_options(), self._parse_options(), self._convert_options(file)
-        try:
-            with pa_csv.open_csv(file, *options) as reader:
-                yield from reader
-        except pa.ArrowInvalid as error:
-            raise SourceError(
-                f"{file}: {self._explain(error, file)}; "
-                "fix the row, or choose other columns with data.columns"
-            ) from error
-
-    def _explain(self, error: pa.ArrowInvalid, file: Path) -> str:
-        """Return pyarrow's message with the column's name and the line of the file."""
-        names = list(self._types[file])
-
-        def named(match: re.Match[str]) -> str:
-            return f"column '{names[int(match[1])]}'"
-
-        text = re.sub(r"In CSV column #(\d+)", named, str(error))
-        return re.sub(r"Row #(\d+)", r"line \1", text)
+    def _broken_cells(self) -> dict[str, str]:
+        """Count and name the cells of features that are no number; empty if there are none."""
+        scans = [(scan, name) for scan in self._scans.values() for name in self.schema.columns]
+        broken = [(scan, name) for scan, name in scans if scan.scanned[name].broken]
+        if not broken:
+            return {}
+        count = sum(scan.scanned[name].broken for scan, name in broken)
+        cells = [cell for scan, name in broken[:MOST_NAMED] for cell in scan.broken_cells(name)]
+        more = ", …" if count > MOST_NAMED else ""
+        return {BROKEN_CELLS: f"{count:,} ({'; '.join(cells[:MOST_NAMED])}{more})"}
 
     def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         block_start = 0
-        for block in self._stream(file):
+        for block in self._blocks(file):
             block_stop = block_start + block.num_rows
             if block_stop > start:
-                yield from _batches_of(Batch(block_start, block), max_rows)
+                for batch in _batches_of(Batch(block_start, block), max_rows):
+                    yield self._with_numbers(batch)
             if block_stop >= stop:
                 return
             block_start = block_stop
 
-    def _read_options(self) -> pa_csv.ReadOptions:
-        return pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES)
-
-    def _parse_options(self) -> pa_csv.ParseOptions:
-        return pa_csv.ParseOptions(delimiter=self.delimiter)
-
-    def _convert_options(self, file: Path) -> pa_csv.ConvertOptions:
-        """Read Booleans as such, other features as float64, and ids as text."""
-        types = {name: _read_as(self._types[file][name]) for name in self._features}
+    def _blocks(self, file: Path) -> Iterator[pa.RecordBatch]:
+        scan = self._scans[file]
+        types = {name: scan.scanned[name].type for name in self.schema.columns}
         if self.id_column:
             types[self.id_column] = pa.string()
-        return pa_csv.ConvertOptions(column_types=types, include_columns=list(types))
+        try:
+            yield from scan.file.batches(types, check_text=bool(self.id_column))
+        except pa.ArrowInvalid as error:
+            raise scan.file.explain(error) from error
+
+    def _with_numbers(self, batch: Batch) -> Batch:
+        """Convert features that are read as text, and mark rows in which one is no number."""
+        rows, broken = batch.rows, np.zeros(batch.rows.num_rows, np.bool_)
+        for index, name in enumerate(self.schema.columns):
+            if pa.types.is_string(rows.schema.field(index).type):
+                numbers = numbers_of(rows.column(index))
+                rows = rows.set_column(index, name, numbers.values)
+                broken |= numbers.broken
+        return Batch(batch.start, rows, broken if broken.any() else None)
+
+    def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
+        file, row = self._locate(chunk.start + index[0])
+        name = self.schema.columns[index[1]]
+        cell = read_cell(file, self.delimiter, row, self._scans[file].names.index(name))
+        if not _is_broken(chunk, index[0]) or cell.text.strip() in GAPS.to_pylist():
+            return super()._not_finite(chunk, index)
+        return SourceError(
+            f"{file}: row {row} (line {cell.line}), column {name}: expected a number, "
+            f'got {cell.text!r}; fix the cell, or set data.missing = "impute" to read it as a gap'
+        )
+
+
+def _is_broken(chunk: Chunk, row: int) -> bool:
+    return chunk.broken is not None and bool(chunk.broken[row])
 
 
 def _batches_of(block: Batch, max_rows: int) -> Iterator[Batch]:
     for first in range(0, block.rows.num_rows, max_rows):
         yield Batch(block.start + first, block.rows.slice(first, max_rows))
-
-
-def _read_as(kind: pa.DataType) -> pa.DataType:
-    return kind if pa.types.is_boolean(kind) else pa.float64()
-
-
-def _numeric_or_empty(types: Mapping[str, pa.DataType]) -> dict[str, bool]:
-    """Return whether each column may be numeric; one without any value may be."""
-    return {name: is_numeric(kind) or pa.types.is_null(kind) for name, kind in types.items()}
-
-
-def require_header(file: Path, names: Sequence[str]) -> None:
-    """Require that the first line holds names. Raises SourceError.
-
-    Sorted numbers pass as names, since they may be wavelengths.
-    """
-    if not all(re.fullmatch(NUMBER, name) for name in names):
-        return
-    values = [float(name) for name in names]
-    if values not in (sorted(values), sorted(values, reverse=True)):
-        raise SourceError(
-            f"{file}: the first line holds numbers; "
-            "expected a header line with column names, so add one"
-        )
-
-
-def find_delimiter(file: Path) -> str:
-    """Detect the delimiter of a CSV file: the one that splits the header into most columns.
-
-    Raises SourceError if the file is empty or not text.
-    """
-    try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            text = stream.read(SNIFF_BYTES)
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{file}: not UTF-8 text ({error}); expected a CSV file") from error
-    if not text.strip():
-        raise SourceError(f"{file}: empty; expected a header line and rows")
-    header = text.splitlines()[0]
-    counts = {each: len(next(csv.reader([header], delimiter=each))) for each in DELIMITERS}
-    return max(DELIMITERS, key=lambda each: counts[each])

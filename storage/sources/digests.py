@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.files.reads import read_error
 
 
 class RowsDigest:
@@ -40,17 +40,17 @@ def combine_digests(digests: Sequence[str]) -> str:
 def files_digest(files: Sequence[Path]) -> str:
     """Digest the names, sizes and modification times of files without opening them.
 
-    Raises SourceError if a file no longer exists.
+    Raises ReadError if a file no longer exists.
     """
     return sha256_text("\n".join(file_stamps(files)))
 
 
 def file_stamps(files: Sequence[Path]) -> list[str]:
-    """Return name, size and modification time of each file, as text. Raises SourceError."""
+    """Return name, size and modification time of each file, as text. Raises ReadError."""
     try:
         return [_stamp(file) for file in files]
     except OSError as error:
-        raise SourceError(f"{error.filename}: can no longer be read ({error})") from error
+        raise read_error(Path(error.filename), error) from error
 
 
 def sha256_text(text: str) -> str:

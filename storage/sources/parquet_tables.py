@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+import json
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import SourceError
-from storage.sources.columns import pick_columns
-from storage.sources.source import Origin, Schema
+from storage.files.reads import unreadable
+from storage.sources.columns import NO_FEATURE, NUMERIC, Column, pick_columns, unnamed
+from storage.sources.schema import Schema
+from storage.sources.source import Origin
 from storage.sources.tables import (
     Batch,
     TableSource,
@@ -32,14 +36,14 @@ class Footer(NamedTuple):
 
 
 class ParquetSource(TableSource):
-    """Parquet, read one row group at a time. Values are cast to one common dtype."""
+    """Parquet. Values are cast to one common dtype."""
 
     def __init__(
         self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
     ) -> None:
         footers = [read_footer(file) for file in files]
         schemas = [footer.schema for footer in footers]
-        chosen, ignored = _shared_columns(files, schemas, columns, id)
+        chosen, unread = _shared_columns(files, schemas, columns, id)
         kinds = _column_types(schemas, chosen)
         dtype = _common_dtype(kinds, missing)
         sizes = [size for footer in footers for size in footer.group_sizes]
@@ -53,53 +57,60 @@ class ParquetSource(TableSource):
         self.borders = list(accumulate(sizes, initial=0))
         self.id_column = id
         self.whole_ids = bool(id) and all(is_whole(schema.field(id).type) for schema in schemas)
-        self.ignored = ignored
-        self.ignored_numbers = tuple(
-            name for name in ignored if is_numeric(schemas[0].field(name).type)
-        )
+        self.unread = unread
+        self.ignored_numbers = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {"format": "Parquet", "files": str(len(files))}
 
     def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
+        """Read the row groups that overlap [start, stop) as one: small ones share a batch."""
         with open_parquet(file) as opened:
-            group_start = 0
-            for group, size in enumerate(group_sizes(opened.metadata)):
-                if group_start < stop and group_start + size > start:
-                    for batch in self._group_batches(file, opened, group, max_rows):
-                        yield Batch(group_start + batch.start, batch.rows)
-                group_start += size
-
-    def _group_batches(
-        self, file: Path, opened: pq.ParquetFile, group: int, max_rows: int
-    ) -> Iterator[Batch]:
-        """Yield batches of one row group; their starts count from the start of the group."""
-        start = 0
-        try:
-            for rows in opened.iter_batches(
-                batch_size=max_rows,
-                row_groups=[group],
-                columns=self._columns_read(),
-                use_threads=False,
-            ):
-                yield Batch(start, rows)
-                start += rows.num_rows
-        except (OSError, pa.ArrowInvalid) as error:
-            raise SourceError(
-                f"{file}: row group {group} cannot be read ({error}); restore the file"
-            ) from error
+            starts = list(accumulate(group_sizes(opened.metadata), initial=0))
+            spans = list(enumerate(pairwise(starts)))
+            groups = [group for group, (first, last) in spans if first < stop and last > start]
+            row = starts[groups[0]] if groups else 0
+            try:
+                for rows in opened.iter_batches(
+                    batch_size=max_rows,
+                    row_groups=groups,
+                    columns=self._columns_read(),
+                    use_threads=False,
+                ):
+                    yield Batch(row, rows)
+                    row += rows.num_rows
+            except (OSError, pa.ArrowInvalid) as error:
+                group = bisect_right(starts, row) - 1
+                damage = f": row group {group} cannot be read ({error}); restore the file"
+                raise unreadable(file, error, damage) from error
+            if groups and row != (end := starts[groups[-1] + 1]):
+                raise SourceError(
+                    f"{file}: holds {row} rows up to row group {groups[-1]}, "
+                    f"the footer says {end}; restore the file"
+                )
 
 
 def open_parquet(file: Path) -> pq.ParquetFile:
     """Open a Parquet file with page checksums verified. Raises SourceError."""
+    path = file.absolute()  # pyarrow takes a relative path with a colon for a URI
     try:
-        return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
+        return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"{file}: the name of a column is not UTF-8 text ({error}); rename the column"
+        ) from error
     except (OSError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{file}: not a Parquet file, or truncated ({error})") from error
+        raise unreadable(file, error, f": not a Parquet file, or truncated ({error})") from error
 
 
 def read_footer(file: Path) -> Footer:
     """Read schema and row group sizes of a Parquet file. Raises SourceError."""
     with open_parquet(file) as opened:
-        return Footer(opened.schema_arrow, group_sizes(opened.metadata))
+        sizes = group_sizes(opened.metadata)
+        if sum(sizes) != opened.metadata.num_rows:
+            raise SourceError(
+                f"{file}: damaged: the row groups have {sum(sizes)} rows, the footer says "
+                f"{opened.metadata.num_rows}; restore the file"
+            )
+        return Footer(opened.schema_arrow, sizes)
 
 
 def group_sizes(footer: pq.FileMetaData) -> list[int]:
@@ -107,17 +118,42 @@ def group_sizes(footer: pq.FileMetaData) -> list[int]:
     return [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
 
 
+def _columns(schema: pa.Schema) -> dict[str, Column]:
+    """Describe all columns by name; an index that pandas wrote is no feature by default."""
+    index = _pandas_index(schema)
+    fields = enumerate(zip(schema.names, schema.types, strict=True), start=1)
+    return {
+        name or unnamed(position): _column(name, kind, index) for position, (name, kind) in fields
+    }
+
+
+def _column(name: str, kind: pa.DataType, index: Collection[str]) -> Column:
+    if not name:
+        return Column(numeric=False, why_not="no name")
+    if not is_numeric(kind):
+        return Column(numeric=False, why_not=str(kind))
+    return Column(numeric=True, why_not="pandas index") if name in index else NUMERIC
+
+
+def _pandas_index(schema: pa.Schema) -> set[str]:
+    """Return the columns that held the index of a pandas DataFrame, by the file's metadata."""
+    try:
+        stored = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        return {name for name in stored.get("index_columns", ()) if isinstance(name, str)}
+    except (ValueError, AttributeError, TypeError):  # not what pandas writes
+        return set()
+
+
 def _shared_columns(
     files: Sequence[Path], schemas: Sequence[pa.Schema], wanted: Sequence[str], id: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """Pick features in the first file, and require them in all."""
     for file, schema in zip(files, schemas, strict=True):
         require_distinct(file, schema.names)
-    kinds = [{field.name: is_numeric(field.type) for field in schema} for schema in schemas]
-    chosen, ignored = pick_columns(files[0], kinds[0], wanted, id)
-    for file, kind in zip(files, kinds, strict=True):
-        pick_columns(file, kind, chosen, id)
-    return chosen, ignored
+    chosen, unread = pick_columns(files[0], _columns(schemas[0]), wanted, id)
+    for file, schema in zip(files[1:], schemas[1:], strict=True):
+        pick_columns(file, _columns(schema), chosen, id)
+    return chosen, unread
 
 
 def _column_types(

@@ -5,68 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SchemaError, SourceError
+from storage.files.reads import read_refusals
+from storage.sources.columns import list_unread
 from storage.sources.digests import file_stamps, sha256_text
+from storage.sources.schema import Schema, require_storable
 
 NUMERIC = "biuf"
-WIDEST = 8  # bytes of a value
-
-
-@dataclass(frozen=True)
-class Schema:
-    """Shape, NumPy dtype name and column names of one row; arrays have no column names.
-
-    types: the source's own dtypes where rows are read in a wider one: one for each column, or one
-    for all values of an array. flat: a one-dimensional array, whose rows are single values.
-    """
-
-    row_shape: tuple[int, ...]
-    dtype: str
-    columns: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    flat: bool = False
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row in the source's own dtype."""
-        return int(np.prod(self.row_shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
-
-    @property
-    def array_dtype(self) -> str:
-        """NumPy dtype of the rows as one array, as the source has it."""
-        return self.types[0] if self.types and not self.columns else self.dtype
-
-    def array_shape(self, n_rows: int) -> tuple[int, ...]:
-        """Return the shape of `n_rows` rows as one array, as the source has it."""
-        return (n_rows,) if self.flat else (n_rows, *self.row_shape)
-
-    def to_json(self) -> dict[str, object]:
-        """Return what a manifest lists; types and flat only where they say something."""
-        content: dict[str, object] = {
-            "row_shape": list(self.row_shape),
-            "dtype": self.dtype,
-            "columns": list(self.columns),
-        }
-        content |= {"types": list(self.types)} if self.types else {}
-        return content | ({"flat": True} if self.flat else {})
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Schema:
-        """Rebuild a schema from `to_json`."""
-        return cls(
-            tuple(content["row_shape"]),
-            content["dtype"],
-            tuple(content["columns"]),
-            tuple(content.get("types", ())),
-            content.get("flat", False),
-        )
+BROKEN_CELLS = "cells that are no number"  # the fact of a source that counts and names them
 
 
 @dataclass(frozen=True)
@@ -77,12 +30,34 @@ class Chunk:
     rows: (n, *row_shape) in the source's dtype.
     ids: (n,) int64 or text, or None if the row numbers are the ids.
     file: name of the file within the source.
+    broken: (n,) bool, rows with a cell that is no number, unless missing = "impute", where it is a
+        gap; None if there are none.
+    usable: (n,) whether a row holds a number in every column; None if all do.
+    numbers: (n,) row numbers within the source; None if they count up from `start`.
     """
 
     start: int
     rows: NDArray[np.generic]
     ids: NDArray[np.generic] | None
     file: str
+    broken: NDArray[np.bool_] | None = None
+    usable: NDArray[np.bool_] | None = None
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """Row numbers within the source, (n,)."""
+        if self.numbers is not None:
+            return self.numbers
+        return np.arange(self.start, self.start + len(self.rows))
+
+    def usable_part(self) -> Chunk:
+        """Return the usable rows only."""
+        if self.usable is None:
+            return self
+        ids = None if self.ids is None else self.ids[self.usable]
+        numbers = self.row_numbers[self.usable]
+        return replace(self, rows=self.rows[self.usable], ids=ids, usable=None, numbers=numbers)
 
 
 @dataclass(frozen=True)
@@ -113,26 +88,32 @@ class Source(ABC):
     """Rows of one or more files. Opening reads headers only, except for CSV, which counts rows.
 
     sequential: whether reading row k requires reading all rows before it.
-    ignored: columns that are not read; ignored_numbers: the numeric ones among them.
+    unread: columns that are not read, and why; ignored_numbers: numeric ones that might be.
+    left_out: files and linked folders beside the files that are not read.
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
     exact: whether to refuse whole numbers that the rows' dtype would round.
+    broken: name of each file that was left out, and why.
+    tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
     """
 
     sequential = False
     exact = False
+    tolerant = False
 
     def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
-        _require_storable(origin.path, schema)
+        require_storable(origin.path, schema)
         self.path = origin.path
         self.files = origin.files
         self.missing = origin.missing
         self.schema = schema
         self.n_rows = n_rows
-        self.ignored: tuple[str, ...] = ()
+        self.unread: Mapping[str, str] = {}
         self.ignored_numbers: tuple[str, ...] = ()
+        self.left_out: tuple[Path, ...] = ()
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
+        self.broken: Sequence[tuple[str, str]] = ()
         self._selected = origin.selected
 
     def __enter__(self) -> Self:
@@ -142,24 +123,49 @@ class Source(ABC):
         return None
 
     @property
+    def not_read(self) -> dict[str, str]:
+        """Columns and files that are not read, and why, by what they are; empty if all are."""
+        columns, files = list_unread(self.unread), ", ".join(map(self._shown, self.left_out))
+        found = {"columns not read": columns, "files not read": files}
+        return {what: names for what, names in found.items() if names}
+
+    def _shown(self, path: Path) -> str:
+        """Return a path below the source's own as a relative one."""
+        return str(path.relative_to(self.path)) if path.is_relative_to(self.path) else path.name
+
+    @property
     def n_bytes(self) -> int:
         """Bytes of all rows in the source's own dtype."""
         return self.n_rows * self.schema.row_bytes
 
-    def chunks(self, start: int = 0, stop: int | None = None, *, max_rows: int) -> Iterator[Chunk]:
+    def chunks(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        max_rows: int,
+        pass_broken: bool = False,
+    ) -> Iterator[Chunk]:
         """Iterate over rows from `start` up to, not including, `stop`, as validated chunks.
 
-        A chunk has at most `max_rows` rows. Each call reopens the files.
+        A chunk has at most `max_rows` rows. Each call reopens the files. With `pass_broken`, the
+        rows that a chunk marks as broken are not validated; the caller leaves them out.
 
         Raises SourceError that names file, row and column of an infinity, or of a NaN unless
-        missing = "impute".
+        missing = "impute"; a tolerant source marks such rows instead. Raises ReadError if the
+        operating system refuses.
         """
         stop = self.n_rows if stop is None else min(stop, self.n_rows)
         if start >= stop:
             return
-        for chunk in self._read(start, stop, max_rows):
-            self._require_finite(chunk)
-            yield chunk
+        rows = self._read(start, stop, max_rows)
+        while (chunk := self._next_chunk(rows)) is not None:
+            yield self._marked(chunk) if self.tolerant else self._checked(chunk, pass_broken)
+
+    def _next_chunk(self, rows: Iterator[Chunk]) -> Chunk | None:
+        # Around the read alone: an OSError of whoever consumes the chunk is not a failed read.
+        with read_refusals(self.path):
+            return next(rows, None)
 
     @abstractmethod
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
@@ -173,37 +179,63 @@ class Source(ABC):
         read_as = [str(self.path), str(self.schema), str(self.n_rows), self.missing, self._selected]
         return sha256_text("\n".join([*read_as, *file_stamps(self.files)]))
 
-    def _require_finite(self, chunk: Chunk) -> None:
+    def why_unusable(self, chunk: Chunk, index: int) -> str:
+        """Name file, row and, if it can be told, column of an unusable row of a chunk."""
+        row = replace(chunk, start=chunk.start + index, rows=chunk.rows[index : index + 1])
+        bad = self._bad_values(row)
+        if bad.any():
+            return str(self._not_finite(row, tuple(np.argwhere(bad)[0].tolist())))
+        file, number = self._locate(row.start)
+        return f"{file}: row {number}: expected a number in every column, got a gap; fix the row"
+
+    def _bad_values(self, chunk: Chunk) -> NDArray[np.bool_]:
+        """Return which values (n, *row_shape) a network cannot be given."""
         if chunk.rows.dtype.kind != "f":
-            return
-        bad = np.isinf(chunk.rows) if self.missing == "impute" else ~np.isfinite(chunk.rows)
+            return np.zeros(chunk.rows.shape, np.bool_)
+        finite: NDArray[np.bool_] = np.isfinite(chunk.rows)
+        if self.missing == "impute":
+            finite |= np.isnan(chunk.rows)
+        return ~finite
+
+    def _marked(self, chunk: Chunk) -> Chunk:
+        values = self._bad_values(chunk).reshape(len(chunk.rows), -1)
+        bad = np.asarray(values.any(axis=1), np.bool_)
+        if chunk.usable is not None:
+            bad |= ~chunk.usable
+        return replace(chunk, usable=~bad if bad.any() else None)
+
+    def _checked(self, chunk: Chunk, pass_broken: bool) -> Chunk:
+        bad = self._bad_values(chunk)
+        if pass_broken and chunk.broken is not None:
+            bad[chunk.broken] = False
         if bad.any():
             raise self._not_finite(chunk, tuple(np.argwhere(bad)[0].tolist()))
+        return chunk
 
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
         value = chunk.rows[index]
-        file, row = self._locate(chunk.start + index[0])
         hint = "fix the row" if np.isinf(value) else 'fix the row, or set data.missing = "impute"'
         return SourceError(
-            f"{file}: row {row}, column {self._column_name(index[1:])}: "
+            f"{self._place(chunk.start + index[0])}, column {self._column_name(index[1:])}: "
             f"expected a number, got {value}; {hint}"
         )
 
     def _column_name(self, index: tuple[int, ...]) -> str:
         return self.schema.columns[index[0]] if self.schema.columns else ", ".join(map(str, index))
 
+    def locate(self, row: int) -> tuple[Path, int]:
+        """Return the file that holds row number `row` of the source, and its number there."""
+        return self._locate(row)
+
+    def _place(self, row: int) -> str:
+        """Name a row by its file and its number there; of several files, also over all files."""
+        file, file_row = self._locate(row)
+        of_all = f" (row {row} over all files)" if len(self.files) > 1 else ""
+        return f"{file}: row {file_row}{of_all}"
+
     def _locate(self, row: int) -> tuple[Path, int]:
         """Return the file that holds a row of the source, and the row's number within it."""
         return self.path, row
-
-
-def _require_storable(path: Path, schema: Schema) -> None:
-    if not schema.row_bytes:
-        raise SourceError(
-            f"{path}: rows must hold at least one value. Got shape {schema.row_shape} instead."
-        )
-    if np.dtype(schema.dtype).itemsize > WIDEST:
-        raise SourceError(f"{path}: values must have at most 64 bits. Got {schema.dtype} instead.")
 
 
 def plan_shards(source: Source, shard_bytes: int) -> tuple[Shard, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -14,22 +16,28 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.sources.ids import id_texts
 from storage.sources.source import Chunk, Source
 
 EXACT = 2**53  # float64 holds every whole number below
 
 
 class Batch(NamedTuple):
-    """Consecutive rows of one file: the number of the first row, and an Arrow record batch."""
+    """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
+
+    broken: (n,) bool, rows with a cell that is no number; None if there are none.
+    """
 
     start: int
     rows: pa.RecordBatch
+    broken: NDArray[np.bool_] | None = None
 
     def cut(self, start: int, stop: int) -> Batch:
         """Return the part that lies within [start, stop); it may be empty."""
         first = min(max(start - self.start, 0), self.rows.num_rows)
         last = max(first, min(stop - self.start, self.rows.num_rows))
-        return Batch(self.start + first, self.rows.slice(first, last - first))
+        broken = None if self.broken is None else self.broken[first:last]
+        return Batch(self.start + first, self.rows.slice(first, last - first), broken)
 
 
 class TableSource(Source):
@@ -48,7 +56,8 @@ class TableSource(Source):
             if begin < stop and end > start:
                 first, last = max(start, begin) - begin, min(stop, end) - begin
                 for batch in self._batches(file, first, last, max_rows):
-                    yield self._chunk(begin + batch.start, batch.rows, file.name)
+                    chunk = self._chunk(begin + batch.start, batch.rows, file.name)
+                    yield replace(chunk, broken=batch.broken) if self.missing == "error" else chunk
 
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""
@@ -73,14 +82,26 @@ class TableSource(Source):
         for index, name in enumerate(self.schema.columns):
             rows[:, index] = self._values(batch.column(name), name, start)
         ids = self._ids(batch.column(self.id_column), start) if self.id_column else None
-        return Chunk(start, rows, ids, file)
+        return Chunk(start, rows, ids, file, self._without_gaps(batch))
+
+    def _without_gaps(self, batch: pa.RecordBatch) -> NDArray[np.bool_] | None:
+        """Return which rows (n,) have no gap; None if floats hold gaps as NaN."""
+        if not self.tolerant or np.dtype(self.schema.dtype).kind == "f":
+            return None
+        gaps = [batch.column(name).is_null() for name in self.schema.columns]
+        masks = [gap.to_numpy(zero_copy_only=False) for gap in gaps]
+        return np.asarray(~np.any(masks, axis=0), np.bool_)
 
     def _values(self, column: pa.Array, name: str, start: int) -> NDArray[np.generic]:
         """Return a column as an array (n,); gaps become NaN if the dtype can hold it."""
         if column.null_count and np.dtype(self.schema.dtype).kind != "f":
-            file, row = self._locate(start + first_gap(column))
+            if self.tolerant:
+                return np.asarray(
+                    column.fill_null(False if pa.types.is_boolean(column.type) else 0)
+                )
+            place = self._place(start + first_gap(column))
             raise SourceError(
-                f"{file}: row {row}, column {name}: expected a number, got nothing; "
+                f"{place}, column {name}: expected a number, got nothing; "
                 'fix the row, or set data.missing = "impute"'
             )
         if self.exact and self._may_round(column, name):
@@ -99,24 +120,38 @@ class TableSource(Source):
         values = column.fill_null(0).to_numpy(zero_copy_only=False)
         places = np.flatnonzero((values >= EXACT) | (values <= -EXACT))
         if len(places):
-            file, row = self._locate(start + int(places[0]))
+            place = self._place(start + int(places[0]))
             raise SourceError(
-                f"{file}: row {row}, column {name}: expected whole numbers below 2^53, which "
+                f"{place}, column {name}: expected whole numbers below 2^53, which "
                 f"{self.schema.dtype} holds exactly, got {column[int(places[0])]}; subtract an "
                 "offset, or encode the column in a job of its own without gaps"
             )
 
     def _ids(self, column: pa.Array, start: int) -> NDArray[np.generic]:
         """Return ids (n,): int64, or text; the same in all chunks."""
-        if not self.whole_ids:
-            return np.array([str(each) for each in column.to_pylist()], dtype=object)
-        if column.null_count:
-            file, row = self._locate(start + first_gap(column))
+        if self.whole_ids:
+            self._require_ids(column.is_null().to_pylist(), start)
+            return np.asarray(column.to_numpy()).astype(np.int64)
+        texts = self._id_texts(column, start)
+        self._require_ids([not text for text in texts], start)
+        return np.array(texts, dtype=object)
+
+    def _id_texts(self, column: pa.Array, start: int) -> list[str | None]:
+        try:
+            return id_texts(column)
+        except ValueError as error:
             raise SourceError(
-                f"{file}: row {row}, column {self.id_column}: expected an id, got nothing; "
+                f"{self._locate(start)[0]}: column {self.id_column}: expected ids that can be "
+                f"shown as text, got {error}; choose another data.id"
+            ) from error
+
+    def _require_ids(self, missing: Sequence[bool], start: int) -> None:
+        if any(missing):
+            place = self._place(start + missing.index(True))
+            raise SourceError(
+                f"{place}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
-        return np.asarray(column.to_numpy()).astype(np.int64)
 
 
 def own_types(
@@ -127,10 +162,11 @@ def own_types(
 
 
 def require_distinct(file: Path, names: Sequence[str]) -> None:
-    """Require that no two columns have the same name. Raises SourceError."""
-    if len(set(names)) < len(names):
+    """Require that no two columns have the same name, if any. Raises SourceError."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
         raise SourceError(
-            f"{file}: duplicate column names: {', '.join(map(repr, names))}; "
+            f"{file}: duplicate column names: {', '.join(map(repr, twice))}; "
             "give each column a unique name"
         )
 
@@ -147,5 +183,5 @@ def is_whole(kind: pa.DataType) -> bool:
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Return whether an Arrow type is an integer, a float or a Boolean."""
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
-    return any(test(kind) for test in tests)
+    types = pa.types  # spelled out, since wide tables ask thousands of times
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))

@@ -197,6 +197,37 @@ def test_rules_over_whole_nights_are_refused(rule):
         AutoencoderDetector(epochs=1, rule=rule).fit(clean_rows(50))
 
 
+@pytest.mark.parametrize("rule", ["fdr 0.1", "quantil 0.9"])
+def test_a_wrong_rule_is_refused_before_training(monkeypatch, rule):
+    def train(*_, **__):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(aemodel.detector, "train_autoencoder", train)
+    with pytest.raises(SettingsError, match="rule must"):
+        AutoencoderDetector(rule=rule).fit(clean_rows(50))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 6, 3), (40, 2)])
+def test_convolutions_take_images_and_signals_in_their_own_shape(shape):
+    rows = np.random.default_rng(0).normal(size=(200, *shape))
+    settings = {"network": "conv", "prototypes": 0, "hidden": (), "latent": 3, "by": "error"}
+    detector = AutoencoderDetector(**settings, epochs=2, members=1).fit(rows)
+    back = AutoencoderDetector.from_files(detector.to_files())
+    scores = detector.score_samples(rows)
+
+    assert detector.model_.layout.row_shape == shape
+    np.testing.assert_array_equal(back.score_samples(rows), scores)
+    np.testing.assert_array_equal(detector.score_samples(rows.reshape(200, -1)), scores)
+    with pytest.raises(ValueError, match=r"X must have rows of the shape .* Got an array of"):
+        detector.predict(rows[:, 1:])
+
+
+def test_convolutions_say_what_shape_of_rows_they_need():
+    settings = {"network": "conv", "prototypes": 0, "hidden": ()}
+    with pytest.raises(SettingsError, match=r"needs rows \(height, width\), .* Got rows of the"):
+        AutoencoderDetector(**settings).fit(np.ones((20, 2, 2)))
+
+
 def test_predict_before_fit_raises_not_fitted_error():
     with pytest.raises(NotFittedError):
         AutoencoderDetector().predict(clean_rows(3))

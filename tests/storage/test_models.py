@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date
+from socket import gethostname
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import storage.models
 from storage.errors import DamagedError, LockedError, WorkspaceError
 from storage.files.locks import lock
 from storage.models import (
+    Promotion,
+    champion_lock,
     list_models,
     load_bundle,
     previous_model,
@@ -40,6 +44,10 @@ def save(models, text=b"{}"):
     )
 
 
+def promotion(model_id, since):
+    return Promotion(model_id, since, by="train", why="better")
+
+
 def test_the_same_bundle_has_the_same_id_and_is_written_once(tmp_path):
     first = save(tmp_path / "models")
 
@@ -52,8 +60,8 @@ def test_promotion_and_rollback_keep_the_history(tmp_path):
     models = tmp_path / "models"
     one, two = save(models), save(models, b'{"a": 1}')
     assert read_champion(models) is None
-    promote(models, one, by="train", why="first", since="2026-01-01T00:00:00+00:00")
-    promote(models, two, by="train", why="better", since="2026-02-01T00:00:00+00:00")
+    promote(models, promotion(one, "2026-01-01T00:00:00+00:00"))
+    promote(models, promotion(two, "2026-02-01T00:00:00+00:00"))
 
     assert read_champion(models).current == two
     assert previous_model(models) == one
@@ -72,7 +80,7 @@ def test_the_champion_of_a_day_depends_on_the_time_zone(tmp_path, zone, expected
     for model_id, since in zip(
         both, ("2026-01-01T00:00:00+00:00", "2026-02-01T20:00:00+00:00"), strict=True
     ):
-        promote(models, model_id, by="train", why="better", since=since)
+        promote(models, promotion(model_id, since))
 
     assert read_champion(models).as_of(date(2026, 2, 1), ZoneInfo(zone)) == both[expected]
 
@@ -91,9 +99,7 @@ def test_an_unknown_model_lists_the_known_ones(tmp_path):
 
 def test_a_missing_champion_says_what_to_do(tmp_path):
     model_id = save(tmp_path / "models")
-    promote(
-        tmp_path / "models", model_id, by="train", why="first", since="2026-11-22T00:00:00+00:00"
-    )
+    promote(tmp_path / "models", promotion(model_id, "2026-11-22T00:00:00+00:00"))
     (tmp_path / "models" / model_id).rename(tmp_path / "elsewhere")
 
     with pytest.raises(
@@ -118,6 +124,17 @@ def test_a_damaged_champion_is_named(tmp_path):
         read_champion(tmp_path)
 
 
+def test_promotions_and_rollbacks_side_by_side_wait_for_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.models, "CHANGE_SECONDS", 0)
+
+    with (
+        champion_lock(tmp_path),
+        pytest.raises(LockedError, match=r"champion\.json: process .* is at work on it"),
+        champion_lock(tmp_path),
+    ):
+        pass
+
+
 def test_a_held_lock_names_its_holder_and_is_freed_when_the_holder_dies(tmp_path):
     path = tmp_path / "a.lock"
     code = HOLD_LOCK.format(path=str(path))
@@ -125,7 +142,10 @@ def test_a_held_lock_names_its_holder_and_is_freed_when_the_holder_dies(tmp_path
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match=f"process {holder.pid} is at work"), lock(path):
+        with (
+            pytest.raises(LockedError, match=f"process {holder.pid} on {gethostname()} is"),
+            lock(path),
+        ):
             pass
         holder.kill()
         holder.wait()

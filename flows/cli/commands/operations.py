@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.cli.commands.options import AsJson, JobFile, UsePrefect
-from flows.cli.terminal import reporting
+from flows.cli.terminal import START_OVER, reporting
 
 LabelFile = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="CSV or Parquet with columns date, id, label (outlier or normal)."
+        metavar="FILE",
+        help=(
+            "CSV or Parquet with columns date, id, label (outlier or normal), and row where ids "
+            "repeat."
+        ),
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete (default: dry run).")]
@@ -52,7 +57,8 @@ def prune_command(job: JobFile, yes: Yes = False, json: AsJson = False) -> None:
 
     Example: nightglass prune digits.toml --yes
     """
-    with reporting(as_json=json) as report:
+    in_part = "what was deleted stays deleted; rerun to delete the rest" if yes else START_OVER
+    with reporting(as_json=json, interrupted=in_part) as report:
         from flows.operations.prune import prune  # late: keeps --help fast
 
         report(prune(job, yes=yes))
@@ -63,7 +69,10 @@ def serve_command(jobs: JobFiles, prefect: UsePrefect = None) -> None:
 
     Example: nightglass serve digits.toml clothes.toml
     """
-    with reporting(as_json=False):
+    # a server is told of the end, and its runs end in processes of their own
+    in_time = prefect is False or not os.environ.get("PREFECT_API_URL")
+    again = "finished shards are kept; start 'serve' again to resume"
+    with reporting(as_json=False, interrupted=again, in_time=in_time):
         from flows.orchestration.serve import serve  # late: keeps --help fast
 
         serve(jobs, prefect=prefect)

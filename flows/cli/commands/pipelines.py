@@ -15,7 +15,7 @@ from flows.cli.commands.options import (
     Source,
     UsePrefect,
 )
-from flows.cli.terminal import reporting
+from flows.cli.terminal import RESUME, reporting
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 
 StoreFolder = Annotated[
@@ -53,7 +53,8 @@ def train_command(
 
     Example: nightglass train digits.toml --set model.latent=8
     """
-    with reporting(as_json=json) as report:
+    not_kept = "an unfinished training is not kept; rerun to start over"
+    with reporting(as_json=json, interrupted=not_kept) as report:
         from flows.orchestration.backends import pick_backend  # late: keeps --help fast
 
         request = TrainRequest(
@@ -78,7 +79,7 @@ def encode_command(
 
     Example: nightglass encode digits.toml --date 2026-11-22
     """
-    with reporting(as_json=json) as report:
+    with reporting(as_json=json, interrupted=RESUME) as report:
         from flows.orchestration.backends import pick_backend  # late: keeps --help fast
 
         request = EncodeRequest(
@@ -111,7 +112,7 @@ def score_command(
 
     Example: nightglass score digits.toml --date 2026-11-22
     """
-    with reporting(as_json=json) as report:
+    with reporting(as_json=json, interrupted=RESUME) as report:
         from flows.cli.score_range import score_nights  # late: keeps --help fast
 
         request = ScoreRequest(

@@ -10,6 +10,7 @@ import typer
 from flows.cli.commands.options import AsJson
 from flows.cli.terminal import reporting
 
+NOT_KEPT = "an unfinished file is not kept; rerun to start over"
 Store = Annotated[
     Path,
     typer.Argument(
@@ -54,7 +55,7 @@ def decode_command(
 
     Example: nightglass decode workspace/latents/digits/night-1a2b3c4d --out back.npy --rows 0:100
     """
-    with reporting(as_json=json) as report:
+    with reporting(as_json=json, interrupted=NOT_KEPT) as report:
         from flows.encoding.decode import decode_store  # late: keeps --help fast
 
         report(decode_store(store, out, rows=rows))
@@ -67,7 +68,7 @@ def pack_command(store: Store, out: PackedFile, json: AsJson = False) -> None:
 
     Example: nightglass pack workspace/latents/digits/night-1a2b3c4d --out night.h5
     """
-    with reporting(as_json=json) as report:
+    with reporting(as_json=json, interrupted=NOT_KEPT) as report:
         from flows.encoding.decode import pack_folder  # late: keeps --help fast
 
         report(pack_folder(store, out))

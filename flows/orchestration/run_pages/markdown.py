@@ -9,6 +9,13 @@ from typing import Any, NamedTuple
 
 JsonObject = Mapping[str, Any]  # nested JSON: a size report, or the summary of a night
 
+_SPECIAL = re.compile(
+    r"[\\`*\[\]<>|#~!&@]"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # a_b is no emphasis
+    r"|(?<=:)/(?=/)|(?<=www)\."  # addresses that become links
+    r"|^[-+](?!\d)|(?<=^\d)[.)]|(?<=^\d\d)[.)]",  # items of a list
+    re.IGNORECASE,
+)
 ALIGNMENT = {"l": ":--", "r": "--:"}
 
 
@@ -35,9 +42,12 @@ def facts_table(rows: Iterable[Sequence[object]]) -> str:
 
 
 def escape(text: object) -> str:
-    r"""Put text on one line and escape Markdown and HTML: `a|b` becomes `a\|b`."""
+    r"""Put text on one line and escape Markdown, HTML, and links: `a|b` becomes `a\|b`.
+
+    Prefect shows the cells of its tables and all descriptions as Markdown, and runs HTML in them.
+    """
     one_line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", one_line)
+    return _SPECIAL.sub(r"\\\g<0>", one_line)
 
 
 def link_or_path(location: str) -> str:

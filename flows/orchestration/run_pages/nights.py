@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow.parquet as pq
 
+from flows.errors import describe
 from flows.jobs.settings import Job
 from flows.orchestration.run_pages.markdown import (
     JsonObject,
@@ -167,7 +168,7 @@ def _one_line(date: str, night: NightResult | Exception) -> str:
 
 def _night_cells(job: Job, date: str, night: NightResult | Exception) -> Sequence[str]:
     if not isinstance(night, NightResult):
-        return date, "**FAILED**", "–", "–", escape(night)
+        return date, "**FAILED**", "–", "–", escape(describe(night))
     link = report_link(job, night)
     shown = f"[{date}]({link})" if link.startswith("http") else date
     note = "" if night.written else "up to date"

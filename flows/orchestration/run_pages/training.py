@@ -13,7 +13,7 @@ from storage.pages.figures import loss_curve
 def training_markdown(result: TrainResult) -> MarkdownArtifact:
     """Describe a training run, verdict first."""
     verdict = "promoted" if result.promoted else "REFUSED"
-    description = f"Model {result.model_id} {verdict}: {result.why}"
+    description = f"Model {result.model_id} {verdict}: {escape(result.why)}"
     return MarkdownArtifact(description, "\n\n".join(_training_parts(result)))
 
 
@@ -25,9 +25,9 @@ def _training_parts(result: TrainResult) -> Iterator[str]:
     yield f"![loss per epoch]({loss_curve(result.train_losses, result.validation_losses)})"
     yield facts_table([("clean rows", f"{result.rows:,}"), *result.figures.items()])
     yield "## Calibration"
-    yield f"> {result.promise}"
+    yield f"> {escape(result.promise)}"
     if result.warning:
-        yield f"**Warning:** {result.warning}."
+        yield f"**Warning:** {escape(result.warning)}."
     yield facts_table(result.calibration.items())
     yield f"Training report: `{result.path / 'training.html'}`"
 

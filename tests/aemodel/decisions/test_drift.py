@@ -6,20 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from aemodel.decisions.drift import FeatureTally, find_drift
+from aemodel.decisions.drift import find_drift
 from aemodel.decisions.ranking import Ranking, Tally
 from aemodel.decisions.rules import decide, parse_rule, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
-from aemodel.model import Autoencoder
-from aemodel.network.dense import DenseAutoencoder
-from aemodel.rows.layout import Layout
-from aemodel.rows.scaling import Scaler
-from aemodel.settings import ModelSettings
-from aemodel.training.measure import feature_scales
 
 
 def drift_of(calibration, scores):
@@ -117,57 +108,3 @@ def test_drift_comes_before_flood_and_review_and_after_partial(drifted, flagged,
     verdict, notes = judge_night(changed, coverage, alert_budget=1000, drifted=drifted)
 
     assert (verdict, *notes) == verdicts
-
-
-def tally_of(rows, clean):
-    """Sums of rows (n, d) against clean rows of the same kind."""
-    return FeatureTally.of(rows.astype(np.float32), clean.mean(axis=0), clean.std(axis=0))
-
-
-@given(st.lists(st.integers(0, 60), max_size=4), st.integers(0, 3))
-def test_feature_sums_of_parts_merge_to_those_of_the_whole(cuts, gap):
-    rows = np.random.default_rng(0).standard_t(2, size=(60, 4))
-    rows[gap * 7 : gap * 9, gap] = np.nan
-    first, *parts = np.split(rows, sorted(cuts))
-    merged = tally_of(first, np.eye(4))
-    for part in parts:
-        merged = merged.merge(tally_of(part, np.eye(4)))
-
-    for name, value in vars(tally_of(rows, np.eye(4))).items():
-        np.testing.assert_allclose(vars(merged)[name], value, rtol=1e-12, atol=1e-12)
-
-
-def test_features_that_moved_are_listed_by_how_far_they_moved(random):
-    clean, night = random.normal(size=(2000, 8)), random.normal(size=(500, 8))
-    night[:, 5] += 1.5
-    night[:, 2] *= 1.8
-    moved = tally_of(night, clean).moved()
-
-    assert [index for index, _, _ in moved[:2]] == [5, 2]
-    assert moved[0][1] == pytest.approx(1.5, abs=0.15)
-    assert moved[1][2] == pytest.approx(1.8, abs=0.15)
-
-
-def test_missing_and_infinite_values_leave_feature_sums_finite(random):
-    night = random.normal(size=(50, 3))
-    night[:, 0], night[3, 1], night[4, 1] = np.nan, np.inf, -np.inf
-    kept = night.copy()
-    tally = tally_of(night, random.normal(size=(100, 3)))
-
-    assert tally.count.tolist() == [0, 50, 50]
-    assert np.isfinite([[mean, deviation] for _, mean, deviation in tally.moved()]).all()
-    assert night.tobytes() == kept.tobytes()
-
-
-def test_an_overflowing_clean_row_does_not_hide_a_moved_feature():
-    rows = np.random.default_rng(0).normal(size=(400, 3))
-    rows[::20] = 1e300
-    model = ModelSettings(latent=2, output="identity", loss="mse", scaling="none")
-    network = DenseAutoencoder(3, model, torch.Generator().manual_seed(0))
-    layout = Layout(row_shape=(3,), dtype="float64")
-    scaler = Scaler(np.zeros(3), np.ones(3), np.zeros(3, np.float32))
-    bare = Autoencoder((network,), model, layout, scaler, None)
-    mean, deviation = feature_scales(bare, rows)
-
-    assert mean == pytest.approx(np.zeros(3), abs=0.2)
-    assert deviation == pytest.approx(np.ones(3), abs=0.15)

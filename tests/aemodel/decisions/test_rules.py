@@ -168,7 +168,8 @@ def test_the_mad_rule_only_ranks_without_calibration_rows():
         (2000, 9, 4, ("FLOOD", "REVIEW 2000")),
         (2000, 9, 3, ("PARTIAL 3 of 4", "FLOOD", "REVIEW 2000")),
         (0, 0, 0, ("FAILED",)),
-        (5, None, 4, ("OK",)),
+        (5, None, 4, ("REVIEW 5",)),
+        (0, None, 4, ("OK",)),
     ],
 )
 def test_the_first_verdict_that_applies_comes_first(flagged, limit, done, verdicts):

@@ -30,10 +30,11 @@ def untrained(d: int, **settings) -> Autoencoder:
         DenseAutoencoder(d, model, torch.Generator().manual_seed(seed)).eval()
         for seed in range(model.members)
     )
-    scaler = Scaler(np.zeros(d), np.ones(d), np.zeros(d, np.float32))
+    scaler = Scaler.inverse_only(np.zeros(d), np.ones(d))
     none = np.empty(0)
     reference = Reference(
         rows=np.random.default_rng(1).random((40, d), np.float32),
+        copies=np.ones(40, np.int64),
         floor=np.full(2, 1e-9),
         typical=np.zeros(2),
     )

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import Layout
 from aemodel.rows.sampling import AllRows, SampledRows
-from aemodel.rows.splits import row_hashes
 
 LAYOUT = Layout(row_shape=(2,), dtype="float32")
 ROWS = np.random.default_rng(0).random((3_000, 2), np.float32)

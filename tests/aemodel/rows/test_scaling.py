@@ -49,16 +49,60 @@ def test_merged_fits_equal_one_fit(kind):
         np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name))
 
 
-@KINDS
+BY_COLUMN = pytest.mark.parametrize("kind", ["minmax", "standard", "robust"])
+
+
+@BY_COLUMN
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e7, 1e-30])
-def test_a_constant_column_stays_finite_and_a_later_change_keeps_its_units(kind, value):
-    rows = np.full((50, 2), value, np.float32)
-    rows[:, 1] = np.linspace(1, 2, 50)
+def test_a_constant_column_is_0_and_any_change_of_it_is_large_and_finite(kind, value):
+    rows = np.full((60, 2), value, np.float32)
+    rows[:, 1] = np.linspace(1, 2, 60)
     scaler = scaler_of(kind, rows)
-    moved = rows[:1] + np.array([3, 0], np.float32)
-    step = scaler.transform(moved)[0, 0] - scaler.transform(rows[:1])[0, 0]
-    assert np.isfinite(scaler.transform(rows)).all()
-    assert abs(step) <= 3.001 if kind != "range" else np.isfinite(step)
+    changed = rows[:2].copy()
+    changed[0, 0], changed[1, 0] = value * 1.001 + 1e-6, 3e38
+    scaled = np.abs(scaler.transform(changed)[:, 0])
+
+    assert (scaler.transform(rows)[:, 0] == 0).all()
+    assert (scaled >= 8).all()
+    assert (scaled < 1000).all()
+
+
+@BY_COLUMN
+def test_the_same_change_of_a_constant_column_is_as_large_in_any_unit(kind):
+    meters = np.full((60, 1), 2.0)
+    scaled = [
+        scaler_of(kind, meters * unit).transform(np.array([[2.05 * unit]]))[0, 0]
+        for unit in (1, 1e3, 1e-6)
+    ]
+
+    assert scaled == pytest.approx([scaled[0]] * 3, rel=1e-6)
+    assert scaled[0] > 30
+
+
+@BY_COLUMN
+@pytest.mark.parametrize("far", [1e6, -9999.0])
+def test_a_few_values_far_outside_do_not_stretch_the_scale(kind, far):
+    rows = np.random.default_rng(0).normal(size=(3000, 2))
+    glitched = rows.copy()
+    glitched[[5, 700, 1900], 1] = far
+    expected = scaler_of(kind, np.delete(rows, [5, 700, 1900], axis=0))
+    fit = ScalerFit(kind, 2, "float64")
+    fit.update(glitched)
+    scaler = fit.finish()
+
+    np.testing.assert_allclose(scaler.scale, expected.scale, rtol=0.01)
+    assert fit.fences.outside(glitched).sum(axis=0).tolist() == [0, 3]
+    assert abs(scaler.transform(glitched)[5, 1]) > 500
+
+
+@BY_COLUMN
+def test_a_heavy_tail_is_not_far_outside(kind):
+    rows = np.random.default_rng(0).lognormal(sigma=0.8, size=(20_000, 2))
+    fit = ScalerFit(kind, 2, "float64")
+    fit.update(rows)
+    fit.finish()
+
+    assert not fit.fences.outside(rows).any()
 
 
 def test_a_column_that_varies_only_by_rounding_counts_as_constant():

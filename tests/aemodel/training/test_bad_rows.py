@@ -8,8 +8,9 @@ import pytest
 from aemodel.bundle import from_files, to_files
 from aemodel.errors import DataError
 from aemodel.explain.attribution import explain
+from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import Layout
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.splits import sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import compare_to_column_means, judge_challenger

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import Layout
-from aemodel.rows.splits import row_hashes, sides_of
+from aemodel.rows.splits import sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.gate_checks import bootstrap_interval, check_error, tolerated
 from aemodel.training.loop import CleanRows, train_autoencoder

@@ -152,6 +152,7 @@ def test_a_night_is_scored_and_reported(bench):
         "id",
         "file",
         "row",
+        "file_row",
         "score",
         "error",
         "novelty",
@@ -327,18 +328,18 @@ def test_hostile_ids_are_escaped(bench):
 
 def test_a_night_that_cannot_be_scored_states_the_reason_in_error_and_report(bench):
     rows = np.ones((5, 8))
-    rows[3, 2] = np.inf
+    rows[:, 2] = np.inf
     np.save(bench.night(), rows)
     result = bench.score()
     summary = summary_of(result)
 
     assert (result.code, result.facts["verdict"]) == (1, "FAILED")
-    assert "row 3, column 2: expected a number, got inf; fix the row" in result.err
+    assert "row 0, column 2: expected a number, got inf; fix the row" in result.err
     assert "Traceback" not in result.err
     assert (
         summary["promise"]
         == summary["failed_shards"][0]["why"]
-        == f"{DAY}.npy: row 3, column 2: expected a number, got inf; fix the row"
+        == f"{DAY}.npy: row 0, column 2: expected a number, got inf; fix the row"
     )
 
 

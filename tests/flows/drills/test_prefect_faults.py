@@ -47,7 +47,7 @@ class Night:
     def process(self) -> psutil.Process:
         """The process of the run, which holds the night's lock."""
         lock = self.bench.workspace / f".work/small-score-{DAY}.lock"
-        return psutil.Process(int(lock.read_text()))
+        return psutil.Process(int(lock.read_text().split()[0]))
 
     def seconds(self) -> float:
         """Seconds from the fault to the report."""

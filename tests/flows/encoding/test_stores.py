@@ -110,7 +110,12 @@ def test_another_codec_writes_a_block_that_the_winner_cannot_hold(bench, tmp_pat
     rows[18_000:22_000] *= 40
     np.save(tmp_path / "night.npy", rows)
     report = encode(
-        bench, tmp_path / "store", "max_rmse=0.2", "precision=auto", source=tmp_path / "night.npy"
+        bench,
+        tmp_path / "store",
+        "max_rmse=0.2",
+        "precision=auto",
+        "keep_exact=0",
+        source=tmp_path / "night.npy",
     )
 
     assert report["contest"][0]["codec"] == "latents"
@@ -279,3 +284,13 @@ def test_dead_and_redundant_latents_are_reported(random):
     assert (use.dead, use.doubled) == ((1,), ((0, 3),))
     assert 1 < use.effective_dimension < 2
     assert latent_use(random.normal(size=(5000, 6)).astype(np.float32)).effective_dimension > 5.9
+
+
+def test_a_source_with_the_longest_name_is_encoded_and_decoded(bench):
+    path = bench.folder / ("x" * 251 + ".npy")
+    np.save(path, rows_of(300, 3))
+
+    stored = bench.run("encode", bench.job, "--source", path)
+    back = bench.run("decode", stored.facts["path"], "--out", bench.folder / ("y" * 251 + ".npy"))
+
+    assert (stored.code, back.code, back.facts["rows"]) == (0, 0, 300)

@@ -33,8 +33,7 @@ def trained_on_table(tmp_path_factory):
 
 
 @pytest.fixture
-def table_bench(trained_on_table, tmp_path, monkeypatch):
-    monkeypatch.setattr("storage.codecs.sz3.installed", lambda: False)  # an extra, tested alone
+def table_bench(trained_on_table, tmp_path):
     shutil.copytree(trained_on_table, tmp_path / "job", copy_function=shutil.copy2)
     return Bench(tmp_path / "job")
 

@@ -1,4 +1,4 @@
-"""run_all: every item gets exactly one outcome; OSError is retried, other errors are not."""
+"""run_all: every item gets exactly one outcome; refused reads are retried, bad data is not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from flows.engine import run_all as engine
 from flows.engine.run_all import only_value, run_in_threads
+from storage.errors import ReadError
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +40,13 @@ def test_an_error_is_an_outcome_and_other_items_continue():
     assert [outcomes[item].value for item in (0, 1, 2, 4, 5)] == [0, 1, 2, 4, 5]
 
 
-def test_an_os_error_is_retried():
+@pytest.mark.parametrize("refused", [OSError("busy"), ReadError("rows.npy: cannot be read")])
+def test_what_the_operating_system_refuses_is_retried(refused):
     refusals = iter([True, True, False])
 
     def work(item):
         if next(refusals):
-            raise OSError("busy")
+            raise refused
         return "done"
 
     assert only_value(run_in_threads(1)(work, ["a"])) == "done"

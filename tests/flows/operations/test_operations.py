@@ -17,7 +17,7 @@ from hook import listening
 from nights import promoted_on, run
 
 from flows.errors import FlowError
-from flows.jobs.dates import last_start, next_start, yesterday
+from flows.jobs.dates import due_date, last_start, next_start, yesterday
 from flows.jobs.job_file import read_job
 from flows.operations.prune import prune
 from flows.operations.status import status_of
@@ -58,6 +58,38 @@ def test_each_day_has_one_run_across_daylight_saving_changes(bench, day, hours, 
     assert last_start(job, starts[1] + timedelta(minutes=1)) == starts[1]
 
 
+def test_the_last_start_at_the_exact_second_of_a_start_is_that_start(bench):
+    job = read_job(bench.job, ["schedule.timezone=Europe/Berlin"])
+    start = datetime(2026, 11, 22, 4, tzinfo=BERLIN)
+
+    moments = [start + timedelta(microseconds=each) for each in (-1, 0, 1, 999_999)]
+    assert [last_start(job, moment).day for moment in moments] == [21, 22, 22, 22]
+    assert [due_date(job, moment).day for moment in moments] == [20, 21, 21, 21]
+    assert next_start(job, start).day == 23
+
+
+@pytest.mark.parametrize(
+    ("zone", "cron", "noon"),
+    [
+        ("America/Nuuk", "59 23 * * *", "2026-03-26T12:00"),
+        ("America/Nuuk", "59 23 * * *", "2026-10-22T12:00"),
+        ("Africa/Cairo", "30 0 * * *", "2026-04-21T12:00"),
+        ("America/Santiago", "0 0 * * *", "2026-09-03T12:00"),
+    ],
+)
+def test_no_data_date_is_skipped_or_repeated_where_the_clock_changes_at_night(
+    bench, zone, cron, noon
+):
+    job = read_job(bench.job, [f"schedule.timezone={zone}", f"schedule.cron={cron}"])
+    starts = [next_start(job, datetime.fromisoformat(noon).replace(tzinfo=ZoneInfo(zone)))]
+    for _ in range(5):
+        starts.append(next_start(job, starts[-1]))
+
+    days = [due_date(job, start) for start in starts]
+    assert days == [days[0] + timedelta(days=number) for number in range(6)]
+    assert [due_date(job, start + timedelta(minutes=50)) for start in starts] == days
+
+
 def test_status_reports_problems_until_they_are_solved(bench):
     promoted_on(bench, DAY)
     early = status_of(bench.job, now=NOW)
@@ -70,6 +102,27 @@ def test_status_reports_problems_until_they_are_solved(bench):
     assert (late.exit_code, late.problems) == (0, [])
     assert late.to_json()["last_good_night"] == DAY
     assert late.to_json()["next_run"].startswith("2026-11-24T04:00")
+
+
+def test_status_lists_nights_too_old_to_be_backfilled_with_the_command_that_scores_them(bench):
+    promoted_on(bench, "2026-11-10")
+    old = ["2026-11-10", "2026-11-12", "2026-11-13"]
+    for day in [*old, "2026-11-20", "2026-11-21", DAY]:
+        bench.night(day)
+    bench.job.write_text(bench.job.read_text() + "[schedule]\nmax_catch_up_days = 2\n")
+    run(bench)
+    found = status_of(bench.job, now=NOW).problems
+
+    why = "input but no scores, and older than schedule.max_catch_up_days = 2: run 'nightglass"
+    assert found == [
+        f"2026-11-10: {why} score JOB --model as-of --date 2026-11-10'",
+        f"2026-11-12 to 2026-11-13: {why} score JOB --model as-of --from 2026-11-12 "
+        "--to 2026-11-13'",
+    ]
+    for problem in found:
+        words = problem.rpartition("nightglass ")[2].rstrip("'").replace("JOB", str(bench.job))
+        assert bench.run(*words.split()).code == 0
+    assert status_of(bench.job, now=NOW).problems == []
 
 
 def test_the_text_of_status_has_a_line_for_each_fact(bench):
@@ -134,53 +187,6 @@ def test_status_of_a_job_without_a_champion(bench):
         1,
         ["no champion yet: run 'nightglass train JOB'"],
     )
-
-
-def test_labels_are_imported_once_and_counted(bench, tmp_path):
-    bench.night(outliers=4)
-    bench.score()
-    file = tmp_path / "checked.csv"
-    file.write_text(f"date,id,label\n{DAY},0,outlier\n{DAY},1,normal\n")
-    first = bench.run("label", bench.job, file).facts
-    second = bench.run("label", bench.job, file).facts
-    file.write_text(f"date,id,label\n{DAY},1,outlier\n")
-    third = bench.run("label", bench.job, file).facts
-
-    assert (first["new"], first["labelled"], first["right"]) == (2, 2, 1)
-    assert (second["new"], second["labelled"], second["right"]) == (0, 2, 1)
-    assert (third["new"], third["labelled"], third["right"]) == (1, 2, 2)
-
-
-def test_label_files_keep_leading_zeros_of_ids(bench, tmp_path):
-    columns = [f"c{index}" for index in range(8)]
-    lines = [
-        f"{row:05d},{','.join(map(str, values))}"
-        for row, values in enumerate(np.load(bench.night(outliers=4)))
-    ]
-    (tmp_path / "night.csv").write_text("\n".join([f"id,{','.join(columns)}", *lines]))
-    common = ["--set", f"data.clean={tmp_path / 'night.csv'}", "--set", "data.id=id"]
-    assert bench.run("train", bench.job, *common).code == 0
-    assert bench.score("--source", tmp_path / "night.csv", *common).code == 0
-    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},00000,outlier\n")
-
-    assert bench.run("label", bench.job, tmp_path / "checked.csv").facts["new"] == 1
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        (f"{DAY},7777,normal", "id '7777' is not in the report"),
-        (f"{DAY},0,odd", "label must be one of"),
-    ],
-)
-def test_a_wrong_label_imports_nothing(bench, tmp_path, line, words):
-    bench.night(outliers=4)
-    bench.score()
-    (tmp_path / "checked.csv").write_text(f"date,id,label\n{DAY},0,outlier\n{line}\n")
-    result = bench.run("label", bench.job, tmp_path / "checked.csv")
-
-    assert (result.code, f"line 3: {words}" in result.err) == (2, True)
-    assert not (bench.workspace / "labels").exists()
 
 
 def test_prune_keeps_what_is_needed_and_deletes_only_with_yes(bench):
@@ -342,6 +348,22 @@ def test_a_broken_job_file_does_not_stop_other_jobs(bench, capsys, monkeypatch):
         serving.serve([broken, bench.job], prefect=None)
 
     assert "broken.toml: not valid TOML" in capsys.readouterr().out
+
+
+def test_an_unexpected_error_in_one_job_does_not_stop_other_jobs(bench, capsys, monkeypatch):
+    def fail(job, *_):
+        raise ZeroDivisionError(f"a bug in {job.name}")
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving, "score_due", fail)
+    monkeypatch.setattr(serving.time, "sleep", stop)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        serving.serve([bench.job, bench.job], prefect=None)
+
+    assert capsys.readouterr().out.count("see the log: ZeroDivisionError: a bug in small") == 2
 
 
 def test_finished_shards_survive_a_full_disk(bench, tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bench import DAY, rows_of
+from markdown_it import MarkdownIt
 
+from flows.errors import FlowError
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
+from flows.orchestration.artifacts import outlier_cells
 from flows.orchestration.local import LocalBackend
 from flows.orchestration.run_pages.markdown import escape
-from flows.orchestration.run_pages.nights import night_markdown, nights_markdown
+from flows.orchestration.run_pages.nights import main_cause, night_markdown, nights_markdown
 from flows.orchestration.run_pages.store import store_markdown
 from flows.orchestration.run_pages.training import training_markdown
 from flows.scoring.result import NightsResult
@@ -127,7 +132,7 @@ def test_a_bounded_store_shows_whether_the_bound_held_and_the_codec_selection(be
     page = store_markdown(encode(bench, "encode.max_error=0.5"))
 
     assert page.description.endswith(", max_error 0.5 held")
-    assert r"| max\_error | 0.5, **held** (" in page.markdown
+    assert r"| max_error | 0.5, **held** (" in page.markdown
     assert "## Codec selection" in page.markdown
 
 
@@ -182,7 +187,7 @@ def test_a_night_without_data_names_the_missing_input(bench):
 def test_a_partial_night_names_the_failed_shards(bench):
     path = bench.night(n=40_000)
     rows = np.load(path)
-    rows[-1, 2] = np.nan
+    rows[31_250:, 2] = np.nan  # the third shard
     np.save(path, rows)
     page = night_markdown(read_job(bench.job), score(bench))
 
@@ -205,11 +210,55 @@ def test_names_from_the_data_are_escaped(bench):
     assert "<b>" not in page.markdown
 
 
+HOSTILE = [
+    "<form action=//evil><input name=password></form>",
+    "<img src=//evil/a.png onerror=alert(1)>",
+    "![a](http://evil/a.png)",
+    "[click](javascript:alert(1))",
+    "&lt;b&gt; &#60;b&#62;",
+    "**bold** _em_ __strong__ ~~gone~~ `code`",
+    "- item",
+    "+ item",
+    "1. item",
+    "12) item",
+    "# heading",
+    "> quote",
+    "---",
+    "| a | b |",
+    "a\\b \\<b>",
+    "sensor_17 a_b_c -5 1.5",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_untrusted_text_is_shown_as_it_is(text):
+    """By a CommonMark parser that lets HTML through, as Prefect's pages do."""
+    shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(escape(text))
+
+    assert unescape(shown.removeprefix("<p>").removesuffix("</p>\n")) == text
+    assert "<" not in shown.removeprefix("<p>").removesuffix("</p>\n")
+
+
+@pytest.mark.parametrize("text", ["see http://evil/a", "WWW.evil.com", "ftp://evil", "a@evil.com"])
+def test_addresses_in_untrusted_text_do_not_become_links(text):
+    assert escape(text) != text
+    assert not re.search(r"(?i)https?://|ftp://|www\.|[a-z]@", escape(text))
+
+
+@pytest.mark.parametrize("text", HOSTILE[:5])
+def test_ids_and_causes_are_escaped_in_the_table_of_the_top_rows(text):
+    row = {"rank": 1, "id": text, "score": 1.0, "p_value": None, "flagged": True, "cause": text}
+    cells = outlier_cells(row)
+
+    assert (cells["id"], cells["cause"]) == (escape(text), escape(main_cause(row)))
+    assert (cells["rank"], cells["score"], cells["p_value"]) == (1, "1", "")
+
+
 def test_nights_are_listed_newest_first(bench):
     bench.night()
     good = score(bench)
     nights = NightsResult(
-        {"2026-11-21": ValueError("no column a|b"), DAY: replace(good, written=False)}
+        {"2026-11-21": FlowError("no column a|b"), DAY: replace(good, written=False)}
     )
     page = nights_markdown(read_job(bench.job), nights)
     newest, older = page.markdown.splitlines()[2:4]

@@ -14,6 +14,7 @@ from nights import TONIGHT, promoted_on, run
 
 from flows.engine.shard_tasks import group_shards
 from flows.jobs.job_file import read_job
+from flows.orchestration.local import LocalBackend
 from flows.scoring.catch_up import due_nights
 from storage.models import read_champion
 
@@ -106,6 +107,39 @@ def test_a_partial_night_is_finished_by_the_model_that_started_it(bench):
     assert bench.score(day="2026-11-21").facts["verdict"].startswith("PARTIAL")
 
     assert due(bench)[0] == ("2026-11-21", read_champion(bench.workspace / "models/small").current)
+
+
+def test_an_unexpected_error_at_the_oldest_night_does_not_block_tonight(bench, monkeypatch):
+    promoted_on(bench, "2026-11-21")
+    bench.night("2026-11-21")
+    bench.night()
+    score = LocalBackend.score
+
+    def fail_once(backend, request):
+        if request.date == "2026-11-21":
+            raise ZeroDivisionError("a bug")
+        return score(backend, request)
+
+    monkeypatch.setattr(LocalBackend, "score", fail_once)
+    nights = run(bench)
+    in_range = bench.run("score", bench.job, "--from", "2026-11-21", "--to", DAY)
+
+    assert "see the log: ZeroDivisionError: a bug" in nights.to_text()
+    assert (nights.exit_code, nights.results[DAY].written) == (1, True)
+    assert [each["code"] for each in in_range.facts["nights"]] == [1, 0]
+
+
+def test_an_unreadable_revision_of_an_older_night_does_not_block_tonight(bench):
+    promoted_on(bench, "2026-11-21")
+    bench.night("2026-11-21")
+    bench.night()
+    run(bench, day=date(2026, 11, 21))
+    (bench.workspace / "reports/small/2026-11-21/rev=1/summary.json").write_text("{")
+
+    assert due(bench) == [("2026-11-21", "as-of"), (DAY, "")]
+    nights = run(bench)
+    assert isinstance(nights.results["2026-11-21"], Exception)
+    assert nights.results[DAY].written
 
 
 def test_an_input_counts_only_with_its_marker(bench):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from aemodel.bundle import to_files
 from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
 from flows.scoring.shard_summary import ShardSummary, Summarizer
-from storage.models import promote, save_bundle
+from storage.models import Promotion, promote, save_bundle
 from storage.sources import Chunk
 
 
@@ -41,7 +43,7 @@ def make_champion(bench, model):
     model_id = save_bundle(
         models, to_files(model), work=bench.workspace / ".work/model", extra={}, run={}
     )
-    promote(models, model_id, by="test", why="test", since="2026-01-01T00:00:00+00:00")
+    promote(models, Promotion(model_id, "2026-01-01T00:00:00+00:00", by="test", why="test"))
 
 
 def night_of(bench, rows):
@@ -61,12 +63,12 @@ def outliers_of(result):
     return pq.read_table(Path(result.facts["path"]) / "outliers.parquet").to_pylist()
 
 
-def summarize(model, rows, start=0, stop=None, *, ids=None):
+def summarize(model, rows, start=0, stop=None):
     """Summarize rows[start:stop] with their scores among all rows."""
     scores = {
         name: found[start:stop] for name, found in zip(SCORES, model.scores(rows), strict=True)
     }
-    chunk = Chunk(start, rows[start:stop], ids, "night.npy")
+    chunk = Chunk(start, rows[start:stop], None, "night.npy")
     return Summarizer(model=model, by="error", threshold=0.5, keep=20).summarize(chunk, scores)
 
 
@@ -100,12 +102,12 @@ def test_summaries_of_any_shards_merge_to_the_summary_of_the_whole(blind, cuts, 
 
 def test_a_summary_survives_saving_and_loading(blind, tmp_path):
     rows = np.concatenate([clean_rows(30), FAR[None]])
-    saved = summarize(blind, rows, ids=np.array([f"r{n}" for n in range(31)]))
+    saved = summarize(blind, rows)
     saved.save(tmp_path / "summary.npz")
     loaded = ShardSummary.load(tmp_path / "summary.npz", 20)
 
-    assert loaded.novel.ids.tolist() == saved.novel.ids.tolist()
-    assert loaded.novel.ids[0] == "r30"
+    assert loaded.novel.rows.tolist() == saved.novel.rows.tolist()
+    assert loaded.novel.rows[0] == 30
     assert (loaded.best.values == saved.best.values).all()
     for name, value in vars(saved.features).items():
         assert (vars(loaded.features)[name] == value).all()
@@ -266,6 +268,74 @@ def test_a_clean_night_does_not_mention_drift_or_novel_rows(bench):
     assert summary["drift"]["features"] == []
     assert summary["promises"] is True
     assert "What has moved" not in page
+
+
+def test_the_command_in_the_report_scores_the_same_rows_again(bench, monkeypatch):
+    job = bench.job.rename(bench.folder / "my job.toml")
+    source = bench.night(outliers=3).rename(bench.folder / "other rows.npy")
+    words = ["--source", source, "--set", "score.top_n=4", "--set", "score.memory=9 MB"]
+    first = bench.run("score", job, "--date", DAY, *words)
+    _, page = report(first)
+    command = shlex.split(html.unescape(page.partition("<pre>")[2].partition("</pre>")[0]))
+    monkeypatch.chdir(bench.folder)
+    second = bench.run(*command[1:], "--force")
+
+    assert command[:3] == ["nightglass", "score", "my job.toml"]
+    assert "score.memory=9 MB" not in command
+    assert second.facts["revision"] == 2
+    assert outliers_of(second) == outliers_of(first)
+    assert len(outliers_of(second)) == 4
+
+
+@pytest.mark.parametrize("shard_bytes", ["1 MB", "256 MB"])
+def test_scoring_the_training_rows_says_so_and_promises_nothing(bench, shard_bytes):
+    rows = rows_of(20_000, 0)
+    np.save(bench.folder / "clean.npy", rows)
+    words = ["--set", f"data.shard_bytes={shard_bytes}", "--set", "train.epochs=1"]
+    trained = bench.run("train", bench.job, *words, "--set", "name=other")
+    assert trained.code == 0, trained.err
+    bench.run("models", "promote", bench.job, trained.facts["model_id"])
+    words += ["--set", "name=other", "--model", trained.facts["model_id"]]
+    night_of(bench, rows)
+    same, page = report(bench.score(*words))
+    night_of(bench, rows[::-1])
+    other, _ = report(bench.score(*words))
+
+    assert same["promise"].startswith("No promise tonight: these are the rows that the model was")
+    assert (same["promises"], "rows that the model was trained on" in page) == (False, True)
+    assert "trained on" not in other["promise"]
+
+
+def test_a_night_of_the_top_rule_with_flags_is_to_be_reviewed(bench):
+    bench.night(n=120)
+    result = bench.score("--set", "score.rule=top", "--set", "score.top_n=100")
+
+    assert result.facts["verdict"] == "REVIEW 100"
+
+
+def test_windows_are_explained_by_step_and_channel_and_not_shown_as_pictures(bench):
+    windows = np.random.default_rng(0).normal(size=(600, 60, 3))
+    np.save(bench.folder / "clean.npy", windows)
+    words = ["--set", "name=other", "--set", "train.epochs=1"]
+    trained = bench.run("train", bench.job, *words)
+    night = windows[:50] + 0.001
+    night[7, 12, 1] += 60
+    night_of(bench, night)
+    result = bench.score(*words, "--model", trained.facts["model_id"])
+    _, page = report(result)
+
+    assert outliers_of(result)[0]["cause"].startswith("step 12, channel 1 is 6")
+    assert "input, reconstruction, difference" not in page
+    assert not (Path(result.facts["path"]) / "evidence").exists()
+
+
+def test_run_json_holds_the_command_with_its_folder(bench):
+    bench.night()
+    run = json.loads((Path(bench.score().facts["path"]) / "run.json").read_text())
+
+    assert run["rerun"].startswith(
+        f"cd {bench.folder} && nightglass score small.toml --date {DAY} "
+    )
 
 
 def test_suspect_calibration_rows_are_noted_in_the_report(bench):

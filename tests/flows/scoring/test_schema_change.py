@@ -21,7 +21,7 @@ from flows.scoring.result import NightsResult
 
 CHANGED = (
     "columns do not match: missing: 'flow' (did you mean 'flows'?), 'level';"
-    " not numeric: 'tank'; unexpected: 'flows'. Fix the file"
+    " not numeric: 'tank' (string); columns not read: 'flows'. Fix the file"
 )
 
 

@@ -6,6 +6,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from bench import DAY, rows_of
 
+import storage.models
+from aemodel.training.promotion_gate import judge_challenger
+from flows.training import train
+from storage.models import champion_lock, read_champion
+
 
 def page_of(result):
     from pathlib import Path
@@ -56,6 +61,39 @@ def test_a_model_of_clean_rows_in_other_units_is_refused(bench):
     assert 'class="bad">refused' in page_of(result)
     assert "contaminated or have changed" in result.facts["why"]
     assert bench.run("models", "list", bench.job).facts["current"] == before
+
+
+def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(bench, monkeypatch):
+    first = bench.run("models", "list", bench.job).facts["current"]
+    other = bench.run("train", bench.job, "--set", "train.seed=1").facts["model_id"]
+    bench.run("models", "promote", bench.job, first)
+    judged = []
+
+    def judge(trained, champion, passes, *, by):
+        judged.append(champion.calibration.tolist())
+        if len(judged) == 1:
+            bench.run("models", "promote", bench.job, other)
+        return judge_challenger(trained, champion, passes, by=by)
+
+    monkeypatch.setattr(train, "judge_challenger", judge)
+    result = bench.run("train", bench.job, "--set", "train.seed=2")
+
+    assert result.code == 0
+    assert len(judged) == 2
+    assert judged[0] != judged[1]
+    assert f"model {other} became champion meanwhile; judging against it" in result.err
+
+
+def test_promoting_by_hand_and_rolling_back_take_the_lock_of_the_champion(bench, monkeypatch):
+    monkeypatch.setattr(storage.models, "CHANGE_SECONDS", 0)
+    models = bench.workspace / "models/small"
+    model_id = read_champion(models).current
+    with champion_lock(models):
+        promoted = bench.run("models", "promote", bench.job, model_id)
+        rolled_back = bench.run("models", "rollback", bench.job)
+
+    assert (promoted.code, rolled_back.code) == (2, 2)
+    assert len(read_champion(models).history) == 1
 
 
 def test_rollback_restores_errors_and_p_values(bench):

@@ -17,10 +17,11 @@ from storage.codecs.blocks import (
     decode_block,
     encode_block,
 )
+from storage.codecs.candidates import Sample, rmse
 from storage.codecs.column_orders import choose_orders
 from storage.codecs.columns import CODERS, Order, pack_columns, unpack_columns
 from storage.codecs.grid import Grid, exact_divisor, widest_step
-from storage.codecs.selection import Sample, hold_contest, rmse
+from storage.codecs.selection import hold_contest
 from storage.errors import DamagedError
 from storage.latents.loss import Loss, merge_losses, quantile
 

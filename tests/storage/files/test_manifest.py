@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from storage.errors import DamagedError, FormatVersionError, NoDataError, WorkspaceError
-from storage.files.atomic import publish_folder, write_beside, write_json
+from storage.files.atomic import _copy_beside, publish_folder, write_beside, write_json
 from storage.files.manifest import read_manifest, require_whole, verify_folder, write_manifest
 
 
@@ -85,6 +86,45 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_half()
     assert json.loads(path.read_text()) == {"a": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_two_processes_with_one_id_write_beside_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # as in two containers
+    path = tmp_path / "a.json"
+
+    with write_beside(path) as one, write_beside(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+        assert one != other
+    assert path.read_text() == "one"
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".npy", "\N{CJK UNIFIED IDEOGRAPH-65E5}" * 85])
+def test_every_name_that_the_file_system_allows_can_be_written(tmp_path, name):
+    with write_beside(tmp_path / name) as beside:
+        beside.write_text("whole")
+
+    assert (tmp_path / name).read_text() == "whole"
+
+
+def test_a_name_that_is_too_long_is_refused_before_the_work(tmp_path):
+    with (
+        pytest.raises(WorkspaceError, match=r"too long.*; use a shorter name"),
+        write_beside(tmp_path / ("x" * 256)),
+    ):
+        pytest.fail("the work began")
+
+
+def test_runs_that_publish_to_one_place_on_another_disk_do_not_mix_their_copies(tmp_path):
+    final, copies = tmp_path / "final" / ("x" * 255), set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+        final.parent.mkdir(exist_ok=True)
+        copies.add(_copy_beside(tmp_path / name, final))
+
+    assert sorted(path.name for copy in copies for path in copy.iterdir()) == ["one", "two"]
+    assert _copy_beside(tmp_path / "one", final) in copies  # a rerun replaces its own
 
 
 def test_a_json_file_cannot_hold_nan(tmp_path):

@@ -56,6 +56,17 @@ def test_rows_with_ids_are_compared_by_id_in_any_order(tmp_path):
     assert (found.new_ids, found.gone, found.changed) == (("w",), 0, 0)
 
 
+@pytest.mark.parametrize("ids", [None, list("abcdef")])
+def test_rows_are_changed_only_beyond_what_another_device_or_thread_count_explains(tmp_path, ids):
+    before = np.array([1.0, 1.0, 1e-10, 1e6, np.inf, 1.0])
+    after = np.array([1 + 9e-6, 1 + 2e-5, 9e-10, 1e6 + 9, np.inf, np.inf])
+    old, new = scores(tmp_path / "old", before, ids=ids), scores(tmp_path / "new", after, ids=ids)
+    found = compare(old, new)
+
+    assert found.changed_ids == (("1", "5") if ids is None else ("b", "f"))
+    assert (found.new, found.gone) == (0, 0)
+
+
 def test_repeated_ids_are_compared_by_row(tmp_path):
     old = scores(tmp_path / "old", np.array([0.1, 0.2, 0.3]), ids=["x"] * 3)
     new = scores(tmp_path / "new", np.array([0.1, 0.2, 0.4]), ids=["x"] * 3)
@@ -77,7 +88,8 @@ def test_newly_and_no_longer_flagged_rows_are_named_in_the_sentence(tmp_path):
     old, new = scores(tmp_path / "old", np.ones(3)), scores(tmp_path / "new", np.ones(3))
     words = compare(old, new, {"0", "1"}, {"1", "2"}).to_text()
     assert words == (
-        "Compared with revision 1: all scores are identical; newly flagged: 2; no longer flagged: 0"
+        "Compared with revision 1: all scores agree within 1e-05; newly flagged: 2; "
+        "no longer flagged: 0"
     )
 
 

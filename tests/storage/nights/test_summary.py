@@ -36,7 +36,7 @@ PLAIN = {
 def night(**changes) -> Night:
     row = np.zeros(2)
     evidence = Evidence("feature 0", [], row, row, {"range": 0.5, "latent": 0.01, "residual": 0.2})
-    novel = NovelRow("r7", "a.npy", 7, 2.5, 0.1, evidence)
+    novel = NovelRow("r7", "a.npy", 7, 7, 2.5, 0.1, evidence)
     content = {"cut_score": 1.5, "novel_rows": [novel], "novel_rows_total": 1, **PLAIN, **changes}
     return Night(**content)
 
@@ -56,7 +56,7 @@ def test_a_summary_holds_the_figures_of_the_night():
 
     assert {key: content[key] for key in PLAIN} == PLAIN
     assert content["failed_shards"] == [{"shard": "shard 1", "why": "damaged"}]
-    assert (content["flagged_ids"], content["complete"]) == (["r1"], True)
+    assert (content["flagged_ids"], content["complete"]) == (["r1"], False)
 
 
 def test_a_novel_row_is_listed_with_its_p_values():

@@ -1,0 +1,89 @@
+"""64-bit hashes of rows by content, and by content and occurrence number."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MULTIPLIER = np.uint64(0x9FB21C651E98DF25)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
+BLOCK_WORDS = 1 << 16  # 64-bit words hashed together: they stay in the cache
+BUCKET_BITS = 24
+
+Hashes = NDArray[np.uint64]
+
+
+def row_hashes(rows: NDArray[np.generic]) -> Hashes:
+    """Hash the bytes of each of rows (n, *row_shape): (n,).
+
+    Rows are hashed in little-endian byte order, so the result is the same on every machine. Every
+    word is mixed with a key of its position, and the mixed words are added. Not cryptographic.
+    """
+    rows = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
+    size = rows.dtype.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64))
+    hashes = np.full(len(rows), size, np.uint64)
+    if rows.size:
+        _add_words(hashes, rows.reshape(len(rows), -1).view(np.uint8))
+    return mix(hashes)
+
+
+def _add_words(hashes: Hashes, content: NDArray[np.uint8]) -> None:
+    """Add the mixed words of content (n, bytes) to hashes (n,)."""
+    width = -(-content.shape[1] // 8)
+    keys = mix(np.arange(1, width + 1, dtype=np.uint64) * GOLDEN)
+    step = max(1, BLOCK_WORDS // width)
+    for start in range(0, len(content), step):
+        words = _whole_words(content[start : start + step]) ^ keys
+        words *= MULTIPLIER
+        words ^= words >> np.uint64(32)
+        words *= MULTIPLIER
+        hashes[start : start + step] += words.sum(axis=1, dtype=np.uint64)
+
+
+def _whole_words(content: NDArray[np.uint8]) -> Hashes:
+    """View content (n, bytes) as 64-bit words, the last one padded with zeros."""
+    missing = -content.shape[1] % 8
+    if missing:
+        content = np.pad(content, ((0, 0), (0, missing)))
+    return content.view("<u8")
+
+
+def mix(values: Hashes) -> Hashes:
+    """Finalizer of SplitMix64 (Steele, Lea & Flood 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+class RowHasher:
+    """Hashes the rows of one pass in source order.
+
+    With `count_copies`, the k-th copy of a row gets a hash of its own. Copies are counted in
+    2^BUCKET_BITS buckets by content: two contents that share a bucket only number each other's
+    copies differently, so memory stays bounded.
+    """
+
+    def __init__(self, *, count_copies: bool) -> None:
+        self._counts = np.zeros(1 << BUCKET_BITS, np.uint32) if count_copies else None
+
+    def __call__(self, rows: NDArray[np.generic]) -> Hashes:
+        """Hash the next rows (n, *row_shape): (n,)."""
+        hashes = row_hashes(rows)
+        if self._counts is None:
+            return hashes
+        copies = _count_copies(hashes, self._counts)
+        return np.where(copies == 0, hashes, mix(hashes + copies * GOLDEN))
+
+
+def _count_copies(hashes: Hashes, counts: NDArray[np.uint32]) -> Hashes:
+    """Count for each of hashes (n,) how many came before it, in `counts` or in `hashes`."""
+    buckets = (hashes >> np.uint64(64 - BUCKET_BITS)).astype(np.intp)
+    order = np.argsort(buckets, kind="stable")
+    ordered = buckets[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    sizes = np.diff(starts, append=len(ordered))
+    before_in_chunk = np.arange(len(ordered)) - np.repeat(starts, sizes)
+    copies = np.empty(len(hashes), np.uint64)
+    copies[order] = counts[ordered] + before_in_chunk
+    counts[ordered[starts]] += sizes.astype(np.uint32)
+    return copies

@@ -1,0 +1,92 @@
+"""The rows that the newest report of a night lists, found by id or by row number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import pyarrow.parquet as pq
+
+from flows.errors import UsageError
+from storage.nights.outliers import spreadsheet_text
+from storage.nights.revisions import NightPlace
+from storage.visible_text import visible_name
+
+MOST_NAMED = 5  # row numbers in one message
+
+
+@dataclass(frozen=True)
+class ReportedRow:
+    """One row of a report; `row` is its number over all files."""
+
+    id: str
+    row: int
+    flagged: bool
+
+
+@dataclass(frozen=True)
+class ReportedRows:
+    """The rows of one report. by_id: by id, as it is and as outliers.csv writes it."""
+
+    date: str
+    by_row: Mapping[int, ReportedRow]
+    by_id: Mapping[str, Sequence[ReportedRow]]
+
+    @classmethod
+    def of_newest(cls, place: NightPlace) -> Self:
+        """Read the newest report of a night; no rows if there is none."""
+        newest = place.newest()
+        rows = _read_rows(place, newest) if newest else []
+        by_id: dict[str, list[ReportedRow]] = {}
+        for row in rows:
+            for text in {row.id, spreadsheet_text(row.id)}:
+                by_id.setdefault(text, []).append(row)
+        return cls(place.date, {row.row: row for row in rows}, by_id)
+
+    def is_shared(self, row_id: str) -> bool:
+        """Return whether several rows have this id."""
+        return sum(row.id == row_id for row in self.by_id[row_id]) > 1
+
+    def find(self, row_id: str, number: int | None) -> ReportedRow:
+        """Return the row with this id and, if given, this number.
+
+        Of several rows with one id, the only flagged one is meant. Raises UsageError if no row
+        fits, or more than one.
+        """
+        found = self.by_id.get(row_id) or self.by_id.get(row_id.strip(), ())
+        if number is not None:
+            return self._with_number(row_id, found, number)
+        if not found:
+            raise UsageError(f"id '{visible_name(row_id)}' is not in the report of {self.date}")
+        flagged = [row for row in found if row.flagged]
+        [first, *others] = flagged if len(flagged) == 1 else found
+        if others:
+            raise UsageError(_ambiguous(row_id, found, self.date))
+        return first
+
+    def _with_number(self, row_id: str, found: Sequence[ReportedRow], number: int) -> ReportedRow:
+        row = self.by_row.get(number)
+        if row is None:
+            raise UsageError(f"row {number} is not in the report of {self.date}")
+        if row_id and row not in found:
+            raise UsageError(
+                f"row {number} of {self.date} has the id '{visible_name(row.id)}', "
+                f"not '{visible_name(row_id)}'"
+            )
+        return row
+
+
+def _read_rows(place: NightPlace, revision: int) -> list[ReportedRow]:
+    columns = ["id", "row", "flagged"]
+    table = pq.read_table(place.report(revision) / "outliers.parquet", columns=columns)
+    return [ReportedRow(**values) for values in table.to_pylist()]
+
+
+def _ambiguous(row_id: str, found: Sequence[ReportedRow], date: str) -> str:
+    rows = ", ".join(str(row.row) for row in found[:MOST_NAMED])
+    more = ", …" if len(found) > MOST_NAMED else ""
+    return (
+        f"{len(found):,} rows in the report of {date} have the id '{visible_name(row_id)}' "
+        f"({rows}{more}); add a column 'row' with the number of the row that is meant"
+    )

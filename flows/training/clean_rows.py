@@ -1,0 +1,88 @@
+"""Passes over the clean rows, without those that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.rows.training_rows import ReadShuffled
+from flows.engine.shard_tasks import join_chunks, rows_of_group
+from storage.sources import BROKEN_CELLS, Chunk, RowsDigest, Source
+
+CHUNKS_A_PIECE = 4  # read in order at a random place of the source
+
+
+class DigestedPasses:
+    """Callable that starts a pass over the source's rows; the first full pass takes a digest.
+
+    Rows in which a cell is no number are left out of every pass.
+
+    max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
+    """
+
+    def __init__(self, source: Source, max_rows: int) -> None:
+        self.source, self.max_rows, self.digest = source, max_rows, ""
+        self._broken = np.empty(0, np.int64)  # row numbers, ascending; known after a full pass
+
+    def __call__(self) -> Iterator[NDArray[np.generic]]:
+        """Yield arrays (n, *row_shape) in source order."""
+        digest, broken = RowsDigest(), [np.empty(0, np.int64)]
+        chunks = self.source.chunks(max_rows=self.max_rows, pass_broken=True)
+        for group in join_chunks(chunks, self.max_rows):
+            whole = list(map(_without_broken, group))
+            if not self.digest:
+                broken += map(_broken_rows, group)
+                for chunk in whole:
+                    digest.update(chunk.rows, chunk.ids)
+            yield rows_of_group(whole)
+        if not self.digest:
+            self.digest, self._broken = digest.hexdigest(), np.concatenate(broken)
+
+    def shuffled(self) -> ReadShuffled | None:
+        """Return a reader of pieces in random order; None if the source reads in order only.
+
+        Rows with broken cells are not numbered as in a pass: a source that has any is read in
+        order.
+        """
+        in_order = self.source.sequential or BROKEN_CELLS in self.source.facts
+        return None if in_order else self._read_shuffled
+
+    def _read_shuffled(self, seed: int) -> Iterator[tuple[int, NDArray[np.generic]]]:
+        starts = range(0, self.source.n_rows, self.max_rows * CHUNKS_A_PIECE)
+        for place in np.random.default_rng(seed).permutation(len(starts)):
+            stop = starts[place] + self.max_rows * CHUNKS_A_PIECE
+            for chunk in self.source.chunks(starts[place], stop, max_rows=self.max_rows):
+                yield chunk.start, chunk.rows
+
+    @property
+    def not_read(self) -> dict[str, str]:
+        """Columns, files and rows that no pass yields, by what they are."""
+        if not len(self._broken):
+            return self.source.not_read
+        cells = self.source.facts[BROKEN_CELLS]
+        rows = f"{len(self._broken):,}, each with a cell that is no number: {cells}"
+        return {**self.source.not_read, "clean rows left out": rows}
+
+    def source_rows(self, counted: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+        """Turn rows as counted in a pass, each with a value, into row numbers of the source."""
+        before = self._broken - np.arange(len(self._broken))  # whole rows before each broken one
+        return tuple(
+            (row + int(np.searchsorted(before, row, side="right")), value) for row, value in counted
+        )
+
+
+def _without_broken(chunk: Chunk) -> Chunk:
+    """The rows of a chunk that are whole; they are not consecutive."""
+    if chunk.broken is None:
+        return chunk
+    ids = None if chunk.ids is None else chunk.ids[~chunk.broken]
+    return replace(chunk, rows=chunk.rows[~chunk.broken], ids=ids, broken=None)
+
+
+def _broken_rows(chunk: Chunk) -> NDArray[np.int64]:
+    if chunk.broken is None:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(chunk.broken) + chunk.start

@@ -1,0 +1,1 @@
+"""Sources that hold one array: IDX, NPY, NPZ and HDF5."""

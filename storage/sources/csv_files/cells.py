@@ -1,0 +1,85 @@
+"""Cells of a CSV column as numbers; what is no number is found, counted and named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
+
+DEFAULTS = pa_csv.ConvertOptions()
+GAPS = pa.array(DEFAULTS.null_values)
+WORDS = pa.array([*DEFAULTS.true_values, *DEFAULTS.false_values])
+WORD_VALUES = pa.array([1.0] * len(DEFAULTS.true_values) + [0.0] * len(DEFAULTS.false_values))
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
+MOST_BROKEN = 0.1  # share of a column's filled cells; a column with more is text
+MOST_NAMED = 5  # broken cells in one message
+
+
+class Numbers(NamedTuple):
+    """Cells of a column as float64, null where there is a gap or no number.
+
+    broken: (n,) bool, cells that are neither a number nor a gap.
+    filled: number of cells that are no gap.
+    """
+
+    values: pa.DoubleArray
+    broken: NDArray[np.bool_]
+    filled: int
+
+
+class BrokenCell(NamedTuple):
+    """A cell that is no number: its row within the file, its column, its text."""
+
+    row: int
+    column: str
+    text: str
+
+
+@dataclass
+class ColumnScan:
+    """What a whole file says about one column.
+
+    type: the Arrow type to read it as; text if a cell is no number.
+    found: the type of the first rows.
+    first: the first broken cells, at most MOST_NAMED.
+    """
+
+    type: pa.DataType
+    found: pa.DataType
+    filled: int = 0
+    broken: int = 0
+    first: list[BrokenCell] = field(default_factory=list)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the column is one of numbers, at most MOST_BROKEN of its cells excepted."""
+        return self.broken <= MOST_BROKEN * self.filled
+
+    def add(self, name: str, start: int, texts: pa.StringArray) -> None:
+        """Count the cells of consecutive rows from row `start` on."""
+        numbers = numbers_of(texts)
+        self.filled += numbers.filled
+        self.broken += int(numbers.broken.sum())
+        for index in np.flatnonzero(numbers.broken)[: MOST_NAMED - len(self.first)].tolist():
+            text = texts[index].as_buffer().to_pybytes().decode(errors="replace")
+            self.first.append(BrokenCell(start + index, name, text))
+
+
+def numbers_of(texts: pa.StringArray) -> Numbers:
+    """Convert cells to numbers as the CSV reader does; Boolean words are 1 and 0."""
+    trimmed = pc.ascii_trim_whitespace(texts)
+    gaps = pc.is_in(trimmed, GAPS)
+    numeric = pc.and_not(pc.match_substring_regex(trimmed, NUMBER), gaps)
+    values = pc.if_else(numeric, trimmed, None).cast(pa.float64())
+    values = pc.coalesce(values, pc.take(WORD_VALUES, pc.index_in(trimmed, WORDS)))
+    filled = ~_mask(gaps)
+    return Numbers(values, filled & _mask(values.is_null()), int(filled.sum()))
+
+
+def _mask(values: pa.BooleanArray) -> NDArray[np.bool_]:
+    return np.asarray(values.to_numpy(zero_copy_only=False), np.bool_)

@@ -1,0 +1,178 @@
+"""The first pass over a CSV file: its rows are counted, and every cell of a feature is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from storage.errors import SourceError
+from storage.sources.columns import Column, unnamed
+from storage.sources.csv_files.cells import BrokenCell, ColumnScan
+from storage.sources.csv_files.text import decompressing, read_cell, require_header
+from storage.sources.tables import is_numeric, require_distinct
+
+BLOCK_BYTES = 4 << 20
+MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as text at once
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file and its delimiter."""
+
+    path: Path
+    delimiter: str
+
+    def first_rows(self) -> pa.RecordBatch:
+        """Return the first block of rows, in the types that their values suggest.
+
+        Raises SourceError if there is no header line.
+        """
+        try:
+            options = _read_options(), self._parse_options()
+            with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
+                first = next(iter(reader), reader.schema.empty_table().to_batches())
+        except pa.ArrowInvalid as error:
+            raise SourceError(
+                f"{self.path}: not a CSV file with a header line and rows ({error})"
+            ) from error
+        require_header(self.path, first.schema.names, first)
+        require_distinct(self.path, first.schema.names)
+        return first
+
+    def batches(
+        self, types: Mapping[str, pa.DataType], *, check_text: bool
+    ) -> Iterator[pa.RecordBatch]:
+        """Read columns in the given types and order. Raises pa.ArrowInvalid.
+
+        check_text: whether to require UTF-8.
+        """
+        convert = pa_csv.ConvertOptions(
+            column_types=types, include_columns=list(types), check_utf8=check_text
+        )
+        options = _read_options(), self._parse_options(), convert
+        with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
+            yield from reader
+
+    def explain(self, error: pa.ArrowInvalid) -> SourceError:
+        """Return an error that names the line of the file."""
+        text = re.sub(r"Row #(\d+)", r"line \1", str(error))
+        return SourceError(f"{self.path}: {text}; fix the row")
+
+    def _parse_options(self) -> pa_csv.ParseOptions:
+        return pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+
+
+def _read_options() -> pa_csv.ReadOptions:
+    return pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES)
+
+
+@dataclass(frozen=True)
+class FileScan:
+    """What a pass over a CSV file found.
+
+    names: of all columns, '' for one without. types: of all named columns, as the first rows
+    suggest. scanned: the columns of which every cell was checked.
+    """
+
+    file: CsvFile
+    rows: int
+    names: Sequence[str]
+    types: Mapping[str, pa.DataType]
+    scanned: Mapping[str, ColumnScan]
+
+    def columns(self) -> dict[str, Column]:
+        """Describe all columns by name."""
+        return dict(
+            (name, self._column(name))
+            if name
+            else (unnamed(position), Column(numeric=False, why_not="no name"))
+            for position, name in enumerate(self.names, start=1)
+        )
+
+    def broken_cells(self, name: str) -> list[str]:
+        """Name the first cells of a feature that are no number."""
+        return [self._named(cell) for cell in self.scanned[name].first]
+
+    def _column(self, name: str) -> Column:
+        if name not in self.scanned:
+            kind = self.types[name]
+            numeric = is_numeric(kind) or pa.types.is_null(kind)
+            return Column(numeric) if numeric else Column(numeric, _type_name(kind))
+        scan = self.scanned[name]
+        return Column(True) if scan.is_numeric else Column(False, self._why_text(scan))
+
+    def _why_text(self, scan: ColumnScan) -> str:
+        if scan.broken == scan.filled:
+            return _type_name(scan.found)
+        return (
+            f"{scan.broken:,} of {scan.filled:,} cells are no number, "
+            f"the first in {self._named(scan.first[0])}"
+        )
+
+    def _named(self, cell: BrokenCell) -> str:
+        line = read_cell(self.file.path, self.file.delimiter, cell.row, 0).line
+        return f"{self.file.path.name}, line {line}, column {cell.column}: {cell.text!r}"
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return str(kind) if pa.types.is_temporal(kind) else "text"
+
+
+def scan_file(file: CsvFile, wanted: Sequence[str], id_column: str) -> FileScan:
+    """Count the rows and check every cell of the features.
+
+    wanted: the features; empty for all columns.
+    """
+    first = file.first_rows()
+    types = {name: kind for name, kind in zip(*_fields(first), strict=True) if name}
+    features = [name for name in wanted or types if name in types and name != id_column]
+    rows, scanned = _checked(file, {name: types[name] for name in features})
+    return FileScan(file, rows, first.schema.names, types, scanned)
+
+
+def _fields(rows: pa.RecordBatch) -> tuple[list[str], list[pa.DataType]]:
+    return rows.schema.names, rows.schema.types
+
+
+def _checked(file: CsvFile, found: Mapping[str, pa.DataType]) -> tuple[int, dict[str, ColumnScan]]:
+    """Read all rows, columns as text in which a cell is no number."""
+    types = {name: _read_as(kind) for name, kind in found.items()}
+    for attempt in range(len(types) + 1):
+        scans = {name: ColumnScan(kind, found[name]) for name, kind in types.items()}
+        try:
+            return _scan(file, scans), scans
+        except pa.ArrowInvalid as error:
+            name = _broken_column(error, list(types))
+            if not name:
+                raise file.explain(error) from error
+            again = [name] if attempt < MOST_RETRIES else list(types)
+            types |= dict.fromkeys(again, pa.string())
+    raise AssertionError("text columns do not fail")
+
+
+def _scan(file: CsvFile, scans: Mapping[str, ColumnScan]) -> int:
+    start = 0
+    for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
+        for (name, scan), column in zip(scans.items(), batch.columns, strict=True):
+            if pa.types.is_string(scan.type):
+                scan.add(name, start, column)
+        start += batch.num_rows
+    return start
+
+
+def _broken_column(error: pa.ArrowInvalid, names: Sequence[str]) -> str:
+    """Return the column that could not be converted; '' for another error."""
+    found = re.search(r"In CSV column #(\d+): .*conversion error", str(error))
+    return names[int(found[1])] if found else ""
+
+
+def _read_as(kind: pa.DataType) -> pa.DataType:
+    """Read Booleans as such, other numbers as float64, and what seems to be text as text."""
+    if pa.types.is_boolean(kind):
+        return kind
+    return pa.float64() if is_numeric(kind) or pa.types.is_null(kind) else pa.string()

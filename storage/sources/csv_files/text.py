@@ -1,0 +1,136 @@
+"""The text of a CSV file: its delimiter, its header line, and single cells of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.errors import SourceError
+from storage.sources.csv_files.cells import GAPS, NUMBER
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SNIFF_BYTES = 1 << 16
+MARKS = {"?", "-", ".", *GAPS.to_pylist()}  # of gaps; a first line that holds them says nothing
+
+
+class Cell(NamedTuple):
+    """The text of a cell, and the line of the file on which its row ends."""
+
+    line: int
+    text: str
+
+
+@contextmanager
+def open_text(file: Path) -> Iterator[io.TextIOWrapper]:
+    """Open a CSV file as text, decompressed if its name says so. Raises SourceError."""
+    with (
+        decompressing(file),
+        pa.input_stream(str(file), compression="detect") as stream,
+    ):
+        yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+
+
+@contextmanager
+def decompressing(file: Path) -> Iterator[None]:
+    """Turn an error of decompression into a SourceError; one of the disk stays as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise SourceError(f"{file}: cannot be decompressed ({error}); restore the file") from error
+
+
+def find_delimiter(file: Path) -> str:
+    """Detect the delimiter of a CSV file: the one that splits the header into most columns.
+
+    Raises SourceError if the file is empty, damaged or not text.
+    """
+    try:
+        with open_text(file) as stream:
+            text = stream.read(SNIFF_BYTES)
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{file}: not UTF-8 text ({error}); expected a CSV file") from error
+    if not text.strip():
+        raise SourceError(f"{file}: empty; expected a header line and rows")
+    header = text.splitlines()[0]
+    counts = {each: len(next(csv.reader([header], delimiter=each))) for each in DELIMITERS}
+    return max(DELIMITERS, key=lambda each: counts[each])
+
+
+def read_cell(file: Path, delimiter: str, row: int, column: int) -> Cell:
+    """Return one cell by row and column number; reads the file up to it.
+
+    The text is '' if the row has no such column or is not UTF-8 text.
+    """
+    try:
+        with open_text(file) as stream:
+            reader = csv.reader(stream, delimiter=delimiter)
+            cells = next(islice(filter(None, reader), row + 1, None))
+            return Cell(reader.line_num, cells[column])
+    except (csv.Error, UnicodeDecodeError, StopIteration, IndexError):
+        return Cell(row + 2, "")
+
+
+def require_header(file: Path, names: Sequence[str], first: pa.RecordBatch) -> None:
+    """Require that the first line holds names, not the first row. Raises SourceError.
+
+    first: the rows below it, in the types that their values suggest.
+    """
+    if _is_row(names, first):
+        raise SourceError(
+            f"{file}: the first line holds numbers; "
+            "expected a header line with column names, so add one"
+        )
+
+
+def _is_row(names: Sequence[str], first: pa.RecordBatch) -> bool:
+    """Whether each name is a value of its column, and they are no ordered scale.
+
+    Adjacent columns named by ascending or descending numbers may be wavelengths or years, unless a
+    text beside them is a value that its column holds again.
+    """
+    pairs = list(zip(names, first.columns, strict=True))
+    typed = [position for position, pair in enumerate(pairs) if _tells(*pair)]
+    if not typed or not all(_fits(names[each], pairs[each][1].type) for each in typed):
+        return False
+    adjacent = typed[-1] - typed[0] == len(typed) - 1
+    return not (adjacent and _is_scale([names[each] for each in typed])) or _recurs(pairs)
+
+
+def _recurs(pairs: Sequence[tuple[str, pa.Array]]) -> bool:
+    """Whether a text of the first line stands in its column again."""
+    texts = [(name, column) for name, column in pairs if name and pa.types.is_string(column.type)]
+    return any(pc.any(pc.equal(column, name)).as_py() for name, column in texts)
+
+
+def _tells(name: str, column: pa.Array) -> bool:
+    """Whether the type of a column can tell its name from a value."""
+    tests = (pa.types.is_string, pa.types.is_binary, pa.types.is_null)
+    return name.strip() not in MARKS and not any(test(column.type) for test in tests)
+
+
+def _fits(name: str, kind: pa.DataType) -> bool:
+    kind = pa.float64() if pa.types.is_integer(kind) else kind
+    try:
+        pa.scalar(name.strip()).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def _is_scale(names: Sequence[str]) -> bool:
+    """Whether names are at least two numbers in strict order."""
+    numeric = pc.match_substring_regex(pa.array(names), NUMBER)
+    if len(names) < 2 or not pc.all(numeric).as_py():
+        return False
+    steps = [second - first for first, second in pairwise(map(float, names))]
+    return min(steps) > 0 or max(steps) < 0

@@ -1,0 +1,251 @@
+"""Which files a path names: one file, a folder of tables, or a glob."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from storage.errors import NoDataError, SourceError
+
+PARQUET = (".parquet", ".parq", ".pq")
+CSV = (".csv", ".tsv", ".txt")
+COMPRESSED = (".gz", ".bz2", ".zst")  # of CSV files; a Parquet file compresses itself
+TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
+WILD = "*?["
+SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
+MOST_NAMED = 10  # files in one message
+
+
+@dataclass
+class InputFiles:
+    """Files in the order in which they are read, and paths that are not read.
+
+    left_out: visible files of other types, and linked folders that lead back into the input.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
+
+
+def table_suffix(file: Path) -> str:
+    """Return a table's suffix without that of a compression: '.csv' for rows.csv.gz."""
+    name = file.name.lower()
+    if name.endswith(COMPRESSED):
+        name = name.rpartition(".")[0]
+        return suffix if (suffix := Path(name).suffix) in CSV else ""
+    return Path(name).suffix
+
+
+def is_table(file: Path) -> bool:
+    """Return whether the name is that of a Parquet or CSV file."""
+    return table_suffix(file) in (*PARQUET, *CSV)
+
+
+def is_parquet(file: Path) -> bool:
+    """Return whether the name is that of a Parquet file."""
+    return table_suffix(file) in PARQUET
+
+
+def find_files(path: Path) -> list[Path]:
+    """Return the files that `path` names, sorted by name; see `list_input`."""
+    return list_input(path).files
+
+
+def list_input(path: Path) -> InputFiles:
+    """List the files that `path` names, and what lies beside them without being read.
+
+    In a folder and under a wildcard, names that start with "." or "_" are not read, nor what lies
+    below them, except in folders such as `_day=1`. Linked folders are followed.
+
+    Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Delta,
+    Iceberg or Hudi table, or Parquet and CSV are mixed.
+    """
+    found = _readable_input(path)
+    if not found.files:
+        _require_local(path)
+        raise NoDataError(
+            f"{path}: no files found; expected a file, a folder of Parquet or CSV files, "
+            f"or a glob that matches some{_beside(found.left_out)}"
+        )
+    if len({is_parquet(file) for file in found.files}) > 1:
+        raise SourceError(
+            f"{path}: contains both Parquet and CSV files; "
+            f"select one kind with a glob such as '{path / '*.parquet'}'"
+        )
+    _refuse_table_formats(found.files)
+    return found
+
+
+def _require_local(path: Path) -> None:
+    """Raise SourceError if a path was written as a URI, of which it has lost a slash."""
+    for index, part in enumerate(path.parts):
+        if re.fullmatch(SCHEME, part):
+            uri = f"{part}//{'/'.join(path.parts[index + 1 :])}"
+            raise SourceError(
+                f"{uri}: URIs cannot be read; copy the files to a disk and give their path"
+            )
+
+
+def _beside(left_out: Sequence[Path]) -> str:
+    names = [path.name for path in left_out[:MOST_NAMED]]
+    more = f" and {len(left_out) - MOST_NAMED:,} more" if len(left_out) > MOST_NAMED else ""
+    return f"; not read: {', '.join(names)}{more}" if names else ""
+
+
+def _readable_input(path: Path) -> InputFiles:
+    try:
+        found = _input_at(path)
+        for file in found.files:
+            file.open("rb").close()
+    except OSError as error:
+        raise SourceError(
+            f"{error.filename or path}: cannot be read ({error.strerror}); "
+            "fix the path or its permissions"
+        ) from error
+    return found
+
+
+def _input_at(path: Path) -> InputFiles:
+    if path.is_file():
+        return InputFiles([path])
+    if path.is_dir():
+        return _sorted_input(_Walk().files_below([path]))
+    if not any(mark in str(path) for mark in WILD):
+        return InputFiles()
+    return _sorted_input(_matches(path))
+
+
+def _sorted_input(found: InputFiles) -> InputFiles:
+    return InputFiles(sorted(set(found.files)), sorted(set(found.left_out)))
+
+
+def _matches(pattern: Path) -> InputFiles:
+    """List what a glob matches; a folder that it matches counts with all that lies below it."""
+    recursive = pattern.parts.count("**")
+    if recursive > 1:
+        raise SourceError(
+            f"{pattern}: expected '**' at most once in a glob, got it {recursive} times"
+        )
+    found = _recursive_matches(pattern) if recursive else _plain_matches(pattern)
+    if any(map(is_table, found.files)):  # else the glob names an array
+        found.left_out += [file for file in found.files if not is_table(file)]
+        found.files = list(filter(is_table, found.files))
+    return _sorted_input(found)
+
+
+def _plain_matches(pattern: Path) -> InputFiles:
+    root = next(each for each in pattern.parents if each.is_dir())
+    parts = pattern.relative_to(root).parts
+    matches = [path for path in root.glob(str(Path(*parts))) if _is_meant(path, root, parts)]
+    found = _Walk().files_below([path for path in matches if path.is_dir()])
+    files = _each_once([path for path in matches if not path.is_dir()], root)
+    return InputFiles(found.files + files.files, found.left_out + files.left_out)
+
+
+def _recursive_matches(pattern: Path) -> InputFiles:
+    """List the files below the folders before "**" whose path ends as what follows it."""
+    at = pattern.parts.index("**")
+    start, ending = Path(*pattern.parts[:at]), str(Path(*pattern.parts[at + 1 :]))
+    roots = [start] if start.is_dir() else _plain_folders(start)
+    found = _Walk().files_below(roots)
+    links = [path for path in found.left_out if path.is_dir()]
+    files = [*found.files, *(path for path in found.left_out if not path.is_dir())]
+    return InputFiles([each for each in files if ending == "." or each.match(ending)], links)
+
+
+def _plain_folders(pattern: Path) -> list[Path]:
+    root = next((each for each in pattern.parents if each.is_dir()), pattern)
+    parts = pattern.relative_to(root).parts
+    found = root.glob(str(Path(*parts))) if parts else iter(())
+    return [path for path in found if path.is_dir() and _is_meant(path, root, parts)]
+
+
+def _each_once(files: Sequence[Path], root: Path) -> InputFiles:
+    """Leave out files that a linked folder shows a second time."""
+    found, seen, top = InputFiles(), set[Path](), root.resolve()
+
+    def linked(file: Path) -> tuple[bool, Path]:
+        return file.parent.resolve() != top / file.parent.relative_to(root), file
+
+    for file in sorted(files, key=linked):
+        real = file.parent.resolve() / file.name
+        (found.left_out if real in seen else found.files).append(file)
+        seen.add(real)
+    return found
+
+
+def _is_meant(path: Path, root: Path, patterns: Sequence[str]) -> bool:
+    """Whether no part of a match is hidden, unless the glob spells its first character."""
+    *folders, name = path.relative_to(root).parts
+    spelled = [pattern for pattern in patterns if pattern.startswith((".", "_"))]
+    hidden = [part for part in folders if is_hidden(part, folder=True)]
+    hidden += [name] if is_hidden(name, folder=path.is_dir()) else []
+    return all(any(fnmatchcase(part, pattern) for pattern in spelled) for part in hidden)
+
+
+def is_hidden(name: str, *, folder: bool) -> bool:
+    """Return whether a name marks what no reader of tables takes for rows."""
+    return name.startswith((".", "_")) and not (folder and "=" in name)
+
+
+class _Walk:
+    """Lists folders; each real folder once, as itself rather than through a link to it."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._found = InputFiles()
+
+    def files_below(self, folders: Sequence[Path]) -> InputFiles:
+        """List the visible files at and below `folders`."""
+        linked = sorted(folder for folder in folders if folder.is_symlink())
+        real = sorted(folder for folder in folders if not folder.is_symlink())
+        while real or linked:
+            folder = real.pop() if real else linked.pop(0)
+            key = os.path.realpath(folder)
+            if key not in self._seen:
+                self._seen.add(key)
+                self._add_files(folder)
+                real += sorted(_folders_in(folder, linked=False))
+                linked += sorted(_folders_in(folder, linked=True))
+            elif folder.is_symlink():
+                self._found.left_out.append(folder)
+        return self._found
+
+    def _add_files(self, folder: Path) -> None:
+        for entry in os.scandir(folder):
+            if entry.is_dir() or is_hidden(entry.name, folder=False):
+                continue
+            file = folder / entry.name
+            (self._found.files if is_table(file) else self._found.left_out).append(file)
+
+
+def _folders_in(folder: Path, *, linked: bool) -> Iterator[Path]:
+    for entry in os.scandir(folder):
+        visible = entry.is_dir() and not is_hidden(entry.name, folder=True)
+        if visible and entry.is_symlink() == linked:
+            yield folder / entry.name
+
+
+def _refuse_table_formats(files: Sequence[Path]) -> None:
+    """Refuse files of a table whose log says which rows of them are deleted."""
+    for folder in sorted({parent for file in files for parent in file.absolute().parents}):
+        kind = _table_format(folder)
+        if kind:
+            raise SourceError(
+                f"{folder}: {kind} table; expected plain Parquet or CSV files, since its files "
+                f"also hold rows that were deleted or replaced. Export its current rows to "
+                "Parquet, and name that file"
+            )
+
+
+def _table_format(folder: Path) -> str:
+    """Return the format, with its article, of the table whose root a folder is, or ''."""
+    for log, kind in TABLE_LOGS.items():
+        if os.path.isdir(folder / log):  # noqa: PTH112 # Path.is_dir raises if access is denied
+            return kind
+    is_iceberg = any((folder / "metadata").glob("*.metadata.json"))
+    return "an Iceberg" if is_iceberg else ""

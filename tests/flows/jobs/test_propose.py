@@ -1,0 +1,139 @@
+"""init: the job file it proposes is valid TOML and names what is suspect in the data."""
+
+from __future__ import annotations
+
+import tomllib
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flows.errors import UsageError
+from flows.jobs.propose import propose_job
+from flows.jobs.suspect_values import Sentinel, find_sentinels
+
+N = 3_000
+
+
+@pytest.fixture
+def columns(random):
+    return {name: random.normal(size=N) for name in "abc"}
+
+
+def write(path, columns):
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def proposed(path):
+    return propose_job(str(path), field="").text
+
+
+def keys(path):
+    return tomllib.loads(proposed(path))
+
+
+def test_line_breaks_and_control_characters_in_names_give_valid_toml(tmp_path, columns):
+    odd = {"note\n(free)\x1b[31m\x7f": ["x"] * N}
+    path = write(tmp_path / "a\x7f\n.parquet", columns | odd)
+    assert keys(path)["data"]["clean"] == path
+    assert r"not numeric: note\n(free)\x1b[31m\x7f" in proposed(path)
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a\nb"] = np.ones((20, 2))
+    assert r"field a\nb" in proposed(tmp_path / "a.h5")
+    assert "data" in keys(tmp_path / "a.h5")
+
+
+def test_a_path_that_is_not_utf8_is_refused():
+    with pytest.raises(UsageError, match=r"a\\xe9.npy: a job file is UTF-8"):
+        propose_job("a\udce9.npy", field="")
+
+
+def test_all_columns_that_are_not_read_are_listed(tmp_path, columns):
+    texts = {f"text {index}": ["x"] * N for index in range(90)}
+    text = proposed(write(tmp_path / "a.parquet", columns | texts))
+
+    listed = " ".join(line.removeprefix("# ") for line in text.splitlines() if line[:2] == "# ")
+    assert ", ".join(texts) in listed
+    assert max(map(len, text.splitlines())) < 150
+
+
+def test_a_running_id_is_proposed_as_id_and_is_no_feature(tmp_path, columns):
+    path = write(tmp_path / "a.parquet", {"row": np.arange(N) + 7} | columns)
+
+    assert keys(path)["data"]["id"] == "row"
+    assert "rows of 3 features" in proposed(path)
+
+
+def test_other_columns_that_ascend_are_named(tmp_path, columns):
+    more = {"row": np.arange(N), "seconds": np.arange(N) * 0.1, "second id": np.arange(N) + 5}
+    text = proposed(write(tmp_path / "a.parquet", columns | more))
+
+    assert tomllib.loads(text)["data"]["id"] == "row"
+    assert "# distinct and ascending in all rows sampled" in text
+    assert "'seconds', 'second id'" in text
+
+
+def test_a_column_of_an_array_that_ascends_is_named(tmp_path, columns):
+    np.save(tmp_path / "a.npy", np.column_stack([*columns.values(), np.arange(N)]))
+
+    assert "lie outside; remove them: column 3" in proposed(tmp_path / "a.npy")
+
+
+def test_ordinary_columns_are_neither_ids_nor_codes(tmp_path, random):
+    ordinary = {
+        "normal": random.normal(size=N),
+        "heavy": random.standard_cauchy(size=N),
+        "log": np.exp(3 * random.normal(size=N)),
+        "counts": random.poisson(2, N),
+        "rare": (random.random(N) < 0.01).astype(float),
+        "mostly zero": np.where(random.random(N) < 0.97, 0, random.integers(1, 20, N)),
+        "constant": np.full(N, 999.0),
+        "percent": np.minimum(random.integers(0, 100, N), 99),
+        "timestamps": 1.7e18 + random.permutation(N) * 1e9,
+    }
+    text = proposed(write(tmp_path / "a.parquet", ordinary))
+
+    assert "codes for gaps" not in text
+    assert "ascending" not in text
+
+
+@pytest.mark.parametrize(
+    "code", [-9999.0, 999.0, -999.25, 1e20, -1.79e308, 65535.0, 9.96921e36, -32768.0]
+)
+def test_values_that_look_like_sentinels_are_named(tmp_path, columns, code):
+    columns["b"][[5, 50, 500, 1000, 2000]] = code
+    text = proposed(write(tmp_path / "a.parquet", columns))
+
+    assert f"replace them by NaN: {code:g} in 'b' (5 times)" in " ".join(
+        line.removeprefix("# ") for line in text.splitlines()
+    )
+
+
+def test_several_codes_in_one_column_are_found_even_if_frequent(random):
+    column = random.normal(size=N)
+    column[:900], column[900:903], column[903] = -9999, 9999, -999
+
+    assert sorted(find_sentinels(column[:, None]), key=lambda each: each.value) == [
+        Sentinel(0, -9999.0, 900),
+        Sentinel(0, -999.0, 1),
+        Sentinel(0, 9999.0, 3),
+    ]
+
+
+def test_an_unusual_code_is_found_if_it_repeats(random):
+    column = random.normal(size=N)
+    column[:3] = -1000
+
+    assert list(find_sentinels(column[:, None])) == [Sentinel(0, -1000.0, 3)]
+
+
+def test_a_code_in_images_is_named_once(tmp_path, random):
+    images = random.normal(size=(50, 8, 8)).astype(np.float32)
+    images[3, 2:5] = -9999
+    np.save(tmp_path / "a.npy", images)
+
+    assert "-9999 in all columns (24 times)" in proposed(tmp_path / "a.npy")

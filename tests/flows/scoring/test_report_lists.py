@@ -1,0 +1,126 @@
+"""The rows that a report lists: how many, with which numbers, and what is said of the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bench import DAY, rows_of
+
+from flows.scoring.alerts import top_causes
+
+
+def outliers_of(result):
+    assert result.code == 0, result.err
+    return pq.read_table(Path(result.facts["path"]) / "outliers.parquet").to_pylist()
+
+
+def page_of(result):
+    return (Path(result.facts["path"]) / "report.html").read_text()
+
+
+def settings(*pairs):
+    return [word for pair in pairs for word in ("--set", pair)]
+
+
+def write_table(path, rows, ids=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {f"c{index}": column for index, column in enumerate(rows.T)}
+    pq.write_table(pa.table(columns if ids is None else {"id": ids, **columns}), path)
+
+
+@pytest.fixture
+def tables(bench):
+    """The small job on tables with an id column, and the overrides that say so."""
+    ids = [f"r{index}" for index in range(1500)]
+    write_table(bench.folder / "clean.parquet", rows_of(1500, 0), ids)
+    common = settings("data.clean=clean.parquet", "data.id=id", "data.incoming=nights/{date}")
+    assert bench.run("train", bench.job, *common).code == 0
+    return bench, common
+
+
+def test_top_n_rows_are_shown_and_every_listed_row_has_a_cause(bench):
+    bench.night(n=600, outliers=400)
+    result = bench.score(*settings("score.top_n=300", "score.alert_budget=10"))
+    listed = outliers_of(result)
+
+    assert len(listed) >= 400
+    assert all(row["cause"] for row in listed)
+    assert page_of(result).count('<tr id="row-') == 300
+    assert "The 300 highest scores of 600" in page_of(result)
+
+
+def test_a_capped_list_says_so_and_the_scores_hold_all_rows(bench):
+    bench.night(n=2000, outliers=1500)
+    result = bench.score(*settings("score.top_n=7", "score.alert_budget=20"))
+    summary = json.loads((Path(result.facts["path"]) / "summary.json").read_text())
+    scores = pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
+
+    assert (len(outliers_of(result)), scores.num_rows) == (1000, 2000)
+    assert summary["flagged"] >= 1500
+    note = (
+        f"the lists hold the 1,000 highest of {summary['flagged']:,} flagged rows "
+        "(score.alert_budget = 20); the scores hold all rows"
+    )
+    assert note in summary["notes"]
+    assert f"T{note[1:]}." in page_of(result)
+    assert "993 more rows are in" in page_of(result)
+
+
+def test_rows_are_numbered_within_their_file_and_over_all_files(tables):
+    bench, common = tables
+    night = bench.folder / "nights" / DAY
+    write_table(night / "part-0.parquet", rows_of(200, 1), [f"a{each}" for each in range(200)])
+    far = rows_of(100, 2)
+    far[7] += 30 * np.sign(np.random.default_rng(1).normal(size=8))
+    write_table(night / "part-1.parquet", far, [f"b{each}" for each in range(100)])
+    result = bench.score(*common)
+    first = outliers_of(result)[0]
+
+    assert (first["id"], first["file"]) == ("b7", "part-1.parquet")
+    assert (first["row"], first["file_row"]) == (207, 7)
+    assert "part-1.parquet, row 7 (row 207 over all files)" in page_of(result)
+
+
+def test_an_error_in_one_of_several_files_gives_both_numbers(tables):
+    bench, common = tables
+    night = bench.folder / "nights" / DAY
+    write_table(night / "part-0.parquet", rows_of(200, 1), [f"a{each}" for each in range(200)])
+    broken = rows_of(100, 2)
+    broken[7, 2] = np.inf
+    write_table(night / "part-1.parquet", broken, [f"b{each}" for each in range(100)])
+    found = bench.score(*common)
+
+    assert found.code != 0
+    summary = (bench.workspace / f"reports/small/{DAY}/rev=1/summary.json").read_text()
+    assert "part-1.parquet: row 7 (row 207 over all files), column c2" in found.err + summary
+
+
+def test_an_id_of_500_000_letters_is_whole_in_the_lists_and_cut_on_the_page(tables):
+    bench, common = tables
+    huge = "x" * 500_000
+    far = rows_of(300, 2)
+    far[:5] += 30 * np.sign(np.random.default_rng(1).normal(size=(5, 8)))
+    ids = [huge, *(f"b{each}" for each in range(1, 300))]
+    write_table(bench.folder / "nights" / DAY / "part.parquet", far, ids)
+    result = bench.score(*common)
+
+    assert huge in [row["id"] for row in outliers_of(result)]
+    assert len(page_of(result)) < 200_000
+    assert "x… (500,000 characters)" in page_of(result)
+    assert len(top_causes([(huge, "a cause")])[0]) < 300
+
+
+def test_the_text_on_p_values_agrees_with_the_top_row(bench):
+    bench.night(outliers=1)
+    result = bench.score()
+    n = json.loads((Path(result.facts["path"]) / "summary.json").read_text())["calibration_rows"]
+    text = " ".join(page_of(result).split())
+
+    assert outliers_of(result)[0]["p_value"] == 1 / (n + 1)
+    assert "A p-value is (1 + k) / (n + 1), where k of the n calibration rows" in text
+    assert f"the smallest possible is {1 / (n + 1):.4g}." in text

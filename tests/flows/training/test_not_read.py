@@ -1,0 +1,82 @@
+"""What is not read is named by train, its report, the night's summary, and init."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench import DAY, JOB, Bench, rows_of
+
+from flows.training.clean_rows import DigestedPasses
+from storage.sources import open_source
+
+
+def csv_text(rows, *, bad_row=None, note=True):
+    lines = [",".join(f"{value:.6g}" for value in row) for row in rows]
+    if bad_row is not None:
+        cells = lines[bad_row].split(",")
+        lines[bad_row] = ",".join([cells[0], "?", *cells[2:]])
+    return "\n".join(["a,b,c,note", *(line + ",fine" for line in lines)]) + "\n"
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """A job on a folder of CSV files, untrained."""
+    (tmp_path / "small.toml").write_text(JOB.replace(".npy", ""))
+    (tmp_path / "clean").mkdir()
+    (tmp_path / f"nights/{DAY}").mkdir(parents=True)
+    (tmp_path / "clean/old.xlsx").write_bytes(b"x")
+    (tmp_path / "clean/rows.csv").write_text(csv_text(rows_of(800, 1, 3), bad_row=700))
+    (tmp_path / f"nights/{DAY}/rows.csv").write_text(csv_text(rows_of(100, 2, 3)))
+    return Bench(tmp_path)
+
+
+def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(tables):
+    trained = tables.run("train", tables.job)
+    page = (Path(trained.facts["path"]) / "training.html").read_text()
+    scored = tables.score()
+    summary = json.loads((Path(scored.facts["path"]) / "summary.json").read_text())
+
+    assert (trained.code, trained.facts["rows"]) == (0, 799)
+    assert trained.facts["not_read"] == {
+        "columns not read": "note (text)",
+        "files not read": "old.xlsx",
+        "clean rows left out": "1, each with a cell that is no number: "
+        "1 (rows.csv, line 702, column b: '?')",
+    }
+    assert all(words in page for words in ("note (text)", "old.xlsx", "line 702, column b: "))
+    assert summary["checks"]["columns not read"] == "note (text)"
+
+
+def test_train_says_on_the_terminal_what_it_did_not_read(tables):
+    from typer.testing import CliRunner
+
+    from flows.cli.app import app
+
+    out = CliRunner().invoke(app, ["train", str(tables.job)]).stdout
+
+    assert "  columns not read: note (text)\n" in out
+    assert "  clean rows left out: 1, each with a cell that is no number: 1 (rows.csv, line" in out
+
+
+def test_rows_counted_in_a_pass_get_their_row_numbers_in_the_file(tmp_path):
+    lines = ["a,b", *(f"{row},{'?' if row in (3, 4, 90) else row}" for row in range(100))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+
+    with open_source(tmp_path / "rows.csv") as source:
+        passes = DigestedPasses(source, 7)
+        rows = np.concatenate(list(passes()))[:, 0].astype(int).tolist()
+        numbered = passes.source_rows([(index, 0.5) for index in range(97)])
+
+    assert [row for row, _ in numbered] == rows
+
+
+def test_init_names_every_column_that_is_not_read(tmp_path):
+    names = [f"text{index}" for index in range(90)]
+    lines = ["a,b," + ",".join(names), *(f"{row}.5,2,{'x,' * 89}x" for row in range(50))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    text = Bench(tmp_path).run("init", tmp_path / "rows.csv").facts["job"]
+
+    assert f"# columns not read: {', '.join(names)} (text)\n" in text
