@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +20,11 @@ RESUME = "finished shards are kept; rerun to resume"
 START_OVER = "rerun to start over"
 
 
+def in_main_thread() -> bool:
+    """Whether signals reach this thread; a command called from another one is not interrupted."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def reporting(
     *, as_json: bool, interrupted: str = START_OVER, in_time: bool = True
@@ -33,7 +39,7 @@ def reporting(
     printer = _ResultPrinter(as_json=as_json)
     watch = InterruptWatch(interrupted)
     try:
-        with watch.listening() if in_time else nullcontext():
+        with watch.listening() if in_time and in_main_thread() else nullcontext():
             yield printer.print
         code = printer.exit_code
     except KeyboardInterrupt:

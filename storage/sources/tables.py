@@ -82,7 +82,7 @@ class TableSource(Source):
         for index, name in enumerate(self.schema.columns):
             rows[:, index] = self._values(batch.column(name), name, start)
         ids = self._ids(batch.column(self.id_column), start) if self.id_column else None
-        return Chunk(start, rows, ids, file, self._without_gaps(batch))
+        return Chunk(start, rows, ids, file, usable=self._without_gaps(batch))
 
     def _without_gaps(self, batch: pa.RecordBatch) -> NDArray[np.bool_] | None:
         """Return which rows (n,) have no gap; None if floats hold gaps as NaN."""

@@ -158,7 +158,7 @@ def _checked(file: CsvFile, found: Mapping[str, pa.DataType]) -> tuple[int, dict
 def _scan(file: CsvFile, scans: Mapping[str, ColumnScan]) -> int:
     start = 0
     for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
-        for (name, scan), column in zip(scans.items(), batch.columns, strict=True):
+        for (name, scan), column in zip(scans.items(), batch.columns if scans else (), strict=True):
             if pa.types.is_string(scan.type):
                 scan.add(name, start, column)
         start += batch.num_rows

@@ -148,7 +148,7 @@ def test_inference_agrees_with_the_modules():
 
 def test_large_images_are_processed_in_small_batches():
     model = train(
-        np.random.default_rng(0).integers(0, 255, (30, 128, 128, 3)).astype(np.uint8), hidden=(4, 4)
+        np.random.default_rng(0).integers(0, 255, (40, 128, 128, 3)).astype(np.uint8), hidden=(4, 4)
     ).model
     widest = max(layer_widths(model.members[0].get_submodule("encoder")))
     assert widest == 128 * 128 * 3

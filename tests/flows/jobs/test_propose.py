@@ -39,7 +39,7 @@ def test_line_breaks_and_control_characters_in_names_give_valid_toml(tmp_path, c
     odd = {"note\n(free)\x1b[31m\x7f": ["x"] * N}
     path = write(tmp_path / "a\x7f\n.parquet", columns | odd)
     assert keys(path)["data"]["clean"] == path
-    assert r"not numeric: note\n(free)\x1b[31m\x7f" in proposed(path)
+    assert r"columns not read: note\n(free)\x1b[31m\x7f (string)" in proposed(path)
 
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a\nb"] = np.ones((20, 2))

@@ -15,7 +15,7 @@ from flows.jobs.job_file import read_job
 from flows.scoring.catch_up import due_nights
 from storage.files.manifest import read_manifest
 from storage.nights import revisions
-from storage.sources.arrays import NpySource
+from storage.sources.arrays.npy import NpySource
 
 
 @pytest.fixture
