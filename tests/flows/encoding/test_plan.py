@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from flows.encoding.plan import exact_bytes
-from flows.encoding.precision import latent_bytes
+from flows.encoding.precision import Encoded, latent_bytes
+from flows.encoding.rate_distortion import _grid_points
 from storage.codecs.blocks import Bound
 from storage.codecs.candidates import Sample
+from storage.codecs.grid import Grid
 from storage.codecs.selection import hold_contest
 from storage.latents import Scale
 from storage.latents.hdf5 import write_shard
@@ -56,3 +58,14 @@ def test_rows_kept_exactly_are_counted_where_latents_alone_hold_the_bound(random
     sample = Sample(rows, rows, (50,), 4000, 10, 100, kept, latents_rmse=0.05)
     alone = next(each for each in hold_contest(sample, bound) if each.codec is None)
     assert alone.store_bytes == 110 + kept
+
+
+def test_the_error_curve_of_wide_rows_fits_grids_to_some_columns(random, monkeypatch):
+    fitted, fit = [], Grid.fit
+    monkeypatch.setattr(Grid, "fit", lambda *a, **k: (fitted.append(a[0].shape), fit(*a, **k))[1])
+    rows = random.normal(size=(64, 4_096))
+    sample = Encoded(rows, np.zeros((64, 1), np.float32))
+    points = list(_grid_points(sample, np.full(4_096, 0.5), 640))
+
+    assert set(fitted) == {(64, 1_024)}
+    assert all(point.bytes > 0.1 * rows.size for point in points)  # of all columns
