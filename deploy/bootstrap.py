@@ -224,7 +224,7 @@ def deploy(path: Path) -> None:
         "NIGHTGLASS_JOB": str(path.resolve()),
         "NIGHTGLASS_NAME": job.name,
         "NIGHTGLASS_CRON": job.schedule.cron,
-        "NIGHTGLASS_TIMEZONE": job.schedule.timezone,
+        "NIGHTGLASS_TIMEZONE": job.zone.key,
         "NIGHTGLASS_RECHECK_CRON": os.environ.get("NIGHTGLASS_RECHECK_CRON", "*/30 * * * *"),
         "NIGHTGLASS_TRAIN_CRON": os.environ.get("NIGHTGLASS_TRAIN_CRON", "0 12 * * 0"),
     }

@@ -72,6 +72,8 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: Rows) -> C
     units = np.maximum(challenger.scaler.scale, champion.scaler.scale)
     own, theirs = (errors_in_units(units, model, rows) for model in (challenger, champion))
     known = np.isfinite(own) & np.isfinite(theirs)  # rows beyond float32 cannot be compared
+    if not known.any():
+        return _nothing_rebuilt(own)
     own, theirs = own[known], theirs[known]
     low, high = bootstrap_interval(own - theirs)
     error, other = float(own.mean()), float(theirs.mean())
@@ -86,6 +88,16 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: Rows) -> C
     why = f"its error {error:.4g} is significantly worse than the champion's {other:.4g}"
     limit = f"not significantly above {other + allowed:.4g}"
     return Check("error", found, limit, figures, why if low > allowed else "")
+
+
+def _nothing_rebuilt(challenger_errors: Vector) -> Check:
+    """Return a failed check without figures: no row can be compared."""
+    name = "the champion" if np.isfinite(challenger_errors).any() else "this model"
+    why = (
+        f"{name} rebuilds none of the clean rows, whose values lie beyond float32 in its units; if "
+        "they were meant to change that much, run 'nightglass models promote'"
+    )
+    return Check("error", "no row to compare", "rows that both models rebuild", {}, why)
 
 
 def tolerated(error: float, of_column_means: float) -> float:

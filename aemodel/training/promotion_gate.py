@@ -95,8 +95,11 @@ def compare_to_champion(
 
     Rows look anomalous if the champion scores them unlike its own calibration rows.
     """
+    error = check_error(trained.model, champion, rows.unseen)
+    if not error.figures:  # no row can be compared, by any check
+        return GateVerdict(False, (error.failure,), {}, (error,))
     checks = [
-        check_error(trained.model, champion, rows.unseen),
+        error,
         check_planted(trained.model, champion, rows.unseen, by=by),
         check_latents(trained, champion, rows.unseen),
     ]

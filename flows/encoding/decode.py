@@ -18,6 +18,7 @@ from storage.latents.archive import pack_store
 from storage.latents.store import Decode
 
 CHUNK_ROWS = 8_192
+CHUNK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,28 @@ def decode_store(folder: Path, out: Path, *, rows: str = "") -> DecodeResult:
 
 def decoded_pieces(store: Store, ranges: Sequence[range]) -> Iterator[NDArray[np.generic]]:
     """Yield the rows of all ranges, in order, in pieces of at most CHUNK_ROWS rows."""
-    decoder = decoder_of(store)
+    decoder, step = decoder_of(store), _piece_rows(store)
     if all(len(each) == 1 for each in ranges):
         yield from _single_rows(store, [each.start for each in ranges], decoder)
         return
     for each in ranges:
-        for first in range(each.start, each.stop, CHUNK_ROWS):
-            yield store.decode(first, min(first + CHUNK_ROWS, each.stop), decoder)
+        for first in range(each.start, each.stop, step):
+            yield store.decode(first, min(first + step, each.stop), decoder)
+
+
+def _piece_rows(store: Store) -> int:
+    """Rows of a piece of at most CHUNK_BYTES: a power of two, as the chunks of the output."""
+    rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES // store.schema.row_bytes))
+    return 1 << (rows.bit_length() - 1)
 
 
 def _single_rows(
     store: Store, rows: Sequence[int], decoder: Decode
 ) -> Iterator[NDArray[np.generic]]:
     """Yield single rows, looked up many at a time."""
-    wanted = np.array(rows, np.int64)
-    for first in range(0, len(wanted), CHUNK_ROWS):
-        yield store.take(wanted[first : first + CHUNK_ROWS], decoder)
+    wanted, step = np.array(rows, np.int64), _piece_rows(store)
+    for first in range(0, len(wanted), step):
+        yield store.take(wanted[first : first + step], decoder)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,12 @@ def pack_folder(folder: Path, out: Path) -> PackResult:
 
 def decoder_of(store: Store) -> Decode:
     """The store's decoder: latents (n, k) to rows (n, *row_shape) in data units."""
-    return decoder_from_files(store.decoder_files()).decode_exactly
+    files = store.decoder_files()
+    return decoder_from_files(files).decode_exactly if files else _not_needed
+
+
+def _not_needed(latents: NDArray[np.float32]) -> NDArray[np.float64]:
+    raise AssertionError(f"{len(latents)} latents of a store that decodes without any")
 
 
 def parse_rows(text: str, n_rows: int) -> list[range]:

@@ -20,7 +20,7 @@ import numpy as np
 from aemodel.model import Autoencoder
 from flows.encoding.plan import Planned, plan_store
 from flows.encoding.shard import ShardEncoder
-from flows.engine.disk_space import require_space, store_bytes
+from flows.engine.disk_space import bytes_below, require_space, store_bytes
 from flows.engine.run_all import RunAll
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_job import run_shards
@@ -32,6 +32,7 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import near, open_workspace
 from flows.results import Done
 from flows.training.load_model import load_model
+from storage.codecs.bounded import reads_latents
 from storage.errors import SourceError
 from storage.files.atomic import publish_folder, refusals, write_json
 from storage.files.locks import lock
@@ -62,7 +63,12 @@ class EncodeResult(Done):
 
     def to_json(self) -> dict[str, object]:
         """For --json."""
-        return {"path": str(self.path), "written": self.written, "report": self.report}
+        return {
+            "path": str(self.path),
+            "written": self.written,
+            "bytes_on_disk": bytes_below(self.path),
+            "report": self.report,
+        }
 
     def to_text(self) -> str:
         """For a terminal."""
@@ -70,7 +76,8 @@ class EncodeResult(Done):
         size, ratio, loss = report["bytes"], report["ratio"], report["loss"]
         first = "Latent store written" if self.written else "Up to date: store already exists"
         return (
-            f"{first}: {report['rows']:,} rows, {size['store']:,} bytes in total\n"
+            f"{first}: {report['rows']:,} rows, {size['store']:,} bytes to decode, "
+            f"{bytes_below(self.path):,} on disk\n"
             f"  compression ratio {ratio['source']:.3g} vs. the source, "
             f"{ratio['float32']:.3g} vs. float32, "
             f"{ratio['lossless']:.3g} vs. lossless compression\n"
@@ -118,6 +125,7 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
     path = input_path(job, source=request.source, date=request.date)
     with open_rows(job, path, model.layout.columns) as source:
         check_layout(source, model.layout)
+        source.exact = True
         name = store_name(source, job, model_id, request.date)
         run = StoreRun(
             job=job,
@@ -198,6 +206,7 @@ def encode_shards(
         source=run.source,
         work=run.work,
         keep_exact=run.job.encode.keep_exact,
+        keep_latents=run.job.encode.keep_latents,
         max_rows=rows_per_chunk(run.source, run.job.score.memory, batch=run.model.size),
         sampled=sampled(shards),
     )
@@ -225,7 +234,8 @@ def finish_store(run: StoreRun, planned: Planned, shards: Sequence[EncodedShard]
     """Write the files beside the shards, then rename the folder to its final name."""
     plan, store = planned.plan, run.work / STORE
     finish_files(store, plan, shards)
-    write_decoder(store, planned.files)
+    if run.job.encode.keep_latents or any(reads_latents(each.codecs) for each in shards):
+        write_decoder(store, planned.files)
     manifest = store_manifest(
         plan,
         shards,

@@ -16,14 +16,14 @@ from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import sides_of
 from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes, latent_bytes
 from flows.encoding.rate_distortion import Point, error_curve
-from flows.encoding.shard import rows_with_gaps
-from flows.engine.disk_space import MOST_EXACT
+from flows.encoding.waiting_rows import rows_with_gaps
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
 from storage.codecs.candidates import Sample
 from storage.codecs.columns import squeeze
+from storage.codecs.deviation import differences
 from storage.codecs.selection import hold_contest
 from storage.errors import StorageError
 from storage.latents import Bound, BoundedPlan, StorePlan
@@ -35,6 +35,7 @@ BUDGET_BYTES = 64_000_000  # bytes of the source on which an RMSE is measured, t
 SAMPLE_RUNS = 4  # pieces of a sample, evenly spaced over the source
 PRICED_ROWS = 256  # on which the bytes of a row kept exactly are measured
 HELD_OUT_VALUES = 1 << 21
+WIDEST = 1e300  # tolerance of a column, so that a step of twice that is a float64
 
 Rows = NDArray[np.generic]
 
@@ -60,7 +61,8 @@ class StoreInputs:
 
     def sample(self, values: int) -> Encoded:
         """A sample of the source of about `values` values, with latents."""
-        return Encoded.of(self.model, evenly_spaced_rows(self.source, self.shards, values))
+        rows = evenly_spaced_rows(self.source, self.shards, values)
+        return Encoded.of(self.model, rows, self.source.schema.types)
 
 
 def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Shard]) -> Planned:
@@ -70,7 +72,7 @@ def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Sh
     stored = _choose_storage(inputs, measured)
     rmse = _rmse_as_read(stored, measured)
     sample = inputs.sample(SAMPLE_VALUES)
-    bound = requested_bound(job, model)
+    bound = requested_bound(job, model, source.schema.types)
     plan = StorePlan(
         format=job.encode.format,
         scale=stored.scale,
@@ -87,7 +89,7 @@ def _rmse_sample(inputs: StoreInputs) -> Encoded | None:
     if not inputs.job.encode.max_rmse:
         return None
     itemsize = np.dtype(inputs.source.schema.dtype).itemsize
-    return inputs.sample(BUDGET_BYTES // itemsize)
+    return inputs.sample(BUDGET_BYTES // itemsize).measurable()
 
 
 def _choose_storage(inputs: StoreInputs, measured: Encoded | None) -> Stored:
@@ -96,7 +98,7 @@ def _choose_storage(inputs: StoreInputs, measured: Encoded | None) -> Stored:
         stored = within_rmse(inputs, measured)
         if stored is not None:
             return stored
-    held_out = Encoded.of(inputs.model, held_out_rows(inputs))
+    held_out = Encoded.of(inputs.model, held_out_rows(inputs)).measurable()
     return fewest_bits(inputs.model, held_out, precision)
 
 
@@ -141,25 +143,32 @@ def _bounded_plan(
 
 
 def exact_bytes(rows: Rows, keep_exact: float, n_rows: int) -> int:
-    """Estimated bytes of the rows that a store of `n_rows` rows keeps exactly, from some (n, d).
+    """Estimated bytes of what a store of `n_rows` rows keeps beside latents, from some rows (n, d).
 
-    These are the `keep_exact` largest errors, and rows with gaps up to MOST_EXACT times as many.
+    The rows with the `keep_exact` largest errors, and a bit for each value of a row with gaps.
     """
     if not len(rows):
         return 0
-    share = min(keep_exact + float(rows_with_gaps(rows).mean()), MOST_EXACT * keep_exact)
     some = np.ascontiguousarray(rows[:: max(1, len(rows) // PRICED_ROWS)])
-    return round(share * n_rows * len(squeeze(some.tobytes(), "zstd")) / len(some))
+    exact: float = keep_exact * len(squeeze(some.tobytes(), "zstd")) / len(some)
+    gaps: float = float(rows_with_gaps(rows).mean()) * -(-rows.shape[1] // 8)
+    return round(n_rows * (exact + gaps))
 
 
-def requested_bound(job: Job, model: Autoencoder) -> Bound:
-    """The job's bound as a tolerance for each feature, in data units; infinity without one."""
+def requested_bound(job: Job, model: Autoencoder, types: Sequence[str] = ()) -> Bound:
+    """The job's bound as a tolerance for each feature, in data units; infinity without one.
+
+    types: see `Bound`; a column of whole numbers has a whole tolerance.
+    """
     asked = job.encode
     tolerance = np.full(model.layout.n_features, asked.max_error or np.inf)
     if asked.max_error_relative:
         relative = asked.max_error_relative * clean_ranges(job, model)
         tolerance = np.minimum(tolerance, relative)
-    return Bound(tolerance, asked.max_rmse or np.inf)
+    whole = np.array([np.dtype(name).kind != "f" for name in types] or [False])
+    tolerance = np.where(whole, np.floor(tolerance), tolerance)
+    tolerance[np.isfinite(tolerance)] = np.minimum(tolerance[np.isfinite(tolerance)], WIDEST)
+    return Bound(tolerance, asked.max_rmse or np.inf, types)
 
 
 def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
@@ -167,13 +176,14 @@ def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
 
     0 for a feature that is constant or has no values.
     """
-    low = np.full(model.layout.n_features, np.inf)
-    high = np.full(model.layout.n_features, -np.inf)
+    extremes = np.empty((0, model.layout.n_features))
     for rows in clean_chunks(job, model):
-        flat = rows.reshape(len(rows), -1).astype(np.float64)
-        low = np.fmin(low, np.fmin.reduce(flat, axis=0))
-        high = np.fmax(high, np.fmax.reduce(flat, axis=0))
-    return np.asarray(np.maximum(high - low, 0.0))
+        flat = rows.reshape(len(rows), model.layout.n_features)
+        flat = np.concatenate([extremes.astype(rows.dtype), flat])
+        extremes = np.stack([np.fmin.reduce(flat, axis=0), np.fmax.reduce(flat, axis=0)])
+    if not len(extremes):
+        return np.zeros(model.layout.n_features)
+    return np.asarray(differences(extremes[1:], extremes[:1])[0])
 
 
 def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:
@@ -254,4 +264,4 @@ def _read_in_one_pass(
 def _without_gaps(rows: Rows) -> Rows:
     if rows.dtype.kind != "f":
         return rows
-    return np.asarray(rows[np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)])
+    return np.asarray(rows[np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,8 @@ from aemodel.weight_rounding import ROUGHNESS, sensitivity
 from storage.codecs.bounded import block_rows
 from storage.codecs.candidates import rmse
 from storage.codecs.columns import Order, pack_columns
-from storage.codecs.grid import to_dtype
+from storage.codecs.deviation import differences, unit_of
+from storage.codecs.grid import to_types
 from storage.latents import Scale
 from storage.latents.hdf5 import CHUNK_ROWS, LEVEL
 from storage.latents.shard import latents_as_read
@@ -37,15 +38,37 @@ Range = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows (n, d) for measurements, with their unrounded latents (n, k)."""
+    """Rows (n, d) for measurements, with their unrounded latents (n, k).
+
+    types: of the values, see `restore_types`.
+    """
 
     rows: NDArray[np.generic]
     latents: NDArray[np.float32]
+    types: Sequence[str] = ()
 
     @classmethod
-    def of(cls, model: Autoencoder, rows: NDArray[np.generic]) -> Encoded:
+    def of(
+        cls, model: Autoencoder, rows: NDArray[np.generic], types: Sequence[str] = ()
+    ) -> Encoded:
         """Encode rows (n, *row_shape) with a model."""
-        return cls(rows.reshape(len(rows), model.layout.n_features), model.encode(rows))
+        return cls(rows.reshape(len(rows), model.layout.n_features), model.encode(rows), types)
+
+    def every(self, step: int) -> Encoded:
+        """Every step-th row."""
+        return replace(
+            self, rows=np.ascontiguousarray(self.rows[::step]), latents=self.latents[::step]
+        )
+
+    def measurable(self) -> Encoded:
+        """The rows with finite latents; values far beyond the clean ones, as sentinels, have none.
+
+        Such rows are kept exactly, so they must not widen the range of the latents.
+        """
+        finite = np.isfinite(self.latents).all(axis=1)
+        if finite.all():
+            return self
+        return replace(self, rows=self.rows[finite], latents=self.latents[finite])
 
     def loss(self, decoder: Decoder, latents: NDArray[np.float32]) -> float:
         """Root mean square error of the rows that a reader decodes from `latents` (n, k).
@@ -53,14 +76,15 @@ class Encoded:
         The largest of the running values at the end of each block, as the store is checked.
         """
         height = block_rows(self.rows.shape[1])
-        squares, values = np.zeros((2, -(-len(self.rows) // height)))
-        for index in range(len(squares)):
+        errors, values = np.zeros((2, -(-len(self.rows) // height)))
+        for index in range(len(errors)):
             piece = slice(index * height, (index + 1) * height)
             rows, back = self.rows[piece], self._read_back(decoder, latents, piece)
             values[index] = np.isfinite(rows).sum()
-            squares[index] = values[index] * rmse(rows, back) ** 2
-        running = np.cumsum(squares) / np.maximum(np.cumsum(values), 1)
-        return float(np.sqrt(running).max(initial=0.0))
+            errors[index] = rmse(rows, back)
+        unit = unit_of(float(errors.max(initial=0.0)))
+        running = np.cumsum(values * (errors / unit) ** 2) / np.maximum(np.cumsum(values), 1)
+        return float(np.sqrt(running).max(initial=0.0) * unit)
 
     def safe_share(self, decoder: Decoder, n_rows: int, shard_rows: int) -> float:
         """Share of an RMSE budget that these rows may use, so that every shard keeps the budget.
@@ -76,13 +100,15 @@ class Encoded:
         self, decoder: Decoder, latents: NDArray[np.float32], piece: slice
     ) -> NDArray[np.generic]:
         exact = decoder.decode_exactly(latents[piece])
-        return to_dtype(exact.reshape(self.rows[piece].shape), self.rows.dtype.name)
+        shape, dtype = self.rows[piece].shape, self.rows.dtype.name
+        return to_types(exact.reshape(shape), dtype, self.types)
 
 
 def _relative_spread(rows: NDArray[np.generic], back: NDArray[np.generic]) -> float:
     """Standard deviation over mean of the rows' mean squared errors; 0 without any error."""
-    apart = np.subtract(rows, back, dtype=np.float64)
-    errors = np.square(np.where(np.isfinite(apart), apart, 0.0)).mean(axis=1)
+    apart = differences(rows, back)
+    unit = unit_of(float(apart.max(initial=0.0)))
+    errors = np.square(apart / unit).mean(axis=1)
     if not len(errors) or not errors.mean() > 0:
         return 0.0
     return float(errors.std() / errors.mean())
@@ -156,7 +182,8 @@ def coarsest_scale(decoder: Decoder, sample: Encoded, budget: float) -> Scale | 
     low, high = _beyond(sample.latents.min(axis=0), sample.latents.max(axis=0))
 
     def scale_of(noise: float) -> Scale:
-        levels = np.ceil((high - low).astype(np.float64) / (noise * unit)) + 1
+        with np.errstate(over="ignore", divide="ignore"):
+            levels = np.ceil((high - low).astype(np.float64) / (noise * unit)) + 1
         return Scale("int8", low, high, np.clip(levels, 1, MOST_LEVELS).astype(np.int64))
 
     def fits(noise: float) -> bool:
@@ -195,7 +222,7 @@ def fewest_bytes(
     the source.
     """
     step = max(1, measured.rows.size // FEW_VALUES)
-    few = Encoded(measured.rows[::step], measured.latents[::step])
+    few = measured.every(step)
     loss = measured.loss(model.decoder, measured.latents) or 1.0
     few_budget = budget * few.loss(model.decoder, few.latents) / loss
     best = _smallest(_roundings(model, few, few_budget), few, n_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from storage.latents.shard import latents_as_read
 LEVELS = (3, 7, 15, 31, 63, 127, 255)
 SHARES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the tolerance
 MOST_VALUES = 1 << 16
+MOST_COLUMNS = 1 << 10  # of wide rows, to each of which a grid is fitted
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,18 @@ def error_curve(stored: Stored, sample: Encoded, bound: Bound, n_rows: int) -> l
 
     Without a bound, around the error of the latents. n_rows: rows of the source.
     """
-    step = max(1, sample.rows.size // MOST_VALUES)
-    few = Encoded(np.ascontiguousarray(sample.rows[::step]), sample.latents[::step])
+    few = _few_rows(sample)
     if not len(few.rows):
         return []
     by_latents = _finite(_latent_points(stored, few, n_rows))
     if not by_latents:
         return []
     tolerance = _grid_tolerance(bound, by_latents[-1].rmse)
-    return by_latents + _finite(_grid_points(few.rows, tolerance, n_rows))
+    return by_latents + _finite(_grid_points(sample, tolerance, n_rows))
+
+
+def _few_rows(sample: Encoded) -> Encoded:
+    return sample.every(max(1, sample.rows.size // MOST_VALUES)).measurable()
 
 
 def _grid_tolerance(bound: Bound, latents_rmse: float) -> NDArray[np.float64]:
@@ -68,11 +72,13 @@ def _latent_points(stored: Stored, few: Encoded, n_rows: int) -> Iterator[Point]
         yield Point("latents", few.loss(stored.decoder, latents_as_read(scale, few.latents)), size)
 
 
-def _grid_points(
-    rows: NDArray[np.generic], tolerance: NDArray[np.float64], n_rows: int
-) -> Iterator[Point]:
+def _grid_points(sample: Encoded, tolerance: NDArray[np.float64], n_rows: int) -> Iterator[Point]:
+    """Yield points of grids, of wide rows measured on evenly spaced columns."""
+    columns = slice(None, None, -(-len(tolerance) // MOST_COLUMNS))
+    rows = _few_rows(replace(sample, rows=sample.rows[:, columns])).rows
+    values = n_rows * len(tolerance)
     for share in SHARES if (tolerance > 0).any() else ():
-        wide = share * tolerance
+        wide = share * tolerance[columns]
         codec = GridCodec(Grid.fit(rows, wide, phases=1), [Order()] * rows.shape[1], "zstd")
         block, back = encode_block(codec, rows, None, Bound(wide))
-        yield Point("grid", rmse(rows, back), round(len(block) * n_rows / len(rows)))
+        yield Point("grid", rmse(rows, back), round(len(block) * values / rows.size))

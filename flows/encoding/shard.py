@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
+from flows.encoding.waiting_rows import (
+    Errors,
+    KeptRows,
+    LosslessSample,
+    PendingRows,
+    Rows,
+    lost_rows,
+    rows_with_gaps,
+)
 from flows.engine.disk_space import MOST_EXACT
 from flows.engine.shard_job import ShardJob
 from flows.engine.shard_tasks import join_chunks, merge_chunks
-from storage.codecs.bounded import LATENTS, block_rows
-from storage.codecs.grid import to_dtype
-from storage.codecs.lossless import lossless_bytes
+from storage.codecs.bounded import LATENTS, block_rows, reads_latents
+from storage.codecs.deviation import norms
+from storage.codecs.grid import to_types
 from storage.errors import DamagedError
 from storage.files.atomic import sha256_file
 from storage.latents import Blocks, EncodedShard, ShardRows, StorePlan
 from storage.latents.archive import Files
 from storage.latents.loss import Loss
 from storage.latents.plan import STORE, note_done, shard_done
-from storage.sources import Chunk, RowsDigest, Shard, Source
+from storage.sources import Chunk, RowsDigest, Schema, Shard, Source
 
 SAMPLE_BYTES = 4_000_000  # sampled from all sampled shards together
-COMPARED = ("codes", "outside_values", "exact_rows", "exact_values")
-
-Rows = NDArray[np.generic]
-Errors = NDArray[np.float64]
+COMPARED = ("codes", "outside_values", "exact_rows", "exact_values", "gap_rows", "gap_bits")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class ShardEncoder(ShardJob[EncodedShard]):
     """Encodes groups of shards.
 
     decoder: the one that the store will contain. keep_exact: rows with errors in this tail of
-    the calibration errors are kept exactly. sampled: indices of the shards with a sample that is
+    the calibration errors are kept exactly. keep_latents: also where decoding does not need them.
+    sampled: indices of the shards with a sample that is
     also compressed losslessly, for comparison.
     """
 
@@ -46,6 +54,7 @@ class ShardEncoder(ShardJob[EncodedShard]):
     source: Source
     work: Path
     keep_exact: float
+    keep_latents: bool
     max_rows: int
     sampled: set[int]
 
@@ -84,23 +93,33 @@ class ShardEncoder(ShardJob[EncodedShard]):
         index, blocks = gathered.shard.index, gathered.blocks
         with np.errstate(over="ignore"):  # an error too large for float32 becomes infinite
             errors = np.concatenate(gathered.errors).astype(np.float32)
-        self.plan.write(self.store, index, rows)
+        if self._needs_latents(blocks):
+            self.plan.write(self.store, index, rows)
         self.plan.write_rows(self.store, index, errors, gathered.all_ids())
         if blocks:
             self.plan.write_values(self.store, index, blocks)
-        if not self._reads_back(gathered.shard, rows, errors) or not self._holds(index, blocks):
+        if not all(self._checks(gathered, rows, errors)):
             raise DamagedError(
                 f"{self.plan.path(self.store, index)}: reads back differently from what was "
                 "written; check the disk"
             )
 
-    def _reads_back(self, shard: Shard, rows: ShardRows, errors: NDArray[np.float32]) -> bool:
-        """Whether the files of a shard give back these rows and errors."""
+    def _needs_latents(self, blocks: Blocks | None) -> bool:
+        """Whether to write the latents of a shard: asked for, or read by decoding."""
+        return self.keep_latents or not blocks or reads_latents(blocks.codecs)
+
+    def _checks(
+        self, gathered: _Gathered, rows: ShardRows, errors: NDArray[np.float32]
+    ) -> Iterator[bool]:
+        """Whether each file of a shard gives back what was written."""
+        shard, blocks = gathered.shard, gathered.blocks
         n, files = shard.stop - shard.start, Files(self.store)
-        back = self.plan.read(files, shard.index, 0, n)
-        pairs = [(getattr(back, name), getattr(rows, name)) for name in COMPARED]
-        pairs.append((self.plan.read_rows(files, shard.index, 0, n)[0], errors))
-        return all(_identical(found, expected) for found, expected in pairs)
+        yield _identical(self.plan.read_rows(files, shard.index, 0, n)[0], errors)
+        if self._needs_latents(blocks):
+            back = self.plan.read(files, shard.index, 0, n)
+            pairs = [(getattr(back, name), getattr(rows, name)) for name in COMPARED]
+            yield all(_identical(found, expected) for found, expected in pairs)
+        yield self._holds(shard.index, blocks)
 
     def _holds(self, index: int, blocks: Blocks | None) -> bool:
         """Whether the values file of a shard gives back these blocks, if it is needed."""
@@ -123,24 +142,18 @@ def finite_mean(errors: Errors) -> float:
     return float(finite.mean()) if len(finite) else 0.0
 
 
-def as_read(decoder: Decoder, latents: NDArray[np.float32], dtype: str) -> Rows:
+def as_read(decoder: Decoder, latents: NDArray[np.float32], schema: Schema) -> Rows:
     """Rows (n, d) as a reader gets them.
 
     Decoded and rounded batch by batch, so that exact values stay in the CPU caches.
     """
-    rows = np.empty((len(latents), decoder.layout.n_features), dtype)
+    rows = np.empty((len(latents), decoder.layout.n_features), schema.dtype)
     for start in range(0, len(rows), decoder.size):
         batch = slice(start, start + decoder.size)
         exact = decoder.decode_exactly(latents[batch])
-        rows[batch] = to_dtype(exact.reshape(len(exact), rows.shape[1]), dtype)
+        flat = exact.reshape(len(exact), rows.shape[1])
+        rows[batch] = to_types(flat, schema.dtype, schema.types)
     return rows
-
-
-def rows_with_gaps(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows (n,) contain NaN."""
-    if rows.dtype.kind != "f" or not np.isnan(rows.min(initial=0)):
-        return np.zeros(len(rows), bool)
-    return np.asarray(np.isnan(rows).any(axis=1))
 
 
 class _Gathered:
@@ -157,9 +170,11 @@ class _Gathered:
         self.parts: list[ShardRows] = []
         self.errors: list[Errors] = []
         self.ids: list[Rows | None] = []
-        self.exact: list[_Kept] = []
-        self.pending = _Pending()
-        self.sample = _Sample(sample_budget)
+        self.exact: list[KeptRows] = []
+        self.gap_rows: list[NDArray[np.intp]] = []
+        self.gaps: list[NDArray[np.bool_]] = []
+        self.pending = PendingRows()
+        self.sample = LosslessSample(sample_budget)
         self.packed_rows = 0
         self.low, self.high = float("inf"), float("-inf")
 
@@ -194,29 +209,45 @@ class _Gathered:
         back = self._read_back(rows, latents, unseen=bool(gaps.any()))
         counted = None
         if not self.blocks or not self.blocks.blocks[-1]:
-            worst = (errors > self.tail) | gaps
+            lost = lost_rows(rows, back)
+            worst = (errors > self.tail) | lost
             places = np.flatnonzero(worst) + self.packed_rows
-            self.exact.append(_Kept(places, rows[worst], back[worst], errors[worst]))
+            kept = KeptRows(places, rows[worst], back[worst], errors[worst], lost[worst])
+            self.exact.append(kept)
+            self._note_gaps(rows, gaps)
             counted = ~worst
         self.packed_rows += len(rows)
         self.loss.add(rows, back, counted)
 
+    def _note_gaps(self, rows: Rows, gaps: NDArray[np.bool_]) -> None:
+        if gaps.any():
+            self.gap_rows.append(np.flatnonzero(gaps) + self.packed_rows)
+            self.gaps.append(np.isnan(rows[gaps]))
+
     def _read_back(self, rows: Rows, latents: NDArray[np.float32], *, unseen: bool) -> Rows:
         if self.blocks:
             return self.blocks.add(rows, latents, unseen=unseen)
-        return as_read(self.encoder.decoder, latents, rows.dtype.name)
+        return as_read(self.encoder.decoder, latents, self.encoder.source.schema)
 
     def rows(self) -> ShardRows:
         """The shard's rows; of those that may be kept exactly, the ones with the largest errors."""
         schema = self.encoder.source.schema
-        kept = _Kept.join(self.exact, self.row_size, schema.dtype)
+        kept = KeptRows.join(self.exact, self.row_size, schema.dtype)
         n_rows = self.shard.stop - self.shard.start
-        most = int(np.ceil(MOST_EXACT * self.encoder.keep_exact * n_rows))
-        chosen = np.sort(np.lexsort((kept.places, -kept.errors))[:most])
+        chosen = kept.choose(int(np.ceil(MOST_EXACT * self.encoder.keep_exact * n_rows)))
         kept.back[chosen] = kept.values[chosen]
         self.loss.add(kept.values, kept.back)
         values = kept.values[chosen].reshape(len(chosen), *schema.row_shape)
-        return ShardRows.join(self.parts, kept.places[chosen], values)
+        rows = ShardRows.join(self.parts, kept.places[chosen], values)
+        return self._with_gaps(rows)
+
+    def _with_gaps(self, rows: ShardRows) -> ShardRows:
+        """The shard with the gaps of the rows that are not kept exactly."""
+        if not self.gaps:
+            return rows
+        places, gaps = np.concatenate(self.gap_rows), np.concatenate(self.gaps)
+        others = ~np.isin(places, rows.exact_rows)
+        return rows.with_gaps(gaps[others], places[others])
 
     def all_ids(self) -> Rows | None:
         """The ids of all rows, if they have any."""
@@ -238,10 +269,10 @@ class _Gathered:
             bytes_out=sum(files[name].stat().st_size for name in self._files_read(codecs)),
             largest_error=max(loss["largest"], default=0.0),
             mean_error=finite_mean(np.concatenate(self.errors)),
-            squared=float(sum(loss["squared"])),
+            norm=float(norms(np.array(loss["norms"])[:, None])[0]),
             values=self.loss.values,
-            low=self.low,
-            high=self.high,
+            low=self.low if math.isfinite(self.low) else None,
+            high=self.high if math.isfinite(self.high) else None,
             exact_rows=len(rows.exact_rows),
             exact_bytes=rows.exact_values.nbytes,
             outside_values=len(rows.outside_values),
@@ -257,82 +288,8 @@ class _Gathered:
         """Names of the files that decoding reads."""
         plan, index = self.encoder.plan, self.shard.index
         names = []
-        if {LATENTS, "residual"} & set(codecs):
+        if reads_latents(codecs):
             names.append(plan.path(Path(), index).name)
         if self.blocks and self.blocks.needed:
             names.append(plan.path(Path(), index, "values").name)
         return names
-
-
-@dataclass
-class _Sample:
-    """Rows to be compressed losslessly, up to a budget in bytes."""
-
-    budget: int
-    pieces: list[Rows] = field(default_factory=list)
-    bytes: int = 0
-
-    def add(self, rows: Rows) -> None:
-        """Keep as many of the rows as the budget allows."""
-        taken = rows[: max(0, self.budget - self.bytes) // max(1, rows[:1].nbytes)]
-        if len(taken):
-            self.pieces.append(taken)
-            self.bytes += taken.nbytes
-
-    def lossless_bytes(self) -> int:
-        """Bytes of the sample after lossless compression."""
-        return lossless_bytes(np.concatenate(self.pieces)) if self.pieces else 0
-
-
-_Piece = tuple[Rows, NDArray[np.float32], Errors]
-
-
-@dataclass
-class _Pending:
-    """Rows (n, d), their latents as stored and their errors, until they fill a block."""
-
-    pieces: list[_Piece] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, rows: Rows, latents: NDArray[np.float32], errors: Errors) -> None:
-        """Append rows."""
-        self.pieces.append((rows, latents, errors))
-        self.count += len(rows)
-
-    def take(self, n: int) -> _Piece:
-        """Remove and return the first n rows, or all if there are fewer."""
-        rows, latents, errors = self._joined()
-        self.pieces = [(rows[n:], latents[n:], errors[n:])] if len(rows) > n else []
-        self.count = max(0, len(rows) - n)
-        return rows[:n], latents[:n], errors[:n]
-
-    def _joined(self) -> _Piece:
-        if len(self.pieces) == 1:
-            return self.pieces[0]
-        rows, latents, errors = zip(*self.pieces, strict=True)
-        return np.concatenate(rows), np.concatenate(latents), np.concatenate(errors)
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Rows that may be kept exactly.
-
-    places: (m,) in the shard. values: (m, d). back: (m, d), what a reader would get. errors: (m,).
-    """
-
-    places: NDArray[np.int64]
-    values: Rows
-    back: Rows
-    errors: Errors
-
-    @classmethod
-    def join(cls, pieces: Sequence[_Kept], row_size: int, dtype: str) -> _Kept:
-        """All pieces as one."""
-        none = np.empty((0, row_size), dtype)
-        every = [cls(np.empty(0, np.int64), none, none, np.empty(0)), *pieces]
-        return cls(
-            places=np.concatenate([each.places for each in every]),
-            values=np.concatenate([each.values for each in every]),
-            back=np.concatenate([each.back for each in every]),
-            errors=np.concatenate([each.errors for each in every]),
-        )

@@ -77,6 +77,7 @@ class EncodeSettings:
     """[encode]: how a latent store is written.
 
     A bound of 0 is no bound; max_error_relative is a share of a column's clean range.
+    keep_latents: write latents and decoder even where decoding within a bound does not need them.
     """
 
     format: str = "hdf5"
@@ -85,6 +86,7 @@ class EncodeSettings:
     max_error_relative: float = 0.0
     max_rmse: float = 0.0
     keep_exact: float = 0.001
+    keep_latents: bool = False
 
     def __post_init__(self) -> None:
         _require_choice("encode.format", self.format, FORMATS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.errors import FAILED
 from flows.results import CommandResult
-from storage.errors import NoDataError
+from storage.errors import DamagedError, NoDataError
 from storage.files.manifest import NAME, Problem, parse_manifest, read_manifest, verify_folder
 from storage.latents.archive import Files, is_packed, verify_packed
 from storage.sources import open_source
@@ -25,6 +25,9 @@ MANIFEST_KEYS = {
 FIGURE_FILES = ("size_report.json", "summary.json", "model.json")
 FIGURES = ("verdict", "flagged", "rule", "complete", "training_data", "metrics")
 RATIOS = ("source", "float32", "lossless")
+
+
+PACKED = (".h5", ".hdf5")
 
 
 def inspect_path(path: Path, *, field: str = "") -> CommandResult:
@@ -103,12 +106,23 @@ def _in_words(value: object) -> str:
 
 def verify_path(path: Path) -> CommandResult:
     """Check every checksum; the exit code is 1 if any does not match."""
-    packed = is_packed(path)
+    packed = _seems_packed(path)
     if not packed and not (path / NAME).is_file():
         raise NoDataError(
             f"{path}: no {NAME}; expected the folder of a model, latent store, scores or report"
         )
-    problems = verify_packed(path) if packed else verify_folder(path)
+    return _verified(path, verify_packed(path) if packed else verify_folder(path))
+
+
+def _seems_packed(path: Path) -> bool:
+    """Whether a path is a packed store, or one too damaged to be recognized."""
+    try:
+        return is_packed(path) or (path.is_file() and path.suffix.lower() in PACKED)
+    except DamagedError:
+        return True
+
+
+def _verified(path: Path, problems: list[Problem]) -> CommandResult:
     report = {
         "path": str(path),
         "ok": not problems,

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from storage.codecs import sz3
 from storage.codecs.columns import CODERS, Order, expand, pack_columns, squeeze, unpack_columns
+from storage.codecs.deviation import distance
 from storage.codecs.differences import unpack_differences
-from storage.codecs.grid import Grid, to_dtype
+from storage.codecs.grid import Grid, restore_types, to_dtype
 from storage.errors import DamagedError
 
 CODECS = ("grid", "residual", "sz3", "differences")
@@ -39,11 +40,12 @@ class Bound:
     """The promised precision.
 
     tolerance: (d,) largest error of a value, by column, in data units. rmse: largest root mean
-    square error.
+    square error. types: see `restore_types`; values are compared as a reader gets them.
     """
 
     tolerance: NDArray[np.float64]
     rmse: float = float("inf")
+    types: Sequence[str] = ()
 
     def broken(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.intp]:
         """Return the flat places of values in `rows` (n, d) that `back` restores out of bounds."""
@@ -58,14 +60,6 @@ class Bound:
 
 def _negative_zero(values: NDArray[np.generic]) -> NDArray[np.bool_]:
     return np.asarray((values == 0) & np.signbit(values))
-
-
-def distance(rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return the absolute differences of whole numbers, without overflow."""
-    wide = np.uint64 if rows.dtype == np.uint64 else np.int64
-    high = np.maximum(rows, back).astype(wide).view(np.uint64)
-    low = np.minimum(rows, back).astype(wide).view(np.uint64)
-    return np.asarray((high - low).astype(np.float64))
 
 
 class Codec(Protocol):
@@ -172,6 +166,7 @@ def encode_block(
     n, d = rows.shape
     parts = codec.pack(rows, predicted)
     back = _Packed(codec.name, codec.coder, parts, (n, d)).rows(rows.dtype.name, predicted)
+    restore_types(back, bound.types)
     places = bound.broken(rows, back)
     back.reshape(-1)[places] = rows.reshape(-1)[places]
     parts = [*parts, *_pack_exceptions(rows, places)]

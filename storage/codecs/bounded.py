@@ -7,7 +7,7 @@ codec is always the last resort.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from storage.codecs import sz3
 from storage.codecs.blocks import Bound, Codec, Predicted, encode_block
-from storage.codecs.candidates import rmse
-from storage.codecs.grid import to_dtype
+from storage.codecs.candidates import own_bound, rmse
+from storage.codecs.grid import to_types
 from storage.codecs.selection import Entry
 from storage.errors import CodecError
 
@@ -46,6 +46,11 @@ class BoundedPlan:
         if self.entries[0].name.startswith("sz3"):
             facts["hdf5plugin"] = sz3.version()
         return facts
+
+
+def reads_latents(codecs: Iterable[str]) -> bool:
+    """Return whether decoding blocks of these codecs reads latents and decoder."""
+    return bool({LATENTS, "residual"} & set(codecs))
 
 
 def block_rows(row_size: int) -> int:
@@ -110,7 +115,7 @@ class Blocks:
             if entry.codec is None:
                 assert predicted is not None
                 if not unseen:
-                    yield _Candidate(b"", to_dtype(predicted, rows.dtype.name), LATENTS)
+                    yield _Candidate(b"", self._as_read(predicted, rows), LATENTS)
                 continue
             found = self._packed(entry, entry.codec, rows, predicted)
             if found is not None:
@@ -121,13 +126,19 @@ class Blocks:
     ) -> _Candidate | None:
         """Return the block of an entry; None if its codec fails or saves nothing."""
         try:
-            block, back = encode_block(codec, rows, predicted, self.plan.bound)
+            bound = own_bound(entry.name, self.plan.bound)
+            block, back = encode_block(codec, rows, predicted, bound)
         except CodecError as error:
             log.warning("%s is not used for a block of %d rows: %s", entry.name, len(rows), error)
             return None
         if len(block) <= rows.nbytes or entry.name.startswith("lossless"):
             return _Candidate(block, back, codec.name)
         return None
+
+    def _as_read(
+        self, predicted: NDArray[np.float64], rows: NDArray[np.generic]
+    ) -> NDArray[np.generic]:
+        return to_types(predicted, rows.dtype.name, self.plan.bound.types)
 
     def _keeps_budget(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> bool:
         """Count a block if all blocks so far, with this one, keep the RMSE within the bound."""

@@ -20,17 +20,18 @@ from storage.codecs.blocks import (
     Sz3Codec,
 )
 from storage.codecs.column_orders import choose_orders
+from storage.codecs.deviation import differences, unit_of
 from storage.codecs.differences import DifferencesCodec, choose_axes, one_grid_codes
-from storage.codecs.grid import PHASES, SMALLEST, Grid, to_dtype, widest_step
+from storage.codecs.grid import PHASES, SMALLEST, Grid, restore_types, to_types, widest_step
 from storage.errors import CodecError
 
 log = logging.getLogger(__name__)
 RMSE_SHARE = 0.99  # of the budget that a codec may use on the sample: other rows differ from it
 SEARCH_STEPS = 9
-SQUARES = (1e-120, 1e120)  # numbers between these can be squared and summed in float64
 # Rounding to steps of twice the tolerance has an RMSE of at most 0.58 of it, so the tolerance may
 # exceed the budget.
 WIDEST_SEARCHED = 32.0
+LARGEST_SEARCHED = 1e150  # of which the square is a float64
 FAST_FIRST = ("zstd", "xz")
 SZ3_VALUES = 200_000  # on which SZ3 is set to an RMSE, because it is slow
 SZ3_SHARE = 0.97  # of the tolerance found on them
@@ -85,18 +86,24 @@ def candidates(sample: Sample, bound: Bound) -> list[Candidate]:
     ]
 
 
+def own_bound(name: str, bound: Bound) -> Bound:
+    """Return what the values of a candidate are held to: those of a lossless one to no error."""
+    if not name.startswith("lossless"):
+        return bound
+    return replace(bound, tolerance=np.zeros_like(bound.tolerance))
+
+
 def rmse(rows: NDArray[np.generic], back: NDArray[np.generic]) -> float:
     """Return the root mean square difference over the finite values of `rows`.
 
     Infinity if `back` is not finite at one of them.
     """
-    with np.errstate(invalid="ignore", over="ignore"):
-        differences = (rows.astype(np.float64) - back.astype(np.float64))[np.isfinite(rows)]
-    largest = float(np.abs(differences).max(initial=0.0))
-    if largest == 0 or not np.isfinite(largest):
-        return 0.0 if largest == 0 else float("inf")
-    unit = 1.0 if SQUARES[0] < largest < SQUARES[1] else largest
-    return unit * float(np.sqrt(np.square(differences / unit).mean()))
+    known = np.isfinite(rows)
+    if not np.isfinite(back[known]).all():
+        return float("inf")
+    apart = differences(rows, back)[known]
+    unit = unit_of(float(apart.max(initial=0.0)))
+    return float(np.sqrt(np.square(apart / unit).mean()) * unit) if apart.size else 0.0
 
 
 def widest_tolerance(bound: Bound, loss: Rmse) -> NDArray[np.float64]:
@@ -106,7 +113,7 @@ def widest_tolerance(bound: Bound, loss: Rmse) -> NDArray[np.float64]:
     """
     if np.isinf(bound.rmse):
         return bound.tolerance
-    budget = RMSE_SHARE * bound.rmse
+    budget = min(RMSE_SHARE * bound.rmse, LARGEST_SEARCHED)
     low, high = budget, budget * WIDEST_SEARCHED
     for _ in range(SEARCH_STEPS):
         middle = float(np.sqrt(low * high))
@@ -128,7 +135,8 @@ def _grid_candidate(
 def _grid_tolerance(rows: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:
     def loss(tolerance: NDArray[np.float64]) -> float:
         grid = Grid.fit(rows, tolerance, phases=1)
-        return rmse(rows, grid.values(grid.codes(rows), rows.dtype.name))
+        back = grid.values(grid.codes(rows), rows.dtype.name)
+        return rmse(rows, restore_types(back, bound.types))
 
     return widest_tolerance(bound, loss)
 
@@ -136,7 +144,7 @@ def _grid_tolerance(rows: NDArray[np.generic], bound: Bound) -> NDArray[np.float
 def _differences_candidate(name: str, sample: Sample, bound: Bound, phases: int) -> Candidate:
     """Return the codec of differences on one grid for all columns."""
     column = np.ascontiguousarray(sample.rows).reshape(-1, 1)
-    one = replace(bound, tolerance=_one_for_all(bound.tolerance)[:1])
+    one = replace(bound, tolerance=_one_for_all(bound.tolerance)[:1], types=())
     grid = Grid.fit(column, _grid_tolerance(column, one), phases=phases)
     axes = choose_axes(one_grid_codes(sample.rows, grid), sample.row_shape)
     codecs = [DifferencesCodec(grid, sample.row_shape, axes, coder) for coder in FAST_FIRST]
@@ -160,7 +168,7 @@ def _residual_candidates(sample: Sample, bound: Bound) -> Iterator[Candidate]:
     def loss(tolerance: NDArray[np.float64]) -> float:
         step = np.maximum(widest_step(tolerance, sample.dtype), SMALLEST)
         rounded = np.rint(residual / step) * step
-        return rmse(sample.rows, to_dtype(predicted + rounded, sample.dtype))
+        return rmse(sample.rows, to_types(predicted + rounded, sample.dtype, bound.types))
 
     step = widest_step(widest_tolerance(bound, loss), sample.dtype)
     if (step >= SMALLEST).all():
@@ -195,7 +203,8 @@ def _sz3_widest(sample: Sample, bound: Bound) -> NDArray[np.float64]:
 
     def loss(tolerance: NDArray[np.float64]) -> float:
         parts = sz3.compress(few, tolerance, sample.row_shape, layout)
-        return rmse(few, sz3.decompress(parts, (len(few), few.shape[1]), sample.dtype))
+        back = sz3.decompress(parts, (len(few), few.shape[1]), sample.dtype)
+        return rmse(few, restore_types(back, bound.types))
 
     return np.asarray(SZ3_SHARE * widest_tolerance(bound, loss))
 

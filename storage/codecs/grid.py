@@ -8,6 +8,7 @@ back as the same double. Other values are rounded to a grid no coarser than the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,11 +94,49 @@ def to_dtype(rows: NDArray[np.float64], dtype: str) -> NDArray[np.generic]:
     kind = np.dtype(dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         if kind.kind == "f":
-            return rows.astype(kind)
+            return _within(rows, kind).astype(kind)
         if kind.kind == "b":
             return np.asarray(rows >= 0.5)
         lowest, highest = _float_limits(dtype)
         return np.asarray(np.clip(np.rint(rows), lowest, highest).astype(kind))
+
+
+def _within(rows: NDArray[np.float64], kind: np.dtype[np.generic]) -> NDArray[np.float64]:
+    """Clip values to a narrower float dtype: one slightly beyond its end is not infinite."""
+    if kind.itemsize == rows.dtype.itemsize:
+        return rows
+    most = float(np.finfo(kind.name).max)
+    return np.asarray(np.clip(rows, -most, most))
+
+
+def to_types(rows: NDArray[np.float64], dtype: str, types: Sequence[str]) -> NDArray[np.generic]:
+    """Convert values (n, d) to `dtype`, each rounded to its own dtype; see `restore_types`."""
+    return restore_types(to_dtype(rows, dtype), types)
+
+
+def restore_types(rows: NDArray[np.generic], types: Sequence[str]) -> NDArray[np.generic]:
+    """Move values of rows (n, d) to the nearest that their own dtype holds, in place.
+
+    types: one dtype for each column, or one for all; none where rows have their own dtype.
+    """
+    if len(types) == 1:
+        rows[...] = _nearest(rows, types[0])
+        return rows
+    for index, name in enumerate(types):
+        rows[:, index] = _nearest(rows[:, index], name)
+    return rows
+
+
+def _nearest(values: NDArray[np.generic], dtype: str) -> NDArray[np.generic]:
+    """Return the values, in their dtype, that `dtype` holds; NaN stays."""
+    if np.dtype(dtype) == values.dtype:
+        return values
+    if values.dtype.kind != "f":
+        low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        return np.asarray(np.clip(values, max(low, np.iinfo(values.dtype.name).min), high))
+    known = np.nan_to_num(values.astype(np.float64), posinf=np.inf, neginf=-np.inf)
+    nearest = to_dtype(known, dtype).astype(values.dtype)
+    return np.where(np.isnan(values), values, nearest)
 
 
 def _float_limits(dtype: str) -> tuple[float, float]:

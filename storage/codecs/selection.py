@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from storage.codecs.blocks import Bound, Codec, encode_block
-from storage.codecs.candidates import Sample, candidates, rmse
+from storage.codecs.candidates import Sample, candidates, own_bound, rmse
 from storage.errors import CodecError
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def hold_contest(sample: Sample, bound: Bound) -> list[Entry]:
 def _measured(name: str, codec: Codec, sample: Sample, bound: Bound) -> Entry | None:
     """Return the entry of a codec, or None if it fails or breaks the bound on the sample."""
     try:
-        block, back = encode_block(codec, sample.rows, sample.predicted, bound)
+        block, back = encode_block(codec, sample.rows, sample.predicted, own_bound(name, bound))
     except CodecError as error:
         log.warning("%s is not used: %s", name, error)
         return None

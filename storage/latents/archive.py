@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from storage.errors import DamagedError
+from storage.errors import DamagedError, ReadError, StorageError
 from storage.files.atomic import write_beside
 from storage.files.manifest import (
     NAME,
@@ -31,6 +33,17 @@ from storage.latents.shard import Readable
 
 CHUNK = 1 << 20
 KIND = "nightglass store"
+# h5py has no error of its own for damaged bytes; odd shapes end in MemoryError, odd types elsewhere
+DAMAGE = (
+    OSError,
+    LookupError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 def pack_store(folder: Path, out: Path) -> int:
@@ -51,11 +64,24 @@ def pack_store(folder: Path, out: Path) -> int:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether a path is a packed store."""
+    """Whether a path is a packed store. Raises DamagedError if its HDF5 cannot be read."""
     if not path.is_file() or not h5py.is_hdf5(path):
         return False
-    with h5py.File(path, "r") as file:
-        return bool(file.attrs.get("kind") == KIND)
+    with _reading(path), h5py.File(path, "r") as file:
+        return bool(NAME in file or file.attrs.get("kind") == KIND)
+
+
+@contextmanager
+def _reading(path: Path, name: str = "the file") -> Iterator[None]:
+    """Turn whatever h5py raises for damaged bytes into DamagedError."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise_refused(path, error)
+        raise DamagedError(
+            f"{path}: {name} cannot be read ({error}); "
+            "restore it from a copy or pack the store again"
+        ) from error
 
 
 class Files:
@@ -78,7 +104,7 @@ class Files:
             if isinstance(item, h5py.Dataset):
                 names.append(name)
 
-        with h5py.File(self.place, "r") as file:
+        with _reading(self.place), h5py.File(self.place, "r") as file:
             file.visititems(note)
         return names
 
@@ -88,17 +114,11 @@ class Files:
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file. Raises DamagedError."""
-        try:
+        with _reading(self.place, name):
             if not self.packed:
                 return (self.place / name).read_bytes()
             with h5py.File(self.place, "r") as file:
                 return bytes(file[name][:].tobytes())
-        except (OSError, KeyError) as error:
-            raise_refused(self.place, error)
-            raise DamagedError(
-                f"{self.place}: {name} cannot be read ({error}); "
-                "restore it from a copy or pack the store again"
-            ) from error
 
     def manifest(self) -> Json:
         """Read and check the store's manifest."""
@@ -123,7 +143,9 @@ def verify_packed(path: Path) -> list[Problem]:
     try:
         listed: dict[str, str] = parse_manifest(files.read(NAME), path)["files"]
         unlisted = [name for name in files.names() if name not in listed and name != NAME]
-    except (DamagedError, OSError) as error:
+    except ReadError:
+        raise
+    except StorageError as error:
         return [Problem(NAME, str(error))]
     damaged = [files.problem(name, digest) for name, digest in listed.items()]
     return [

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from storage.errors import WorkspaceError
 from storage.files.atomic import write_beside
 from storage.latents.hdf5 import writing
-from storage.sources.source import Schema
+from storage.sources.schema import Schema
 
-CHUNK_ROWS = 4_096
+MOST_ROWS = 4_096  # of a chunk
+CHUNK_BYTES = 4 << 20  # HDF5 packs and unpacks a chunk as a whole
 Pieces = Iterator[NDArray[np.generic]]
 
 
@@ -34,37 +35,57 @@ def write_decoded(path: Path, pieces: Pieces, schema: Schema, *, n_rows: int) ->
 
 def _write_npy(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:
     header = {
-        "descr": npy.dtype_to_descr(np.dtype(schema.dtype)),
+        "descr": npy.dtype_to_descr(np.dtype(schema.array_dtype)),
         "fortran_order": False,
-        "shape": (n_rows, *schema.row_shape),
+        "shape": schema.array_shape(n_rows),
     }
     with path.open("wb") as file:
         npy.write_array_header_1_0(file, header)
         for rows in pieces:
-            file.write(np.ascontiguousarray(rows).data)
+            file.write(np.ascontiguousarray(rows, schema.array_dtype).data)
 
 
 def _write_hdf5(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:
-    shape = (n_rows, *schema.row_shape)
-    chunks = (min(CHUNK_ROWS, n_rows), *schema.row_shape)
+    shape = schema.array_shape(n_rows)
+    chunks = (min(chunk_rows(schema.row_bytes), n_rows), *shape[1:])
     packed = {"chunks": chunks, "compression": "gzip", "fletcher32": True} if n_rows else {}
     with writing(path) as file:
-        dataset = file.create_dataset("rows", shape, schema.dtype, **packed)
+        dataset = file.create_dataset("rows", shape, schema.array_dtype, **packed)
         start = 0
         for rows in pieces:
-            dataset[start : start + len(rows)] = rows
+            dataset[start : start + len(rows)] = rows.reshape(len(rows), *shape[1:])
             start += len(rows)
 
 
+def chunk_rows(row_bytes: int) -> int:
+    """Return the rows of a chunk: a power of two, so that larger pieces hold whole chunks."""
+    rows = min(MOST_ROWS, max(1, CHUNK_BYTES // row_bytes))
+    return 1 << (rows.bit_length() - 1)
+
+
 def _write_parquet(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:  # noqa: ARG001 (one signature for all)
-    size = int(np.prod(schema.row_shape, dtype=np.int64))
-    names = schema.columns or tuple(f"feature_{index}" for index in range(size))
-    kind = pa.schema([(name, pa.from_numpy_dtype(np.dtype(schema.dtype))) for name in names])
+    kind = _parquet_schema(schema)
     with pq.ParquetWriter(path, kind, compression="zstd", write_page_checksum=True) as writer:
         for rows in pieces:
-            flat = rows.reshape(len(rows), size)
-            columns = [np.ascontiguousarray(flat[:, index]) for index in range(size)]
-            writer.write_table(pa.table(columns, schema=kind))
+            columns = rows.reshape(len(rows), len(kind)).T
+            arrays = [_column(*pair) for pair in zip(columns, kind.types, strict=True)]
+            writer.write_table(pa.table(arrays, schema=kind))
+
+
+def _parquet_schema(schema: Schema) -> pa.Schema:
+    size = int(np.prod(schema.row_shape, dtype=np.int64))
+    names = schema.columns or tuple(f"feature_{index}" for index in range(size))
+    types = schema.types if schema.columns and schema.types else (schema.array_dtype,) * size
+    kinds = [pa.from_numpy_dtype(np.dtype(name)) for name in types]
+    return pa.schema(list(zip(names, kinds, strict=True)))
+
+
+def _column(values: NDArray[np.generic], kind: pa.DataType) -> pa.Array:
+    """Return a column in its own type; a gap among whole numbers is a null."""
+    if values.dtype.kind != "f" or pa.types.is_floating(kind):
+        return pa.array(values.astype(kind.to_pandas_dtype()))
+    gaps = np.isnan(values)
+    return pa.array(np.where(gaps, 0, values).astype(kind.to_pandas_dtype()), mask=gaps)
 
 
 _WRITERS: dict[str, Callable[[Path, Pieces, Schema, int], None]] = {

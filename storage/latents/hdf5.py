@@ -5,6 +5,7 @@ Plain h5py reads them and notices a flipped bit.
 shard-00000.h5    latents (n, k): codes; attributes precision, low, high, levels
                   outside_row, outside_value (j,): latents that no code can hold
                   exact_row, exact_value (m, …): rows kept exactly
+                  gap_row, gap_bits (g, …): other rows with gaps, a bit for each value
 rows-00000.h5     error (n,): reconstruction errors, float32; id (n,): if rows have ids
 values-00000.h5   values: all blocks, one after the other; block_rows, block_bytes (b,)
                   (only in stores with an error bound)
@@ -95,6 +96,9 @@ def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
         if len(rows.exact_rows):
             _write(file, "exact_row", rows.exact_rows)
             _write(file, "exact_value", rows.exact_values)
+        if len(rows.gap_rows):
+            _write(file, "gap_row", rows.gap_rows)
+            _write(file, "gap_bits", rows.gap_bits)
 
 
 def write_errors_and_ids(
@@ -137,6 +141,8 @@ class ShardReader(Reader):
                 _read(self._file, "outside_value", np.empty(0, np.float32)),
                 _read(self._file, "exact_row", np.empty(0, np.int64)),
                 _read(self._file, "exact_value", np.empty((0, *row_shape), dtype)),
+                _read(self._file, "gap_row", np.empty(0, np.int64)),
+                _read(self._file, "gap_bits", np.empty((0, 0), np.uint8)),
             )
 
     def read(self, start: int, stop: int) -> ShardRows:

@@ -9,6 +9,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.codecs.deviation import differences, norms
+
 MOST_COLUMNS = 256  # wider rows are summed over all columns
 _SHIFT = 19  # bits of a float32 that a bin leaves out: 16 bins for each doubling
 _BINS = 1 << (31 - _SHIFT)
@@ -18,7 +20,7 @@ _BLOCK_VALUES = 65_536  # values handled at once, 512 KiB of float64, so that th
 class LossJson(TypedDict):
     """A loss as JSON: one number for all columns if there are more than MOST_COLUMNS."""
 
-    squared: list[float]
+    norms: list[float]
     largest: list[float]
     values: int
     counts: dict[str, int]
@@ -28,11 +30,11 @@ class LossJson(TypedDict):
 class Loss:
     """Differences between rows and what is read back, in data units.
 
-    squared: (d,) sum of squares. largest: (d,). counts: differences by size, in bins of their
-    float32 bits. A difference that is not finite counts as 0.
+    norms: (d,) roots of the sums of squares, which squares of huge differences would overflow.
+    largest: (d,). counts: differences by size, in bins of their float32 bits. A gap counts as 0.
     """
 
-    squared: NDArray[np.float64]
+    norms: NDArray[np.float64]
     largest: NDArray[np.float64]
     values: int = 0
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
@@ -58,12 +60,9 @@ class Loss:
                 self._add(rows[block][counted[block]], back[block][counted[block]])
 
     def _add(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> None:
-        with np.errstate(invalid="ignore", over="ignore"):
-            apart = np.subtract(rows, back, dtype=np.float64)
-            np.abs(apart, out=apart)
-            if not np.isfinite(apart.sum()):
-                apart[~np.isfinite(apart)] = 0.0
-            self.squared += np.einsum("ij,ij->j", apart, apart)
+        apart = differences(rows, back)
+        with np.errstate(over="ignore"):
+            self.norms = np.hypot(self.norms, norms(apart))
             bins = apart.astype(np.float32).reshape(-1).view(np.uint32) >> _SHIFT
         self.values += apart.size
         np.maximum(self.largest, apart.max(axis=0, initial=0.0), out=self.largest)
@@ -72,9 +71,9 @@ class Loss:
     def to_json(self) -> LossJson:
         """Return the loss as JSON."""
         filled = np.flatnonzero(self.counts)
-        wide = len(self.squared) > MOST_COLUMNS
+        wide = len(self.norms) > MOST_COLUMNS
         return {
-            "squared": [float(self.squared.sum())] if wide else self.squared.tolist(),
+            "norms": [float(norms(self.norms[:, None])[0])] if wide else self.norms.tolist(),
             "largest": [float(self.largest.max(initial=0.0))] if wide else self.largest.tolist(),
             "values": self.values,
             "counts": {str(index): int(self.counts[index]) for index in filled},
@@ -83,9 +82,9 @@ class Loss:
 
 def merge_losses(losses: Sequence[LossJson]) -> Loss:
     """Merge the losses of all shards."""
-    merged = Loss.of(len(losses[0]["squared"]) if losses else 0)
+    merged = Loss.of(len(losses[0]["norms"]) if losses else 0)
     for loss in losses:
-        merged.squared += loss["squared"]
+        merged.norms = np.hypot(merged.norms, loss["norms"])
         merged.largest = np.maximum(merged.largest, loss["largest"])
         merged.values += loss["values"]
         for index, count in loss["counts"].items():
@@ -103,6 +102,6 @@ def quantile(loss: Loss, share: float) -> float:
     index = int(np.searchsorted(np.cumsum(loss.counts), share * loss.values))
     if index == 0:
         return 0.0
-    bits = np.array([min(index + 1, _BINS - 1) << _SHIFT], np.uint32)
-    edge = float(bits.view(np.float32)[0])
-    return min(edge, float(loss.largest.max(initial=0.0)))
+    edge = float(np.array([(index + 1) << _SHIFT], np.uint32).view(np.float32)[0])
+    largest = float(loss.largest.max(initial=0.0))
+    return min(edge, largest) if np.isfinite(edge) else largest

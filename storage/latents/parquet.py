@@ -3,6 +3,7 @@
 shard-00000.parquet    latent_0 … latent_{k-1}: codes
                        outside: the latents of this row that no code can hold, in order
                        exact: the original row, flat
+                       gaps: of other rows with gaps, a bit for each value
 rows-00000.parquet     error float32; id, if rows have ids
 values-00000.parquet   rows, block: a block of values and its number of rows
                        (only in stores with an error bound)
@@ -11,6 +12,7 @@ values-00000.parquet   rows, block: a block of values and its number of rows
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,9 @@ def write_shard(path: Path, rows: ShardRows, scale: Scale) -> None:
     if len(rows.exact_rows):
         flat = rows.exact_values.reshape(len(rows.exact_rows), -1)
         columns["exact"] = _lists(n, np.repeat(rows.exact_rows, flat.shape[1]), flat.ravel())
+    if len(rows.gap_rows):
+        bits = rows.gap_bits
+        columns["gaps"] = _lists(n, np.repeat(rows.gap_rows, bits.shape[1]), bits.ravel())
     if scale.coded:
         _write(path, columns, dictionary=names, split=[], group=CODE_GROUP)
     else:
@@ -82,7 +87,7 @@ class ShardReader(Reader):
         super().__init__(path, lambda: pq.ParquetFile(file, page_checksum_verification=True))
         with reading(path):
             names = self._file.schema_arrow.names
-            listed = [name for name in ("outside", "exact") if name in names]
+            listed = [name for name in ("outside", "exact", "gaps") if name in names]
             lists = self._file.read(columns=listed, use_threads=False)
             self._edges = _edges(self._file)
         self._names = [name for name in names if name.startswith("latent_")]
@@ -163,10 +168,18 @@ def _kept_rows(lists: pa.Table, row_shape: Sequence[int], dtype: str) -> ShardRo
     """Return what a shard keeps besides codes: latents that no code can hold, and exact rows."""
     outside_rows, outside = _unlist(lists, "outside")
     rows, values = _unlist(lists, "exact")
-    exact_rows = rows[:: int(np.prod(row_shape, dtype=np.int64))]
+    size = int(np.prod(row_shape, dtype=np.int64))
+    exact_rows = rows[::size]
     exact = values.astype(dtype, copy=False).reshape(-1, *row_shape)
     floats = outside.astype(np.float32, copy=False)
-    return ShardRows(np.empty(0, np.int8), outside_rows, floats, exact_rows, exact)
+    kept = ShardRows(np.empty(0, np.int8), outside_rows, floats, exact_rows, exact)
+    if "gaps" not in lists.column_names:
+        return kept
+    gap_rows, bits = _unlist(lists, "gaps")
+    width = -(-size // 8)
+    return replace(
+        kept, gap_rows=gap_rows[::width], gap_bits=np.asarray(bits, np.uint8).reshape(-1, width)
+    )
 
 
 def _edges(file: pq.ParquetFile) -> NDArray[np.int64]:

@@ -21,7 +21,8 @@ from storage.latents.archive import Files
 from storage.latents.loss import LossJson
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
-from storage.sources.source import Schema, Shard
+from storage.sources.schema import Schema
+from storage.sources.source import Shard
 
 FORMATS: Mapping[str, ModuleType] = {"hdf5": hdf5, "parquet": parquet}
 STORE = "store"  # in a work folder: the store as it grows; next to it, what only a resume needs
@@ -107,10 +108,11 @@ class StorePlan:
 class EncodedShard:
     """What the manifest lists of a shard; all figures are of what was read back and decoded.
 
-    bytes_out: bytes that decoding reads. squared: sum of squared differences in data units over
-    `values` values. largest_error: the largest difference. mean_error: mean reconstruction error in
-    scaled units. low, high: smallest and largest value of the source. codecs: rows by the codec
-    that holds the bound. files: SHA-256 of the shard's files.
+    bytes_out: bytes that decoding reads. norm: root of the sum of squared differences in data
+    units over `values` values. largest_error: the largest difference. mean_error: mean
+    reconstruction error in scaled units. low, high: smallest and largest value of the source, None
+    without any. codecs: rows by the codec that holds the bound. files: SHA-256 of the shard's
+    files.
     """
 
     index: int
@@ -120,10 +122,10 @@ class EncodedShard:
     bytes_out: int
     largest_error: float
     mean_error: float
-    squared: float
+    norm: float
     values: int
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     exact_rows: int
     exact_bytes: int
     outside_values: int
@@ -204,7 +206,7 @@ def store_manifest(
         "scale": plan.scale.to_json(),
         **(plan.bounded.to_json() if plan.bounded else {}),
         "settings": dict(settings),
-        "source": {**asdict(plan.schema), "digest": digest},
+        "source": {**plan.schema.to_json(), "digest": digest},
         "shards": [_shard_entry(plan, facts) for facts in shards],
     }
 

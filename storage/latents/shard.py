@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +31,8 @@ class ShardRows:
     shard, in reading order.
     exact_rows: (m,) int64, exact_values: (m, *row_shape), original rows, with their row inside the
     shard.
+    gap_rows: (g,) int64, gap_bits: (g, ⌈d / 8⌉) uint8, other rows with gaps, and a bit for each
+    value, 1 where it is missing, the highest bit first.
     """
 
     codes: NDArray[np.generic]
@@ -38,6 +40,8 @@ class ShardRows:
     outside_values: NDArray[np.float32]
     exact_rows: NDArray[np.int64]
     exact_values: NDArray[np.generic]
+    gap_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    gap_bits: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0), np.uint8))
 
     @classmethod
     def of(
@@ -77,6 +81,18 @@ class ShardRows:
         latents[scale.is_outside(self.codes)] = self.outside_values
         return latents
 
+    def with_gaps(self, gaps: NDArray[np.bool_], rows: NDArray[np.int64]) -> ShardRows:
+        """Return the shard with the gaps (g, d) of `rows` (g,)."""
+        if not len(rows):
+            return self
+        return replace(self, gap_rows=rows, gap_bits=np.packbits(gaps, axis=1))
+
+    def restore_gaps(self, rows: NDArray[np.generic]) -> None:
+        """Set the missing values of the decoded rows (n, d) to NaN, in place."""
+        if len(self.gap_rows):
+            missing = np.unpackbits(self.gap_bits, axis=1, count=rows.shape[1]).astype(bool)
+            rows[self.gap_rows] = np.where(missing, np.nan, rows[self.gap_rows])
+
     def part(self, start: int, stop: int) -> ShardRows:
         """Return the rows [start, stop), counted inside the shard."""
         return self.around(self.codes[start:stop], start, stop)
@@ -85,12 +101,15 @@ class ShardRows:
         """Return the rows [start, stop), whose codes were read separately."""
         outside = slice(*np.searchsorted(self.outside_rows, (start, stop)))
         exact = slice(*np.searchsorted(self.exact_rows, (start, stop)))
+        gaps = slice(*np.searchsorted(self.gap_rows, (start, stop)))
         return ShardRows(
             codes,
             self.outside_rows[outside] - start,
             self.outside_values[outside],
             self.exact_rows[exact] - start,
             self.exact_values[exact],
+            self.gap_rows[gaps] - start,
+            self.gap_bits[gaps],
         )
 
 

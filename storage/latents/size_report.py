@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.codecs.bounded import LATENTS
+from storage.codecs.bounded import reads_latents
+from storage.codecs.deviation import LARGEST
 from storage.files.atomic import write_bytes, write_json
 from storage.files.manifest import Json, list_files, sealed_bytes
 from storage.latents.loss import MOST_COLUMNS, Loss, merge_losses, quantile
@@ -132,7 +133,7 @@ def _sizes(
 ) -> Sizes:
     source = sum(facts.bytes_in for facts in shards)
     read = sum(facts.bytes_out for facts in shards)
-    decodes_latents = bool({LATENTS, "residual"} & set(_rows_by_codec(shards)))
+    decodes_latents = reads_latents(_rows_by_codec(shards))
     decoder = _file_bytes(folder / MODEL, "") if decodes_latents else 0
     return Sizes(
         source=source,
@@ -171,15 +172,22 @@ def _loss_figures(shards: Sequence[EncodedShard], loss: Loss) -> LossFigures:
     values = sum(facts.values for facts in shards)
     rmse = span = 0.0
     if values:
-        rmse = math.sqrt(sum(facts.squared for facts in shards) / values)
-        span = max(facts.high for facts in shards) - min(facts.low for facts in shards)
+        rmse = math.hypot(*(facts.norm for facts in shards)) / math.sqrt(values)
+        span = _range(shards)
     largest = max((facts.largest_error for facts in shards), default=0.0)
     p999 = quantile(loss, 0.999)
 
     def of_range(value: float) -> float | None:
-        return value / span if span else None
+        return min(value / span, LARGEST) if span else None
 
     return LossFigures(rmse, largest, p999, span, of_range(rmse), of_range(largest), of_range(p999))
+
+
+def _range(shards: Sequence[EncodedShard]) -> float:
+    """Return the range of the source's values, at most the largest float64."""
+    lows = [facts.low for facts in shards if facts.low is not None]
+    highs = [facts.high for facts in shards if facts.high is not None]
+    return min(max(highs) - min(lows), LARGEST) if lows else 0.0
 
 
 def _columns(plan: StorePlan, loss: Loss, rows: int) -> list[ColumnLoss]:
@@ -192,12 +200,12 @@ def _columns(plan: StorePlan, loss: Loss, rows: int) -> list[ColumnLoss]:
     return [
         ColumnLoss(
             name=name,
-            rmse=math.sqrt(squared / rows),
+            rmse=norm / math.sqrt(rows),
             largest=float(largest),
             bound=float(bound) if np.isfinite(bound) else None,
         )
-        for name, squared, largest, bound in zip(
-            names[:size], loss.squared, loss.largest, tolerance, strict=True
+        for name, norm, largest, bound in zip(
+            names[:size], loss.norms, loss.largest, tolerance, strict=True
         )
     ]
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from storage.codecs.blocks import codec_of, decode_block
 from storage.codecs.bounded import LATENTS
-from storage.codecs.grid import to_dtype
-from storage.errors import DamagedError
+from storage.codecs.grid import restore_types, to_types
+from storage.errors import DamagedError, SourceError
 from storage.files.atomic import write_bytes
 from storage.files.manifest import NAME, Json, digest_files, sealed_bytes
 from storage.latents import hdf5
@@ -33,7 +33,7 @@ from storage.latents.archive import Files
 from storage.latents.plan import EncodedShard, StorePlan
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
-from storage.sources.source import Schema
+from storage.sources.schema import Schema
 
 MODEL = "model"
 OPEN_FILES = 8  # of latents, and as many of values
@@ -101,7 +101,7 @@ class Store:
         self.folder, self._files = folder, Files(folder)
         self.manifest = self._files.manifest()
         source = self.manifest["source"]
-        self.schema = Schema(tuple(source["row_shape"]), source["dtype"], tuple(source["columns"]))
+        self.schema = Schema.from_json(source)
         self.scale = Scale.from_json(self.manifest["scale"])
         self.n_rows: int = self.manifest["rows"]
         self.latent_dim: int = self.manifest["latent_dim"]
@@ -185,6 +185,11 @@ class Store:
         return content
 
     def _open_latents(self, index: int) -> LatentsReader:
+        if self._plan.path(Path(), index).name not in self.manifest["files"]:
+            raise SourceError(
+                f"{self.folder}: holds no latents, since decoding within its bound needs none; "
+                "encode again with encode.keep_latents = true"
+            )
         return self._plan.open(self._files, index)
 
     def _open_blocks(self, index: int) -> BlocksReader:
@@ -224,8 +229,10 @@ class Store:
     def _decode_latents(self, span: _Span, decode: Decode) -> NDArray[np.generic]:
         """Return the rows of a span in the source's dtype, with the rows kept exactly."""
         part = self._latents(span)
-        rows = to_dtype(decode(part.latents(self.scale)), self.schema.dtype)
-        rows[part.exact_rows] = part.exact_values
+        exact = decode(part.latents(self.scale)).reshape(-1, self._row_size)
+        rows = to_types(exact, self.schema.dtype, self.schema.types)
+        part.restore_gaps(rows)
+        rows[part.exact_rows] = part.exact_values.reshape(-1, self._row_size)
         return rows
 
     def _decode_block(self, index: int, span: _Span, decode: Decode) -> NDArray[np.generic]:
@@ -238,12 +245,13 @@ class Store:
 
     def _rows_of_block(self, block: bytes, span: _Span, decode: Decode) -> NDArray[np.generic]:
         if not block:
-            return self._decode_latents(span, decode).reshape(-1, self._row_size)
+            return self._decode_latents(span, decode)
         predicted = None
         if codec_of(block) == "residual":
             latents = self._latents(span).latents(self.scale)
             predicted = decode(latents).reshape(-1, self._row_size)
-        return decode_block(block, self._row_size, self.schema.dtype, predicted)
+        rows = decode_block(block, self._row_size, self.schema.dtype, predicted)
+        return restore_types(rows, self.schema.types)
 
 
 def open_store(folder: Path) -> Store:
@@ -264,8 +272,9 @@ def _near_runs(wanted: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
 
 
 def finish_files(folder: Path, plan: StorePlan, shards: Sequence[EncodedShard]) -> None:
-    """Write latents.h5, the virtual dataset over all HDF5 shards."""
-    if plan.format != "hdf5":
+    """Write latents.h5, the virtual dataset over all HDF5 shards, if all have latents."""
+    complete = all(plan.path(folder, facts.index).exists() for facts in shards)
+    if plan.format != "hdf5" or not complete:
         return
     parts = [
         hdf5.VirtualPart(

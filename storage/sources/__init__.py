@@ -21,10 +21,10 @@ from storage.sources.input_files import (
     is_table,
     list_input,
 )
+from storage.sources.schema import Schema
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
-    Schema,
     Shard,
     Source,
     check_schema,

@@ -14,8 +14,9 @@ from storage.sources.columns import NO_FEATURE, pick_columns
 from storage.sources.csv_files.cells import GAPS, MOST_NAMED, numbers_of
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
-from storage.sources.source import BROKEN_CELLS, Chunk, Origin, Schema
-from storage.sources.tables import Batch, TableSource
+from storage.sources.schema import Schema
+from storage.sources.source import BROKEN_CELLS, Chunk, Origin
+from storage.sources.tables import Batch, TableSource, own_types
 
 
 class CsvSource(TableSource):
@@ -42,7 +43,7 @@ class CsvSource(TableSource):
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
             Origin(path, tuple(files), missing, id),
-            Schema((len(chosen),), "float64", chosen),
+            Schema((len(chosen),), "float64", chosen, self._own_types(chosen)),
             self.starts[-1],
         )
         self.borders = self.starts[1:-1]
@@ -54,6 +55,20 @@ class CsvSource(TableSource):
             "files": str(len(files)),
             **self._broken_cells(),
         }
+
+    def _own_types(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the dtypes of columns: bool if it is so in every file, else float64."""
+        kinds = [np.dtype(bool if self._is_boolean(name) else float) for name in columns]
+        return own_types(kinds, np.dtype(float))
+
+    def _is_boolean(self, name: str) -> bool:
+        kinds = (scan.scanned[name].type for scan in self._scans.values())
+        return all(map(pa.types.is_boolean, kinds))
+
+    def _may_round(self, column: pa.Array, name: str) -> bool:
+        """Return whether a column is written without decimals; a float64 of it may be rounded."""
+        kinds = (scan.scanned[name].found for scan in self._scans.values())
+        return bool(pa.types.is_floating(column.type)) and any(map(pa.types.is_integer, kinds))
 
     def _broken_cells(self) -> dict[str, str]:
         """Count and name the cells of features that are no number; empty if there are none."""

@@ -16,8 +16,16 @@ import pyarrow.parquet as pq
 from storage.errors import SourceError
 from storage.files.reads import unreadable
 from storage.sources.columns import NO_FEATURE, NUMERIC, Column, pick_columns, unnamed
-from storage.sources.source import Origin, Schema
-from storage.sources.tables import Batch, TableSource, is_numeric, is_whole, require_distinct
+from storage.sources.schema import Schema
+from storage.sources.source import Origin
+from storage.sources.tables import (
+    Batch,
+    TableSource,
+    is_numeric,
+    is_whole,
+    own_types,
+    require_distinct,
+)
 
 
 class Footer(NamedTuple):
@@ -36,11 +44,13 @@ class ParquetSource(TableSource):
         footers = [read_footer(file) for file in files]
         schemas = [footer.schema for footer in footers]
         chosen, unread = _shared_columns(files, schemas, columns, id)
+        kinds = _column_types(schemas, chosen)
+        dtype = _common_dtype(kinds, missing)
         sizes = [size for footer in footers for size in footer.group_sizes]
         starts = list(accumulate((sum(footer.group_sizes) for footer in footers), initial=0))
         super().__init__(
             Origin(path, tuple(files), missing, id),
-            Schema((len(chosen),), _common_dtype(schemas, chosen, missing).name, chosen),
+            Schema((len(chosen),), dtype.name, chosen, own_types(kinds, dtype)),
             starts[-1],
         )
         self.starts = starts
@@ -146,12 +156,19 @@ def _shared_columns(
     return chosen, unread
 
 
-def _common_dtype(
-    schemas: Sequence[pa.Schema], columns: Sequence[str], missing: str
-) -> np.dtype[np.generic]:
+def _column_types(
+    schemas: Sequence[pa.Schema], columns: Sequence[str]
+) -> list[np.dtype[np.generic]]:
+    """Return the NumPy dtype of each column that holds its values in all files."""
+    by_name = [dict(zip(schema.names, schema.types, strict=True)) for schema in schemas]
+    return [
+        np.result_type(*{np.dtype(kinds[name].to_pandas_dtype()) for kinds in by_name})
+        for name in columns
+    ]
+
+
+def _common_dtype(kinds: Sequence[np.dtype[np.generic]], missing: str) -> np.dtype[np.generic]:
     """Return the NumPy dtype that holds every feature; a float if gaps are imputed."""
-    kinds = [schema.field(name).type for schema in schemas for name in columns]
-    dtypes = [np.dtype(kind.to_pandas_dtype()) for kind in kinds]
-    numbers = [np.dtype(np.uint8) if dtype.kind == "b" else dtype for dtype in dtypes]
+    numbers = {np.dtype(np.uint8) if kind.kind == "b" else kind for kind in kinds}
     floats = [np.dtype(np.float32)] if missing == "impute" else []
     return np.result_type(np.result_type(*numbers), *floats)

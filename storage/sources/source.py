@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,24 +16,10 @@ from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.columns import list_unread
 from storage.sources.digests import file_stamps, sha256_text
+from storage.sources.schema import Schema, require_storable
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "non-numeric cells"  # the fact of a source that counts and names them
-WIDEST = 8  # bytes of a value
-
-
-@dataclass(frozen=True)
-class Schema:
-    """Shape, NumPy dtype name and column names of one row; arrays have no column names."""
-
-    row_shape: tuple[int, ...]
-    dtype: str
-    columns: tuple[str, ...] = ()
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row in the source's own dtype."""
-        return math.prod(self.row_shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -107,15 +92,17 @@ class Source(ABC):
     left_out: files and linked folders beside the files that are not read.
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
+    exact: whether to refuse whole numbers that the rows' dtype would round.
     broken: name of each file that was left out, and why.
     tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
     """
 
     sequential = False
+    exact = False
     tolerant = False
 
     def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
-        _require_storable(origin.path, schema)
+        require_storable(origin.path, schema)
         self.path = origin.path
         self.files = origin.files
         self.missing = origin.missing
@@ -249,15 +236,6 @@ class Source(ABC):
     def _locate(self, row: int) -> tuple[Path, int]:
         """Return the file that holds a row of the source, and the row's number within it."""
         return self.path, row
-
-
-def _require_storable(path: Path, schema: Schema) -> None:
-    if not schema.row_bytes:
-        raise SourceError(
-            f"{path}: rows must hold at least one value. Got shape {schema.row_shape} instead."
-        )
-    if np.dtype(schema.dtype).itemsize > WIDEST:
-        raise SourceError(f"{path}: values must have at most 64 bits. Got {schema.dtype} instead.")
 
 
 def plan_shards(source: Source, shard_bytes: int) -> tuple[Shard, ...]:

@@ -19,6 +19,8 @@ from storage.errors import SourceError
 from storage.sources.ids import id_texts
 from storage.sources.source import Chunk, Source
 
+EXACT = 2**53  # float64 holds every whole number below
+
 
 class Batch(NamedTuple):
     """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
@@ -102,9 +104,28 @@ class TableSource(Source):
                 f"{place}, column {name}: expected a number, got nothing; "
                 'fix the row, or set data.missing = "impute"'
             )
+        if self.exact and self._may_round(column, name):
+            self._require_exact(column, name, start)
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.uint8())  # so that gaps become NaN, as among numbers
         return np.asarray(column.to_numpy(zero_copy_only=False))
+
+    def _may_round(self, column: pa.Array, name: str) -> bool:  # noqa: ARG002 (for files without types)
+        """Return whether a column has whole numbers that the rows' dtype cannot hold."""
+        kind = np.dtype(self.schema.dtype).kind
+        return kind == "f" and bool(pa.types.is_integer(column.type))
+
+    def _require_exact(self, column: pa.Array, name: str, start: int) -> None:
+        """Raise SourceError that names the first whole number that float64 may round."""
+        values = column.fill_null(0).to_numpy(zero_copy_only=False)
+        places = np.flatnonzero((values >= EXACT) | (values <= -EXACT))
+        if len(places):
+            place = self._place(start + int(places[0]))
+            raise SourceError(
+                f"{place}, column {name}: expected whole numbers below 2^53, which "
+                f"{self.schema.dtype} holds exactly, got {column[int(places[0])]}; subtract an "
+                "offset, or encode the column in a job of its own without gaps"
+            )
 
     def _ids(self, column: pa.Array, start: int) -> NDArray[np.generic]:
         """Return ids (n,): int64, or text; the same in all chunks."""
@@ -131,6 +152,13 @@ class TableSource(Source):
                 f"{place}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
+
+
+def own_types(
+    kinds: Sequence[np.dtype[np.generic]], dtype: np.dtype[np.generic]
+) -> tuple[str, ...]:
+    """Return the names of the columns' own dtypes; () if all are the `dtype` of the rows."""
+    return tuple(kind.name for kind in kinds) if {*kinds} != {dtype} else ()
 
 
 def require_distinct(file: Path, names: Sequence[str]) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.source import NUMERIC, Chunk, Schema, Source
+from storage.sources.schema import Schema
+from storage.sources.source import NUMERIC, Chunk, Source
 
 MOST_AXES = 32  # as in HDF5
 MOST_FIELDS = 20  # in one message
@@ -71,7 +72,8 @@ class ArraySource(Source, Generic[Opened]):
 def row_schema(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> Schema:
     """Describe the rows of an array in native byte order; Booleans are read as uint8."""
     name = "uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name
-    return Schema(tuple(shape[1:]) or (1,), name)
+    types = ("bool",) if dtype.kind == "b" else ()
+    return Schema(tuple(shape[1:]) or (1,), name, types=types, flat=len(shape) == 1)
 
 
 def require_numeric_rows(label: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> None:

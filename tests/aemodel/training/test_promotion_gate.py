@@ -77,6 +77,15 @@ def test_a_new_fit_to_the_same_rows_passes(champion):
     assert verdict_on(clean_rows(), champion, seed=3).promote
 
 
+def test_a_challenger_is_refused_where_no_row_can_be_compared(champion):
+    rows = clean_rows(seed=1)
+    verdict = judge_challenger(train(rows), champion, lambda: [rows * 1e100])
+
+    assert (verdict.promote, verdict.figures) == (False, {})
+    assert "this model rebuilds none of the clean rows" in verdict.reasons[0]
+    assert failed(verdict) == {"error"}
+
+
 def test_an_undertrained_model_fails_on_error_and_planted_anomalies(champion):
     verdict = verdict_on(clean_rows(seed=1), champion, epochs=1)
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from flows.encoding.plan import exact_bytes
-from flows.encoding.precision import latent_bytes
+from flows.encoding.precision import Encoded, latent_bytes
+from flows.encoding.rate_distortion import _grid_points
 from storage.codecs.blocks import Bound
 from storage.codecs.candidates import Sample
+from storage.codecs.grid import Grid
 from storage.codecs.selection import hold_contest
 from storage.latents import Scale
 from storage.latents.hdf5 import write_shard
@@ -45,14 +47,25 @@ def test_poisson_counts_are_stored_losslessly_where_latents_are_outside_the_scal
 def test_rows_kept_exactly_are_counted_where_latents_alone_hold_the_bound(random):
     rows = random.normal(size=(4000, 50))
     expected = 0.001 * rows.nbytes * 10
-    rows_with_one_gap = rows.copy()
-    rows_with_one_gap[::3, 7] = np.nan
+    with_gaps, bits = rows.copy(), 40_000 / 3 * 7  # 7 bytes of bits for 50 values
+    with_gaps[::3, 7] = np.nan
 
     assert exact_bytes(rows, 0.001, 40_000) == pytest.approx(expected, rel=0.1)
-    assert exact_bytes(rows_with_one_gap, 0.001, 40_000) == pytest.approx(10 * expected, rel=0.1)
+    assert exact_bytes(with_gaps, 0.001, 40_000) == pytest.approx(expected + bits, rel=0.1)
     assert exact_bytes(rows, 0.0, 40_000) == 0
 
     bound, kept = Bound(np.full(50, np.inf), rmse=0.1), exact_bytes(rows, 0.001, 4000)
     sample = Sample(rows, rows, (50,), 4000, 10, 100, kept, latents_rmse=0.05)
     alone = next(each for each in hold_contest(sample, bound) if each.codec is None)
     assert alone.store_bytes == 110 + kept
+
+
+def test_the_error_curve_of_wide_rows_fits_grids_to_some_columns(random, monkeypatch):
+    fitted, fit = [], Grid.fit
+    monkeypatch.setattr(Grid, "fit", lambda *a, **k: (fitted.append(a[0].shape), fit(*a, **k))[1])
+    rows = random.normal(size=(64, 4_096))
+    sample = Encoded(rows, np.zeros((64, 1), np.float32))
+    points = list(_grid_points(sample, np.full(4_096, 0.5), 640))
+
+    assert set(fitted) == {(64, 1_024)}
+    assert all(point.bytes > 0.1 * rows.size for point in points)  # of all columns

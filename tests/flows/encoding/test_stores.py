@@ -7,6 +7,7 @@ import pytest
 from bench import rows_of, tree
 
 from flows.encoding.probe import latent_use
+from storage.errors import SourceError
 from storage.latents import open_store
 
 FORMATS = ("hdf5", "parquet")
@@ -240,6 +241,39 @@ def test_a_store_never_mixes_shards_of_two_plans(bench, tmp_path, monkeypatch):
     assert bench.run(*line).code == 0
 
     assert tree(tmp_path / "store") == resumed
+
+
+def test_a_chunk_without_any_validation_row_is_encoded(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.encoding.plan.rows_per_chunk", lambda *_, **__: 1)
+    bench.night(n=40)
+    encode(bench, tmp_path / "store", source=bench.folder / "nights/2026-11-22.npy")
+
+    assert decode(bench, tmp_path / "store").shape == (40, 8)
+
+
+def test_a_bounded_store_holds_no_latents_unless_asked_and_says_what_the_folder_takes(
+    bench, tmp_path
+):
+    words = ("encode", bench.job, "--set", "encode.max_error=0.05")
+    plain = bench.run(*words, "--out", tmp_path / "plain")
+    kept = bench.run(*words, "--set", "encode.keep_latents=true", "--out", tmp_path / "kept")
+    found = [set(tree(tmp_path / name)) for name in ("plain", "kept")]
+
+    assert found[0].isdisjoint({"shard-00000.h5", "latents.h5", "model/decoder.json"})
+    assert found[1] > {"shard-00000.h5", "latents.h5", "model/decoder.json"}
+    assert decode(bench, tmp_path / "plain").tobytes() == decode(bench, tmp_path / "kept").tobytes()
+    assert bench.run("verify", tmp_path / "plain").code == 0
+    for result, name in ((plain, "plain"), (kept, "kept")):
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        on_disk = sum(path.stat().st_size for path in files)
+        assert result.facts["bytes_on_disk"] == on_disk
+    with (
+        open_store(tmp_path / "plain") as store,
+        pytest.raises(
+            SourceError, match=r"holds no latents.*encode again with encode\.keep_latents = true"
+        ),
+    ):
+        store.latents(0, 10)
 
 
 def test_dead_and_redundant_latents_are_reported(random):

@@ -204,7 +204,7 @@ def test_merged_losses_equal_the_loss_of_all_rows(random):
         loss.add(rows[part], back[part])
     merged = merge_losses([loss.to_json() for loss in halves])
 
-    np.testing.assert_allclose(merged.squared, whole.squared)
+    np.testing.assert_allclose(merged.norms, whole.norms)
     assert (merged.counts == whole.counts).all()
     exact = np.quantile(np.abs(rows - back), 0.999)
     assert exact <= quantile(merged, 0.999) <= exact * 17 / 16
@@ -217,6 +217,6 @@ def test_a_loss_over_many_blocks_counts_only_the_rows_of_its_mask(random):
     loss = Loss.of(40)
     loss.add(rows, back, counted)
 
-    np.testing.assert_allclose(loss.squared, np.square(apart[counted]).sum(axis=0))
+    np.testing.assert_allclose(loss.norms**2, np.square(apart[counted]).sum(axis=0))
     assert (loss.largest == apart[counted].max(axis=0)).all()
     assert loss.values == loss.counts.sum() == apart[counted].size

@@ -189,3 +189,15 @@ def test_an_rmse_is_measured_where_squares_are_too_small_or_too_large():
 
     for unit in (1e-200, 1.0, 1e200):
         assert rmse(unit * rows, 0 * rows) == pytest.approx(unit * np.sqrt(12.5))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "float64"])
+def test_a_lossless_codec_keeps_sentinels_exactly_where_only_the_rmse_is_bounded(random, dtype):
+    rows = random.integers(0, 100, (500, 3)).astype(dtype)
+    rows[::9, 1] = 1e300 if dtype == "float64" else np.iinfo(dtype).max
+    bound = Bound(np.full(3, np.inf), rmse=0.3)
+    entries = hold_contest(Sample(rows, None, (3,), len(rows)), bound)
+
+    lossless = next(each for each in entries if each.name.startswith("lossless"))
+    blocks = Blocks(BoundedPlan({}, bound, [lossless]), lambda latents: latents)
+    assert (blocks.add(rows, np.empty((500, 0), np.float32), unseen=False) == rows).all()

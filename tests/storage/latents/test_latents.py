@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.codecs.lossless import lossless_bytes, narrowest
 from storage.errors import DamagedError, FormatVersionError
 from storage.files.atomic import publish_folder, sha256_file
 from storage.files.manifest import verify_folder
 from storage.latents import EncodedShard, Scale, ShardRows, StorePlan, open_store, write_decoded
 from storage.latents.archive import Files
 from storage.latents.loss import Loss
+from storage.latents.lossless import lossless_bytes, narrowest
 from storage.latents.plan import STORE, note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.sizes import SizeReport
@@ -61,7 +61,7 @@ def facts_of(plan, folder, index, start, rows):
         bytes_out=path.stat().st_size,
         largest_error=0.5,
         mean_error=0.1,
-        squared=1.0,
+        norm=1.0,
         values=4 * n,
         low=-1.0,
         high=1.0,

@@ -222,7 +222,7 @@ def test_a_one_dimensional_array_has_rows_of_one_value(tmp_path):
     np.save(tmp_path / "labels.npy", np.arange(5, dtype=np.uint8))
 
     with open_source(tmp_path / "labels.npy") as source:
-        assert source.schema == Schema((1,), "uint8")
+        assert source.schema == Schema((1,), "uint8", flat=True)
 
 
 def test_nan_passes_if_missing_values_are_imputed(tmp_path):

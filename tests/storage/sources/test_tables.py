@@ -56,6 +56,17 @@ def test_a_row_without_an_id_is_named(tmp_path):
         ids_of(tmp_path)
 
 
+def test_whole_numbers_that_a_csv_file_cannot_give_exactly_are_refused_where_that_matters(
+    tmp_path,
+):
+    (tmp_path / "a.csv").write_text("big,small\n1,2\n1152921504606846977,3\n")
+    with open_source(tmp_path / "a.csv") as source:
+        assert len(next(iter(source.chunks(max_rows=5))).rows) == 2
+        source.exact = True
+        with pytest.raises(SourceError, match=r"a\.csv: row 1, column big: .* below 2\^53"):
+            list(source.chunks(max_rows=5))
+
+
 def test_the_pandas_index_and_columns_without_a_name_are_no_features(tmp_path):
     table = pa.table({"": [1.0], "x": [1.0], "index": [5], "__index_level_1__": [6]})
     pandas = json.dumps({"index_columns": ["index", "__index_level_1__", {"kind": "range"}]})

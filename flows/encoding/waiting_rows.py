@@ -1,0 +1,116 @@
+"""Rows of a shard that wait: for their block, for being kept exactly, for a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.latents.lossless import lossless_bytes
+
+Rows = NDArray[np.generic]
+Errors = NDArray[np.float64]
+
+
+@dataclass
+class LosslessSample:
+    """Rows to be compressed losslessly, up to a budget in bytes."""
+
+    budget: int
+    pieces: list[Rows] = field(default_factory=list)
+    bytes: int = 0
+
+    def add(self, rows: Rows) -> None:
+        """Keep as many of the rows as the budget allows."""
+        taken = rows[: max(0, self.budget - self.bytes) // max(1, rows[:1].nbytes)]
+        if len(taken):
+            self.pieces.append(taken)
+            self.bytes += taken.nbytes
+
+    def lossless_bytes(self) -> int:
+        """Bytes of the sample after lossless compression."""
+        return lossless_bytes(np.concatenate(self.pieces)) if self.pieces else 0
+
+
+Piece = tuple[Rows, NDArray[np.float32], Errors]
+
+
+@dataclass
+class PendingRows:
+    """Rows (n, d), their latents as stored and their errors, until they fill a block."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, rows: Rows, latents: NDArray[np.float32], errors: Errors) -> None:
+        """Append rows."""
+        self.pieces.append((rows, latents, errors))
+        self.count += len(rows)
+
+    def take(self, n: int) -> Piece:
+        """Remove and return the first n rows, or all if there are fewer."""
+        rows, latents, errors = self._joined()
+        self.pieces = [(rows[n:], latents[n:], errors[n:])] if len(rows) > n else []
+        self.count = max(0, len(rows) - n)
+        return rows[:n], latents[:n], errors[:n]
+
+    def _joined(self) -> Piece:
+        if len(self.pieces) == 1:
+            return self.pieces[0]
+        rows, latents, errors = zip(*self.pieces, strict=True)
+        return np.concatenate(rows), np.concatenate(latents), np.concatenate(errors)
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """Rows that may be kept exactly.
+
+    places: (m,) in the shard. values: (m, d). back: (m, d), what a reader would get. errors: (m,).
+    lost: (m,), whether finite values would not come back as finite ones: such rows are kept.
+    """
+
+    places: NDArray[np.int64]
+    values: Rows
+    back: Rows
+    errors: Errors
+    lost: NDArray[np.bool_]
+
+    @classmethod
+    def join(cls, pieces: Sequence[KeptRows], row_size: int, dtype: str) -> KeptRows:
+        """All pieces as one."""
+        every = [cls.none(row_size, dtype), *pieces]
+        return cls(
+            places=np.concatenate([each.places for each in every]),
+            values=np.concatenate([each.values for each in every]),
+            back=np.concatenate([each.back for each in every]),
+            errors=np.concatenate([each.errors for each in every]),
+            lost=np.concatenate([each.lost for each in every]),
+        )
+
+    @classmethod
+    def none(cls, row_size: int, dtype: str) -> KeptRows:
+        """No rows."""
+        none = np.empty((0, row_size), dtype)
+        return cls(np.empty(0, np.int64), none, none, np.empty(0), np.empty(0, bool))
+
+    def choose(self, most: int) -> NDArray[np.intp]:
+        """Indices of the rows to keep, ascending: all lost ones, else the `most` worst."""
+        order = np.lexsort((self.places, -self.errors, ~self.lost))
+        return np.sort(order[: max(most, int(self.lost.sum()))])
+
+
+def rows_with_gaps(rows: Rows) -> NDArray[np.bool_]:
+    """Which rows (n,) contain NaN."""
+    if rows.dtype.kind != "f" or not np.isnan(rows.min(initial=0)):
+        return np.zeros(len(rows), bool)
+    return np.asarray(np.isnan(rows).any(axis=1))
+
+
+def lost_rows(rows: Rows, back: Rows) -> NDArray[np.bool_]:
+    """Which rows (n,) have finite values that do not come back as finite ones."""
+    finite = np.isfinite(back)
+    if finite.all():
+        return np.zeros(len(rows), bool)
+    return np.asarray((np.isfinite(rows) & ~finite).any(axis=1))

@@ -1,0 +1,51 @@
+"""Differences between values and what is read back, exact for 64-bit whole numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = float(np.finfo(np.float64).max)
+SQUARED_SAFELY = 2.0**500  # sums of squares of numbers from 1 / this to this are exact enough
+
+
+def distance(rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the absolute differences of whole numbers, without overflow."""
+    wide = np.uint64 if rows.dtype == np.uint64 else np.int64
+    high = np.maximum(rows, back).astype(wide).view(np.uint64)
+    low = np.minimum(rows, back).astype(wide).view(np.uint64)
+    return np.asarray((high - low).astype(np.float64))
+
+
+def differences(rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the absolute differences of rows and what is read back, both of one dtype.
+
+    0 where `rows` has a gap; at most the largest float64, also where `back` is not finite.
+    """
+    if rows.dtype.kind in "iu" and rows.dtype.itemsize == np.dtype(np.int64).itemsize:
+        return distance(rows, back)
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart: NDArray[np.float64] = np.subtract(rows, back, dtype=np.float64)
+        np.abs(apart, out=apart)
+        if not np.isfinite(apart.sum()):
+            apart = np.nan_to_num(apart, copy=False, nan=LARGEST, posinf=LARGEST)
+            apart[~np.isfinite(rows)] = 0.0
+    return apart
+
+
+def norms(apart: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the roots of the sums of squares (d,) of columns (n, d), without overflow."""
+    largest = apart.max(axis=0, initial=0.0)
+    units = np.array([unit_of(each) for each in largest.tolist()])
+    scaled = apart if (units == 1.0).all() else apart / units
+    roots = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))
+    return np.asarray(np.minimum(roots, LARGEST / np.maximum(units, 1.0)) * units)
+
+
+def unit_of(largest: float) -> float:
+    """Return a power of two in which numbers up to `largest` can be squared; 1 if they can be."""
+    if largest == 0 or 1 / SQUARED_SAFELY < largest < SQUARED_SAFELY:
+        return 1.0
+    return math.ldexp(1.0, max(-1000, math.frexp(min(largest, LARGEST))[1] - 1))

@@ -1,0 +1,75 @@
+"""What one row of a source looks like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storage.errors import SourceError
+
+WIDEST = 8  # bytes of a value
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Shape, NumPy dtype name and column names of one row; arrays have no column names.
+
+    types: the source's own dtypes where rows are read in a wider one: one for each column, or one
+    for all values of an array. flat: a one-dimensional array, whose rows are single values.
+    """
+
+    row_shape: tuple[int, ...]
+    dtype: str
+    columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    flat: bool = False
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row in the source's own dtype."""
+        return math.prod(self.row_shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def array_dtype(self) -> str:
+        """NumPy dtype of the rows as one array, as the source has it."""
+        return self.types[0] if self.types and not self.columns else self.dtype
+
+    def array_shape(self, n_rows: int) -> tuple[int, ...]:
+        """Return the shape of `n_rows` rows as one array, as the source has it."""
+        return (n_rows,) if self.flat else (n_rows, *self.row_shape)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what a manifest lists; types and flat only where they say something."""
+        content: dict[str, object] = {
+            "row_shape": list(self.row_shape),
+            "dtype": self.dtype,
+            "columns": list(self.columns),
+        }
+        content |= {"types": list(self.types)} if self.types else {}
+        return content | ({"flat": True} if self.flat else {})
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Schema:
+        """Rebuild a schema from `to_json`."""
+        return cls(
+            tuple(content["row_shape"]),
+            content["dtype"],
+            tuple(content["columns"]),
+            tuple(content.get("types", ())),
+            content.get("flat", False),
+        )
+
+
+def require_storable(path: Path, schema: Schema) -> None:
+    """Require rows with values of at most 64 bits. Raises SourceError."""
+    if not schema.row_bytes:
+        raise SourceError(
+            f"{path}: rows must hold at least one value. Got shape {schema.row_shape} instead."
+        )
+    if np.dtype(schema.dtype).itemsize > WIDEST:
+        raise SourceError(f"{path}: values must have at most 64 bits. Got {schema.dtype} instead.")
