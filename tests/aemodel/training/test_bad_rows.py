@@ -149,6 +149,7 @@ def test_a_change_in_a_constant_column_is_named_without_a_huge_error(scaling, co
     )
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns_train():
     rows = np.random.default_rng(0).normal(size=(40, 10_000)).astype(np.float32)
     trained = train(rows, epochs=1, calibration=0.3, validation=0.4)

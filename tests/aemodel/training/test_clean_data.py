@@ -77,6 +77,7 @@ def observed_error(model, rows):
     return np.nanmean(residuals**2) / np.nanvar(rows[:, -1])
 
 
+@pytest.mark.slow
 def test_a_gap_does_not_count_as_an_observed_median_in_training():
     random = np.random.default_rng(0)
     whole = sensors(random, 4000)

@@ -94,6 +94,7 @@ def max_file_size(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("format", "bound"), [("hdf5", 0.05), ("parquet", 0.05)])
 def test_a_disk_that_fills_up_at_any_byte_loses_nothing_and_the_message_says_how_to_resume(
     bench, tmp_path, format, bound
@@ -169,6 +170,7 @@ def decoded(folder):
         return store.decode(0, store.n_rows, decoder_of(store)).tobytes()
 
 
+@pytest.mark.slow
 def test_a_read_only_store_is_unchanged_and_the_message_says_how_to_resume(bench, tmp_path):
     write_night(bench, 1_500)
     line = [*encode_line(bench, "hdf5", 0.05)[:-1], "--no-prefect"]
@@ -238,6 +240,7 @@ def test_of_two_encoders_of_one_store_the_second_names_the_first(bench, tmp_path
     assert tree(tmp_path / "store") == whole
 
 
+@pytest.mark.slow
 def test_a_store_is_written_to_another_disk(bench, tmp_path, monkeypatch):
     write_night(bench, 1_500)
     line = encode_line(bench, "hdf5", 0.05)
@@ -258,6 +261,7 @@ for store, out in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
+@pytest.mark.slow
 def test_a_store_decodes_on_another_machine(bench, tmp_path):
     """In a new process in an empty folder, without source, job and models."""
     write_night(bench, 1_500)

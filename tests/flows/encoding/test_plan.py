@@ -44,6 +44,7 @@ def test_poisson_counts_are_stored_losslessly_where_latents_are_outside_the_scal
     assert residual > 3 * entries[0].store_bytes
 
 
+@pytest.mark.slow
 def test_rows_kept_exactly_are_counted_where_latents_alone_hold_the_bound(random):
     rows = random.normal(size=(4000, 50))
     expected = 0.001 * rows.nbytes * 10

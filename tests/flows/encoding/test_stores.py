@@ -66,6 +66,7 @@ def test_the_size_report_plots_measured_errors_against_ratios(bench, tmp_path, b
     assert "Error against ratio" in (tmp_path / "store/size_report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["int8", "auto"])
 def test_every_shard_keeps_the_rmse_budget(bench, tmp_path, precision):
     rows = rows_of(17_000, 3)
@@ -102,6 +103,7 @@ def test_stores_hold_empty_inputs_and_extreme_values(bench, tmp_path, settings):
         assert np.abs(back - rows).max() <= 0.05
 
 
+@pytest.mark.slow
 def test_another_codec_writes_a_block_that_the_winner_cannot_hold(bench, tmp_path, monkeypatch):
     """The sample covers beginning, middle and end of the source; the novel rows lie between."""
     monkeypatch.setattr("flows.encoding.plan.SAMPLE_VALUES", 1 << 14)

@@ -102,6 +102,7 @@ def require_kept(table, back, report, bound):
         assert math.sqrt(sum(each * each for each in known) / len(known)) <= 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize("dtype", [*FLOATS, *WHOLE, "bool"])
 def test_values_of_one_type_come_back_in_it_and_none_is_silently_changed(table_bench, dtype, bound):

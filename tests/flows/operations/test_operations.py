@@ -366,6 +366,7 @@ def test_an_unexpected_error_in_one_job_does_not_stop_other_jobs(bench, capsys, 
     assert capsys.readouterr().out.count("see the log: ZeroDivisionError: a bug in small") == 2
 
 
+@pytest.mark.slow
 def test_finished_shards_survive_a_full_disk(bench, tmp_path, monkeypatch):
     """The workspace is on a disk that is too small for the night, then larger."""
     import shutil

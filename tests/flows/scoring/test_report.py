@@ -287,6 +287,7 @@ def test_the_command_in_the_report_scores_the_same_rows_again(bench, monkeypatch
     assert len(outliers_of(second)) == max(4, second.facts["flagged"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_bytes", ["1 MB", "256 MB"])
 def test_scoring_the_training_rows_says_so_and_promises_nothing(bench, shard_bytes):
     rows = rows_of(20_000, 0)
