@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from storage.files.atomic import sha256_file, write_beside, write_json
 from storage.nights.scores import COLUMNS, ScoreWriter, part_name
 from storage.sources import Chunk, RowsDigest, Shard, Source, combine_digests, plan_shards
 
+log = logging.getLogger(__name__)
 MOST_UNUSABLE = 5  # named rows per shard that could not be judged
 
 
@@ -89,11 +91,10 @@ def score_shards(
         max_rows=rows_per_chunk(source, run.job.score.memory, batch=run.model.size),
     )
     notes, failed = run_shards(scorer, shards, run_all)
-    failures = [
-        *failure_reasons(run, failed),
-        *unusable_rows(run, notes),
-        *broken_files(run, source),
-    ]
+    left_out = [*unusable_rows(run, notes), *broken_files(run, source)]
+    for part, why in left_out:
+        log.warning("%s: %s", part, why)
+    failures = [*failure_reasons(run, failed), *left_out]
     return ScoredShards(scorer.work, notes, failures, len(shards) + len(source.broken))
 
 

@@ -181,7 +181,9 @@ class Source(ABC):
 
     def why_unusable(self, chunk: Chunk, index: int) -> str:
         """Name file, row and, if it can be told, column of an unusable row of a chunk."""
-        row = replace(chunk, start=chunk.start + index, rows=chunk.rows[index : index + 1])
+        one = slice(index, index + 1)
+        broken = None if chunk.broken is None else chunk.broken[one]
+        row = replace(chunk, start=chunk.start + index, rows=chunk.rows[one], broken=broken)
         bad = self._bad_values(row)
         if bad.any():
             return str(self._not_finite(row, tuple(np.argwhere(bad)[0].tolist())))

@@ -121,6 +121,23 @@ def test_the_others_are_scored_as_they_would_be_without_the_row_that_cannot_be_j
     np.testing.assert_allclose(after, np.delete(errors, 100), rtol=1e-6)
 
 
+def test_a_cell_that_is_no_number_is_named_by_line_and_text_and_all_other_rows_are_judged(
+    bench, tables
+):
+    tables("a.csv", 300)
+    path = bench.folder / "nights" / DAY / "a.csv"
+    lines = path.read_text().splitlines()
+    lines[151] = "?" + lines[151][lines[151].index(",") :]
+    path.write_text("\n".join(lines) + "\n")
+    found = bench.score()
+    [failure] = summary(bench)["failed_shards"]
+
+    assert found.facts["verdict"] == "PARTIAL 299 of 300 rows"
+    assert "row 150 (line 152)" in failure["why"]
+    assert "got '?'" in failure["why"]
+    assert "got '?'" in found.err
+
+
 def test_a_gap_among_integers_is_listed_and_the_other_rows_are_judged(bench, tables):
     counts = np.random.default_rng(0).poisson(9, (1500, 8))
     names = [f"c{index}" for index in range(8)]
