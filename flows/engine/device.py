@@ -16,7 +16,18 @@ def pick_device(wanted: str, *, require_gpu: bool) -> str:
     if wanted != "auto" and wanted not in available:
         kind = " that is a GPU" if wanted == "cpu" else ""
         raise UsageError(f"train.device = '{wanted}': this machine has no such device{kind}")
-    return available[0] if wanted == "auto" else wanted
+    device = available[0] if wanted == "auto" else wanted
+    if device == "cuda":
+        compute_in_float32()
+    return device
+
+
+def compute_in_float32() -> None:
+    """Switch TF32 off, which cuDNN uses for convolutions: scores agree across devices."""
+    import torch  # late: --help stays quick
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def available_devices(*, require_gpu: bool) -> list[str]:
