@@ -1,6 +1,7 @@
 """Fault drills with a Prefect server and worker: what an operator sees, and the recovered bytes.
 
 All nights contain the same rows, so one undisturbed night is the expected result of all others.
+The last drill ends the server for good, so this file runs after all others that use it.
 --junitxml records the seconds until recovery.
 """
 
