@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+from aemodel.explain.attribution import feature_name
 from aemodel.training.result import Trained
+
+MOST_NOTES = 5  # columns with far values that are named one by one
 
 
 def training_facts(trained: Trained, digest: str) -> dict[str, object]:
@@ -37,3 +40,18 @@ def _metrics(trained: Trained) -> dict[str, object]:
 def finite_or_none(value: float) -> float | None:
     """The number, or None for NaN and infinities, which JSON lacks."""
     return value if math.isfinite(value) else None
+
+
+def far_value_notes(trained: Trained) -> dict[str, str]:
+    """Describe values far outside all others, at most MOST_NOTES columns one by one."""
+    found = trained.far_values
+    notes = [
+        f"{feature_name(trained.model, each.column)} ({each.count:,} of {trained.n_fit:,} below "
+        f"{each.low:.4g} or above {each.high:.4g})"
+        for each in found[:MOST_NOTES]
+    ]
+    if len(found) > MOST_NOTES:
+        notes.append(f"and {len(found) - MOST_NOTES:,} more columns")
+    return (
+        {"values far outside all others, left out of training": ", ".join(notes)} if found else {}
+    )

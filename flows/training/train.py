@@ -10,7 +10,6 @@ from pathlib import Path
 
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
-from aemodel.explain.attribution import feature_name
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.training.gate_checks import Check
@@ -26,7 +25,7 @@ from flows.jobs.workspace import Workspace, near, open_workspace
 from flows.results import Done
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.clean_rows import DigestedPasses
-from flows.training.facts import finite_or_none, training_facts
+from flows.training.facts import far_value_notes, finite_or_none, training_facts
 from flows.training.load_model import load_champion
 from storage.errors import SourceError
 from storage.files.locks import lock
@@ -35,7 +34,6 @@ from storage.pages.training import TrainingReport, render_training_report
 from storage.sources import Source
 
 log = logging.getLogger(__name__)
-MOST_NOTES = 5
 
 
 @dataclass(frozen=True)
@@ -252,21 +250,6 @@ def _train_result(
         promise=rule_promise(job, scores),
         warning=contamination_warning(scores),
         not_read={**challenger.not_read, **far_value_notes(trained)},
-    )
-
-
-def far_value_notes(trained: Trained) -> dict[str, str]:
-    """Describe values far outside all others, at most MOST_NOTES columns one by one."""
-    found = trained.far_values
-    notes = [
-        f"{feature_name(trained.model, each.column)} ({each.count:,} of {trained.n_fit:,} below "
-        f"{each.low:.4g} or above {each.high:.4g})"
-        for each in found[:MOST_NOTES]
-    ]
-    if len(found) > MOST_NOTES:
-        notes.append(f"and {len(found) - MOST_NOTES:,} more columns")
-    return (
-        {"values far outside all others, left out of training": ", ".join(notes)} if found else {}
     )
 
 
