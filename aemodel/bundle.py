@@ -28,8 +28,11 @@ from aemodel.errors import BundleError, SettingsError
 from aemodel.model import Autoencoder, Decoder, Measured
 from aemodel.network.build import build_network, decoder_facts, decoder_of_facts
 from aemodel.rows.layout import Layout
+from aemodel.rows.levels import Levels
 from aemodel.rows.scaling import Scaler
+from aemodel.scores.mixed_novelty import MixedReference
 from aemodel.scores.novelty import Reference
+from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.weight_rounding import pack_xz, restore_weights, round_weights
 
@@ -48,6 +51,9 @@ MEASURED = (
 )
 REFERENCE = ("rows", "copies", "floor", "typical")
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
+LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
+MIXED = ("weights", "typical", "spread")
+MARGINS = ("tails", "gaps", "clock")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
 
 
@@ -55,6 +61,8 @@ class _LayoutFacts(TypedDict):
     row_shape: list[int]
     dtype: str
     columns: list[str]
+    kinds: list[str]
+    max_levels: int
 
 
 def to_files(model: Autoencoder) -> dict[str, bytes]:
@@ -145,11 +153,17 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
     for index, member in enumerate(model.members):
         for name, weight in member.state_dict().items():
             arrays[f"member.{index}.{name}"] = _array(weight)
-    parts = (
+    parts: list[tuple[str, object, tuple[str, ...]]] = [
         ("scaler.", model.scaler, SCALER),
         ("", model.measured, MEASURED),
         ("reference.", model.measured.reference, REFERENCE),
-    )
+    ]
+    if model.measured.mixed is not None:
+        parts += [
+            ("levels.", model.scaler.levels, LEVELS),
+            ("mixed.", model.measured.mixed, MIXED),
+            ("margins.", model.measured.mixed.margins, MARGINS),
+        ]
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
     return arrays
@@ -169,6 +183,11 @@ def _unfitted_model(
     scaler = Scaler(**_take(arrays, SCALER, "scaler."))
     reference = Reference(**_take(arrays, REFERENCE, "reference."))
     measured = Measured(**_take(arrays, MEASURED), reference=reference)
+    if layout.kinds:
+        scaler = dataclasses.replace(scaler, levels=Levels(**_take(arrays, LEVELS, "levels.")))
+        margins = Margins(**_take(arrays, MARGINS, "margins."))
+        mixed = MixedReference(**_take(arrays, MIXED, "mixed."), margins=margins)
+        measured = dataclasses.replace(measured, mixed=mixed)
     del facts["format_version"]
     model = Autoencoder((), settings, layout, scaler, measured, train, facts, device)
     _require_shapes(model)
@@ -179,7 +198,8 @@ def _unfitted_model(
 def _unfitted_networks(model: Autoencoder) -> tuple[nn.Module, ...]:
     generator = torch.Generator().manual_seed(0)  # any seed: the weights are loaded afterwards
     count = range(model.settings.members)
-    return tuple(build_network(model.layout.row_shape, model.settings, generator) for _ in count)
+    row_shape = (model.expansion.width,) if model.expansion else model.layout.row_shape
+    return tuple(build_network(row_shape, model.settings, generator) for _ in count)
 
 
 def _unfitted_decoder(facts: Json, arrays: dict[str, NDArray[np.generic]], device: str) -> Decoder:
@@ -243,6 +263,8 @@ def _layout(facts: object) -> Layout:
         row_shape=tuple(found["row_shape"]),
         dtype=np.dtype(found["dtype"]).name,
         columns=tuple(found["columns"]),
+        kinds=tuple(found["kinds"]),
+        max_levels=found["max_levels"],
     )
 
 

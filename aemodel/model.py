@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from aemodel.errors import DataError
 from aemodel.network.dense import finish_output
+from aemodel.network.expansion import Expansion
 from aemodel.network.inference import (
     BatchPlan,
     Forward,
@@ -21,10 +22,12 @@ from aemodel.network.inference import (
     map_rows,
     run_layers,
 )
-from aemodel.rows.layout import Layout
+from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.scaling import Scaler
+from aemodel.scores.mixed_novelty import MixedNovelty, MixedReference
 from aemodel.scores.novelty import Novelty, Reference
 from aemodel.scores.relative_error import relative_errors
+from aemodel.scores.surprise import Surprise
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 
 MISSING = 4.0  # scaled residual of a value that is never missing in clean rows
@@ -45,7 +48,7 @@ class Measured:
     feature_center, feature_spread, feature_usual: (d,), (d,), (3, d) float64, of scaled clean
         rows, see `aemodel.decisions.feature_shift`.
     latent_low, latent_high: (k,) float32, the range that latents are stored in.
-    reference: the clean rows that novelty compares with.
+    reference: the clean rows that novelty compares with. mixed: None if all columns are numbers.
     """
 
     calibration: Vector
@@ -60,6 +63,7 @@ class Measured:
     latent_low: NDArray[np.float32]
     latent_high: NDArray[np.float32]
     reference: Reference
+    mixed: MixedReference | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,28 @@ class Autoencoder:
         """The novelty score, with the reference rows on the model's device."""
         reference = self.measured.reference
         scaled = torch.from_numpy(self.scale(reference.rows)).to(self.device)
-        return Novelty(reference, self._filled(scaled).to(self._exact_device))
+        return Novelty(reference, self.to_points(self._filled(scaled)).to(self._exact_device))
+
+    @cached_property
+    def mixed_novelty(self) -> MixedNovelty | None:
+        """Novelty where columns are of several kinds."""
+        mixed, levels = self.measured.mixed, self.scaler.levels
+        if mixed is None or levels is None:
+            return None
+        return MixedNovelty(mixed, self.novelty, Surprise(mixed.margins, levels, self.layout))
+
+    @cached_property
+    def expansion(self) -> Expansion | None:
+        """What the network sees of columns of several kinds; None if all are numbers."""
+        levels = self.scaler.levels
+        return Expansion(self.layout.kinds, levels, self.device) if levels is not None else None
+
+    def to_points(self, filled: Tensor) -> Tensor:
+        """Return scaled rows (n, d) without NaN as points between which distances are taken."""
+        if self.expansion is None or self.measured.mixed is None:
+            return filled
+        weights = torch.from_numpy(self.measured.mixed.weights).to(filled)
+        return self.expansion(filled) * weights
 
     @cached_property
     def reference_latents(self) -> NDArray[np.float32]:
@@ -166,8 +191,10 @@ class Autoencoder:
         """Return each row's reconstruction error (n,).
 
         It is the mean over observed features of (x - x~)^2 in scaled units; a value missing from a
-        column that is complete in the clean rows counts as MISSING^2. With several members, it is
-        their mean or maximum (model.combine). It is infinite for a row without observed features
+        column that is complete in the clean rows counts as MISSING^2. With columns of several
+        kinds, it is the mean over columns of the column's error (see `aemodel.network.expansion`)
+        divided by its usual one. With several members, it is their mean or maximum
+        (model.combine). It is infinite for a row without observed features
         and for a row beyond the range of float32.
         """
         _, errors = self.encode_and_errors(rows)
@@ -196,8 +223,15 @@ class Autoencoder:
         return self.scores(rows)[SCORES.index(score)]
 
     def residuals(self, rows: Rows) -> Vector:
-        """Return x - x~ in scaled units, (n, d); NaN where x is NaN."""
-        return (self.scale(rows) - self.rebuild_scaled(rows)).astype(np.float64)
+        """Return x - x~ in scaled units, (n, d); NaN where x is NaN.
+
+        For a time or a category, the square root of its error.
+        """
+        if self.expansion is None:
+            return (self.scale(rows) - self.rebuild_scaled(rows)).astype(np.float64)
+        residuals = np.empty((len(rows), self.layout.n_features))
+        self._map(rows, self._residuals, [residuals])
+        return residuals
 
     def reconstruct(self, rows: Rows) -> Vector:
         """Return reconstructions (n, *row_shape) float64 in data units, without rounding."""
@@ -232,6 +266,14 @@ class Autoencoder:
         plan = BatchPlan(self.size, self.layout.n_features, self.device)
         map_rows(rows, plan, self.scaler.transform_into, forward, outputs)
 
+    def _residuals(self, scaled: Tensor) -> tuple[Tensor]:
+        assert self.expansion is not None
+        outputs = self._mean_output(scaled)
+        sizes = self.expansion.errors(outputs, scaled).sqrt()
+        signs = torch.sign(scaled - self.expansion.rebuilt(outputs))
+        numbers = torch.tensor([kind == NUMBER for kind in self.layout.kinds]).to(scaled.device)
+        return (torch.where(numbers, signs * sizes, sizes),)
+
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         return self._rebuild_and_compare(scaled, self._filled(scaled))
 
@@ -245,7 +287,11 @@ class Autoencoder:
 
     def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
         """Return one member's error of each row, (n,) float64."""
-        squares = (rebuilt - scaled).to(self._exact_device).double().square_()
+        if self.expansion is not None:
+            squares = self.expansion.errors(rebuilt, scaled).to(self._exact_device).double()
+            squares = squares / self._usual_squares
+        else:
+            squares = (rebuilt - scaled).to(self._exact_device).double().square_()
         if not gaps:
             return squares.sum(dim=1) / squares.shape[1]
         missing = squares.isnan()
@@ -264,20 +310,33 @@ class Autoencoder:
         _, errors = self._rebuild_and_compare(scaled, filled)
         filled = filled.to(self._exact_device)
         relatives = relative_errors(filled, errors, self.measured.usual)
+        if self.mixed_novelty is not None:
+            points = self.to_points(filled)
+            return errors, self.mixed_novelty(scaled, points, errors), relatives
         return errors, self.novelty(filled, errors), relatives
 
     def _rebuild_mean(self, scaled: Tensor) -> tuple[Tensor]:
+        outputs = self._mean_output(scaled)
+        return (outputs if self.expansion is None else self.expansion.rebuilt(outputs),)
+
+    def _mean_output(self, scaled: Tensor) -> Tensor:
         filled = self._unchanged(self._filled(scaled))
         _, total = self._rebuild(self.members[0], filled)
         for member in self.members[1:]:
             total = total + self._rebuild(member, filled)[1]
-        return (total / len(self.members),)
+        return total / len(self.members)
 
     def _rebuild(self, member: nn.Module, filled: Tensor) -> tuple[Tensor, Tensor]:
-        """Return latents (n, k) and reconstructions (n, d) of one member."""
-        latents = run_layers(member.get_submodule("encoder"), filled)
+        """Return latents (n, k) and reconstructions (n, d) of one member.
+
+        With columns of several kinds, the reconstructions are outputs (n, width), see
+        `aemodel.network.expansion`.
+        """
+        inputs = filled if self.expansion is None else self.expansion(filled)
+        latents = run_layers(member.get_submodule("encoder"), inputs)
         logits = run_layers(member.get_submodule("decoder"), latents)
-        return latents, finish_output(logits, self.settings.output)
+        outputs = finish_output(logits, self.settings.output)
+        return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
 
     def _filled(self, scaled: Tensor) -> Tensor:
         """Return rows with the column's median for NaN.
@@ -298,6 +357,11 @@ class Autoencoder:
     @cached_property
     def _constant(self) -> Tensor:
         return torch.from_numpy(self.scaler.constant).to(self.device)
+
+    @cached_property
+    def _usual_squares(self) -> Tensor:
+        scale = self.measured.residual_scale
+        return torch.from_numpy(scale**2).to(self._exact_device)
 
     @cached_property
     def _complete(self) -> Tensor:

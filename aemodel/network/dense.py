@@ -87,15 +87,23 @@ def decoder_activation(settings: ModelSettings) -> str:
 
 
 @torch.no_grad()
-def start_from_rows(network: DenseAutoencoder, rows: Tensor, generator: torch.Generator) -> None:
+def start_from_rows(
+    network: DenseAutoencoder,
+    rows: Tensor,
+    generator: torch.Generator,
+    *,
+    outputs: Tensor | None = None,
+) -> None:
     """Initialize the prototypes with a random sample of scaled rows (n, d).
 
-    A latent then selects the prototypes whose latents are nearest.
+    A latent then selects the prototypes whose latents are nearest. outputs: (n, d), what prototypes
+    at these rows stand for, if not the rows themselves.
     """
     into, _, out = network.decoder
     assert isinstance(into, nn.Linear)
     assert isinstance(out, nn.Linear)
-    chosen = rows[torch.randperm(len(rows), generator=generator)[: into.out_features]]
+    places = torch.randperm(len(rows), generator=generator)[: into.out_features]
+    chosen = rows[places]
     latents: Tensor = network.encoder(chosen)
     width = _nearest_neighbor_distance(latents)
     count = len(chosen)
@@ -103,7 +111,7 @@ def start_from_rows(network: DenseAutoencoder, rows: Tensor, generator: torch.Ge
     into.bias[:count] = -latents.square().sum(dim=1) / (2 * width)
     into.weight[count:] = 0  # more prototypes than rows: the others stay unused
     into.bias[count:] = UNUSED
-    out.weight[:, :count] = chosen.t()
+    out.weight[:, :count] = (rows if outputs is None else outputs)[places].t()
 
 
 def _nearest_neighbor_distance(latents: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+NUMBER, CATEGORY, HOUR, WEEKDAY = "number", "category", "hour", "weekday"
+PERIODS = {HOUR: 24.0, WEEKDAY: 7.0}
+MAX_LEVELS = 100
 NARROWEST = 4  # columns of an image
 # rows (length, channels) are a signal, not an image, if they are this many times longer than wide
 SLIM = 8
@@ -15,11 +18,22 @@ SLIM = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Shape and dtype of one row in the source, and the column names if it has any."""
+    """Shape and dtype of one row in the source, and the columns if it has any.
+
+    kinds: the kind of each column, () if all are numbers. Categories are keys of their levels, see
+    `aemodel.rows.levels`; times are hours, 0 to 24, and weekdays, 0 to 6. The two columns of a time
+    have one name. max_levels: the most levels of a category that the network tells apart.
+    """
 
     row_shape: tuple[int, ...]
     dtype: str
     columns: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    max_levels: int = MAX_LEVELS
+
+    def of_kind(self, *kinds: str) -> tuple[int, ...]:
+        """Return the indices of the columns of some kinds."""
+        return tuple(index for index, kind in enumerate(self.kinds) if kind in kinds)
 
     @property
     def n_features(self) -> int:

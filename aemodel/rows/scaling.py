@@ -2,6 +2,9 @@
 
     scaled = (x - center) / scale
 
+An hour or weekday becomes a share of its period, and a category the rank of its level (see
+`aemodel.rows.levels`).
+
 A column that is constant in the fit rows becomes 0. Any later change beyond rounding becomes
 
     sign(x - center) * (CHANGED + log2(1 + |x - center| / unit)),  unit = CHANGE_UNIT * |center|
@@ -19,6 +22,8 @@ from numpy.typing import NDArray
 
 from aemodel.rows.far_values import Fences, find_fences, without_far_values
 from aemodel.rows.hashes import row_hashes
+from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
+from aemodel.rows.levels import LevelCounts, Levels
 from aemodel.rows.moments import Moments
 
 SAMPLE_ROWS = 10_000
@@ -46,6 +51,7 @@ class Scaler:
     fill: (d,) float32, in scaled units; replaces NaN in what the network sees.
     tolerance: (d,) float64, rounding of a column that is constant in the fit rows; NaN for others.
     complete: (d,) bool, columns without a missing value in the fit rows.
+    levels: of the categories among the columns; None if all columns are numbers.
     """
 
     center: NDArray[np.float64]
@@ -53,6 +59,7 @@ class Scaler:
     fill: NDArray[np.float32]
     tolerance: NDArray[np.float64]
     complete: NDArray[np.bool_]
+    levels: Levels | None = None
 
     @classmethod
     def inverse_only(cls, center: NDArray[np.float64], scale: NDArray[np.float64]) -> Scaler:
@@ -87,6 +94,8 @@ class Scaler:
             if self.constant.any():
                 exact[:, self.constant] = self._scaled_changes(exact[:, self.constant])
             scaled[...] = exact
+        if self.levels is not None:
+            self.levels.write_ranks(flat, scaled)
 
     def _scaled_changes(self, changes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scale changes (n, k) of the constant columns; see the module."""
@@ -103,6 +112,8 @@ class Scaler:
         """Map scaled rows (n, d) back to data units in place."""
         scaled *= self.scale
         scaled += self.center
+        if self.levels is not None:
+            self.levels.write_keys(scaled)
         return scaled
 
 
@@ -112,8 +123,10 @@ class ScalerFit:
     Merging two fits gives the same scaler as one fit on the rows of both.
     """
 
-    def __init__(self, kind: str, n_features: int, dtype: str) -> None:
-        self.kind, self.dtype = kind, np.dtype(dtype)
+    def __init__(self, kind: str, layout: Layout) -> None:
+        self.kind, self.dtype, self.layout = kind, np.dtype(layout.dtype), layout
+        n_features = layout.n_features
+        self._level_counts = LevelCounts(layout.of_kind(CATEGORY))
         self.moments = Moments.empty(n_features)
         self.fences = Fences.none(n_features)
         self._n_rows = 0
@@ -130,6 +143,7 @@ class ScalerFit:
         step = max(1, BLOCK_VALUES // n_features)
         for start in range(0, len(flat), step):
             self.moments = self.moments.merge(Moments.of(flat[start : start + step]))
+        self._level_counts.update(flat)
         if len(flat) and self._needs_medians():
             self._keep(row_hashes(rows) if hashes is None else hashes, flat)
 
@@ -142,7 +156,7 @@ class ScalerFit:
     def finish(self) -> Scaler:
         """Build the scaler; afterwards `fences` and `moments` leave out far values."""
         if self.kind in BY_COLUMN:
-            self.fences = find_fences(self._sample)
+            self.fences = self._fences()
             known = without_far_values(self.moments, self._sample, self.fences)
             self.moments, self._sample = known
         constant = ~self._varies() & (self.moments.count > 0)
@@ -152,7 +166,29 @@ class ScalerFit:
         fill = np.nan_to_num((self._median() - center) / scale, nan=0.0, posinf=0.0, neginf=0.0)
         tolerance = np.where(constant, self._rounding(*self._low_high()), np.nan)
         complete = self.moments.count == self._n_rows
-        return Scaler(center, scale, fill.astype(np.float32), tolerance, complete)
+        scaler = Scaler(center, scale, fill.astype(np.float32), tolerance, complete)
+        return self._of_kinds(scaler) if self.layout.kinds else scaler
+
+    def _fences(self) -> Fences:
+        """Limits of the numbers; hours, weekdays and categories have none."""
+        found = find_fences(self._sample)
+        others = list(self.layout.of_kind(CATEGORY, *PERIODS))
+        found.low[others], found.high[others] = -np.inf, np.inf
+        return found
+
+    def _of_kinds(self, scaler: Scaler) -> Scaler:
+        """Scale hours and weekdays by their period, and add the levels of categories."""
+        center, scale, tolerance = scaler.center, scaler.scale, scaler.tolerance
+        for index in self.layout.of_kind(CATEGORY, *PERIODS):
+            center[index], tolerance[index] = 0.0, np.nan
+            scale[index] = PERIODS.get(self.layout.kinds[index], 1.0)
+        fill = np.where(self._is_number(), scaler.fill, (self._median() - center) / scale)
+        complete = scaler.complete | np.isin(self.layout.kinds, CATEGORY)
+        levels = self._level_counts.finish(self.layout.max_levels)
+        return Scaler(center, scale, fill.astype(np.float32), tolerance, complete, levels)
+
+    def _is_number(self) -> NDArray[np.bool_]:
+        return np.isin(self.layout.kinds, NUMBER)
 
     def _needs_medians(self) -> bool:
         """Whether a sample serves to scale, to find far values, or to fill NaN."""

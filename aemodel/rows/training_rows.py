@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aemodel.errors import DataError, SettingsError
 from aemodel.rows.far_values import Fences
-from aemodel.rows.layout import Layout
+from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.sampling import AllRows, BitMask, SampledRows
 from aemodel.rows.scaling import Scaler, ScalerFit
 from aemodel.rows.splits import hasher_for, sides_of
@@ -147,7 +147,7 @@ class _Collector:
         low, high = train.calibration, train.calibration + train.validation
         self.train = train
         self._hasher = hasher_for(train)
-        self.scaler = ScalerFit(model.scaling, layout.n_features, layout.dtype)
+        self.scaler = ScalerFit(model.scaling, layout)
         self.fit = AllRows(layout, memory_bytes // 2)
         self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
         self.n_calibration = 0
@@ -183,6 +183,7 @@ def prepare_rows(
         found.add(chunk)
     _require_rows(found)
     scaler = found.scaler.finish()
+    _require_numbers_only(layout, model)
     _require_range(found.scaler, scaler, model)
     return FitRows(
         read_chunks=read_chunks,
@@ -216,6 +217,17 @@ def _require_rows(found: _Collector) -> None:
             )
 
 
+def _require_numbers_only(layout: Layout, model: ModelSettings) -> None:
+    """Check that the network suits the kinds of columns."""
+    needed = {"network": "dense", "output": "identity", "loss": "mse"}
+    for key, value in needed.items() if layout.kinds else ():
+        if getattr(model, key) != value:
+            raise SettingsError(
+                f"model.{key} must be '{value}' for a table with categories or times. "
+                f"Got '{getattr(model, key)}' instead; change it, or list numbers in data.columns."
+            )
+
+
 def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None:
     """Check that the network's output can reach the scaled values."""
     low, high = _scaled_range(fit, scaler)
@@ -235,6 +247,7 @@ def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None
 def _scaled_range(fit: ScalerFit, scaler: Scaler) -> tuple[float, float]:
     """Range of the fit rows in scaled units, always including 0."""
     known = fit.moments.count > 0
+    known &= np.isin(fit.layout.kinds or (NUMBER,) * len(known), NUMBER)
     low = (fit.moments.low - scaler.center) / scaler.scale
     high = (fit.moments.high - scaler.center) / scaler.scale
     return float(low[known].min(initial=0.0)), float(high[known].max(initial=0.0))

@@ -19,11 +19,13 @@ from aemodel.errors import DataError
 from aemodel.network.build import build_network
 from aemodel.network.dense import DenseAutoencoder, finish_output, start_from_rows
 from aemodel.network.ensemble import Ensemble
+from aemodel.network.expansion import Expansion
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled, prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
+from aemodel.training.mixed_loss import MixedLoss, start_outputs
 from aemodel.training.result import Epoch, History, Trained
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
@@ -60,7 +62,6 @@ def train_autoencoder(
     """
     layout = clean.layout
     generator = torch.Generator().manual_seed(train.seed)
-    members = [build_network(layout.row_shape, model, generator) for _ in range(model.members)]
     rows = prepare_rows(
         clean.read_chunks,
         layout=layout,
@@ -69,10 +70,15 @@ def train_autoencoder(
         memory_bytes=clean.memory_bytes,
     )
     rows = replace(rows, read_shuffled=clean.read_shuffled)
+    mixed = MixedLoss.of(rows, layout, device)
+    row_shape = (mixed.expansion.width,) if mixed else layout.row_shape
+    members = [build_network(row_shape, model, generator) for _ in range(model.members)]
     if model.prototypes:
-        _start_prototypes(members, rows, generator)
+        _start_prototypes(members, rows, layout, generator)
     ensemble = Ensemble([member.to(device) for member in members])
-    history = fit_ensemble(ensemble, rows, model=model, generator=generator, on_epoch=on_epoch)
+    history = fit_ensemble(
+        ensemble, rows, model=model, generator=generator, mixed=mixed, on_epoch=on_epoch
+    )
     fitted = unmeasured_model(
         ensemble.unstacked(), rows, settings=model, layout=layout, device=device
     )
@@ -80,11 +86,17 @@ def train_autoencoder(
 
 
 def _start_prototypes(
-    members: Iterable[nn.Module], rows: FitRows, generator: torch.Generator
+    members: Iterable[nn.Module], rows: FitRows, layout: Layout, generator: torch.Generator
 ) -> None:
     for member in members:
         assert isinstance(member, DenseAutoencoder), "ModelSettings requires it for prototypes"
-        start_from_rows(member, rows.tensor(sample_fit_rows(rows, MOST_START_ROWS)), generator)
+        inputs = rows.tensor(sample_fit_rows(rows, MOST_START_ROWS))
+        outputs = inputs
+        if rows.scaler.levels is not None:
+            expansion = Expansion(layout.kinds, rows.scaler.levels, "cpu")
+            inputs = expansion(inputs)
+            outputs = start_outputs(inputs, expansion)
+        start_from_rows(member, inputs, generator, outputs=outputs)
 
 
 def fit_ensemble(
@@ -93,16 +105,19 @@ def fit_ensemble(
     *,
     model: ModelSettings,
     generator: torch.Generator,
+    mixed: MixedLoss | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> History:
     """Fit `ensemble` in place, with early stopping if train.patience is set.
+
+    mixed: the loss of rows whose columns are of several kinds.
 
     Raises DataError if the loss becomes infinite or NaN.
     """
     train = rows.train
     optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate)
     fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
-    fit = _Fit(ensemble, optimizer, model, generator, fill)
+    fit = _Fit(ensemble, optimizer, model, generator, fill, mixed)
     best = _BestWeights(ensemble, train.patience)
     epochs: list[Epoch] = []
     while len(epochs) < train.epochs and not best.is_stale(len(epochs)):
@@ -172,6 +187,7 @@ class _Fit:
     model: ModelSettings
     generator: torch.Generator
     fill: Tensor
+    mixed: MixedLoss | None = None
 
     def one_pass(self, batches: Iterator[Tensor], trim: float) -> float:
         """Fit to scaled batches (n, d) once; return the mean loss per row."""
@@ -181,7 +197,7 @@ class _Fit:
         n_rows = 0
         for scaled in batches:
             clean = self._for_each_member(scaled)
-            inputs = self._with_noise(fill_gaps(clean, self.fill))
+            inputs = self._inputs(fill_gaps(clean, self.fill))
             step = partial(self._add_gradients, inputs, clean, trim)
             losses = halving(step, len(scaled))
             self.optimizer.step()
@@ -202,7 +218,10 @@ class _Fit:
     def _for_each_member(self, scaled: Tensor) -> Tensor:
         return scaled.to(self.ensemble.device).expand(self.model.members, *scaled.shape)
 
-    def _with_noise(self, clean: Tensor) -> Tensor:
+    def _inputs(self, clean: Tensor) -> Tensor:
+        """Return what the members see of rows (members, n, d) without gaps: with noise."""
+        if self.mixed is not None:
+            return self.mixed.inputs(clean, self.model.noise, self.generator)
         if not self.model.noise:
             return clean
         noise = torch.randn(clean.shape, generator=self.generator).to(clean.device)
@@ -218,7 +237,7 @@ class _Fit:
         chunks = zip(noisy.chunk(pieces, dim=1), clean.chunk(pieces, dim=1), strict=True)
         for inputs, targets in chunks:
             latents, logits = self.ensemble(inputs)
-            losses = without_worst(row_losses(logits, targets, self.model), trim)
+            losses = without_worst(self._row_losses(logits, targets), trim)
             cost = self.model.members * losses.mean()
             cost = cost + penalty(self.ensemble.weights, latents, self.model)
             share = inputs.shape[1] / noisy.shape[1]
@@ -232,7 +251,13 @@ class _Fit:
         return torch.cat([self._losses_of(part) for part in parts])
 
     def _losses_of(self, clean: Tensor) -> Tensor:
-        _, logits = self.ensemble(fill_gaps(clean, self.fill))
+        filled = fill_gaps(clean, self.fill)
+        _, logits = self.ensemble(self.mixed.expansion(filled) if self.mixed else filled)
+        return self._row_losses(logits, clean)
+
+    def _row_losses(self, logits: Tensor, clean: Tensor) -> Tensor:
+        if self.mixed is not None:
+            return self.mixed.row_losses(logits, clean)
         return row_losses(logits, clean, self.model)
 
 

@@ -15,11 +15,13 @@ from aemodel.explain.evidence import evidence
 from aemodel.model import Autoencoder, Measured, Rows, Vector
 from aemodel.rows.far_values import count_far_values
 from aemodel.rows.hashes import row_hashes
-from aemodel.rows.layout import Layout
+from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
+from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measure_parts
 from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.scores.relative_error import usual_error
+from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings
 from aemodel.training.result import History, Trained
 
@@ -27,6 +29,7 @@ from aemodel.training.result import History, Trained
 # coarser
 TAIL = 0.0005
 FEWEST_FOR_TAIL = 2_000
+LEAST_SHARE = 0.01  # of the error of the column means, that an error is measured in
 REFERENCE_ROWS = 2_000
 REFERENCE_BYTES = 16_000_000
 MOST_CANDIDATES = 20_000  # rows that the reference is chosen from
@@ -55,6 +58,7 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
     Without validation rows, fit rows take their place.
     """
     unseen = unseen_rows(rows)
+    model = replace(model, measured=_column_scales(model, rows, unseen))
     latents, errors = model.encode_and_errors(unseen)
     scaled = replace(model, measured=_scales(model, rows, unseen, latents=latents, errors=errors))
     known = np.isfinite(errors)  # rows without values or beyond float32 have no finite error
@@ -75,6 +79,33 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
     )
 
 
+def _column_scales(model: Autoencoder, rows: FitRows, unseen: Rows) -> Measured:
+    """Measure what the scores of rows with columns of several kinds need."""
+    scale = residual_scale(model, unseen)
+    if model.expansion is None:
+        return replace(model.measured, residual_scale=scale)
+    sample = model.scale(sample_fit_rows(rows, MOST_CANDIDATES))
+    usual = model.expansion.usual_errors(torch.from_numpy(sample)).numpy()
+    floored = np.maximum(scale, np.sqrt(LEAST_SHARE * usual))
+    mixed = start_mixed(model, sample)
+    return replace(model.measured, residual_scale=floored, mixed=mixed)
+
+
+def start_mixed(model: Autoencoder, scaled: NDArray[np.float32]) -> MixedReference:
+    """Measure distances and margins on scaled fit rows (n, d); typical values come later."""
+    levels = model.scaler.levels
+    assert model.expansion is not None
+    assert levels is not None
+    deviations = np.nanstd(scaled[:, list(model.layout.of_kind(NUMBER))], axis=0, dtype=np.float64)
+    unknown = np.full(3, np.nan)
+    return MixedReference(
+        weights=distance_weights(model.expansion, levels, deviations),
+        typical=unknown,
+        spread=unknown,
+        margins=Margins.of(scaled, model.layout),
+    )
+
+
 def _scales(
     model: Autoencoder,
     rows: FitRows,
@@ -89,9 +120,8 @@ def _scales(
     compared, their_errors = unseen[places], errors[places]
     center, spread, usual_features = feature_scales(model, compared)
     low, high = latent_range(latents)
-    return replace(
+    measured = replace(
         model.measured,
-        residual_scale=residual_scale(model, unseen),
         feature_center=center,
         feature_spread=spread,
         feature_usual=usual_features,
@@ -100,6 +130,28 @@ def _scales(
         reference=build_reference(model, rows, compared, their_errors),
         usual=usual_error(rows.tensor(compared), torch.from_numpy(their_errors)),
     )
+    if measured.mixed is None:
+        return measured
+    ready = replace(model, measured=measured)
+    return replace(measured, mixed=_typical_parts(ready, rows, compared, their_errors))
+
+
+def _typical_parts(
+    model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector
+) -> MixedReference:
+    """Measure the parts of novelty on unseen rows (n, d) with these errors (n,)."""
+    assert model.measured.mixed is not None
+    assert model.mixed_novelty is not None
+    itself = 0 if len(rows.validation) else 1
+    if itself:
+        unseen = model.measured.reference.rows
+        errors = model.errors(unseen)
+    scaled = torch.from_numpy(model.scale(unseen))
+    points = model.to_points(rows.tensor(unseen))
+    found = torch.from_numpy(errors)
+    parts = model.mixed_novelty.parts(scaled, points, found, skip=itself)
+    typical, spread = measure_parts(parts)
+    return replace(model.measured.mixed, typical=typical, spread=spread)
 
 
 def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]:
@@ -154,11 +206,11 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     rows, those of each reference row to all others.
     """
     chosen, copies = _reference_rows(model, rows)
-    points = rows.tensor(chosen)
+    points = model.to_points(rows.tensor(chosen))
     itself = 0 if len(rows.validation) else 1
     if itself:
         unseen, errors = chosen, model.errors(chosen)
-    scaled, found = rows.tensor(unseen), torch.from_numpy(errors)
+    scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
     error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
     floor = np.array([LEAST, error_floor])
     bare = Reference(rows=chosen, copies=copies, floor=floor, typical=np.zeros(2))
@@ -190,7 +242,7 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np
         sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
     distinct, copies = _distinct(sample)
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
-    places = coreset(rows.tensor(distinct).numpy(), count)
+    places = coreset(model.to_points(rows.tensor(distinct)).numpy(), count)
     return distinct[places], copies[places]
 
 
@@ -232,7 +284,13 @@ def dead_latents(latents: NDArray[np.float32]) -> tuple[int, ...]:
 
 
 def column_mean_error(model: Autoencoder, means: Vector, rows: Rows) -> float:
-    """Return the mean error of a model that returns the column means (d,), in scaled units."""
+    """Return the mean error of a model that returns the column means (d,), in scaled units.
+
+    With columns of several kinds, of one that knows how frequent each value is.
+    """
+    if model.expansion is not None:
+        usual = model.expansion.usual_errors(torch.from_numpy(model.scale(rows))).numpy()
+        return float(np.nanmean(usual / model.measured.residual_scale**2))
     expected = ((means - model.scaler.center) / model.scaler.scale).astype(np.float32)
     total, observed = np.zeros(len(rows)), np.zeros(len(rows))
     for start in range(0, len(rows), model.size):

@@ -123,7 +123,7 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
     workspace, record = open_workspace(job), RunRecord.begin()
     model_id, model = load_model(workspace, device=device)
     path = input_path(job, source=request.source, date=request.date)
-    with open_rows(job, path, model.layout.columns) as source:
+    with open_rows(job, path, model.layout) as source:
         check_layout(source, model.layout)
         source.exact = True
         name = store_name(source, job, model_id, request.date)

@@ -189,7 +189,7 @@ def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
 def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:
     """Yield the clean rows in chunks. Raises UsageError if they cannot be read anymore."""
     try:
-        with open_rows(job, job.path(job.data.clean), model.layout.columns) as source:
+        with open_rows(job, job.path(job.data.clean), model.layout) as source:
             for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
                 yield chunk.rows
     except StorageError as error:

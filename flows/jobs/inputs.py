@@ -11,7 +11,16 @@ from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
 from storage.errors import NoDataError
-from storage.sources import Schema, Source, check_schema, find_files, open_sound_files, open_source
+from storage.sources import (
+    NUMBER,
+    Kinds,
+    Schema,
+    Source,
+    check_schema,
+    find_files,
+    open_sound_files,
+    open_source,
+)
 
 if TYPE_CHECKING:
     from aemodel.rows.layout import Layout
@@ -26,16 +35,35 @@ def input_path(job: Job, *, source: str, date: str) -> Path:
     return job.incoming(parse_date(date)) if date else job.path(job.data.clean)
 
 
-def open_rows(job: Job, path: Path, columns: tuple[str, ...]) -> Source:
-    """Open `path` as the job file says, with the given columns in the given order."""
+def open_rows(job: Job, path: Path, layout: Layout) -> Source:
+    """Open `path` as the job file says, with the columns of a model in their order and kinds."""
     return open_source(
-        path, field=job.data.field, columns=columns, id=job.data.id, missing=job.data.missing
+        path,
+        field=job.data.field,
+        columns=names_of_columns(layout),
+        id=job.data.id,
+        missing=job.data.missing,
+        kinds=kinds_of_columns(layout),
     )
+
+
+def names_of_columns(layout: Layout) -> tuple[str, ...]:
+    """The columns of a table that a model reads, each once."""
+    return tuple(dict.fromkeys(layout.columns))
+
+
+def kinds_of_columns(layout: Layout) -> Kinds:
+    """As what a model reads each column of a table."""
+    kinds: dict[str, tuple[str, ...]] = {}
+    all_kinds = layout.kinds or (NUMBER,) * len(layout.columns)
+    for name, kind in zip(layout.columns, all_kinds, strict=True):
+        kinds[name] = (*kinds.get(name, ()), kind)
+    return kinds
 
 
 def check_layout(source: Source, layout: Layout) -> None:
     """Raise SchemaError unless the rows have the shape, dtype and columns of the model."""
-    check_schema(source, Schema(layout.row_shape, layout.dtype, layout.columns))
+    check_schema(source, Schema(layout.row_shape, layout.dtype, layout.columns, kinds=layout.kinds))
 
 
 def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) -> Source:
@@ -50,9 +78,10 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
     opened = open_sound_files(
         path,
         field=job.data.field,
-        columns=layout.columns,
+        columns=names_of_columns(layout),
         id=job.data.id,
         missing=job.data.missing,
+        kinds=kinds_of_columns(layout),
     )
     check_layout(opened, layout)
     opened.tolerant = True

@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from aemodel.decisions.rules import Rule, parse_rule
+from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
+from storage.sources import CATEGORY, TIME
 from storage.units import format_bytes
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
@@ -35,6 +37,8 @@ class DataSettings:
     """[data]: where the rows are and how to read them.
 
     clean, incoming: paths, or globs of Parquet or CSV files.
+    columns: features of a table. categories, times, ignore: columns that are read as such whatever
+    their types say, or not at all. max_levels: most levels of a category told apart.
     ready: marker file of a complete input. settle: how long an input without a marker must stay
     unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
     """
@@ -43,6 +47,10 @@ class DataSettings:
     incoming: str = ""
     field: str = ""
     columns: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    max_levels: int = MAX_LEVELS
     id: str = ""
     missing: str = "error"
     ready: str = ""
@@ -56,12 +64,30 @@ class DataSettings:
                 "or a glob. Got '' instead."
             )
         self._require_distinct_columns()
+        self._require_one_kind()
+        _require_range("data.max_levels", self.max_levels, 1, 10_000)
         _require_choice("data.missing", self.missing, ("error", "impute"))
         _require_size("data.shard_bytes", self.shard_bytes)
         if self.ready and "{date}" not in self.ready:
             raise UsageError(
                 "data.ready must contain {date}, as in 'nights/{date}.done'. "
                 f"Got '{self.ready}' instead."
+            )
+
+    @property
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """As what columns are read, where the job file says so."""
+        categories = dict.fromkeys(self.categories, (CATEGORY,))
+        return {**categories, **dict.fromkeys(self.times, TIME), **dict.fromkeys(self.ignore, ())}
+
+    def _require_one_kind(self) -> None:
+        named = [*self.categories, *self.times, *self.ignore, *([self.id] if self.id else [])]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        ignored = sorted({*self.ignore} & {*self.columns})
+        if twice or ignored:
+            raise UsageError(
+                "data.columns, categories, times, ignore, and id must not contradict each other. "
+                f"Got {', '.join(map(repr, [*twice, *ignored]))} in more than one instead."
             )
 
     def _require_distinct_columns(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 
@@ -87,9 +88,14 @@ def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None, doub
 
 def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
     """Notes for the report about columns, calibration rows, model and device."""
-    unknown = () if run.job.data.columns else source.ignored_numbers
-    columns = f"numeric columns unknown to the model, not read: {', '.join(unknown)}"
-    notes = (columns if unknown else "", contamination_warning(run.calibration), *run.remarks)
+    ignored = cast("Mapping[str, str]", run.model.facts.get("ignored", {}))
+    new = (
+        []
+        if run.job.data.columns
+        else [each for each in source.not_features if each not in ignored]
+    )
+    columns = f"columns unknown to the model, not read: {', '.join(new)}"
+    notes = (columns if new else "", contamination_warning(run.calibration), *run.remarks)
     return tuple(note for note in notes if note)
 
 

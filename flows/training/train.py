@@ -19,19 +19,19 @@ from aemodel.training.result import Epoch, Trained
 from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
-from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, near, open_workspace
 from flows.results import Done
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.clean_rows import DigestedPasses
+from flows.training.columns import column_facts
 from flows.training.facts import far_value_notes, finite_or_none, training_facts
 from flows.training.load_model import load_champion
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
 from storage.pages.training import TrainingReport, render_training_report
-from storage.sources import Source
+from storage.sources import Source, open_surveyed
 
 log = logging.getLogger(__name__)
 
@@ -105,13 +105,15 @@ class TrainRun:
 class Challenger:
     """A fitted model, the gate's verdict on it, and the digest of the clean rows.
 
-    not_read: columns, files and rows that were not trained on, by what they are.
+    not_read: columns, files and rows that were not trained on, by what they are. columns: what
+    model.json says of them.
     """
 
     trained: Trained
     verdict: GateVerdict
     digest: str
     not_read: Mapping[str, str]
+    columns: Mapping[str, object]
 
 
 def train_model(
@@ -148,8 +150,15 @@ def require_unchanged(source: Source, fingerprint: str) -> None:
 
 
 def open_clean(job: Job) -> Source:
-    """Open the clean rows that the job file names."""
-    return open_rows(job, job.path(job.data.clean), job.data.columns)
+    """Open the clean rows that the job file names, with the columns that are features."""
+    return open_surveyed(
+        job.path(job.data.clean),
+        field=job.data.field,
+        columns=job.data.columns,
+        id=job.data.id,
+        missing=job.data.missing,
+        kinds=job.data.kinds,
+    )
 
 
 def fit_and_judge(
@@ -162,7 +171,13 @@ def fit_and_judge(
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
     schema = source.schema
-    layout = Layout(row_shape=schema.row_shape, dtype=schema.dtype, columns=schema.columns)
+    layout = Layout(
+        row_shape=schema.row_shape,
+        dtype=schema.dtype,
+        columns=schema.columns,
+        kinds=schema.kinds,
+        max_levels=job.data.max_levels,
+    )
     trained = train_autoencoder(
         CleanRows(passes, layout, job.score.memory, passes.shuffled()),
         model=job.model,
@@ -172,7 +187,8 @@ def fit_and_judge(
     )
     verdict = judge_challenger(trained, champion, passes, by=job.score.by)
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
-    return Challenger(numbered, verdict, passes.digest, passes.not_read)
+    columns = column_facts(trained.model, source)
+    return Challenger(numbered, verdict, passes.digest, passes.not_read, columns)
 
 
 def judge_again(
@@ -192,7 +208,8 @@ def keep_unless_overtaken(
     judged_against: id of the champion that the verdict compares with, '' for none.
     """
     trained, models = challenger.trained, run.workspace.models
-    files = to_files(replace(trained.model, facts=training_facts(trained, challenger.digest)))
+    facts = {**training_facts(trained, challenger.digest), **challenger.columns}
+    files = to_files(replace(trained.model, facts=facts))
     with champion_lock(models):
         current = champion_id(models)
         if current in (judged_against, bundle_id(files)):

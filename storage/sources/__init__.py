@@ -13,6 +13,7 @@ from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
+from storage.sources.columns import NO_KINDS, Wanted, list_unread
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.input_files import (
     InputFiles,
@@ -21,7 +22,7 @@ from storage.sources.input_files import (
     is_table,
     list_input,
 )
-from storage.sources.schema import Schema
+from storage.sources.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY, Kinds, Schema
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
@@ -30,10 +31,17 @@ from storage.sources.source import (
     check_schema,
     plan_shards,
 )
+from storage.sources.survey import find_levels, survey_columns
 
 __all__ = [
     "BROKEN_CELLS",
+    "CATEGORY",
+    "HOUR",
+    "NUMBER",
+    "TIME",
+    "WEEKDAY",
     "Chunk",
+    "Kinds",
     "RowsDigest",
     "Schema",
     "Shard",
@@ -42,8 +50,10 @@ __all__ = [
     "combine_digests",
     "files_digest",
     "find_files",
+    "find_levels",
     "open_sound_files",
     "open_source",
+    "open_surveyed",
     "plan_shards",
 ]
 
@@ -58,13 +68,15 @@ def open_source(
     columns: Sequence[str] = (),
     id: str = "",
     missing: str = "error",
+    kinds: Kinds = NO_KINDS,
 ) -> Source:
     """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
 
     field: HDF5 dataset or NPZ member.
-    columns: features of a table; empty for all numeric columns.
+    columns: features of a table; empty for all that can be read.
     id: column that identifies a row of a table.
     missing: "error", or "impute" to let NaN pass.
+    kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
@@ -72,7 +84,8 @@ def open_source(
     path = Path(path)
     with read_refusals(path):
         found = list_input(path)
-        return _open(path, found, field=field, columns=columns, id=id, missing=missing)
+        wanted = Wanted(tuple(columns), id, kinds)
+        return _open(path, found, wanted, field=field, missing=missing)
 
 
 def open_sound_files(
@@ -82,6 +95,7 @@ def open_sound_files(
     columns: Sequence[str] = (),
     id: str = "",
     missing: str = "error",
+    kinds: Kinds = NO_KINDS,
 ) -> Source:
     """Open the rows at `path` like `open_source`, but leave out broken files among several.
 
@@ -89,11 +103,12 @@ def open_sound_files(
     does not fit the others.
     """
     path, found = Path(path), list_input(Path(path))
+    wanted = Wanted(tuple(columns), id, kinds)
 
     def open_files(files: Sequence[Path]) -> Source:
         some = replace(found, files=list(files))
         with read_refusals(path):
-            return _open(path, some, field=field, columns=columns, id=id, missing=missing)
+            return _open(path, some, wanted, field=field, missing=missing)
 
     try:
         return open_files(found.files)
@@ -103,6 +118,35 @@ def open_sound_files(
             raise
     source = open_files([file for file in found.files if file not in broken])
     source.broken = tuple((file.name, why) for file, why in broken.items())
+    return source
+
+
+def open_surveyed(
+    path: Path | str,
+    *,
+    field: str = "",
+    columns: Sequence[str] = (),
+    id: str = "",
+    missing: str = "error",
+    kinds: Kinds = NO_KINDS,
+) -> Source:
+    """Open the rows at `path` like `open_source`, without columns that are no features.
+
+    A category or time is one by all its values, see `survey_columns`, unless `columns` or `kinds`
+    name it. The source's `unread` says why a column is none.
+    """
+    asked = {*columns, *kinds}
+    opened = open_source(path, field=field, columns=columns, id=id, missing=missing, kinds=kinds)
+    if not opened.schema.kinds or {*opened.schema.columns} <= asked:
+        return opened
+    from storage.sources.tables import TableSource  # late: pyarrow is slow to import
+
+    assert isinstance(opened, TableSource), "only tables have kinds"
+    found, unfit = survey_columns(opened, asked=asked)
+    if not found:
+        raise SourceError(f"{path}: no column can be a feature: {list_unread(unfit)}")
+    source = open_source(path, field=field, columns=[*found], id=id, missing=missing, kinds=found)
+    source.unread = {**opened.unread, **unfit}
     return source
 
 
@@ -117,29 +161,21 @@ def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
         return str(error)
 
 
-def _open(
-    path: Path,
-    found: InputFiles,
-    *,
-    field: str,
-    columns: Sequence[str],
-    id: str,
-    missing: str,
-) -> Source:
+def _open(path: Path, found: InputFiles, wanted: Wanted, *, field: str, missing: str) -> Source:
     files = found.files
     _require_content(files)
     if is_table(files[0]):
-        source = _open_table(path, files, columns=columns, id=id, missing=missing)
+        source = _open_table(path, files, wanted, missing=missing)
         source.left_out = tuple(found.left_out)
         return source
     if len(files) > 1:
         raise SourceError(
             f"{path}: only Parquet and CSV may have several files; select one of these {len(files)}"
         )
-    if columns or id:
+    if any(wanted):
         raise SourceError(
-            f"{path}: data.columns and data.id apply to Parquet and CSV files only; "
-            "remove them for an array"
+            f"{path}: data.columns, data.id, and the kinds of columns apply to Parquet and CSV "
+            "files only; remove them for an array"
         )
     return _open_array(files[0], field=field, missing=missing)
 
@@ -150,17 +186,15 @@ def _require_content(files: Sequence[Path]) -> None:
             raise SourceError(f"{file}: empty; expected a file with rows")
 
 
-def _open_table(
-    path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
-) -> Source:
+def _open_table(path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> Source:
     if is_parquet(files[0]):
         from storage.sources.parquet_tables import ParquetSource  # late: pyarrow is slow to import
 
-        return ParquetSource(path, files, columns=columns, id=id, missing=missing)
+        return ParquetSource(path, files, wanted, missing=missing)
 
     from storage.sources.csv_tables import CsvSource  # late: pyarrow is slow to import
 
-    return CsvSource(path, files, columns=columns, id=id, missing=missing)
+    return CsvSource(path, files, wanted, missing=missing)
 
 
 def _open_array(file: Path, *, field: str, missing: str) -> Source:

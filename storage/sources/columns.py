@@ -9,23 +9,62 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
+from storage.sources.schema import CATEGORY, HOUR, NUMBER, WEEKDAY, Kinds, Schema
 
 MOST_NAMED = 100  # columns in one message
 MOST_CANDIDATES = 10  # columns that might be a missing one
 NO_FEATURE = "not a feature of the job or model"
+IGNORED = "data.ignore"
+NO_KINDS: Kinds = {}
+KIND_NAMES = {NUMBER: "a number", CATEGORY: "a category", HOUR: "a time", WEEKDAY: "a time"}
 
 
 class Column(NamedTuple):
     """A column of a table.
 
-    numeric: whether it can be read. why_not: why it is no feature unless it is asked for, or ''.
+    kinds: as what it is read by default; () if it cannot be read. others: as what else it can be.
+    why_not: why it is no feature unless it is asked for, or ''. type: what it holds.
     """
 
-    numeric: bool
+    kinds: tuple[str, ...]
+    others: tuple[str, ...] = ()
     why_not: str = ""
+    type: str = ""
+
+    def read_as(self, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+        """Return as what the column is read if `wanted` is asked for; () if it cannot be."""
+        if wanted is None:
+            return self.kinds
+        return tuple(kind for kind in wanted if kind in self.kinds or kind in self.others)
 
 
-NUMERIC = Column(numeric=True)
+class Feature(NamedTuple):
+    """A column and as what it is read; a time is two features of one column."""
+
+    name: str
+    kind: str
+
+
+def names_of(features: Sequence[Feature]) -> tuple[str, ...]:
+    """Return the columns of features, each once."""
+    return tuple(dict.fromkeys(feature.name for feature in features))
+
+
+def named_features(schema: Schema) -> tuple[Feature, ...]:
+    """Return the features of a table."""
+    kinds = schema.kinds or (NUMBER,) * len(schema.columns)
+    return tuple(map(Feature, schema.columns, kinds))
+
+
+def grouped(features: Sequence[Feature]) -> dict[str, tuple[str, ...]]:
+    """Return as what each column is read."""
+    kinds: dict[str, tuple[str, ...]] = {}
+    for name, kind in features:
+        kinds[name] = (*kinds.get(name, ()), kind)
+    return kinds
+
+
+NUMERIC = Column((NUMBER,), (CATEGORY,), type="numbers")
 
 
 def unnamed(position: int) -> str:
@@ -34,75 +73,104 @@ def unnamed(position: int) -> str:
 
 
 def list_unread(unread: Mapping[str, str]) -> str:
-    """List columns that are not read, by reason: 'a, b (text); c (timestamp[s])'."""
+    """List columns that are not read, by reason: 'a, b (free text); c (list<item: int64>)'."""
     names = defaultdict(list)
     for name, why in unread.items():
         names[why].append(name)
     return "; ".join(f"{', '.join(same)} ({why})" for why, same in names.items())
 
 
-def pick_columns(
-    path: Path, columns: Mapping[str, Column], wanted: Sequence[str], id_column: str
-) -> tuple[tuple[str, ...], dict[str, str]]:
+class Wanted(NamedTuple):
+    """Which columns to read.
+
+    columns: the features; empty for all that can be read, except those with a reason against it.
+    kinds: as what to read some columns; (), to leave one out.
+    """
+
+    columns: Sequence[str] = ()
+    id: str = ""
+    kinds: Kinds = NO_KINDS
+
+
+def pick_features(
+    path: Path, columns: Mapping[str, Column], wanted: Wanted
+) -> tuple[tuple[Feature, ...], dict[str, str]]:
     """Return the features to read, and for each other column why it is not read.
 
-    wanted: the features; empty for all numeric columns but those with a reason against it.
-
-    Raises SchemaError that names every missing and non-numeric column.
+    Raises SchemaError that names every column that is missing or cannot be read as asked.
     """
-    _require_columns(path, columns, wanted, id_column)
-    chosen = tuple(wanted) or _numeric_columns(columns, id_column)
-    read = {*chosen, id_column}
+    _require_columns(path, columns, wanted)
+    chosen = tuple(wanted.columns) or _default_columns(columns, wanted)
+    read = {*chosen, wanted.id}
     unread = {
-        name: column.why_not or NO_FEATURE for name, column in columns.items() if name not in read
+        name: _why_unread(column, wanted.kinds.get(name))
+        for name, column in columns.items()
+        if name not in read
     }
     if not chosen:
-        raise SourceError(f"{path}: no numeric column; columns: {list_unread(unread) or id_column}")
-    return chosen, unread
+        listed = list_unread(unread) or wanted.id
+        raise SourceError(f"{path}: no column that can be a feature; columns: {listed}")
+    return tuple(
+        Feature(name, kind)
+        for name in dict.fromkeys(chosen)
+        for kind in columns[name].read_as(wanted.kinds.get(name))
+    ), unread
 
 
-def _numeric_columns(columns: Mapping[str, Column], id_column: str) -> tuple[str, ...]:
+def _why_unread(column: Column, kinds: tuple[str, ...] | None) -> str:
+    return IGNORED if kinds == () else column.why_not or NO_FEATURE
+
+
+def _default_columns(columns: Mapping[str, Column], wanted: Wanted) -> tuple[str, ...]:
     return tuple(
         name
         for name, column in columns.items()
-        if column.numeric and not column.why_not and name != id_column
+        if name != wanted.id and _is_default(column, wanted.kinds.get(name))
     )
 
 
-def _require_columns(
-    path: Path, columns: Mapping[str, Column], wanted: Sequence[str], id_column: str
-) -> None:
-    named = dict.fromkeys([*wanted, id_column] if id_column else wanted)
+def _is_default(column: Column, kinds: tuple[str, ...] | None) -> bool:
+    return bool(column.kinds and not column.why_not) if kinds is None else bool(kinds)
+
+
+def _require_columns(path: Path, columns: Mapping[str, Column], wanted: Wanted) -> None:
+    asked = [*wanted.columns, *(name for name, kinds in wanted.kinds.items() if kinds)]
+    named = dict.fromkeys([*asked, *wanted.kinds, *([wanted.id] if wanted.id else [])])
     missing = [name for name in named if name not in columns]
-    not_numeric = {
-        name: columns[name].why_not
-        for name in wanted
-        if name in columns and not columns[name].numeric
+    unfit = {
+        name: _unfit(columns[name], wanted.kinds.get(name))
+        for name in dict.fromkeys(asked)
+        if name in columns and not columns[name].read_as(wanted.kinds.get(name))
     }
-    if missing or not_numeric:
-        problems = "; ".join(_problems(missing, not_numeric, _candidates(columns, named)))
+    if missing or unfit:
+        problems = "; ".join(_problems(missing, unfit, _candidates(columns, named)))
         raise SchemaError(
             f"{path}: columns do not match: {problems}. Fix the file; or, if the change is "
-            "intended, update data.columns or data.id and retrain on clean data in the new format"
+            "intended, update the columns in [data] and retrain on clean data in the new format"
         )
+
+
+def _unfit(column: Column, kinds: tuple[str, ...] | None) -> str:
+    holds = column.type or column.why_not
+    return f"{holds}, not {KIND_NAMES[kinds[0]]}" if kinds else holds
 
 
 def _candidates(columns: Mapping[str, Column], named: Collection[str]) -> list[str]:
     """Return the columns that are not read and might be a missing one, numeric ones first."""
     unread = [name for name in columns if name not in named]
-    return sorted(unread, key=lambda name: not columns[name].numeric)
+    return sorted(unread, key=lambda name: NUMBER not in columns[name].kinds)
 
 
 def _problems(
-    missing: Sequence[str], not_numeric: Mapping[str, str], candidates: Sequence[str]
+    missing: Sequence[str], unfit: Mapping[str, str], candidates: Sequence[str]
 ) -> Iterator[str]:
     """Name what is wrong; other columns only if one of them may be a missing one, renamed."""
     if missing:
         guesses = candidates if len(missing) <= MOST_CANDIDATES else []
         yield f"missing: {_listed([_with_hint(name, guesses) for name in missing])}"
-    if not_numeric:
-        named = [f"{name!r} ({why})" for name, why in not_numeric.items()]
-        yield f"not numeric: {_listed(named)}"
+    if unfit:
+        named = [f"{name!r} ({why})" for name, why in unfit.items()]
+        yield f"of another kind: {_listed(named)}"
     if missing and candidates:
         yield f"columns not read: {_listed(list(map(repr, candidates)), MOST_CANDIDATES)}"
 

@@ -10,13 +10,20 @@ import numpy as np
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.sources.columns import NO_FEATURE, pick_columns
-from storage.sources.csv_files.cells import GAPS, MOST_NAMED, numbers_of
+from storage.sources.columns import (
+    NO_FEATURE,
+    Feature,
+    Wanted,
+    grouped,
+    names_of,
+    pick_features,
+)
+from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
-from storage.sources.schema import Schema
+from storage.sources.schema import CATEGORY, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, Chunk, Origin
-from storage.sources.tables import Batch, TableSource, own_types
+from storage.sources.tables import Batch, TableSource
 
 
 class CsvSource(TableSource):
@@ -28,42 +35,30 @@ class CsvSource(TableSource):
 
     sequential = True
 
-    def __init__(
-        self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
-    ) -> None:
+    def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         self.delimiter = find_delimiter(files[0])
-        self._scans = {
-            file: scan_file(CsvFile(file, self.delimiter), columns, id) for file in files
-        }
-        found = self._scans[files[0]].columns()
-        chosen, unread = pick_columns(files[0], found, columns, id)
+        self._scans = {file: scan_file(CsvFile(file, self.delimiter), wanted) for file in files}
+        features, unread = pick_features(files[0], self._scans[files[0]].columns(), wanted)
+        same = Wanted(names_of(features), wanted.id, grouped(features))
         for file in files:
-            pick_columns(file, self._scans[file].columns(), chosen, id)
-        self.id_column = id
+            pick_features(file, self._scans[file].columns(), same)
+        self._features = features
+        self.id_column = wanted.id
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
-            Origin(path, tuple(files), missing, id),
-            Schema((len(chosen),), "float64", chosen, self._own_types(chosen)),
+            Origin(path, tuple(files), missing, wanted.id),
+            _layout(features),
             self.starts[-1],
         )
         self.borders = self.starts[1:-1]
         self.unread = unread
-        self.ignored_numbers = tuple(name for name, why in unread.items() if why == NO_FEATURE)
+        self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {
             "format": "CSV",
             "delimiter": DELIMITERS[self.delimiter],
             "files": str(len(files)),
             **self._broken_cells(),
         }
-
-    def _own_types(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Return the dtypes of columns: bool if it is so in every file, else float64."""
-        kinds = [np.dtype(bool if self._is_boolean(name) else float) for name in columns]
-        return own_types(kinds, np.dtype(float))
-
-    def _is_boolean(self, name: str) -> bool:
-        kinds = (scan.scanned[name].type for scan in self._scans.values())
-        return all(map(pa.types.is_boolean, kinds))
 
     def _may_round(self, column: pa.Array, name: str) -> bool:
         """Return whether a column is written without decimals; a float64 of it may be rounded."""
@@ -72,7 +67,8 @@ class CsvSource(TableSource):
 
     def _broken_cells(self) -> dict[str, str]:
         """Count and name the cells of features that are no number; empty if there are none."""
-        scans = [(scan, name) for scan in self._scans.values() for name in self.schema.columns]
+        numbers = [feature.name for feature in self._features if feature.kind == NUMBER]
+        scans = [(scan, name) for scan in self._scans.values() for name in numbers]
         broken = [(scan, name) for scan, name in scans if scan.scanned[name].broken]
         if not broken:
             return {}
@@ -94,7 +90,10 @@ class CsvSource(TableSource):
 
     def _blocks(self, file: Path) -> Iterator[pa.RecordBatch]:
         scan = self._scans[file]
-        types = {name: scan.scanned[name].type for name in self.schema.columns}
+        types = {
+            name: scan.scanned[name].type if kind == NUMBER else pa.string()
+            for name, kind in self._features
+        }
         if self.id_column:
             types[self.id_column] = pa.string()
         try:
@@ -103,14 +102,22 @@ class CsvSource(TableSource):
             raise scan.file.explain(error) from error
 
     def _with_numbers(self, batch: Batch) -> Batch:
-        """Convert features that are read as text, and mark rows in which one is no number."""
+        """Convert features that are read as text, and mark rows in which one cannot be."""
         rows, broken = batch.rows, np.zeros(batch.rows.num_rows, np.bool_)
-        for index, name in enumerate(self.schema.columns):
-            if pa.types.is_string(rows.schema.field(index).type):
-                numbers = numbers_of(rows.column(index))
-                rows = rows.set_column(index, name, numbers.values)
-                broken |= numbers.broken
+        for name, kind in dict(self._features).items():
+            column = rows.column(name)
+            if not pa.types.is_string(column.type):
+                continue
+            if kind == CATEGORY:
+                values: pa.Array = levels_in(column)
+            else:
+                values, no_value = (times_in if kind in TIME else numbers_of)(column)[:2]
+                broken |= no_value
+            rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         return Batch(batch.start, rows, broken if broken.any() else None)
+
+    def _kind_of(self, name: str) -> str:
+        return dict(self._features)[name]
 
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
         file, row = self._locate(chunk.start + index[0])
@@ -118,10 +125,18 @@ class CsvSource(TableSource):
         cell = read_cell(file, self.delimiter, row, self._scans[file].names.index(name))
         if not _is_broken(chunk, index[0]) or cell.text.strip() in GAPS.to_pylist():
             return super()._not_finite(chunk, index)
+        expected = "a number" if self._kind_of(name) == NUMBER else "a time"
         return SourceError(
-            f"{file}: row {row} (line {cell.line}), column {name}: expected a number, "
+            f"{file}: row {row} (line {cell.line}), column {name}: expected {expected}, "
             f'got {cell.text!r}; fix the cell, or set data.missing = "impute" to read it as a gap'
         )
+
+
+def _layout(features: Sequence[Feature]) -> Schema:
+    """Return the schema of the rows: of float64, as CSV has no types."""
+    columns = tuple(feature.name for feature in features)
+    kinds = tuple(feature.kind for feature in features)
+    return Schema((len(columns),), "float64", columns, kinds=kinds if {*kinds} != {NUMBER} else ())
 
 
 def _is_broken(chunk: Chunk, row: int) -> bool:

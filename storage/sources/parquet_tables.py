@@ -15,13 +15,22 @@ import pyarrow.parquet as pq
 
 from storage.errors import SourceError
 from storage.files.reads import unreadable
-from storage.sources.columns import NO_FEATURE, NUMERIC, Column, pick_columns, unnamed
-from storage.sources.schema import Schema
+from storage.sources.columns import (
+    NO_FEATURE,
+    Column,
+    Feature,
+    Wanted,
+    grouped,
+    names_of,
+    pick_features,
+    unnamed,
+)
+from storage.sources.kinds import describe_column
+from storage.sources.schema import NUMBER, Schema
 from storage.sources.source import Origin
 from storage.sources.tables import (
     Batch,
     TableSource,
-    is_numeric,
     is_whole,
     own_types,
     require_distinct,
@@ -38,27 +47,26 @@ class Footer(NamedTuple):
 class ParquetSource(TableSource):
     """Parquet. Values are cast to one common dtype."""
 
-    def __init__(
-        self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
-    ) -> None:
+    def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         footers = [read_footer(file) for file in files]
         schemas = [footer.schema for footer in footers]
-        chosen, unread = _shared_columns(files, schemas, columns, id)
-        kinds = _column_types(schemas, chosen)
-        dtype = _common_dtype(kinds, missing)
+        features, unread = _shared_features(files, schemas, wanted)
+        layout = _layout(schemas, features, missing)
         sizes = [size for footer in footers for size in footer.group_sizes]
         starts = list(accumulate((sum(footer.group_sizes) for footer in footers), initial=0))
         super().__init__(
-            Origin(path, tuple(files), missing, id),
-            Schema((len(chosen),), dtype.name, chosen, own_types(kinds, dtype)),
+            Origin(path, tuple(files), missing, wanted.id),
+            layout,
             starts[-1],
         )
         self.starts = starts
         self.borders = list(accumulate(sizes, initial=0))
-        self.id_column = id
-        self.whole_ids = bool(id) and all(is_whole(schema.field(id).type) for schema in schemas)
+        self.id_column = wanted.id
+        self.whole_ids = bool(wanted.id) and all(
+            is_whole(schema.field(wanted.id).type) for schema in schemas
+        )
         self.unread = unread
-        self.ignored_numbers = tuple(name for name, why in unread.items() if why == NO_FEATURE)
+        self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {"format": "Parquet", "files": str(len(files))}
 
     def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
@@ -129,10 +137,9 @@ def _columns(schema: pa.Schema) -> dict[str, Column]:
 
 def _column(name: str, kind: pa.DataType, index: Collection[str]) -> Column:
     if not name:
-        return Column(numeric=False, why_not="no name")
-    if not is_numeric(kind):
-        return Column(numeric=False, why_not=str(kind))
-    return Column(numeric=True, why_not="pandas index") if name in index else NUMERIC
+        return Column((), why_not="no name")
+    column = describe_column(kind)
+    return column._replace(why_not="pandas index") if name in index and column.kinds else column
 
 
 def _pandas_index(schema: pa.Schema) -> set[str]:
@@ -144,16 +151,28 @@ def _pandas_index(schema: pa.Schema) -> set[str]:
         return set()
 
 
-def _shared_columns(
-    files: Sequence[Path], schemas: Sequence[pa.Schema], wanted: Sequence[str], id: str
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Pick features in the first file, and require them in all."""
+def _shared_features(
+    files: Sequence[Path], schemas: Sequence[pa.Schema], wanted: Wanted
+) -> tuple[tuple[Feature, ...], dict[str, str]]:
+    """Pick features in the first file, and require them, of the same kinds, in all."""
     for file, schema in zip(files, schemas, strict=True):
         require_distinct(file, schema.names)
-    chosen, unread = pick_columns(files[0], _columns(schemas[0]), wanted, id)
+    features, unread = pick_features(files[0], _columns(schemas[0]), wanted)
+    same = Wanted(names_of(features), wanted.id, grouped(features))
     for file, schema in zip(files[1:], schemas[1:], strict=True):
-        pick_columns(file, _columns(schema), chosen, id)
-    return chosen, unread
+        pick_features(file, _columns(schema), same)
+    return features, unread
+
+
+def _layout(schemas: Sequence[pa.Schema], features: Sequence[Feature], missing: str) -> Schema:
+    """Return the schema of the rows: of float64 where some columns are no numbers."""
+    columns = tuple(feature.name for feature in features)
+    kinds = tuple(feature.kind for feature in features)
+    if {*kinds} != {NUMBER}:
+        return Schema((len(columns),), "float64", columns, kinds=kinds)
+    types = _column_types(schemas, columns)
+    dtype = _common_dtype(types, missing)
+    return Schema((len(columns),), dtype.name, columns, own_types(types, dtype))
 
 
 def _column_types(
@@ -161,10 +180,16 @@ def _column_types(
 ) -> list[np.dtype[np.generic]]:
     """Return the NumPy dtype of each column that holds its values in all files."""
     by_name = [dict(zip(schema.names, schema.types, strict=True)) for schema in schemas]
-    return [
-        np.result_type(*{np.dtype(kinds[name].to_pandas_dtype()) for kinds in by_name})
-        for name in columns
-    ]
+    return [np.result_type(*{_number_type(kinds[name]) for kinds in by_name}) for name in columns]
+
+
+def _number_type(kind: pa.DataType) -> np.dtype[np.generic]:
+    """Return the NumPy dtype of a column's numbers."""
+    if pa.types.is_dictionary(kind):
+        return _number_type(kind.value_type)
+    if pa.types.is_decimal(kind):
+        return np.dtype(np.float64)
+    return np.dtype(np.int64) if pa.types.is_duration(kind) else np.dtype(kind.to_pandas_dtype())
 
 
 def _common_dtype(kinds: Sequence[np.dtype[np.generic]], missing: str) -> np.dtype[np.generic]:

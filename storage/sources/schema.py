@@ -13,6 +13,10 @@ import numpy as np
 from storage.errors import SourceError
 
 WIDEST = 8  # bytes of a value
+NUMBER, CATEGORY, HOUR, WEEKDAY = "number", "category", "hour", "weekday"
+TIME = (HOUR, WEEKDAY)
+
+Kinds = Mapping[str, tuple[str, ...]]  # by column: as what it is read; () for not at all
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Schema:
 
     types: the source's own dtypes where rows are read in a wider one: one for each column, or one
     for all values of an array. flat: a one-dimensional array, whose rows are single values.
+    kinds: the kind of each column; () if all are numbers. The two features of a time have one name.
     """
 
     row_shape: tuple[int, ...]
@@ -28,6 +33,12 @@ class Schema:
     columns: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     flat: bool = False
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the source, each once."""
+        return tuple(dict.fromkeys(self.columns))
 
     @property
     def row_bytes(self) -> int:
@@ -51,6 +62,7 @@ class Schema:
             "columns": list(self.columns),
         }
         content |= {"types": list(self.types)} if self.types else {}
+        content |= {"kinds": list(self.kinds)} if self.kinds else {}
         return content | ({"flat": True} if self.flat else {})
 
     @classmethod
@@ -62,6 +74,7 @@ class Schema:
             tuple(content["columns"]),
             tuple(content.get("types", ())),
             content.get("flat", False),
+            tuple(content.get("kinds", ())),
         )
 
 

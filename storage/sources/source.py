@@ -16,7 +16,7 @@ from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.columns import list_unread
 from storage.sources.digests import file_stamps, sha256_text
-from storage.sources.schema import Schema, require_storable
+from storage.sources.schema import CATEGORY, NUMBER, Schema, require_storable
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "non-numeric cells"  # the fact of a source that counts and names them
@@ -88,7 +88,7 @@ class Source(ABC):
     """Rows of one or more files. Opening reads headers only, except for CSV, which counts rows.
 
     sequential: whether reading row k requires reading all rows before it.
-    unread: columns that are not read, and why; ignored_numbers: numeric ones that might be.
+    unread: columns that are not read, and why; not_features: those that could be read.
     left_out: files and linked folders beside the files that are not read.
     facts: properties to show, by name.
     borders: rows at which to cut shards if possible, ascending.
@@ -109,7 +109,7 @@ class Source(ABC):
         self.schema = schema
         self.n_rows = n_rows
         self.unread: Mapping[str, str] = {}
-        self.ignored_numbers: tuple[str, ...] = ()
+        self.not_features: tuple[str, ...] = ()
         self.left_out: tuple[Path, ...] = ()
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
@@ -197,6 +197,8 @@ class Source(ABC):
         finite: NDArray[np.bool_] = np.isfinite(chunk.rows)
         if self.missing == "impute":
             finite |= np.isnan(chunk.rows)
+        if self.schema.kinds:  # a gap in a category is a level of its own
+            finite[:, [kind == CATEGORY for kind in self.schema.kinds]] = True
         return ~finite
 
     def _marked(self, chunk: Chunk) -> Chunk:
@@ -267,6 +269,11 @@ def _shard_end(source: Source, start: int, shard_rows: int) -> int:
 def check_schema(source: Source, expected: Schema) -> None:
     """Require rows of the shape and kind of the training data. Raises SchemaError."""
     problems = []
+    if source.schema.kinds != expected.kinds:
+        problems.append(
+            f"columns must be of the kinds {', '.join(expected.kinds) or NUMBER}, as in training. "
+            f"Got {', '.join(source.schema.kinds) or NUMBER} instead."
+        )
     if source.schema.row_shape != expected.row_shape:
         problems.append(
             f"rows must have shape {expected.row_shape}, as in training. "

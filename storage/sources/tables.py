@@ -16,10 +16,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.sources.columns import Feature, named_features
 from storage.sources.ids import id_texts
+from storage.sources.kinds import levels_of, numbers_in, time_parts
+from storage.sources.schema import CATEGORY, TIME
 from storage.sources.source import Chunk, Source
 
 EXACT = 2**53  # float64 holds every whole number below
+BATCH_ROWS = 65_536
 
 
 class Batch(NamedTuple):
@@ -75,12 +79,13 @@ class TableSource(Source):
         return self.files[index], row - self.starts[index]
 
     def _columns_read(self) -> list[str]:
-        return [*self.schema.columns, self.id_column] if self.id_column else [*self.schema.columns]
+        names = [*self.schema.names]
+        return [*names, self.id_column] if self.id_column and self.id_column not in names else names
 
     def _chunk(self, start: int, batch: pa.RecordBatch, file: str) -> Chunk:
         rows = np.empty((batch.num_rows, len(self.schema.columns)), self.schema.dtype)
-        for index, name in enumerate(self.schema.columns):
-            rows[:, index] = self._values(batch.column(name), name, start)
+        for index, feature in enumerate(named_features(self.schema)):
+            rows[:, index] = self._values_of_kind(batch.column(feature.name), feature, start)
         ids = self._ids(batch.column(self.id_column), start) if self.id_column else None
         return Chunk(start, rows, ids, file, usable=self._without_gaps(batch))
 
@@ -92,8 +97,24 @@ class TableSource(Source):
         masks = [gap.to_numpy(zero_copy_only=False) for gap in gaps]
         return np.asarray(~np.any(masks, axis=0), np.bool_)
 
+    def _values_of_kind(
+        self, column: pa.Array, feature: Feature, start: int
+    ) -> NDArray[np.generic]:
+        """Return a column as what it is read (n,), see `storage.sources.kinds`."""
+        if feature.kind == CATEGORY:
+            return levels_of(column)[0]
+        if feature.kind in TIME:
+            return time_parts(column, feature.kind)
+        return self._values(column, feature.name, start)
+
+    def column_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in order, as Arrow columns of which values and levels are made."""
+        for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
+            for batch in self._batches(file, 0, end - begin, BATCH_ROWS):
+                yield batch.rows
+
     def _values(self, column: pa.Array, name: str, start: int) -> NDArray[np.generic]:
-        """Return a column as an array (n,); gaps become NaN if the dtype can hold it."""
+        """Return numbers as an array (n,); gaps become NaN if the dtype can hold it."""
         if column.null_count and np.dtype(self.schema.dtype).kind != "f":
             if self.tolerant:
                 return np.asarray(
@@ -106,9 +127,7 @@ class TableSource(Source):
             )
         if self.exact and self._may_round(column, name):
             self._require_exact(column, name, start)
-        if pa.types.is_boolean(column.type):
-            column = column.cast(pa.uint8())  # so that gaps become NaN, as among numbers
-        return np.asarray(column.to_numpy(zero_copy_only=False))
+        return np.asarray(numbers_in(column).to_numpy(zero_copy_only=False))
 
     def _may_round(self, column: pa.Array, name: str) -> bool:  # noqa: ARG002 (for files without types)
         """Return whether a column has whole numbers that the rows' dtype cannot hold."""
@@ -179,9 +198,3 @@ def first_gap(column: pa.Array) -> int:
 def is_whole(kind: pa.DataType) -> bool:
     """Return whether all values of an Arrow type are integers that int64 can hold."""
     return bool(pa.types.is_integer(kind)) and kind != pa.uint64()
-
-
-def is_numeric(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is an integer, a float or a Boolean."""
-    types = pa.types  # spelled out, since wide tables ask thousands of times
-    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))

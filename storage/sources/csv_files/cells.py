@@ -11,10 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
+from storage.sources.kinds import parse_times
+
 DEFAULTS = pa_csv.ConvertOptions()
 GAPS = pa.array(DEFAULTS.null_values)
 WORDS = pa.array([*DEFAULTS.true_values, *DEFAULTS.false_values])
 WORD_VALUES = pa.array([1.0] * len(DEFAULTS.true_values) + [0.0] * len(DEFAULTS.false_values))
+BOOLEAN_WORDS = pa.array(["True", "TRUE", "False", "FALSE"])
+BOOLEANS = pa.array(["true", "true", "false", "false"])
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
 MOST_BROKEN = 0.1  # share of a column's filled cells; a column with more is text
 MOST_NAMED = 5  # broken cells in one message
@@ -47,6 +51,7 @@ class ColumnScan:
     type: the Arrow type to read it as; text if a cell is no number.
     found: the type of the first rows.
     first: the first broken cells, at most MOST_NAMED.
+    times: whether all filled cells are times.
     """
 
     type: pa.DataType
@@ -54,6 +59,7 @@ class ColumnScan:
     filled: int = 0
     broken: int = 0
     first: list[BrokenCell] = field(default_factory=list)
+    times: bool = True
 
     @property
     def is_numeric(self) -> bool:
@@ -62,6 +68,8 @@ class ColumnScan:
 
     def add(self, name: str, start: int, texts: pa.StringArray) -> None:
         """Count the cells of consecutive rows from row `start` on."""
+        if pa.types.is_temporal(self.found) and self.times:
+            self.times = not times_in(texts).broken.any()
         numbers = numbers_of(texts)
         self.filled += numbers.filled
         self.broken += int(numbers.broken.sum())
@@ -79,6 +87,29 @@ def numbers_of(texts: pa.StringArray) -> Numbers:
     values = pc.coalesce(values, pc.take(WORD_VALUES, pc.index_in(trimmed, WORDS)))
     filled = ~_mask(gaps)
     return Numbers(values, filled & _mask(values.is_null()), int(filled.sum()))
+
+
+class Times(NamedTuple):
+    """Cells of a column as times, null where there is a gap or no time.
+
+    broken: (n,) bool, cells that are neither a time nor a gap.
+    """
+
+    values: pa.TimestampArray
+    broken: NDArray[np.bool_]
+
+
+def times_in(texts: pa.StringArray) -> Times:
+    """Convert cells to times; see `parse_times`."""
+    values = parse_times(texts)
+    gaps = pc.is_in(pc.ascii_trim_whitespace(texts), GAPS)
+    return Times(values, _mask(values.is_null()) & ~_mask(gaps))
+
+
+def levels_in(texts: pa.StringArray) -> pa.StringArray:
+    """Return cells as levels: an empty cell is a gap, and Booleans are written as in Parquet."""
+    words = pc.take(BOOLEANS, pc.index_in(texts, BOOLEAN_WORDS))
+    return pc.coalesce(words, pc.if_else(pc.equal(texts, ""), None, texts))
 
 
 def _mask(values: pa.BooleanArray) -> NDArray[np.bool_]:

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
-from storage.sources.columns import Column, unnamed
+from storage.sources.columns import NUMERIC, Column, Wanted, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
 from storage.sources.csv_files.text import decompressing, read_cell, require_header
-from storage.sources.tables import is_numeric, require_distinct
+from storage.sources.kinds import kinds_of
+from storage.sources.schema import CATEGORY, NUMBER, TIME
+from storage.sources.tables import require_distinct
 
 BLOCK_BYTES = 4 << 20
 MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as text at once
@@ -90,7 +92,7 @@ class FileScan:
         return dict(
             (name, self._column(name))
             if name
-            else (unnamed(position), Column(numeric=False, why_not="no name"))
+            else (unnamed(position), Column((), why_not="no name"))
             for position, name in enumerate(self.names, start=1)
         )
 
@@ -100,15 +102,19 @@ class FileScan:
 
     def _column(self, name: str) -> Column:
         if name not in self.scanned:
-            kind = self.types[name]
-            numeric = is_numeric(kind) or pa.types.is_null(kind)
-            return Column(numeric) if numeric else Column(numeric, _type_name(kind))
+            return _column_of(self.types[name], _type_name(self.types[name]))
         scan = self.scanned[name]
-        return Column(True) if scan.is_numeric else Column(False, self._why_text(scan))
+        if pa.types.is_boolean(scan.type):
+            return Column((CATEGORY,), (NUMBER,), type="bool")
+        if scan.is_numeric:
+            return NUMERIC
+        if pa.types.is_temporal(scan.found) and scan.times:
+            return _column_of(scan.found, str(scan.found))
+        return Column((CATEGORY,), TIME, type=self._why_text(scan))
 
     def _why_text(self, scan: ColumnScan) -> str:
-        if scan.broken == scan.filled:
-            return _type_name(scan.found)
+        if scan.broken == scan.filled or not scan.first:
+            return "text"
         return (
             f"{scan.broken:,} of {scan.filled:,} cells are not numbers, "
             f"the first in {self._named(scan.first[0])}"
@@ -119,18 +125,27 @@ class FileScan:
         return f"{self.file.path.name}, line {line}, column {cell.column}: {cell.text!r}"
 
 
+def _column_of(kind: pa.DataType, type_name: str) -> Column:
+    """Describe a column by the type of its first rows; what is empty there may hold anything."""
+    if is_number(kind):
+        return NUMERIC
+    default, _ = kinds_of(kind)
+    return Column(default or (CATEGORY,), (*TIME, CATEGORY), type=type_name)
+
+
 def _type_name(kind: pa.DataType) -> str:
     return str(kind) if pa.types.is_temporal(kind) else "text"
 
 
-def scan_file(file: CsvFile, wanted: Sequence[str], id_column: str) -> FileScan:
-    """Count the rows and check every cell of the features.
-
-    wanted: the features; empty for all columns.
-    """
+def scan_file(file: CsvFile, wanted: Wanted) -> FileScan:
+    """Count the rows and check every cell of the features that may be numbers."""
     first = file.first_rows()
     types = {name: kind for name, kind in zip(*_fields(first), strict=True) if name}
-    features = [name for name in wanted or types if name in types and name != id_column]
+    features = [
+        name
+        for name in wanted.columns or types
+        if name in types and name != wanted.id and NUMBER in wanted.kinds.get(name, (NUMBER,))
+    ]
     rows, scanned = _checked(file, {name: types[name] for name in features})
     return FileScan(file, rows, first.schema.names, types, scanned)
 
@@ -175,4 +190,10 @@ def _read_as(kind: pa.DataType) -> pa.DataType:
     """Read Booleans as such, other numbers as float64, and what seems to be text as text."""
     if pa.types.is_boolean(kind):
         return kind
-    return pa.float64() if is_numeric(kind) or pa.types.is_null(kind) else pa.string()
+    return pa.float64() if is_number(kind) else pa.string()
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether a CSV reader found numbers in the first rows, or nothing."""
+    types = pa.types
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_null(kind))

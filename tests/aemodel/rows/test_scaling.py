@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from aemodel.rows.layout import Layout
 from aemodel.rows.scaling import ScalerFit
 from aemodel.settings import SCALINGS
 
@@ -20,7 +21,7 @@ TABLES = arrays(
 
 
 def scaler_of(kind, *pieces):
-    fit = ScalerFit(kind, int(np.prod(pieces[0].shape[1:])), pieces[0].dtype.name)
+    fit = ScalerFit(kind, Layout(row_shape=pieces[0].shape[1:], dtype=pieces[0].dtype.name))
     for piece in pieces:
         fit.update(piece)
     return fit.finish()
@@ -40,7 +41,7 @@ def test_a_scaler_does_not_depend_on_chunks(kind, rows, cut):
 @KINDS
 def test_merged_fits_equal_one_fit(kind):
     rows = np.random.default_rng(0).normal(1e3, 2, (500, 4)).astype(np.float32)
-    one, other = (ScalerFit(kind, 4, "float32") for _ in range(2))
+    one, other = (ScalerFit(kind, Layout(row_shape=(4,), dtype="float32")) for _ in range(2))
     one.update(rows[:123])
     other.update(rows[123:])
     one.merge(other)
@@ -86,7 +87,7 @@ def test_a_few_values_far_outside_do_not_stretch_the_scale(kind, far):
     glitched = rows.copy()
     glitched[[5, 700, 1900], 1] = far
     expected = scaler_of(kind, np.delete(rows, [5, 700, 1900], axis=0))
-    fit = ScalerFit(kind, 2, "float64")
+    fit = ScalerFit(kind, Layout(row_shape=(2,), dtype="float64"))
     fit.update(glitched)
     scaler = fit.finish()
 
@@ -98,7 +99,7 @@ def test_a_few_values_far_outside_do_not_stretch_the_scale(kind, far):
 @BY_COLUMN
 def test_a_heavy_tail_is_not_far_outside(kind):
     rows = np.random.default_rng(0).lognormal(sigma=0.8, size=(20_000, 2))
-    fit = ScalerFit(kind, 2, "float64")
+    fit = ScalerFit(kind, Layout(row_shape=(2,), dtype="float64"))
     fit.update(rows)
     fit.finish()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storage.errors import SchemaError, SourceError
-from storage.sources import open_source
+from storage.sources import find_levels, open_source
 
 
 @pytest.fixture
@@ -81,22 +81,25 @@ def test_lines_are_counted_as_an_editor_does(tmp_path):
         rows_of(open_source(path))
 
 
-def test_a_column_of_text_is_not_read_and_says_why(tmp_path):
+def test_columns_of_text_and_times_are_read_as_such_and_a_mixed_one_says_why(tmp_path):
     lines = [f"{index},{'low' if index % 2 else index},note,2020-01-01" for index in range(100)]
     path = write(tmp_path / "a.csv", ["a,mixed,note,when", *lines])
 
     with open_source(path) as source:
-        assert source.not_read == {
-            "columns not read": "mixed (50 of 100 cells are not numbers, the first in a.csv, line "
-            "3, column mixed: 'low'); note (text); when (date32[day])"
-        }
+        assert source.schema.columns == ("a", "mixed", "note", "when")
+        assert source.schema.kinds == ("number", "category", "category", "weekday")
+    why = r"'mixed' \(50 of 100 cells are not numbers, .* a.csv, line 3, column mixed: 'low'"
+    with pytest.raises(SchemaError, match=why):
+        open_source(path, kinds={"mixed": ("number",)})
 
 
 def test_a_feature_that_became_text_is_refused_with_its_first_cell(tmp_path):
     path = write(tmp_path / "a.csv", ["a,b", "1,2", "2,low", "3,high"])
 
-    with pytest.raises(SchemaError, match=r"not numeric: 'b' \(2 of 3 cells .*line 3.*'low'\)"):
-        open_source(path, columns=["a", "b"])
+    with pytest.raises(
+        SchemaError, match=r"of another kind: 'b' \(2 of 3 cells .*line 3.*'low', not a num"
+    ):
+        open_source(path, columns=["a", "b"], kinds={"b": ("number",)})
 
 
 def test_many_broken_columns_keep_their_other_cells(tmp_path, small_blocks):
@@ -116,22 +119,26 @@ def test_quoted_line_breaks_are_read_across_blocks(tmp_path, small_blocks):
     lines = [f'"a\n{"long " * (index % 40)}\nb",{index}' for index in range(300)]
 
     with open_source(write(tmp_path / "a.csv", ["note,x", *lines])) as source:
-        assert rows_of(source)[:, 0].tolist() == list(range(300))
+        assert rows_of(source)[:, 1].tolist() == list(range(300))
 
 
 def test_a_text_column_that_is_empty_at_first_is_text(tmp_path, small_blocks):
     lines = [f"{index}," for index in range(400)] + ["400,late", "401,later"]
 
     with open_source(write(tmp_path / "a.csv", ["x,note", *lines])) as source:
-        assert (source.schema.columns, source.unread) == (("x",), {"note": "text"})
+        assert source.schema.kinds == ("number", "category")
+        assert np.isnan(rows_of(source)[:400, 1]).all()
 
 
-def test_text_that_is_not_utf8_in_a_column_that_is_not_read_does_no_harm(tmp_path, small_blocks):
+def test_text_that_is_not_utf8_is_a_level_with_its_bytes_in_hex(tmp_path, small_blocks):
     lines = [b"%d,caf\xe9" % index for index in range(8_000, 16_000)]
     lines = [*(b"%d,cafe" % index for index in range(8_000)), *lines]
     (tmp_path / "a.csv").write_bytes(b"\n".join([b"x,note", *lines]))
 
-    assert open_source(tmp_path / "a.csv").n_rows == 16_000
+    with open_source(tmp_path / "a.csv") as source:
+        levels = rows_of(source)[:, 1]
+        assert len(np.unique(levels)) == 2
+        assert find_levels(source, {"note": [levels[-1]]}) == {"note": {levels[-1]: r"caf\xe9"}}
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_the_id_column_is_returned_as_ids_and_is_not_a_feature(tmp_path):
         [chunk] = source.chunks(max_rows=10)
 
         assert chunk.ids.tolist() == ["a", "b", "c"]
-        assert (source.schema.columns, source.unread) == (("x",), {"note": "string"})
+        assert (source.schema.columns, source.unread) == (("x", "note"), {})
 
 
 def test_the_csv_delimiter_is_detected_and_shown(tmp_path):
@@ -206,15 +206,15 @@ def test_the_csv_delimiter_is_detected_and_shown(tmp_path):
 
     with open_source(path) as source:
         assert source.facts["delimiter"] == "semicolon"
-        assert source.schema.columns == ("y",)
+        assert source.schema.columns == ("when", "x", "y")
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
-def test_booleans_are_read_as_0_and_1_and_their_gaps_as_nan(tmp_path, name):
+def test_booleans_are_read_as_0_and_1_if_asked_for_and_their_gaps_as_nan(tmp_path, name):
     table = pa.table({"x": [1.5, 2.5, 3.5], "on": [True, None, False]})
     (pa_csv.write_csv if name.endswith("csv") else pq.write_table)(table, tmp_path / name)
 
-    with open_source(tmp_path / name, missing="impute") as source:
+    with open_source(tmp_path / name, missing="impute", kinds={"on": ("number",)}) as source:
         np.testing.assert_array_equal(read(source), [[1.5, 1.0], [2.5, np.nan], [3.5, 0.0]])
 
 
@@ -342,9 +342,9 @@ def test_columns_that_only_stand_beside_a_wrong_one_are_not_named(tmp_path):
     path = save(tmp_path / "rows.csv", f"{','.join(names)},flow,tank\n{','.join(values)},1,low\n")
 
     with pytest.raises(
-        SchemaError, match=r"columns do not match: not numeric: 'tank' \(text\)\. Fix"
+        SchemaError, match=r"do not match: of another kind: 'tank' \(text, not a number\)\. Fix"
     ):
-        open_source(path, columns=["flow", "tank"])
+        open_source(path, columns=["flow", "tank"], kinds={"tank": ("number",)})
     with pytest.raises(SchemaError, match=r"missing: 'x'; columns not read: 'flow', .* 41 more"):
         open_source(path, columns=["x"], id="tank")
 
@@ -361,11 +361,14 @@ def test_one_error_names_all_missing_and_non_numeric_columns_and_their_candidate
     message = (
         r"rows.csv: columns do not match: "
         r"missing: 'presure' \(did you mean 'pressure'\?\), 'x', 'name'; "
-        r"not numeric: 'tank' \(text\); columns not read: 'pressure', 'when'\. Fix the file"
+        r"of another kind: 'tank' \(text, not a number\); columns not read: 'pressure', 'when'\. "
+        "Fix the file"
     )
 
     with pytest.raises(SchemaError, match=message):
-        open_source(path, columns=["presure", "flow", "x", "tank"], id="name")
+        open_source(
+            path, columns=["presure", "flow", "x", "tank"], id="name", kinds={"tank": ("number",)}
+        )
 
 
 def test_a_parquet_file_with_duplicate_column_names_is_refused(tmp_path):
@@ -417,7 +420,7 @@ def test_every_file_of_a_table_is_checked(tmp_path):
 
     with pytest.raises(
         SchemaError,
-        match=r"9.parquet: columns do not match: missing: 'c'; not numeric: 'b' \(string\)",
+        match=r"9.parquet: .* missing: 'c'; of another kind: 'b' \(string, not a number\)",
     ):
         open_source(tmp_path / "folder")
 

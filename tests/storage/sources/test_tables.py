@@ -78,7 +78,7 @@ def test_the_pandas_index_and_columns_without_a_name_are_no_features(tmp_path):
             "columns not read": "column 1 without a name (no name); "
             "index, __index_level_1__ (pandas index)"
         }
-        assert source.ignored_numbers == ()
+        assert source.not_features == ()
     with open_source(tmp_path / "a.parquet", columns=["x", "index"]) as source:
         assert source.schema.columns == ("x", "index")
 

@@ -1,0 +1,141 @@
+"""Columns of several kinds at both ends of a network.
+
+At the input, a number is one value, an hour or weekday a point on a circle, and a category one
+value for each level. At the output, a category is one logit for each level. The values of a row
+come in this order: numbers, cosines, sines, categories.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from aemodel.rows.layout import CATEGORY, NUMBER
+from aemodel.rows.levels import Levels
+
+EXTRA = 2  # values of a category for all other levels, and for a gap
+
+
+class Expansion:
+    """Expands scaled rows (..., d) to what a network sees, and compares its outputs with them."""
+
+    def __init__(self, kinds: Sequence[str], levels: Levels, device: torch.device | str) -> None:
+        """Expand columns of these kinds (d,)."""
+        self.device = device
+        self._categories = self._tensor(levels.columns.tolist())
+        self._numbers = self._tensor([i for i, kind in enumerate(kinds) if kind == NUMBER])
+        self._circles = self._tensor(
+            [i for i, kind in enumerate(kinds) if kind not in (NUMBER, CATEGORY)]
+        )
+        self.sizes: list[int] = (levels.kept + EXTRA).tolist()
+        self._levels, self._kept = self._tensor(levels.sizes), self._tensor(levels.kept)
+        self._firsts = self._tensor([sum(self.sizes[:i]) for i in range(len(self.sizes))])
+        self._unseen = math.log(levels.rows + 2)
+        self.n_columns = len(kinds)
+
+    def _tensor(self, values: object) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.int64, device=self.device)
+
+    @property
+    def n_numbers(self) -> int:
+        """Leading values of an expanded row that come from numbers."""
+        return len(self._numbers)
+
+    @property
+    def first_level(self) -> int:
+        """Where the values of the categories begin."""
+        return len(self._numbers) + 2 * len(self._circles)
+
+    @cached_property
+    def width(self) -> int:
+        """Values of an expanded row."""
+        return self.first_level + sum(self.sizes)
+
+    def __call__(self, scaled: Tensor) -> Tensor:
+        """Expand scaled rows (..., d) without NaN to (..., width)."""
+        angles = self._angles(scaled)
+        slots, seen = self._slots(scaled)
+        levels = scaled.new_zeros(*scaled.shape[:-1], sum(self.sizes))
+        levels.scatter_(-1, slots, seen.to(scaled.dtype))
+        numbers = scaled.index_select(-1, self._numbers)
+        return torch.cat([numbers, angles.cos(), angles.sin(), levels], dim=-1)
+
+    def _angles(self, scaled: Tensor) -> Tensor:
+        return scaled.index_select(-1, self._circles) * (2 * math.pi)
+
+    def _slots(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where each category's level lies (..., k), and whether fit rows have it."""
+        ranks = scaled.index_select(-1, self._categories).long()
+        slots = torch.where(ranks < self._kept, ranks, self._kept)
+        slots = torch.where(ranks == self._levels, self._kept + 1, slots)
+        return slots + self._firsts, ranks <= self._levels
+
+    def finish(self, outputs: Tensor) -> Tensor:
+        """Turn the logits of each category in outputs (..., width) into log probabilities."""
+        logs = [functional.log_softmax(block, dim=-1) for block in self._blocks(outputs)]
+        return torch.cat([outputs[..., : self.first_level], *logs], dim=-1)
+
+    def _blocks(self, outputs: Tensor) -> Sequence[Tensor]:
+        """Return the values of each category."""
+        if not self.sizes:
+            return ()
+        return outputs[..., self.first_level :].split_with_sizes(self.sizes, dim=-1)
+
+    def errors(self, finished: Tensor, scaled: Tensor) -> Tensor:
+        """Return the error of each column, (..., d), of finished outputs (..., width).
+
+        A number: (x - x~)^2, NaN where x is. A time: the squared distance of two points on the
+        circle. A category: -log p(level); for a level that no fit row has, log(rows + 2).
+        """
+        errors = torch.empty_like(scaled)
+        numbers = scaled.index_select(-1, self._numbers)
+        errors[..., self._numbers] = (finished[..., : self.n_numbers] - numbers).square()
+        angles = self._angles(scaled)
+        cosines, sines = finished[..., self.n_numbers : self.first_level].chunk(2, dim=-1)
+        away = (cosines - angles.cos()).square() + (sines - angles.sin()).square()
+        errors[..., self._circles] = away
+        slots, seen = self._slots(scaled)
+        likely = finished[..., self.first_level :].gather(-1, slots)
+        errors[..., self._categories] = torch.where(seen, -likely, self._unseen)
+        return errors
+
+    def usual_errors(self, scaled: Tensor) -> Tensor:
+        """Return each column's mean error (d,) if every row is rebuilt as the mean of all.
+
+        scaled: (n, d), NaN where a value is missing; missing values do not count.
+        """
+        known = torch.where(scaled.isnan(), scaled.nanmean(dim=0), scaled).nan_to_num()
+        mean = self(known).mean(dim=0)
+        mean[self.first_level :] = mean[self.first_level :].clamp_min(1 / (len(scaled) + 1)).log()
+        return self.errors(mean.expand(len(scaled), -1), scaled).nanmean(dim=0).nan_to_num()
+
+    def rebuilt(self, finished: Tensor) -> Tensor:
+        """Return the scaled rows (..., d) that finished outputs (..., width) stand for.
+
+        A category is its most likely level, of those that the network tells apart.
+        """
+        rows = finished.new_zeros(*finished.shape[:-1], self.n_columns)
+        rows[..., self._numbers] = finished[..., : self.n_numbers]
+        cosines, sines = finished[..., self.n_numbers : self.first_level].chunk(2, dim=-1)
+        rows[..., self._circles] = torch.remainder(torch.atan2(sines, cosines) / (2 * math.pi), 1)
+        best = [
+            block[..., : max(1, block.shape[-1] - EXTRA)].argmax(dim=-1)
+            for block in self._blocks(finished)
+        ]
+        if best:
+            rows[..., self._categories] = torch.stack(best, dim=-1).to(rows)
+        return rows
+
+    def swap(self, scaled: Tensor, share: float, generator: torch.Generator) -> Tensor:
+        """Replace a share of the levels in rows (..., n, d) by those of other rows."""
+        n = scaled.shape[-2]
+        others = torch.randint(n, scaled.shape, generator=generator).to(scaled.device)
+        swapped = torch.rand(scaled.shape, generator=generator).to(scaled.device) < share
+        chosen = torch.zeros(self.n_columns, dtype=torch.bool, device=scaled.device)
+        chosen[self._categories] = True
+        return torch.where(swapped & chosen, scaled.gather(-2, others), scaled)

@@ -1,0 +1,70 @@
+"""Loss and noise for rows whose columns are of several kinds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from aemodel.network.expansion import Expansion
+from aemodel.rows.layout import Layout
+from aemodel.rows.training_rows import FitRows
+from aemodel.training.measure import sample_fit_rows
+
+LEAST_USUAL = 0.05  # error of the column means, below which a column does not weigh more
+SWAPPED = 0.15  # share of the levels that noise replaces by those of other rows
+MOST_SAMPLED = 10_000  # rows that the usual errors are measured on
+OWN = 0.7  # of a prototype's first probabilities, its own level's; the rest is as in all rows
+
+
+class MixedLoss:
+    """Expands rows for a network, and measures its loss, each column weighing the same.
+
+    A column's error is divided by its error if all rows are rebuilt as the mean row.
+    """
+
+    def __init__(self, expansion: Expansion, usual: Tensor) -> None:
+        """Divide by the columns' usual errors (d,)."""
+        self.expansion = expansion
+        self._usual = usual.clamp_min(LEAST_USUAL).to(expansion.device)
+
+    @classmethod
+    def of(cls, rows: FitRows, layout: Layout, device: str) -> MixedLoss | None:
+        """Measure a sample of the fit rows; None if all columns are numbers."""
+        levels = rows.scaler.levels
+        if levels is None:
+            return None
+        sample = rows.gappy_tensor(sample_fit_rows(rows, MOST_SAMPLED))
+        usual = Expansion(layout.kinds, levels, "cpu").usual_errors(sample)
+        return cls(Expansion(layout.kinds, levels, device), usual)
+
+    def inputs(self, filled: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+        """Expand rows (members, n, d) to (members, n, width), with noise.
+
+        Numbers get Gaussian noise, and a share of the levels are those of other rows.
+        """
+        if not noise:
+            return self.expansion(filled)
+        expanded = self.expansion(self.expansion.swap(filled, SWAPPED, generator))
+        shape = (*expanded.shape[:-1], self.expansion.first_level)
+        gaussian = torch.randn(shape, generator=generator).to(expanded.device)
+        expanded[..., : self.expansion.first_level] += noise * gaussian
+        return expanded
+
+    def row_losses(self, logits: Tensor, clean: Tensor) -> Tensor:
+        """Return each row's loss (n,), the mean over members and observed columns.
+
+        logits: (members, n, width). clean: (members, n, d), NaN where nothing was observed.
+        """
+        gaps = clean.isnan()
+        errors = self.expansion.errors(self.expansion.finish(logits), clean.nan_to_num())
+        observed = (~gaps).sum(dim=(0, 2)).clamp_min(1)
+        return (errors / self._usual).masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed
+
+
+def start_outputs(expanded: Tensor, expansion: Expansion) -> Tensor:
+    """Return what prototypes at expanded rows (n, width) put out at first, (n, width)."""
+    outputs = expanded.clone()
+    levels = outputs[:, expansion.first_level :]
+    usual = levels.mean(dim=0).clamp_min(1 / (len(levels) + 1))
+    levels.copy_((OWN * levels + (1 - OWN) * usual).log())
+    return outputs

@@ -1,0 +1,154 @@
+"""What all rows of a table say of its categories and times: which of them can be features."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from storage.sources.columns import grouped, named_features
+from storage.sources.schema import CATEGORY, HOUR, TIME, WEEKDAY, Kinds
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from storage.sources.source import Source
+    from storage.sources.tables import TableSource
+
+MOST_LEVELS = 1_000_000
+FEW_LEVELS = 50  # any number of rows may have so many
+MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or an id
+DAY = 86_400.0
+DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
+DAYS_FOR_WEEKDAYS = 14
+LONGEST_SHOWN = 40
+
+
+@dataclass
+class _Levels:
+    """The distinct levels of a category, and how many rows have one, or none."""
+
+    keys: set[float] = field(default_factory=set)
+    first: str = ""
+    filled: int = 0
+    gaps: int = 0
+
+    def add(self, column: pa.Array) -> None:
+        from storage.sources.kinds import levels_of  # late: pyarrow is slow to import
+
+        keys, levels = levels_of(column)
+        gaps = int(np.isnan(keys).sum())
+        self.gaps, self.filled = self.gaps + gaps, self.filled + len(keys) - gaps
+        self.first = self.first or (levels[0] if levels else "")
+        if len(self.keys) <= MOST_LEVELS:
+            self.keys.update(np.unique(keys[~np.isnan(keys)]).tolist())
+
+    def unfit(self) -> str:
+        """Why the column is no feature; '' if it is one."""
+        count = len(self.keys)
+        if not self.filled:
+            return "no values"
+        if count == 1 and not self.gaps:
+            shown = self.first[:LONGEST_SHOWN] + ("…" if len(self.first) > LONGEST_SHOWN else "")
+            return f"constant: {shown!r}"
+        if count > MOST_LEVELS:
+            return f"more than {MOST_LEVELS:,} levels"
+        if count > max(FEW_LEVELS, MOST_DISTINCT * self.filled):
+            return f"text or ids: {count:,} levels in {self.filled:,} rows"
+        return ""
+
+
+@dataclass
+class _Span:
+    """The first and last moment of a time, and the hours of the day that occur."""
+
+    first: float = np.inf
+    last: float = -np.inf
+    hours: set[int] = field(default_factory=set)
+
+    def add(self, column: pa.Array) -> None:
+        from storage.sources.kinds import seconds_of  # late: pyarrow is slow to import
+
+        seconds = seconds_of(column)
+        seconds = seconds[~np.isnan(seconds)]
+        if len(seconds):
+            self.first = min(self.first, float(seconds.min()))
+            self.last = max(self.last, float(seconds.max()))
+            self.hours.update(np.unique(seconds % DAY // 3_600).astype(int).tolist())
+
+    def kinds(self, asked: Collection[str]) -> tuple[str, ...]:
+        """As which of hours and weekdays the column can be read."""
+        days = (self.last - self.first) / DAY
+        fit = {
+            HOUR: len(self.hours) > 1
+            and (days >= DAYS_FOR_HOURS or len(self.hours) >= HOURS_OF_A_DAY),
+            WEEKDAY: days >= DAYS_FOR_WEEKDAYS,
+        }
+        return tuple(kind for kind in asked if fit[kind])
+
+    def unfit(self) -> str:
+        """Why the column is no feature."""
+        if not self.hours:
+            return "no values"
+        days = (self.last - self.first) / DAY
+        return f"covers {days:.1f} days: too few to tell usual hours or weekdays"
+
+
+def survey_columns(source: TableSource, *, asked: Collection[str]) -> tuple[Kinds, dict[str, str]]:
+    """Return as what each column is best read, and why others are no features.
+
+    asked: columns that are features in any case. Reads all categories and times once.
+    """
+    kinds = grouped(named_features(source.schema))
+    levels = {name: _Levels() for name, found in kinds.items() if CATEGORY in found}
+    spans = {name: _Span() for name, found in kinds.items() if found[0] in TIME}
+    surveyed: dict[str, _Levels | _Span] = {**levels, **spans}
+    for batch in source.column_batches() if surveyed else ():
+        for name, found in surveyed.items():
+            if name not in asked:
+                found.add(batch.column(name))
+    return _decide(kinds, levels, spans, asked)
+
+
+def _decide(
+    kinds: Kinds,
+    levels: Mapping[str, _Levels],
+    spans: Mapping[str, _Span],
+    asked: Collection[str],
+) -> tuple[Kinds, dict[str, str]]:
+    chosen, unfit = dict(kinds), {}
+    for name in kinds:
+        if name in asked:
+            continue
+        if name in levels and (why := levels[name].unfit()):
+            unfit[name] = why
+        if name in spans:
+            chosen[name] = spans[name].kinds(kinds[name])
+            if not chosen[name]:
+                unfit[name] = spans[name].unfit()
+    return {name: found for name, found in chosen.items() if name not in unfit}, unfit
+
+
+def find_levels(
+    source: Source, wanted: Mapping[str, Collection[float]]
+) -> dict[str, dict[float, str]]:
+    """Look up levels by their keys, by column. Reads the rows until all are found."""
+    from storage.sources.kinds import level_key, levels_of  # late: pyarrow is slow to import
+    from storage.sources.tables import TableSource
+
+    assert isinstance(source, TableSource), "only tables have categories"
+    left = {name: set(keys) for name, keys in wanted.items() if len(keys)}
+    found: dict[str, dict[float, str]] = {name: {} for name in wanted}
+    for batch in source.column_batches() if left else ():
+        for name in list(left):
+            keyed = ((level_key(level), level) for level in levels_of(batch.column(name))[1])
+            new = {key: level for key, level in keyed if key in left[name]}
+            found[name] |= new
+            left[name] -= new.keys()
+            if not left[name]:
+                del left[name]
+        if not left:
+            break
+    return found
