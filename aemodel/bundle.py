@@ -25,7 +25,8 @@ from aemodel.bundle_files import (
     tensor_bytes,
 )
 from aemodel.errors import BundleError, SettingsError
-from aemodel.model import Autoencoder, Decoder, Measured
+from aemodel.measured import Measured
+from aemodel.model import Autoencoder, Decoder
 from aemodel.network.build import build_network, decoder_facts, decoder_of_facts
 from aemodel.rows.layout import Layout
 from aemodel.rows.levels import Levels

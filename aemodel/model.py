@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import torch
@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.errors import DataError
+from aemodel.measured import Measured
 from aemodel.network.dense import finish_output
 from aemodel.network.expansion import Expansion
 from aemodel.network.inference import (
     BatchPlan,
     Forward,
+    WriteInputs,
     batch_rows,
     layer_widths,
     map_rows,
     run_layers,
 )
-from aemodel.rows.layout import NUMBER, Layout
+from aemodel.rows.layout import Layout, cast_rows
 from aemodel.rows.scaling import Scaler
-from aemodel.scores.mixed_novelty import MixedNovelty, MixedReference
-from aemodel.scores.novelty import Novelty, Reference
+from aemodel.scores.mixed_novelty import MixedNovelty
+from aemodel.scores.novelty import Novelty
 from aemodel.scores.relative_error import relative_errors
 from aemodel.scores.surprise import Surprise
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
@@ -34,36 +36,25 @@ MISSING = 4.0  # scaled residual of a value that is never missing in clean rows
 
 Rows = NDArray[np.generic]  # (n, *row_shape), in the source's dtype or a similar one
 Vector = NDArray[np.float64]
+Scores = tuple[Vector, Vector, Vector]  # by each of SCORES
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What was measured on clean rows that the network was not fitted on.
+@dataclass(frozen=True)
+class Rebuilt:
+    """Rows (n, *row_shape) and what the networks make of them in one pass.
 
-    calibration, novelty_calibration, relative_calibration: (n,) float64, the calibration rows'
-        scores by each of SCORES, ascending.
-    evidence: (3, n) float64, the calibration rows' evidence, see `aemodel.explain.evidence`.
-    usual: (3,) float64, see `aemodel.scores.relative_error`.
-    residual_scale: (d,) float64, root mean square of each feature's residual in scaled units.
-    feature_center, feature_spread, feature_usual: (d,), (d,), (3, d) float64, of scaled clean
-        rows, see `aemodel.decisions.feature_shift`.
-    latent_low, latent_high: (k,) float32, the range that latents are stored in.
-    reference: the clean rows that novelty compares with. mixed: None if all columns are numbers.
+    scaled, rebuilt: (n, d) float32, the rows and their reconstructions in scaled units.
+    residuals: (n, d) float32, their difference, NaN where a value is missing; for a time or a
+        category, the square root of its error.
+    latents: (n, k) float32. errors: (n,) float64.
     """
 
-    calibration: Vector
-    novelty_calibration: Vector
-    relative_calibration: Vector
-    usual: Vector
-    residual_scale: Vector
-    feature_center: Vector
-    feature_spread: Vector
-    feature_usual: Vector
-    evidence: Vector
-    latent_low: NDArray[np.float32]
-    latent_high: NDArray[np.float32]
-    reference: Reference
-    mixed: MixedReference | None = None
+    rows: Rows
+    scaled: NDArray[np.float32]
+    rebuilt: NDArray[np.float32]
+    residuals: NDArray[np.float32]
+    latents: NDArray[np.float32]
+    errors: Vector
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,7 @@ class Decoder:
         """Map latents (n, k) to rows (n, *row_shape) float64 in data units, without rounding."""
         rows = np.empty((len(latents), self.layout.n_features))
         plan = BatchPlan(self.size, latents.shape[1], self.device)
-        map_rows(latents, plan, _copy_latents, self._forward, [rows])
+        map_rows(latents, plan, _copy_inputs, self._forward, [rows])
         return self.scaler.invert(rows).reshape(len(latents), *self.layout.row_shape)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
@@ -134,9 +125,14 @@ class Autoencoder:
     @cached_property
     def novelty(self) -> Novelty:
         """The novelty score, with the reference rows on the model's device."""
-        reference = self.measured.reference
-        scaled = torch.from_numpy(self.scale(reference.rows)).to(self.device)
-        return Novelty(reference, self.to_points(self._filled(scaled)).to(self._exact_device))
+        scaled = torch.from_numpy(self.scaled_reference).to(self.device)
+        points = self.to_points(self._filled(scaled)).to(self._exact_device)
+        return Novelty(self.measured.reference, points)
+
+    @cached_property
+    def scaled_reference(self) -> NDArray[np.float32]:
+        """The reference rows in scaled units, (m, d)."""
+        return self.scale(self.measured.reference.rows)
 
     @cached_property
     def mixed_novelty(self) -> MixedNovelty | None:
@@ -205,16 +201,19 @@ class Autoencoder:
         latents = np.empty((len(rows), self.settings.latent), np.float32)
         errors = np.empty(len(rows), np.float64)
         self._map(rows, self._encode_and_errors, [latents, errors])
-        return latents, np.where(np.isnan(errors), np.inf, errors)
+        return latents, _or_infinite(errors)
 
-    def scores(self, rows: Rows) -> tuple[Vector, Vector, Vector]:
+    def scores(self, rows: Rows) -> Scores:
         """Return scores (n,) by each of SCORES, in one pass.
 
         See `errors`, `aemodel.scores.novelty` and `aemodel.scores.relative_error`.
         """
-        errors, novelties, relatives = (np.empty(len(rows)) for _ in SCORES)
-        self._map(rows, self._scores, [errors, novelties, relatives])
-        return np.where(np.isnan(errors), np.inf, errors), novelties, relatives
+        self._require_shape(rows)
+        return self._score(rows, self.scaler.transform_into)[0]
+
+    def score_scaled(self, scaled: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
+        """Return the scores of rows in scaled units (n, d), and their latents (n, k)."""
+        return self._score(scaled, _copy_inputs)
 
     def scores_by(self, score: str, rows: Rows) -> Vector:
         """Return scores (n,) by one of SCORES."""
@@ -222,20 +221,32 @@ class Autoencoder:
             return self.errors(rows)
         return self.scores(rows)[SCORES.index(score)]
 
-    def residuals(self, rows: Rows) -> Vector:
-        """Return x - x~ in scaled units, (n, d); NaN where x is NaN.
+    def rebuild(self, rows: Rows) -> Rebuilt:
+        """Reconstruct rows; the networks see the column's median for NaN."""
+        n, d = len(rows), self.layout.n_features
+        scaled, rebuilt, residuals = (np.empty((n, d), np.float32) for _ in range(3))
+        latents, errors = np.empty((n, self.settings.latent), np.float32), np.empty(n)
+        self._map(rows, self._rebuild_and_keep, [scaled, rebuilt, residuals, latents, errors])
+        return Rebuilt(rows, scaled, rebuilt, residuals, latents, _or_infinite(errors))
 
-        For a time or a category, the square root of its error.
+    def novelty_terms(self, rows: Rebuilt) -> tuple[Vector, Vector, Vector]:
+        """Return what the novelty of rows consists of.
+
+        The mean (n, d) of the nearest clean rows in scaled units, and both terms (n,) of the
+        novelty: see `Novelty.expected` and `Novelty.excesses`.
         """
-        if self.expansion is None:
-            return (self.scale(rows) - self.rebuild_scaled(rows)).astype(np.float64)
-        residuals = np.empty((len(rows), self.layout.n_features))
-        self._map(rows, self._residuals, [residuals])
-        return residuals
+        filled = self._filled(torch.from_numpy(rows.scaled).to(self._exact_device))
+        far, badly = self.novelty.excesses(filled, torch.from_numpy(rows.errors).to(filled.device))
+        nearest = self.novelty.expected(filled)
+        return nearest.cpu().numpy(), far.cpu().numpy(), badly.cpu().numpy()
+
+    def residuals(self, rows: Rows) -> Vector:
+        """Return `Rebuilt.residuals` (n, d) as float64."""
+        return self.rebuild(rows).residuals.astype(np.float64)
 
     def reconstruct(self, rows: Rows) -> Vector:
         """Return reconstructions (n, *row_shape) float64 in data units, without rounding."""
-        return self.scaler.inverse(self.rebuild_scaled(rows)).reshape(rows.shape)
+        return self.scaler.inverse(self.rebuild(rows).rebuilt).reshape(rows.shape)
 
     def scale(self, rows: Rows) -> NDArray[np.float32]:
         """Return rows in scaled units, (n, d).
@@ -252,38 +263,35 @@ class Autoencoder:
                 f"rows must have the shape {expected}, like the training data. Got {got} instead."
             )
 
-    def rebuild_scaled(self, rows: Rows) -> NDArray[np.float32]:
-        """Return reconstructions in scaled units, (n, d).
-
-        The network sees the column's median for NaN.
-        """
-        rebuilt = np.empty((len(rows), self.layout.n_features), np.float32)
-        self._map(rows, self._rebuild_mean, [rebuilt])
-        return rebuilt
-
     def _map(self, rows: Rows, forward: Forward, outputs: Sequence[Rows]) -> None:
         self._require_shape(rows)
-        plan = BatchPlan(self.size, self.layout.n_features, self.device)
-        map_rows(rows, plan, self.scaler.transform_into, forward, outputs)
+        map_rows(rows, self._plan, self.scaler.transform_into, forward, outputs)
 
-    def _residuals(self, scaled: Tensor) -> tuple[Tensor]:
-        assert self.expansion is not None
-        outputs = self._mean_output(scaled)
-        sizes = self.expansion.errors(outputs, scaled).sqrt()
-        signs = torch.sign(scaled - self.expansion.rebuilt(outputs))
-        numbers = torch.tensor([kind == NUMBER for kind in self.layout.kinds]).to(scaled.device)
-        return (torch.where(numbers, signs * sizes, sizes),)
+    @property
+    def _plan(self) -> BatchPlan:
+        return BatchPlan(self.size, self.layout.n_features, self.device)
+
+    def _score(self, rows: Rows, write: WriteInputs) -> tuple[Scores, NDArray[np.float32]]:
+        """Return scores and latents of rows that `write` scales."""
+        errors, novelties, relatives = (np.empty(len(rows)) for _ in SCORES)
+        latents = np.empty((len(rows), self.settings.latent), np.float32)
+        outputs: list[Rows] = [errors, novelties, relatives, latents]
+        map_rows(rows, self._plan, write, self._scores, outputs)
+        return (_or_infinite(errors), novelties, relatives), latents
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
-        return self._rebuild_and_compare(scaled, self._filled(scaled))
+        latents, errors, _ = self._rebuild_and_compare(scaled, self._filled(scaled))
+        return latents, errors
 
-    def _rebuild_and_compare(self, scaled: Tensor, filled: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the first member's latents (n, k) and the combined errors (n,)."""
-        outcomes = [self._rebuild(member, self._unchanged(filled)) for member in self.members]
-        errors = [
-            self._error(scaled, rebuilt, gaps=filled is not scaled) for _, rebuilt in outcomes
-        ]
-        return outcomes[0][0], self._combined(torch.stack(errors))
+    def _rebuild_and_compare(
+        self, scaled: Tensor, filled: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the first member's latents (n, k), errors (n,), each member's rows (n, d)."""
+        seen, gaps = self._unchanged(filled), filled is not scaled
+        outcomes = [self._rebuild(member, seen) for member in self.members]
+        rebuilt = [each for _, each in outcomes]
+        errors = torch.stack([self._error(scaled, each, gaps=gaps) for each in rebuilt])
+        return outcomes[0][0], self._combined(errors), rebuilt
 
     def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
         """Return one member's error of each row, (n,) float64."""
@@ -305,26 +313,24 @@ class Autoencoder:
         """Combine the members' errors (members, n) into (n,)."""
         return errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
 
-    def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         filled = self._filled(scaled)
-        _, errors = self._rebuild_and_compare(scaled, filled)
+        latents, errors, _ = self._rebuild_and_compare(scaled, filled)
         filled = filled.to(self._exact_device)
         relatives = relative_errors(filled, errors, self.measured.usual)
         if self.mixed_novelty is not None:
             points = self.to_points(filled)
-            return errors, self.mixed_novelty(scaled, points, errors), relatives
-        return errors, self.novelty(filled, errors), relatives
+            return errors, self.mixed_novelty(scaled, points, errors), relatives, latents
+        return errors, self.novelty(filled, errors), relatives, latents
 
-    def _rebuild_mean(self, scaled: Tensor) -> tuple[Tensor]:
-        outputs = self._mean_output(scaled)
-        return (outputs if self.expansion is None else self.expansion.rebuilt(outputs),)
-
-    def _mean_output(self, scaled: Tensor) -> Tensor:
-        filled = self._unchanged(self._filled(scaled))
-        _, total = self._rebuild(self.members[0], filled)
-        for member in self.members[1:]:
-            total = total + self._rebuild(member, filled)[1]
-        return total / len(self.members)
+    def _rebuild_and_keep(self, scaled: Tensor) -> tuple[Tensor, ...]:
+        latents, errors, outputs = self._rebuild_and_compare(scaled, self._filled(scaled))
+        mean = reduce(torch.add, outputs) / len(outputs)
+        if self.expansion is None:
+            return scaled, mean, scaled - mean, latents, errors
+        rebuilt = self.expansion.rebuilt(mean)
+        residuals = self.expansion.residuals(mean, scaled, rebuilt)
+        return scaled, rebuilt, residuals, latents, errors
 
     def _rebuild(self, member: nn.Module, filled: Tensor) -> tuple[Tensor, Tensor]:
         """Return latents (n, k) and reconstructions (n, d) of one member.
@@ -368,20 +374,9 @@ class Autoencoder:
         return torch.from_numpy(self.scaler.complete).to(self._exact_device)
 
 
-def _copy_latents(latents: NDArray[np.generic], inputs: NDArray[np.float32]) -> None:
-    np.copyto(inputs, latents, casting="same_kind")
+def _or_infinite(errors: Vector) -> Vector:
+    return np.where(np.isnan(errors), np.inf, errors)
 
 
-def cast_rows(rows: Vector, dtype: str) -> Rows:
-    """Cast rows to the source's dtype; integers are rounded and clipped to their range."""
-    kind = np.dtype(dtype)
-    if kind.kind not in "iu":
-        with np.errstate(over="ignore"):
-            return rows.astype(kind)
-    limits = np.iinfo(kind)
-    rounded = np.clip(np.rint(rows), limits.min, limits.max)
-    if kind.itemsize < 8:
-        return rounded.astype(kind)
-    too_large = rounded >= float(limits.max)  # float64 cannot hold the largest 64-bit integers
-    below = np.where(too_large, 0, rounded).astype(kind)
-    return np.where(too_large, limits.max, below).astype(kind)
+def _copy_inputs(rows: NDArray[np.generic], inputs: NDArray[np.float32]) -> None:
+    np.copyto(inputs, rows, casting="same_kind")

@@ -1,7 +1,12 @@
-"""Attribution: the features, or the region of an image, that contribute most to a row's error."""
+"""Attribution: the features, or the region of an image, that contribute most to a row's score.
+
+A row is compared with its reconstruction and, if novelty ranks rows, also with the mean of the
+nearest clean rows. A feature's share of a comparison is its share of the squared differences.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.explain.number_pairs import format_pair
-from aemodel.model import Autoencoder
+from aemodel.model import MISSING, Autoencoder, Rebuilt
 from aemodel.rows.layout import is_signal
+from aemodel.scores.novelty import ERROR
 
 MAX_FEATURES = 3
-MIN_SHARE = 0.01  # of the error, for a feature to be named
-HUGE = 1e100  # replaces infinite residuals
+MIN_SHARE = 0.01  # of the score, for a feature to be named
+HUGE = 1e100  # replaces infinite differences
+TINY = float(np.finfo(np.float64).tiny)
+NOTHING = "no feature differs from what was expected"
 CELLS = 3  # an image is divided into a grid of 3 x 3 cells
 PLACES = (
     ("upper left", "upper middle", "upper right"),
@@ -25,10 +33,11 @@ PLACES = (
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature's contribution to the error of a row.
+    """One feature's contribution to the score of a row.
 
     actual, expected: in data units, also as texts with digits enough to tell them apart.
-    residual: in units of the feature's usual residual. share: of the error, 0 to 1.
+    residual: their difference in units of the feature's usual residual.
+    share: of the error or the novelty, 0 to 1.
     """
 
     name: str
@@ -49,46 +58,112 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class _Residuals:
-    """Values behind one row's error, (d,) float64 each; see `Feature`."""
+class _Comparison:
+    """Rows against what was expected.
 
+    expected: (n, d), in scaled units. weight: (n,), how much the comparison matters to the score.
+    missing: (d,), what a missing value counts as.
+    """
+
+    expected: NDArray[np.floating]
+    weight: NDArray[np.float64]
+    missing: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Values behind one row's score, (d,) float64 each; see `Feature`."""
+
+    score: str
     actual: NDArray[np.float64]
     expected: NDArray[np.float64]
     residual: NDArray[np.float64]
     share: NDArray[np.float64]
 
 
-def explain(model: Autoencoder, rows: NDArray[np.generic]) -> list[Cause]:
-    """Explain each of rows (n, *row_shape)."""
-    if not len(rows):
+def explain(model: Autoencoder, rows: Rebuilt, *, by: str = "error") -> list[Cause]:
+    """Explain each row's rank by one of SCORES: by its error, or by its novelty if that ranks."""
+    if not len(rows.rows):
         return []
-    residuals = model.residuals(rows)
-    expected = model.reconstruct(rows).reshape(len(rows), -1)
-    actual = rows.reshape(len(rows), -1).astype(np.float64)
-    usual = residuals / model.measured.residual_scale
-    values = zip(actual, expected, usual, _error_shares(residuals), strict=True)
-    return [_cause(model, _Residuals(*each)) for each in values]
+    missing = np.where(model.scaler.complete, MISSING, 0.0)
+    if by == "novelty":
+        comparisons = _novelty_comparisons(model, rows, missing)
+    else:
+        comparisons = [_Comparison(rows.rebuilt, np.ones(len(rows.rows)), missing)]
+    score = "novelty" if by == "novelty" else "error"
+    return [
+        _cause(model, _values(model, rows, index, comparisons, score))
+        for index in range(len(rows.rows))
+    ]
 
 
-def _error_shares(residuals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of each feature in the squared error of its row, (n, d); missing values count as 0."""
-    known = np.nan_to_num(residuals, nan=0.0, posinf=HUGE, neginf=-HUGE)
-    squares = np.minimum(np.abs(known), HUGE) ** 2
-    return np.asarray(
-        squares / np.maximum(squares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+def _novelty_comparisons(
+    model: Autoencoder, rows: Rebuilt, missing: NDArray[np.float64]
+) -> list[_Comparison]:
+    """Compare with the nearest clean rows and with the reconstruction.
+
+    The weights are the two terms of the novelty, as far as they exceed what is typical.
+    """
+    nearest, *terms = model.novelty_terms(rows)
+    far, badly = (np.nan_to_num(term, nan=HUGE, posinf=HUGE).clip(0, HUGE) for term in terms)
+    typical = (far == 0) & (badly == 0)
+    far, badly = np.where(typical, 1.0, far), np.where(typical, ERROR, badly)
+    return [
+        _Comparison(nearest, far, np.zeros_like(missing)),
+        _Comparison(rows.rebuilt, badly, missing),
+    ]
+
+
+def _values(
+    model: Autoencoder, rows: Rebuilt, index: int, comparisons: Sequence[_Comparison], score: str
+) -> _Values:
+    """Explain one row; a feature is expected to be what the comparison that matters most says."""
+    scaled = rows.scaled[index].astype(np.float64)
+    parts = np.stack(
+        [
+            each.weight[index] * _shares(scaled, each.expected[index], each.missing)
+            for each in comparisons
+        ]
+    )
+    sources = parts.argmax(axis=0)
+    expected = np.stack([each.expected[index] for each in comparisons]).astype(np.float64)
+    shown = expected[sources, np.arange(len(sources))]
+    with np.errstate(invalid="ignore"):
+        residual = (scaled - shown) / model.measured.residual_scale
+    return _Values(
+        score=score,
+        actual=rows.rows[index].ravel().astype(np.float64),
+        expected=model.scaler.invert(shown),
+        residual=residual,
+        share=parts.sum(axis=0) / max(float(parts.sum()), TINY),
     )
 
 
-def _cause(model: Autoencoder, row: _Residuals) -> Cause:
+def _shares(
+    scaled: NDArray[np.float64], expected: NDArray[np.floating], missing: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share (d,) of each feature in the squared differences of one row."""
+    with np.errstate(invalid="ignore"):
+        away = np.where(np.isinf(scaled), scaled, scaled - expected)
+    away = np.where(np.isnan(scaled), missing, away)
+    known = np.nan_to_num(away, nan=0.0, posinf=HUGE, neginf=-HUGE)
+    squares = np.minimum(np.abs(known), HUGE) ** 2
+    return np.asarray(squares / max(float(squares.sum()), TINY))
+
+
+def _cause(model: Autoencoder, row: _Values) -> Cause:
     heaviest = np.argsort(-row.share, kind="stable")[:MAX_FEATURES]
-    features = tuple(_feature(model, row, int(index)) for index in heaviest)
+    found = (_feature(model, row, int(index)) for index in heaviest)
+    features = tuple(each for each in found if each.share and each.actual != each.expected)
+    if not features:
+        return Cause(NOTHING, features)
     if len(model.layout.row_shape) >= 2 and not is_signal(model.layout.row_shape):
         return Cause(_describe_region(model.layout.row_shape, row), features)
     named = [feature for feature in features if feature.share > MIN_SHARE] or features[:1]
-    return Cause("; ".join(_describe_feature(feature) for feature in named), features)
+    return Cause("; ".join(_describe_feature(feature, row.score) for feature in named), features)
 
 
-def _feature(model: Autoencoder, row: _Residuals, index: int) -> Feature:
+def _feature(model: Autoencoder, row: _Values, index: int) -> Feature:
     actual, expected = float(row.actual[index]), float(row.expected[index])
     actual_text, expected_text = format_pair(actual, expected)
     return Feature(
@@ -97,7 +172,7 @@ def _feature(model: Autoencoder, row: _Residuals, index: int) -> Feature:
         expected=expected,
         residual=float(row.residual[index]),
         share=float(row.share[index]),
-        actual_text=actual_text,
+        actual_text="missing" if math.isnan(actual) else actual_text,
         expected_text=expected_text,
     )
 
@@ -115,16 +190,19 @@ def feature_name(model: Autoencoder, index: int) -> str:
     return f"row {row}, column {column}" + "".join(f", channel {each}" for each in channels)
 
 
-def _describe_feature(feature: Feature) -> str:
-    direction = "above" if feature.residual > 0 else "below"
+def _describe_feature(feature: Feature, score: str) -> str:
+    share = f"({feature.share:.0%} of the {score})"
+    if math.isnan(feature.actual):
+        return f"{feature.name} is missing, never so in clean rows {share}"
+    direction = "above" if feature.actual > feature.expected else "below"
     return (
         f"{feature.name} is {feature.actual_text}, {direction} the {feature.expected_text} "
-        f"expected ({feature.share:.0%} of the error)"
+        f"expected {share}"
     )
 
 
-def _describe_region(shape: tuple[int, ...], row: _Residuals) -> str:
-    """Describe the cell of a 3 x 3 grid that holds most of the error."""
+def _describe_region(shape: tuple[int, ...], row: _Values) -> str:
+    """Describe the cell of a 3 x 3 grid that holds most of the score."""
     shares = _sum_channels(row.share, shape)
     rows, columns = _bands(shape[0]), _bands(shape[1])
     i, j, share = _heaviest_cell(shares, rows, columns)
@@ -132,7 +210,7 @@ def _describe_region(shape: tuple[int, ...], row: _Residuals) -> str:
     direction = "higher" if change.sum() > 0 else "lower"
     region = PLACES[i][j] if min(shape[:2]) >= CELLS else "part"
     span = f"rows {_span(rows[i])}, columns {_span(columns[j])}"
-    return f"{region} ({span}): {direction} than expected, {share:.0%} of the error"
+    return f"{region} ({span}): {direction} than expected, {share:.0%} of the {row.score}"
 
 
 def _sum_channels(values: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -150,7 +228,7 @@ def _heaviest_cell(
     rows: Sequence[NDArray[np.intp]],
     columns: Sequence[NDArray[np.intp]],
 ) -> tuple[int, int, float]:
-    """Find the cell with the largest share of the error: its indices, and that share."""
+    """Find the cell with the largest share of the score: its indices, and that share."""
     sums = np.array([[shares[np.ix_(r, c)].sum() for c in columns] for r in rows])
     i, j = np.unravel_index(sums.argmax(), sums.shape)
     return int(i), int(j), float(sums[i, j])

@@ -11,17 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aemodel.model import Autoencoder
+from aemodel.model import Autoencoder, Rebuilt
 from aemodel.scores.p_values import p_values
 
 SIDES = ("range", "latent", "residual")
 BLOCK_ROWS = 1_024  # rows compared with the reference at once
 
 
-def evidence(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Compute the three kinds of evidence for rows (n, *row_shape): (3, n), in the order of SIDES.
+def evidence(
+    model: Autoencoder,
+    scaled: NDArray[np.float32],
+    latents: NDArray[np.float32],
+    errors: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Compute the three kinds of evidence for rows in scaled units (n, d): (3, n), as in SIDES.
 
-    Higher is more anomalous.
+    latents: (n, k), errors: (n,), of the same rows. Higher is more anomalous.
 
     range: how far the most extreme feature lies beyond the clean reference rows, in units of the
         feature's range.
@@ -29,20 +34,20 @@ def evidence(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float6
         latents.
     residual: reconstruction error.
     """
-    latents, errors = model.encode_and_errors(rows)
-    return np.stack([_beyond_range(model, rows), _latent_distance(model, latents), errors])
+    return np.stack([_beyond_range(model, scaled), _latent_distance(model, latents), errors])
 
 
-def evidence_p_values(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float64] | None:
+def evidence_p_values(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64] | None:
     """Compute conformal p-values (3, n) in the order of SIDES; None without calibration rows."""
     if not len(model.calibration):
         return None
-    pairs = zip(model.measured.evidence, evidence(model, rows), strict=True)
-    return np.stack([p_values(clean, found) for clean, found in pairs])
+    found = evidence(model, rows.scaled, rows.latents, rows.errors)
+    pairs = zip(model.measured.evidence, found, strict=True)
+    return np.stack([p_values(clean, tonight) for clean, tonight in pairs])
 
 
-def _beyond_range(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float64]:
-    clean, scaled = model.scale(model.measured.reference.rows), model.scale(rows)
+def _beyond_range(model: Autoencoder, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
+    clean = model.scaled_reference
     low, high = np.fmin.reduce(clean, axis=0), np.fmax.reduce(clean, axis=0)
     unit = np.where((high > low) & np.isfinite(high - low), high - low, 1.0)
     with np.errstate(invalid="ignore"):

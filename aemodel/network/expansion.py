@@ -104,6 +104,13 @@ class Expansion:
         errors[..., self._categories] = torch.where(seen, -likely, self._unseen)
         return errors
 
+    def residuals(self, finished: Tensor, scaled: Tensor, rebuilt: Tensor) -> Tensor:
+        """Return the square roots of `errors` (..., d), of a number with the sign of x - x~."""
+        sizes = self.errors(finished, scaled).sqrt()
+        signs = torch.ones_like(sizes)
+        signs[..., self._numbers] = torch.sign(scaled - rebuilt)[..., self._numbers]
+        return signs * sizes
+
     def usual_errors(self, scaled: Tensor) -> Tensor:
         """Return each column's mean error (d,) if every row is rebuilt as the mean of all.
 

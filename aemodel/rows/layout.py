@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 NUMBER, CATEGORY, HOUR, WEEKDAY = "number", "category", "hour", "weekday"
 PERIODS = {HOUR: 24.0, WEEKDAY: 7.0}
@@ -62,3 +62,18 @@ def is_signal(row_shape: tuple[int, ...]) -> bool:
         return False
     length, channels = row_shape
     return channels < NARROWEST or length >= SLIM * channels
+
+
+def cast_rows(rows: NDArray[np.float64], dtype: str) -> NDArray[np.generic]:
+    """Cast rows to the source's dtype; integers are rounded and clipped to their range."""
+    kind = np.dtype(dtype)
+    if kind.kind not in "iu":
+        with np.errstate(over="ignore"):
+            return rows.astype(kind)
+    limits = np.iinfo(kind)
+    rounded = np.clip(np.rint(rows), limits.min, limits.max)
+    if kind.itemsize < 8:
+        return rounded.astype(kind)
+    too_large = rounded >= float(limits.max)  # float64 cannot hold the largest 64-bit integers
+    below = np.where(too_large, 0, rounded).astype(kind)
+    return np.where(too_large, limits.max, below).astype(kind)

@@ -113,18 +113,41 @@ class Novelty:
         """Mean over the nearest clean rows of values (k, n) at reference rows (k, n): (n,)."""
         if not self._has_copies:
             return values.mean(dim=0)
+        counts = self._counts(places)
+        return (values * counts).sum(dim=0) / counts.sum(dim=0)
+
+    def _counts(self, places: Tensor) -> Tensor:
+        """Count the copies (k, n) of each reference row (k, n) among the nearest clean rows."""
         reached = self._copies[places].cumsum(dim=0).clamp_max(self.neighbors)
-        counts = torch.diff(reached, dim=0, prepend=torch.zeros_like(reached[:1]))
-        return (values * counts).sum(dim=0) / reached[-1]
+        return torch.diff(reached, dim=0, prepend=torch.zeros_like(reached[:1]))
 
     def __call__(self, scaled: Tensor, errors: Tensor) -> Tensor:
         """Compute the novelty (n,) float64 of scaled rows (n, d) without NaN.
 
         errors: (n,), of the same rows. Novelty is infinite where a row or its error overflows.
         """
-        far, badly = self.parts(scaled, errors)
-        excess = (far - self.typical + ERROR * (badly - self.typical_error)) / (1 + ERROR)
+        far, badly = self.excesses(scaled, errors)
+        excess = (far + badly) / (1 + ERROR)
         return torch.where(excess.isnan(), torch.inf, excess.exp())
+
+    def excesses(self, scaled: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute S and ERROR * E: (n,) each. Their sum ranks rows."""
+        far, badly = self.parts(scaled, errors)
+        return far - self.typical, ERROR * (badly - self.typical_error)
+
+    def expected(self, scaled: Tensor) -> Tensor:
+        """Mean (n, d) float64 of the clean rows nearest to each of scaled rows (n, d) without NaN.
+
+        A row that is nearer weighs more, as in the derivative of S: copies / (d_j + floor)^2.
+        """
+        return torch.cat([self._expected(rows) for rows in torch.split(scaled, self.block)])
+
+    def _expected(self, rows: Tensor) -> Tensor:
+        distances, places = self._nearest(rows, self.neighbors)
+        weights = self._counts(places) / (distances + self.floor).square()
+        weights = torch.where(weights.sum(dim=0) > 0, weights, 1.0)  # infinitely far from all
+        weights = weights / weights.sum(dim=0)
+        return torch.einsum("kn,knd->nd", weights, self.points[places].double())
 
 
 def _largest_divisor(n: int, limit: int) -> int:

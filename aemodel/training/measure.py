@@ -12,7 +12,8 @@ from torch import nn
 from aemodel.decisions.feature_shift import FeatureTally, center_and_spread
 from aemodel.decisions.ranking import Ranking
 from aemodel.explain.evidence import evidence
-from aemodel.model import Autoencoder, Measured, Rows, Vector
+from aemodel.measured import Measured
+from aemodel.model import Autoencoder, Rows, Vector
 from aemodel.rows.far_values import count_far_values
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import NUMBER, Layout
@@ -22,7 +23,7 @@ from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measu
 from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.scores.relative_error import usual_error
 from aemodel.scores.surprise import Margins
-from aemodel.settings import ModelSettings
+from aemodel.settings import SCORES, ModelSettings
 from aemodel.training.result import History, Trained
 
 # latents beyond these quantiles are stored as exceptions: a wider range would make all others
@@ -309,7 +310,7 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
     """
     if not rows.n_calibration:
         return model.measured
-    found = [(*model.scores(piece), *evidence(model, piece)) for piece in rows.sides("calibration")]
+    found = [_scores_and_evidence(model, piece) for piece in rows.sides("calibration")]
     by_kind = [np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True)]
     errors, novelties, relatives, *sides = by_kind
     return replace(
@@ -319,6 +320,12 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
         relative_calibration=relatives,
         evidence=np.stack(sides),
     )
+
+
+def _scores_and_evidence(model: Autoencoder, rows: Rows) -> tuple[Vector, ...]:
+    scaled = model.scale(rows)
+    scores, latents = model.score_scaled(scaled)
+    return *scores, *evidence(model, scaled, latents, scores[SCORES.index("error")])
 
 
 def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector, Vector]:

@@ -126,16 +126,13 @@ def sample_clean_rows(
     compared_bytes = MOST_BYTES * np.dtype(layout.dtype).itemsize // 8
     unseen = SampledRows(layout, compared_bytes, low=low, high=high)
     presumed_clean = SampledRows(layout, MOST_BYTES, low=low)
-    hasher, champions_hasher = hasher_for(settings), hasher_for(champion.train_settings)
+    hashers = {each.split: hasher_for(each) for each in (settings, champion.train_settings)}
     for chunk in read_chunks():
-        hashes = hasher(chunk)
+        by_split = {split: hasher(chunk) for split, hasher in hashers.items()}
+        hashes, champions = by_split[settings.split], by_split[champion.train_settings.split]
         sides = sides_of(hashes, settings)
         known = ~find_gaps(chunk).all(axis=1)  # rows with any value
-        new = (
-            sides.validation
-            & ~sides_of(champions_hasher(chunk), champion.train_settings).fit
-            & known
-        )
+        new = sides.validation & ~sides_of(champions, champion.train_settings).fit & known
         unseen.add(chunk[new], hashes[new])
         usable = ~sides.calibration & known
         presumed_clean.add(chunk[usable], hashes[usable])

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from aemodel.model import Autoencoder, Rows, Vector, cast_rows
+from aemodel.model import Autoencoder, Rows, Vector
+from aemodel.rows.layout import cast_rows
 
 SWAPPED = 0.2  # share of a row's features that come from another row
 STRETCH = 1.5  # factor on a row's distance to the column means

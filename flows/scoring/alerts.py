@@ -117,7 +117,8 @@ def without_figures(cause: str) -> str:
 
     A cause in any other form is returned unchanged.
     """
-    found = re.match(r"(.+?) is \S+, (above|below) the |(.+?): (higher|lower) than expected", cause)
+    of_feature = r"(.+?) is \S+, (above the|below the|never so) "
+    found = re.match(of_feature + r"|(.+?): (higher|lower) than expected", cause)
     return " ".join(part for part in found.groups() if part) if found else cause
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from aemodel.decisions.rules import Cut, Decision
 from aemodel.explain.attribution import explain
 from aemodel.explain.evidence import SIDES, evidence_p_values
-from aemodel.settings import SCORES
+from aemodel.model import Autoencoder
 from flows.scoring.night_run import NightRun
 from flows.scoring.shard_summary import MOST_NOVEL, ShardSummary
 from storage.nights.night import Evidence, NovelRow
@@ -24,8 +25,8 @@ def listed_evidence(
     run: NightRun, summary: ShardSummary, decision: Decision
 ) -> Mapping[int, Evidence]:
     """Explain the listed rows, by row number."""
-    count = len(listed_rows(run, summary, decision))
-    return explain_rows(run, summary.best.rows[:count], summary.best.values[:count])
+    rows = listed_rows(run, summary, decision)
+    return explain_rows(run.model, rows, summary.best.values[: len(rows)], by=run.job.score.by)
 
 
 def listed_rows(run: NightRun, summary: ShardSummary, decision: Decision) -> NDArray[np.int64]:
@@ -37,14 +38,15 @@ def listed_rows(run: NightRun, summary: ShardSummary, decision: Decision) -> NDA
 
 
 def explain_rows(
-    run: NightRun, rows: NDArray[np.int64], values: NDArray[np.generic]
+    model: Autoencoder, rows: NDArray[np.int64], values: NDArray[np.generic], *, by: str
 ) -> dict[int, Evidence]:
-    """Explain `values` (n, *row_shape), by row number."""
+    """Explain the rank of `values` (n, *row_shape) by one of SCORES, by row number."""
     if not len(rows):
         return {}
-    expected = run.model.reconstruct(values)
-    causes = explain(run.model, values)
-    sides = evidence_p_values(run.model, values)
+    rebuilt = model.rebuild(values)
+    expected = model.scaler.inverse(rebuilt.rebuilt).reshape(values.shape)
+    causes = explain(model, rebuilt, by=by)
+    sides = evidence_p_values(model, rebuilt)
     found = {}
     for index, row in enumerate(rows):
         chances = {} if sides is None else dict(zip(SIDES, sides[:, index].tolist(), strict=True))
@@ -78,19 +80,18 @@ def novel_rows(
     if run.job.score.by == "novelty" or not len(clean):
         return ()
     found = summary.novel
-    scores = dict(zip(SCORES, run.model.scores(found.values), strict=True))
-    flagged = decision.cut.flags(scores[run.job.score.by], found.rows)
-    missed = (found.scores > clean[-1]) & ~flagged
-    evidence = explain_rows(run, found.rows[missed], found.values[missed])
-    return _to_novel_rows(night, found.rows[missed], evidence)
+    scored = {each["row"]: each for each in read_listed(night.scores, found.rows).to_pylist()}
+    scores = np.array([scored[row][run.job.score.by] for row in found.rows.tolist()])
+    missed = (found.scores > clean[-1]) & ~decision.cut.flags(scores, found.rows)
+    rows, values = found.rows[missed], found.values[missed]
+    evidence = explain_rows(run.model, rows, values, by="novelty")
+    return _to_novel_rows(night, scored, evidence)
 
 
 def _to_novel_rows(
-    night: ScoredNight, rows: NDArray[np.int64], evidence: Mapping[int, Evidence]
+    night: ScoredNight, found: Mapping[int, Mapping[str, Any]], evidence: Mapping[int, Evidence]
 ) -> Sequence[NovelRow]:
-    """Look up ids, files and scores of rows (n,)."""
-    table = read_listed(night.scores, rows)
-    found = {scored["row"]: scored for scored in table.to_pylist()}
+    """Combine scored rows, by row number, with the evidence for some of them, in its order."""
     return tuple(
         NovelRow(
             id=str(found[row]["id"]),
@@ -99,9 +100,9 @@ def _to_novel_rows(
             file_row=night.source.locate(row)[1],
             novelty=found[row]["novelty"],
             error=found[row]["error"],
-            evidence=evidence[row],
+            evidence=behind,
         )
-        for row in rows.tolist()
+        for row, behind in evidence.items()
     )
 
 

@@ -184,10 +184,10 @@ class ShardScorer(ShardJob[ScoredShard]):
         digest, unusable = RowsDigest(), Unusable(self.source)
         summary: ShardSummary | None = None
         with write_beside(part) as beside, ScoreWriter(beside, text_ids=self.text_ids) as writer:
-            for chunk, scores in self._scored(unusable.left_out(chunks)):
+            for chunk, scores, scaled in self._scored(unusable.left_out(chunks)):
                 self._write_scores(writer, chunk, scores)
                 digest.update(chunk.rows, chunk.ids)
-                found = self.summarizer.summarize(chunk, scores)
+                found = self.summarizer.summarize(chunk, scores, scaled)
                 summary = summary.merge(found) if summary else found
         if summary is None:
             raise SourceError(unusable.first[0])
@@ -204,14 +204,19 @@ class ShardScorer(ShardJob[ScoredShard]):
 
     def _scored(
         self, chunks: Iterable[Chunk]
-    ) -> Iterator[tuple[Chunk, dict[str, NDArray[np.float64]]]]:
-        """Yield each chunk with each of SCORES (n,); small chunks are scored together."""
+    ) -> Iterator[tuple[Chunk, dict[str, NDArray[np.float64]], NDArray[np.float32]]]:
+        """Yield each chunk with each of SCORES (n,) and its rows in scaled units (n, d).
+
+        Small chunks are scored together.
+        """
         for group in join_chunks(chunks, self.max_rows):
-            scores = self.summarizer.model.scores(rows_of_group(group))
+            scaled = self.summarizer.model.scale(rows_of_group(group))
+            scores, _ = self.summarizer.model.score_scaled(scaled)
             first = 0
             for chunk in group:
                 part = slice(first, first + len(chunk.rows))
-                yield chunk, dict(zip(SCORES, (each[part] for each in scores), strict=True))
+                found = (each[part] for each in scores)
+                yield chunk, dict(zip(SCORES, found, strict=True)), scaled[part]
                 first = part.stop
 
     def _write_scores(

@@ -148,14 +148,19 @@ class Summarizer:
         """Calibration scores (n,) of the score that ranks, ascending."""
         return self.model.calibration_by(self.by)
 
-    def summarize(self, chunk: Chunk, scores: Mapping[str, NDArray[np.float64]]) -> ShardSummary:
-        """Summarize one chunk with each of SCORES (n,)."""
-        ranked = scores[self.by]
+    def summarize(
+        self,
+        chunk: Chunk,
+        scores: Mapping[str, NDArray[np.float64]],
+        scaled: NDArray[np.float32],
+    ) -> ShardSummary:
+        """Summarize one chunk with each of SCORES (n,) and its rows in scaled units (n, d)."""
+        ranked, measured = scores[self.by], self.model.measured
         return ShardSummary(
             Tally.of(self.calibration, ranked, threshold=self.threshold),
             Candidates.of_chunk(self.keep, chunk, ranked),
             Candidates.of_chunk(MOST_NOVEL, chunk, self._novelty_below_top(scores)),
-            self._features(chunk),
+            FeatureTally.of(scaled, measured.feature_center, measured.feature_spread),
         )
 
     def _novelty_below_top(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -163,8 +168,3 @@ class Summarizer:
         calibration = self.calibration
         highest = calibration[-1] if len(calibration) else np.inf
         return np.where(scores[self.by] > highest, -np.inf, scores["novelty"])
-
-    def _features(self, chunk: Chunk) -> FeatureTally:
-        measured = self.model.measured
-        scaled = self.model.scale(chunk.rows)
-        return FeatureTally.of(scaled, measured.feature_center, measured.feature_spread)

@@ -23,7 +23,7 @@ class Evidence:
     """The reasons why a row is anomalous.
 
     cause: in words.
-    features: those with the largest share of the error.
+    features: those with the largest share of the error, or of the novelty if that ranks rows.
     actual, expected: the row and its reconstruction, each (*row_shape).
     sides: p-values for range, latent and residual; empty without calibration rows.
     """

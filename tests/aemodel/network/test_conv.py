@@ -142,7 +142,7 @@ def test_inference_agrees_with_the_modules():
         latents, logits = model.members[0](torch.from_numpy(model.scale(rows)))
     np.testing.assert_allclose(model.encode(rows), latents.numpy(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
-        model.rebuild_scaled(rows), torch.sigmoid(logits).numpy(), rtol=1e-4, atol=1e-5
+        model.rebuild(rows).rebuilt, torch.sigmoid(logits).numpy(), rtol=1e-4, atol=1e-5
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from aemodel.bundle import MEASURED
-from aemodel.model import Autoencoder, Measured
+from aemodel.measured import Measured
+from aemodel.model import Autoencoder
 from aemodel.network.dense import DenseAutoencoder
 from aemodel.network.inference import batch_rows
 from aemodel.rows.layout import Layout

@@ -11,8 +11,7 @@ import torch
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
 from aemodel.errors import BundleError, DataError, SettingsError
 from aemodel.explain.attribution import explain
-from aemodel.model import cast_rows
-from aemodel.rows.layout import Layout
+from aemodel.rows.layout import Layout, cast_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import compare_to_column_means, judge_challenger
@@ -300,7 +299,7 @@ def test_no_function_changes_its_input(trained):
     kept = rows.copy()
     trained.model.errors(rows)
     trained.model.reconstruct(rows)
-    explain(trained.model, rows)
+    explain(trained.model, trained.model.rebuild(rows), by="novelty")
     train(rows, epochs=1)
 
     assert rows.tobytes() == kept.tobytes()
@@ -315,7 +314,7 @@ def test_the_cause_names_the_columns_with_the_largest_residuals(trained):
     rows = clean_rows(10)
     rows[4, 3] += 20
     residuals = trained.model.residuals(rows)[4]
-    [cause] = explain(trained.model, rows[4:5])
+    [cause] = explain(trained.model, trained.model.rebuild(rows[4:5]))
     first = cause.features[0]
 
     assert [feature.name for feature in cause.features] == [
@@ -330,7 +329,7 @@ def test_the_cause_of_an_image_is_a_region():
     model = train(rows, model=ModelSettings(latent=4), epochs=2).model
     rows[0, 6:, :3] = 255
 
-    assert explain(model, rows[:1])[0].words.startswith(
+    assert explain(model, model.rebuild(rows[:1]))[0].words.startswith(
         "lower left (rows 6–8, columns 0–2): higher than expected"
     )
 

@@ -77,6 +77,19 @@ def test_a_new_fit_to_the_same_rows_passes(champion):
     assert verdict_on(clean_rows(), champion, seed=3).promote
 
 
+@pytest.mark.parametrize(("split", "passes"), [("occurrence", 1), ("content", 2)])
+def test_rows_are_hashed_once_for_both_models_if_they_split_alike(
+    champion, monkeypatch, split, passes
+):
+    calls = []
+    hashed = lambda rows: calls.append(len(rows)) or row_hashes(rows)  # noqa: E731 # as short as it gets
+    monkeypatch.setattr("aemodel.rows.hashes.row_hashes", hashed)
+    other = replace(champion, train_settings=replace(champion.train_settings, split=split))
+    sample_clean_rows(champion, other, lambda: [clean_rows(300), clean_rows(200, seed=1)])
+
+    assert calls == [300] * passes + [200] * passes
+
+
 def test_a_challenger_is_refused_where_no_row_can_be_compared(champion):
     rows = clean_rows(seed=1)
     verdict = judge_challenger(train(rows), champion, lambda: [rows * 1e100])

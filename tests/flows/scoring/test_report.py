@@ -69,7 +69,8 @@ def summarize(model, rows, start=0, stop=None):
         name: found[start:stop] for name, found in zip(SCORES, model.scores(rows), strict=True)
     }
     chunk = Chunk(start, rows[start:stop], None, "night.npy")
-    return Summarizer(model=model, by="error", threshold=0.5, keep=20).summarize(chunk, scores)
+    summarizer = Summarizer(model=model, by="error", threshold=0.5, keep=20)
+    return summarizer.summarize(chunk, scores, model.scale(chunk.rows))
 
 
 @settings(max_examples=25)

@@ -115,6 +115,22 @@ def test_an_id_of_500_000_letters_is_whole_in_the_lists_and_cut_on_the_page(tabl
     assert len(top_causes([(huge, "a cause")])[0]) < 300
 
 
+def test_an_alert_counts_rows_without_a_value_of_one_column_together():
+    missing = "d is missing, never so in clean rows ({}% of the error)"
+
+    [line] = top_causes([("a", missing.format(90)), ("b", missing.format(80))])
+    assert line.startswith("- 2 rows like row a: d is missing, ")
+
+
+def test_a_row_of_a_night_ranked_by_novelty_is_explained_by_its_novelty(bench):
+    bench.night(outliers=3)
+    result = bench.score(*settings("score.by=novelty"))
+
+    assert all("of the novelty)" in row["cause"] for row in outliers_of(result)[:3])
+    assert "% of the novelty</span>" in " ".join(page_of(result).split())
+    assert "of the error</span>" not in " ".join(page_of(result).split())
+
+
 def test_the_text_on_p_values_agrees_with_the_top_row(bench):
     bench.night(outliers=1)
     result = bench.score()

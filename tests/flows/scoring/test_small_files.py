@@ -50,9 +50,9 @@ def test_consecutive_chunks_are_joined_up_to_a_limit():
 
 def test_rows_in_many_files_are_scored_in_one_pass_as_in_one_file(tables, monkeypatch):
     calls = []
-    whole = Autoencoder.scores
+    whole = Autoencoder.score_scaled
     monkeypatch.setattr(
-        Autoencoder, "scores", lambda self, rows: calls.append(len(rows)) or whole(self, rows)
+        Autoencoder, "score_scaled", lambda self, rows: calls.append(len(rows)) or whole(self, rows)
     )
     rows, found = rows_of(200, 5), {}
     for count in (40, 1):

@@ -1,0 +1,43 @@
+"""What is measured on clean rows after training, and kept in the bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.scores.mixed_novelty import MixedReference
+from aemodel.scores.novelty import Reference
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured on clean rows that the network was not fitted on.
+
+    calibration, novelty_calibration, relative_calibration: (n,) float64, the calibration rows'
+        scores by each of SCORES, ascending.
+    evidence: (3, n) float64, the calibration rows' evidence, see `aemodel.explain.evidence`.
+    usual: (3,) float64, see `aemodel.scores.relative_error`.
+    residual_scale: (d,) float64, root mean square of each feature's residual in scaled units.
+    feature_center, feature_spread, feature_usual: (d,), (d,), (3, d) float64, of scaled clean
+        rows, see `aemodel.decisions.feature_shift`.
+    latent_low, latent_high: (k,) float32, the range that latents are stored in.
+    reference: the clean rows that novelty compares with. mixed: None if all columns are numbers.
+    """
+
+    calibration: Vector
+    novelty_calibration: Vector
+    relative_calibration: Vector
+    usual: Vector
+    residual_scale: Vector
+    feature_center: Vector
+    feature_spread: Vector
+    feature_usual: Vector
+    evidence: Vector
+    latent_low: NDArray[np.float32]
+    latent_high: NDArray[np.float32]
+    reference: Reference
+    mixed: MixedReference | None = None
