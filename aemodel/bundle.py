@@ -54,7 +54,7 @@ REFERENCE = ("rows", "copies", "floor", "typical")
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
 MIXED = ("weights", "typical", "spread")
-MARGINS = ("tails", "gaps", "clock")
+MARGINS = ("tails", "gaps", "clock", "pairs")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
 
 

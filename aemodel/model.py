@@ -24,7 +24,7 @@ from aemodel.network.inference import (
     map_rows,
     run_layers,
 )
-from aemodel.rows.layout import Layout, cast_rows
+from aemodel.rows.layout import NUMBER, Layout, cast_rows
 from aemodel.rows.scaling import Scaler
 from aemodel.scores.mixed_novelty import MixedNovelty
 from aemodel.scores.novelty import Novelty
@@ -148,12 +148,33 @@ class Autoencoder:
         levels = self.scaler.levels
         return Expansion(self.layout.kinds, levels, self.device) if levels is not None else None
 
+    @cached_property
+    def numbers(self) -> NDArray[np.bool_] | None:
+        """Which columns (d,) are numbers; None if all are."""
+        return np.isin(self.layout.kinds, NUMBER) if self.layout.kinds else None
+
+    @property
+    def error_units(self) -> Vector:
+        """What errors are measured in (d,): numbers in data units, others in their usual error."""
+        if self.numbers is None:
+            return self.scaler.scale
+        return np.where(self.numbers, self.scaler.scale, self.measured.residual_scale)
+
+    def to_values(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return scaled rows (n, d) with the surprise of each level in place of its rank."""
+        if self.mixed_novelty is None or self.scaler.levels is None:
+            return scaled
+        values = scaled.copy()
+        categories = self.scaler.levels.columns
+        values[:, categories] = self.mixed_novelty.surprise.columns(scaled)[:, categories]
+        return values
+
     def to_points(self, filled: Tensor) -> Tensor:
         """Return scaled rows (n, d) without NaN as points between which distances are taken."""
         if self.expansion is None or self.measured.mixed is None:
             return filled
         weights = torch.from_numpy(self.measured.mixed.weights).to(filled)
-        return self.expansion(filled) * weights
+        return self.expansion.points(filled, weights)
 
     @cached_property
     def reference_latents(self) -> NDArray[np.float32]:
@@ -343,6 +364,10 @@ class Autoencoder:
         logits = run_layers(member.get_submodule("decoder"), latents)
         outputs = finish_output(logits, self.settings.output)
         return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
+
+    def fill(self, scaled: Tensor) -> Tensor:
+        """Return scaled rows (n, d) with the column's median for NaN."""
+        return self._filled(scaled)
 
     def _filled(self, scaled: Tensor) -> Tensor:
         """Return rows with the column's median for NaN.

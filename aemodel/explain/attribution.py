@@ -13,48 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, NOTHING, Cause, Feature
+from aemodel.explain.mixed_causes import Texts, explain_mixed
 from aemodel.explain.number_pairs import format_pair
 from aemodel.model import MISSING, Autoencoder, Rebuilt
 from aemodel.rows.layout import is_signal
 from aemodel.scores.novelty import ERROR
 
-MAX_FEATURES = 3
-MIN_SHARE = 0.01  # of the score, for a feature to be named
+NO_TEXTS: Texts = {}
 HUGE = 1e100  # replaces infinite differences
 TINY = float(np.finfo(np.float64).tiny)
-NOTHING = "no feature differs from what was expected"
 CELLS = 3  # an image is divided into a grid of 3 x 3 cells
 PLACES = (
     ("upper left", "upper middle", "upper right"),
     ("left", "middle", "right"),
     ("lower left", "lower middle", "lower right"),
 )
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One feature's contribution to the score of a row.
-
-    actual, expected: in data units, also as texts with digits enough to tell them apart.
-    residual: their difference in units of the feature's usual residual.
-    share: of the error or the novelty, 0 to 1.
-    """
-
-    name: str
-    actual: float
-    expected: float
-    residual: float
-    share: float
-    actual_text: str
-    expected_text: str
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why one row is anomalous: in words, and by the features that contribute most."""
-
-    words: str
-    features: tuple[Feature, ...]
 
 
 @dataclass(frozen=True)
@@ -81,10 +55,17 @@ class _Values:
     share: NDArray[np.float64]
 
 
-def explain(model: Autoencoder, rows: Rebuilt, *, by: str = "error") -> list[Cause]:
-    """Explain each row's rank by one of SCORES: by its error, or by its novelty if that ranks."""
+def explain(
+    model: Autoencoder, rows: Rebuilt, *, by: str = "error", texts: Texts = NO_TEXTS
+) -> list[Cause]:
+    """Explain each row's rank by one of SCORES: by its error, or by its novelty if that ranks.
+
+    texts: levels of categories that the bundle has no name for, by column and key.
+    """
     if not len(rows.rows):
         return []
+    if model.layout.kinds:
+        return explain_mixed(model, rows, by=by, texts=texts)
     missing = np.where(model.scaler.complete, MISSING, 0.0)
     if by == "novelty":
         comparisons = _novelty_comparisons(model, rows, missing)

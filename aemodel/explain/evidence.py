@@ -29,7 +29,7 @@ def evidence(
     latents: (n, k), errors: (n,), of the same rows. Higher is more anomalous.
 
     range: how far the most extreme feature lies beyond the clean reference rows, in units of the
-        feature's range.
+        feature's range; for a level that no fit row has, 1.
     latent: distance to the nearest latents of a reference row, in units of the stored range of
         latents.
     residual: reconstruction error.
@@ -52,8 +52,19 @@ def _beyond_range(model: Autoencoder, scaled: NDArray[np.float32]) -> NDArray[np
     unit = np.where((high > low) & np.isfinite(high - low), high - low, 1.0)
     with np.errstate(invalid="ignore"):
         beyond = np.fmax(low - scaled, scaled - high) / unit
+    if model.numbers is not None:
+        beyond = np.where(model.numbers, beyond, _unseen(model, scaled))
     observed = np.where(np.isnan(beyond), -np.inf, beyond)  # a missing value is no evidence
     return np.asarray(observed.max(axis=1), dtype=np.float64)
+
+
+def _unseen(model: Autoencoder, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mark levels that no fit row has with 1, all other values with 0: (n, d)."""
+    levels = model.scaler.levels
+    assert levels is not None
+    found = np.zeros(scaled.shape)
+    found[:, levels.columns] = scaled[:, levels.columns] > levels.sizes
+    return found
 
 
 def _latent_distance(model: Autoencoder, latents: NDArray[np.float32]) -> NDArray[np.float64]:

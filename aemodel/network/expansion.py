@@ -65,6 +65,15 @@ class Expansion:
         numbers = scaled.index_select(-1, self._numbers)
         return torch.cat([numbers, angles.cos(), angles.sin(), levels], dim=-1)
 
+    def points(self, scaled: Tensor, weights: Tensor) -> Tensor:
+        """Return scaled rows (n, d) without NaN as points (n, width + k) to take distances of.
+
+        weights: (width + k,), factors on the expanded row and on one value for each of k categories
+        that is 1 for a level that no fit row has.
+        """
+        unseen = scaled.index_select(-1, self._categories).long() > self._levels
+        return torch.cat([self(scaled), unseen.to(scaled)], dim=-1) * weights
+
     def _angles(self, scaled: Tensor) -> Tensor:
         return scaled.index_select(-1, self._circles) * (2 * math.pi)
 
@@ -120,6 +129,16 @@ class Expansion:
         mean = self(known).mean(dim=0)
         mean[self.first_level :] = mean[self.first_level :].clamp_min(1 / (len(scaled) + 1)).log()
         return self.errors(mean.expand(len(scaled), -1), scaled).nanmean(dim=0).nan_to_num()
+
+    def by_column(self, values: Tensor) -> Tensor:
+        """Return the sums (n, d) over the values of each column, of `points` (n, width + k)."""
+        sums = values.new_zeros(len(values), self.n_columns)
+        sums[:, self._numbers] = values[:, : self.n_numbers]
+        sums[:, self._circles] = sum(values[:, self.n_numbers : self.first_level].chunk(2, dim=1))
+        blocks = [block.sum(dim=1) for block in self._blocks(values[:, : self.width])]
+        if blocks:
+            sums[:, self._categories] = torch.stack(blocks, dim=1) + values[:, self.width :]
+        return sums
 
     def rebuilt(self, finished: Tensor) -> Tensor:
         """Return the scaled rows (..., d) that finished outputs (..., width) stand for.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 NUMBER, CATEGORY, HOUR, WEEKDAY = "number", "category", "hour", "weekday"
 PERIODS = {HOUR: 24.0, WEEKDAY: 7.0}
-MAX_LEVELS = 100
+MAX_LEVELS = 32
 NARROWEST = 4  # columns of an image
 # rows (length, channels) are a signal, not an image, if they are this many times longer than wide
 SLIM = 8

@@ -1,8 +1,14 @@
-"""Surprise: how rare each value of a row is by itself, summed over the columns.
+"""Surprise: how rare each value of a row is, by itself and together with each other value.
 
-    category    -log (count + 1) / (rows + levels + 2), a gap being a level
+    total = (sum over columns of s^POWER + 2 * sum over pairs of columns of v^POWER)^(1 / POWER)
+
+v: see `aemodel.scores.pairs`. s, by kind of column:
+
+    category    -log (count + 1) / (rows + levels + 2), a gap being a level; for a level that no
+                fit row has, also -log of the share of rows with a new level, which is that of
+                levels with one row (Good 1953)
     number      -log min(1, 2 t), t: the smaller of the shares of clean rows at most and at least
-                as high
+                as high; for a gap, -log of the share of gaps
     time        as a category of 24 hours or 7 weekdays
 
 A distance does not see that a level is rare: all levels are equally far apart.
@@ -18,7 +24,10 @@ from numpy.typing import NDArray
 
 from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import Levels
+from aemodel.scores.pairs import Binning, PairSurprise, count_pairs
 
+POWER = 3.0  # a single rare value weighs more than several that are not so rare
+LEAST = 1e-3  # is added to the sum of powers
 HOURS, DAYS = 24, 7
 ROUNDING = 1e-4  # of an hour in float32
 MOST_VALUES = 2_048  # of each number that its tails are measured on
@@ -31,34 +40,28 @@ class Margins:
 
     tails: (a, m) float32, values of each of the `a` numbers, ascending, evenly spaced by rank.
     gaps: (a,) float64, share of rows without a value. clock: (b, 24) int64, how many rows fall in
-    each hour or on each weekday, for each of the `b` hours and weekdays.
+    each hour or on each weekday, for each of the `b` hours and weekdays. pairs: (c,) int32, see
+    `aemodel.scores.pairs`.
     """
 
     tails: NDArray[np.float32]
     gaps: NDArray[np.float64]
     clock: NDArray[np.int64]
+    pairs: NDArray[np.int32]
 
     @classmethod
-    def none(cls) -> Margins:
-        """For a table of numbers only, whose rows have no surprise."""
-        return cls(
-            tails=np.empty((0, 0), np.float32),
-            gaps=np.empty(0),
-            clock=np.empty((0, HOURS), np.int64),
-        )
-
-    @classmethod
-    def of(cls, scaled: NDArray[np.float32], layout: Layout) -> Margins:
+    def of(cls, scaled: NDArray[np.float32], layout: Layout, levels: Levels) -> Margins:
         """Measure scaled clean rows (n, d), NaN where a value is missing."""
         numbers = scaled[:, list(layout.of_kind(NUMBER))]
         count = max(1, min(len(scaled), MOST_VALUES, MOST_TAILS // max(1, numbers.shape[1])))
         times = [_by_hour(scaled[:, i], layout.kinds[i]) for i in layout.of_kind(*PERIODS)]
+        quantiles = [_quantiles(column, count) for column in numbers.T]
+        tails = np.array(quantiles, np.float32).reshape(-1, count)
         return cls(
-            tails=np.array([_quantiles(column, count) for column in numbers.T], np.float32).reshape(
-                -1, count
-            ),
+            tails=tails,
             gaps=np.isnan(numbers).mean(axis=0, dtype=np.float64),
             clock=np.array(times, np.int64).reshape(-1, HOURS),
+            pairs=count_pairs(Binning.of(layout, levels, tails), scaled),
         )
 
 
@@ -92,10 +95,22 @@ class Surprise:
             _surprises(row, int(PERIODS[layout.kinds[i]]))
             for row, i in zip(margins.clock, layout.of_kind(*PERIODS), strict=True)
         ]
+        binning = Binning.of(layout, levels, margins.tails)
+        self._pairs = PairSurprise(binning, margins.pairs, POWER)
         self._levels = [_level_surprises(levels, i) for i in range(len(levels.columns))]
 
+    def total(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the total surprise (n,) of scaled rows (n, d), NaN where a value is missing."""
+        return np.asarray((self.shares(scaled).sum(axis=1) + LEAST) ** (1 / POWER))
+
+    def shares(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each column contributes to the sum of powers, (n, d)."""
+        found = self.columns(scaled) ** POWER
+        self._pairs.add_to(found, scaled)
+        return found
+
     def columns(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the surprise of each value of scaled rows (n, d), NaN where one is missing."""
+        """Return the surprise of each value by itself, (n, d)."""
         found = np.zeros(scaled.shape)
         numbers = list(self.layout.of_kind(NUMBER))
         found[:, numbers] = self._of_numbers(scaled[:, numbers])
@@ -127,5 +142,8 @@ def _surprises(counts: NDArray[np.int64], size: int) -> NDArray[np.float64]:
 
 def _level_surprises(levels: Levels, category: int) -> NDArray[np.float64]:
     """Return the surprise of a category by rank: of its levels, a gap, and an unseen level."""
-    counts = np.append(levels.counts[levels.of(category)], [levels.gaps[category], 0]) + 1
-    return np.asarray(-np.log(counts / counts.sum()))
+    known = levels.counts[levels.of(category)]
+    counts = np.append(known, [levels.gaps[category], 0]) + 1
+    found = -np.log(counts / counts.sum())
+    found[-1] -= np.log(((known == 1).sum() + 1) / (levels.rows + 1))
+    return np.asarray(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Rows, Vector
@@ -69,7 +70,7 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: Rows) -> C
     Both errors are in the larger of the two models' units, column by column. Otherwise a column
     that was nearly constant for one model would dominate.
     """
-    units = np.maximum(challenger.scaler.scale, champion.scaler.scale)
+    units = np.maximum(challenger.error_units, champion.error_units)
     own, theirs = (errors_in_units(units, model, rows) for model in (challenger, champion))
     known = np.isfinite(own) & np.isfinite(theirs)  # rows beyond float32 cannot be compared
     if not known.any():
@@ -77,7 +78,7 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: Rows) -> C
     own, theirs = own[known], theirs[known]
     low, high = bootstrap_interval(own - theirs)
     error, other = float(own.mean()), float(theirs.mean())
-    allowed = tolerated(other, error_of_column_means(units, rows[known]))
+    allowed = tolerated(other, error_of_column_means(units, champion, rows[known]))
     figures = {
         "error": error,
         "champion_error": other,
@@ -233,19 +234,29 @@ def errors_in_units(units: Vector, model: Autoencoder, rows: Rows) -> Vector:
     for start in range(0, len(rows), model.size):
         piece = rows[start : start + model.size]
         with np.errstate(over="ignore", invalid="ignore"):
-            residuals = model.reconstruct(piece) - piece.astype(np.float64)
-            squares = (residuals.reshape(len(piece), -1) / units) ** 2
-        gaps = find_gaps(piece)
+            squares = (_residuals_in_data_units(model, piece) / units) ** 2
+        gaps = find_gaps(piece) if model.numbers is None else np.isnan(squares)
         total = np.where(gaps, 0.0, squares).sum(axis=1)
         errors[start : start + model.size] = total / (~gaps).sum(axis=1)
     return errors
 
 
-def error_of_column_means(units: Vector, rows: Rows) -> float:
+def _residuals_in_data_units(model: Autoencoder, rows: Rows) -> Vector:
+    """Return residuals (n, d): of numbers in data units, of other columns as the model's."""
+    if model.numbers is None:
+        return (model.reconstruct(rows) - rows.astype(np.float64)).reshape(len(rows), -1)
+    return model.residuals(rows) * np.where(model.numbers, model.scaler.scale, 1.0)
+
+
+def error_of_column_means(units: Vector, model: Autoencoder, rows: Rows) -> float:
     """Return the mean error in units (d,) of rows (n, *row_shape) against their column means.
 
     It is the error of a model that knows nothing else.
     """
+    if model.expansion is not None and model.numbers is not None:
+        usual = model.expansion.usual_errors(torch.from_numpy(model.scale(rows))).numpy()
+        scale = np.where(model.numbers, model.scaler.scale, 1.0)
+        return float((usual * (scale / units) ** 2).mean())
     values = rows.reshape(len(rows), -1).astype(np.float64)
     seen = ~np.isnan(values)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -30,7 +30,7 @@ from aemodel.training.result import History, Trained
 # coarser
 TAIL = 0.0005
 FEWEST_FOR_TAIL = 2_000
-LEAST_SHARE = 0.01  # of the error of the column means, that an error is measured in
+LEAST_SHARE = 0.05  # of the error of the column means, added to what errors are measured in
 REFERENCE_ROWS = 2_000
 REFERENCE_BYTES = 16_000_000
 MOST_CANDIDATES = 20_000  # rows that the reference is chosen from
@@ -49,7 +49,7 @@ def unmeasured_model(
     device: str = "cpu",
 ) -> Autoencoder:
     """Return fitted networks as a model that can encode and reconstruct, but not score."""
-    empty = _nothing_measured()
+    empty = replace(_nothing_measured(), residual_scale=np.ones(layout.n_features))
     return Autoencoder(members, settings, layout, rows.scaler, empty, rows.train, {}, device)
 
 
@@ -85,11 +85,10 @@ def _column_scales(model: Autoencoder, rows: FitRows, unseen: Rows) -> Measured:
     scale = residual_scale(model, unseen)
     if model.expansion is None:
         return replace(model.measured, residual_scale=scale)
-    sample = model.scale(sample_fit_rows(rows, MOST_CANDIDATES))
+    sample = model.scale(sample_fit_rows(rows))
     usual = model.expansion.usual_errors(torch.from_numpy(sample)).numpy()
-    floored = np.maximum(scale, np.sqrt(LEAST_SHARE * usual))
-    mixed = start_mixed(model, sample)
-    return replace(model.measured, residual_scale=floored, mixed=mixed)
+    raised = np.sqrt(scale**2 + LEAST_SHARE * usual)
+    return replace(model.measured, residual_scale=raised, mixed=start_mixed(model, sample))
 
 
 def start_mixed(model: Autoencoder, scaled: NDArray[np.float32]) -> MixedReference:
@@ -97,14 +96,21 @@ def start_mixed(model: Autoencoder, scaled: NDArray[np.float32]) -> MixedReferen
     levels = model.scaler.levels
     assert model.expansion is not None
     assert levels is not None
-    deviations = np.nanstd(scaled[:, list(model.layout.of_kind(NUMBER))], axis=0, dtype=np.float64)
-    unknown = np.full(3, np.nan)
+    deviations = _deviations(scaled[:, list(model.layout.of_kind(NUMBER))].astype(np.float64))
     return MixedReference(
         weights=distance_weights(model.expansion, levels, deviations),
-        typical=unknown,
-        spread=unknown,
-        margins=Margins.of(scaled, model.layout),
+        typical=np.zeros(3),
+        spread=np.ones(2),
+        margins=Margins.of(scaled, model.layout, levels),
     )
+
+
+def _deviations(values: Vector) -> Vector:
+    """Return the standard deviation (d,) of known values (n, d); 0 for a column without any."""
+    known = ~np.isnan(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    away = np.where(known, values, 0.0) - np.where(known, values, 0.0).sum(axis=0) / count
+    return np.asarray(np.sqrt((np.where(known, away, 0.0) ** 2).sum(axis=0) / count))
 
 
 def _scales(
@@ -119,22 +125,22 @@ def _scales(
     count = min(len(unseen), MOST_COMPARED)
     places = np.linspace(0, len(unseen) - 1, count).astype(np.intp)  # evenly over the source
     compared, their_errors = unseen[places], errors[places]
-    center, spread, usual_features = feature_scales(model, compared)
     low, high = latent_range(latents)
     measured = replace(
         model.measured,
-        feature_center=center,
-        feature_spread=spread,
-        feature_usual=usual_features,
         latent_low=low,
         latent_high=high,
         reference=build_reference(model, rows, compared, their_errors),
         usual=usual_error(rows.tensor(compared), torch.from_numpy(their_errors)),
     )
-    if measured.mixed is None:
-        return measured
-    ready = replace(model, measured=measured)
-    return replace(measured, mixed=_typical_parts(ready, rows, compared, their_errors))
+    if measured.mixed is not None:
+        ready = replace(model, measured=measured)
+        mixed = _typical_parts(ready, rows, compared, their_errors)
+        measured = replace(measured, mixed=mixed)
+    center, spread, usual_features = feature_scales(replace(model, measured=measured), compared)
+    return replace(
+        measured, feature_center=center, feature_spread=spread, feature_usual=usual_features
+    )
 
 
 def _typical_parts(
@@ -330,7 +336,7 @@ def _scores_and_evidence(model: Autoencoder, rows: Rows) -> tuple[Vector, ...]:
 
 def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector, Vector]:
     """Measure the scaled features of rows: center (d,), spread (d,) and what is usual (3, d)."""
-    scaled = model.scale(unseen)
+    scaled = model.to_values(model.scale(unseen))
     center, spread = center_and_spread(scaled)
     return center, spread, FeatureTally.of(scaled, center, spread).usual()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Rows, Vector
 from aemodel.rows.layout import cast_rows
@@ -15,16 +16,20 @@ NOISY = 0.2  # share of a row's features, adjacent ones, that get noise
 BEYOND = 0.1  # share of a column's range, on either side, that a lone feature may lie beyond it
 
 
-def iter_planted(rows: Rows) -> Iterator[Rows]:
+def iter_planted(rows: Rows, numbers: NDArray[np.bool_] | None = None) -> Iterator[Rows]:
     """Yield anomalies (n, *row_shape) of one kind after another; row i is made of clean row i.
 
-    They have the rows' dtype and keep their NaN. The seeds are fixed.
+    They have the rows' dtype and keep their NaN. The seeds are fixed. numbers: (d,), which columns
+    are numbers, None if all are; others only take values from other rows.
     """
     flat = rows.reshape(len(rows), -1).astype(np.float64)
-    for number, plant in enumerate((_swapped, _scaled, _noisy, _lone)):
+    plants = (_swapped, _scaled, _noisy, _lone)
+    for number, plant in enumerate(plants if numbers is None or numbers.any() else (_swapped,)):
         # rows may lie too far out for any spread
         with np.errstate(over="ignore", invalid="ignore"):
             planted = plant(flat, np.random.default_rng(number))
+        if numbers is not None and plant is not _swapped:
+            planted = np.where(numbers, planted, flat)
         yield cast_rows(planted, rows.dtype.name).reshape(rows.shape)
 
 
@@ -79,7 +84,7 @@ def planted_auroc_parts(
     clean = [model.scores_by(by, rows) for model in models]
     parts = [np.zeros(len(rows)) for _ in models]
     kinds = 0
-    for planted in iter_planted(rows):
+    for planted in iter_planted(rows, models[0].numbers):
         kinds += 1
         for total, model, scores in zip(parts, models, clean, strict=True):
             total += auroc_parts(scores, model.scores_by(by, planted))

@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 from aemodel.decisions.rules import Cut, Decision
 from aemodel.explain.attribution import explain
 from aemodel.explain.evidence import SIDES, evidence_p_values
+from aemodel.explain.mixed_causes import unnamed_levels
 from aemodel.model import Autoencoder
 from flows.scoring.night_run import NightRun
 from flows.scoring.shard_summary import MOST_NOVEL, ShardSummary
 from storage.nights.night import Evidence, NovelRow
 from storage.nights.scores import count_novel, read_listed
-from storage.sources import Source
+from storage.sources import Source, find_levels
 
 
 def listed_evidence(
-    run: NightRun, summary: ShardSummary, decision: Decision
+    run: NightRun, summary: ShardSummary, decision: Decision, source: Source
 ) -> Mapping[int, Evidence]:
-    """Explain the listed rows, by row number."""
+    """Explain the listed rows of a source, by row number."""
     rows = listed_rows(run, summary, decision)
-    return explain_rows(run.model, rows, summary.best.values[: len(rows)], by=run.job.score.by)
+    values = summary.best.values[: len(rows)]
+    return explain_rows(run.model, rows, values, by=run.job.score.by, source=source)
 
 
 def listed_rows(run: NightRun, summary: ShardSummary, decision: Decision) -> NDArray[np.int64]:
@@ -38,14 +40,24 @@ def listed_rows(run: NightRun, summary: ShardSummary, decision: Decision) -> NDA
 
 
 def explain_rows(
-    model: Autoencoder, rows: NDArray[np.int64], values: NDArray[np.generic], *, by: str
+    model: Autoencoder,
+    rows: NDArray[np.int64],
+    values: NDArray[np.generic],
+    *,
+    by: str,
+    source: Source,
 ) -> dict[int, Evidence]:
-    """Explain the rank of `values` (n, *row_shape) by one of SCORES, by row number."""
+    """Explain the rank of `values` (n, *row_shape) by one of SCORES, by row number.
+
+    source: where levels are looked up that the model has no name for.
+    """
     if not len(rows):
         return {}
     rebuilt = model.rebuild(values)
     expected = model.scaler.inverse(rebuilt.rebuilt).reshape(values.shape)
-    causes = explain(model, rebuilt, by=by)
+    new = unnamed_levels(model, values)
+    texts = find_levels(source, new) if any(new.values()) else {}
+    causes = explain(model, rebuilt, by=by, texts=texts)
     sides = evidence_p_values(model, rebuilt)
     found = {}
     for index, row in enumerate(rows):
@@ -84,7 +96,7 @@ def novel_rows(
     scores = np.array([scored[row][run.job.score.by] for row in found.rows.tolist()])
     missed = (found.scores > clean[-1]) & ~decision.cut.flags(scores, found.rows)
     rows, values = found.rows[missed], found.values[missed]
-    evidence = explain_rows(run.model, rows, values, by="novelty")
+    evidence = explain_rows(run.model, rows, values, by="novelty", source=night.source)
     return _to_novel_rows(night, scored, evidence)
 
 

@@ -231,7 +231,7 @@ def with_scores(
         promises=decision.promises and not draft.judged.failed,
         cut_score=decision.cut.score,
         counts=summary.tally.picture,
-        evidence=listed_evidence(run, summary, decision),
+        evidence=listed_evidence(run, summary, decision, draft.scored.source),
         novel_rows=novel,
         novel_rows_total=count_novel_rows(run, decision, novel, draft.scores),
         drift=drift_figures(run, draft.judged, summary),

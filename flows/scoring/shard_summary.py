@@ -160,7 +160,9 @@ class Summarizer:
             Tally.of(self.calibration, ranked, threshold=self.threshold),
             Candidates.of_chunk(self.keep, chunk, ranked),
             Candidates.of_chunk(MOST_NOVEL, chunk, self._novelty_below_top(scores)),
-            FeatureTally.of(scaled, measured.feature_center, measured.feature_spread),
+            FeatureTally.of(
+                self.model.to_values(scaled), measured.feature_center, measured.feature_spread
+            ),
         )
 
     def _novelty_below_top(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:

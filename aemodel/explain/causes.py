@@ -1,0 +1,38 @@
+"""Causes: why a row is anomalous, in words and by the features that contribute most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_FEATURES = 3
+MIN_SHARE = 0.01  # of the score, for a feature to be named
+NOTHING = "no feature differs from what was expected"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature's contribution to the score of a row.
+
+    actual, expected: in data units, also as texts with digits enough to tell them apart; of a
+    category, the keys of its levels.
+    residual: their difference in units of the feature's usual residual.
+    share: of the error or the novelty, 0 to 1.
+    words: what stands out, where that is more than the two values.
+    """
+
+    name: str
+    actual: float
+    expected: float
+    residual: float
+    share: float
+    actual_text: str
+    expected_text: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why one row is anomalous: in words, and by the features that contribute most."""
+
+    words: str
+    features: tuple[Feature, ...]

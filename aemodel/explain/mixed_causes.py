@@ -1,0 +1,232 @@
+"""Causes of rows whose columns are of several kinds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, Cause, Feature
+from aemodel.explain.number_pairs import format_pair
+from aemodel.model import Autoencoder, Rebuilt
+from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, PERIODS
+
+Texts = Mapping[str, Mapping[float, str]]  # levels by column and key
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+USUAL = 0.01  # of clean numbers lie below what is called usual, and as many above
+USUAL_HOURS = 0.95  # of clean rows lie in the hours that are called usual
+LONGEST = 60  # characters of a level
+HUGE = 1e100
+TINY = float(np.finfo(np.float64).tiny)
+
+
+def explain_mixed(model: Autoencoder, rows: Rebuilt, *, by: str, texts: Texts) -> list[Cause]:
+    """Explain each row's rank by one of SCORES.
+
+    texts: levels that the bundle has no name for, see `unnamed_levels`.
+    """
+    shares = _novelty_shares(model, rows) if by == "novelty" else _error_shares(model, rows)
+    expected = model.scaler.inverse(rows.rebuilt)
+    describer, score = _Describer(model, texts), "novelty" if by == "novelty" else "error"
+    causes = []
+    for index, row in enumerate(rows.rows.astype(np.float64)):
+        heaviest = np.argsort(-shares[index], kind="stable")[:MAX_FEATURES].tolist()
+        features = [
+            describer.feature(
+                _Value(
+                    i, float(row[i]), float(expected[index, i]), float(rows.residuals[index, i])
+                ),
+                float(shares[index, i]),
+            )
+            for i in heaviest
+        ]
+        causes.append(_cause(features, score))
+    return causes
+
+
+def _cause(features: Sequence[Feature], score: str) -> Cause:
+    named = [each for each in features if each.share > MIN_SHARE] or features[:1]
+    words = "; ".join(f"{each.words}, {each.share:.0%} of the {score}" for each in named)
+    return Cause(words, tuple(named))
+
+
+def unnamed_levels(model: Autoencoder, rows: NDArray[np.generic]) -> dict[str, list[float]]:
+    """Return the keys of levels in rows (n, d) that the bundle has no name for, by column."""
+    levels = model.scaler.levels
+    if levels is None:
+        return {}
+    found = {}
+    for category, column in enumerate(levels.columns.tolist()):
+        keys = np.unique(rows[:, column].astype(np.float64))
+        new = ~np.isin(keys, levels.known(category)) & ~np.isnan(keys)
+        found[model.layout.columns[column]] = keys[new].tolist()
+    return found
+
+
+def _error_shares(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64]:
+    """Share of each column in the error of its row, (n, d)."""
+    return _normalized((rows.residuals / model.measured.residual_scale) ** 2)
+
+
+def _normalized(parts: NDArray[np.floating]) -> NDArray[np.float64]:
+    known = np.nan_to_num(parts.astype(np.float64), nan=0.0, posinf=HUGE).clip(0, HUGE)
+    return np.asarray(known / np.maximum(known.sum(axis=1, keepdims=True), TINY))
+
+
+def _novelty_shares(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64]:
+    """Share of each column in the novelty of its row, (n, d).
+
+    Distance, surprise and error count as far as they exceed what is typical.
+    """
+    novelty, expansion = model.mixed_novelty, model.expansion
+    assert novelty is not None
+    assert expansion is not None
+    scaled = torch.from_numpy(rows.scaled).to(model.device)
+    points = model.to_points(model.fill(scaled))
+    excesses = novelty.excesses(scaled, points, torch.from_numpy(rows.errors).to(points.device))
+    weights = np.nan_to_num(excesses.cpu().numpy(), nan=HUGE, posinf=HUGE).clip(0, HUGE)
+    weights = np.where(weights.sum(axis=0) > 0, weights, 1.0)
+    away = (points - novelty.novelty.expected(points)).square()
+    parts = (
+        _normalized(expansion.by_column(away).cpu().numpy()),
+        _normalized(novelty.surprise.shares(rows.scaled)),
+        _error_shares(model, rows),
+    )
+    weighted = [weight[:, None] * part for weight, part in zip(weights, parts, strict=True)]
+    return _normalized(np.sum(weighted, axis=0))
+
+
+@dataclass(frozen=True)
+class _Value:
+    """One value of a row: what it is, what was expected, and its residual."""
+
+    column: int
+    actual: float
+    expected: float
+    residual: float
+
+
+class _Describer:
+    """Describes the values of a model's columns in words."""
+
+    def __init__(self, model: Autoencoder, texts: Texts) -> None:
+        assert model.scaler.levels is not None
+        assert model.measured.mixed is not None
+        self.model, self.layout, self.levels = model, model.layout, model.scaler.levels
+        self.margins = model.measured.mixed.margins
+        self._names = self._known_names(texts)
+
+    def _known_names(self, texts: Texts) -> list[dict[float, str]]:
+        """Return the names of each category's levels by key."""
+        named = cast("Mapping[str, Sequence[str]]", self.model.facts.get("levels", {}))
+        found = []
+        for category, column in enumerate(self.levels.columns.tolist()):
+            name = self.layout.columns[column]
+            known = zip(self.levels.known(category).tolist(), named.get(name, ()), strict=False)
+            found.append({**dict(known), **texts.get(name, {})})
+        return found
+
+    def feature(self, value: _Value, share: float) -> Feature:
+        """Return a value as a feature with this share of the score."""
+        actual, expected, words = self._texts(value)
+        name = self.layout.columns[value.column]
+        scale = float(self.model.measured.residual_scale[value.column])
+        return Feature(
+            name=name,
+            actual=value.actual,
+            expected=value.expected,
+            residual=value.residual / scale,
+            share=share,
+            actual_text=actual,
+            expected_text=expected,
+            words=f"{name} {words}",
+        )
+
+    def _texts(self, value: _Value) -> tuple[str, str, str]:
+        """Return value and expected value as texts, and what stands out."""
+        kind = self.layout.kinds[value.column]
+        if kind == NUMBER:
+            return self._number(value)
+        return self._category(value) if kind == CATEGORY else self._time(value, kind)
+
+    def _number(self, value: _Value) -> tuple[str, str, str]:
+        place = self.layout.of_kind(NUMBER).index(value.column)
+        low, high = self._clean_range(value.column, place)
+        actual, expected = format_pair(value.actual, value.expected)
+        if math.isnan(value.actual):
+            return "missing", expected, f"missing ({_percent(self.margins.gaps[place])})"
+        if low <= value.actual <= high:
+            return actual, expected, f"{actual} where {expected} was expected"
+        return actual, expected, f"{actual} (clean 1–99 %: {low:.4g} to {high:.4g})"
+
+    def _clean_range(self, column: int, place: int) -> tuple[float, float]:
+        tails = self.margins.tails[place].astype(np.float64)
+        ends = tails[[int(USUAL * (len(tails) - 1)), math.ceil((1 - USUAL) * (len(tails) - 1))]]
+        low, high = ends * self.model.scaler.scale[column] + self.model.scaler.center[column]
+        return float(low), float(high)
+
+    def _category(self, value: _Value) -> tuple[str, str, str]:
+        category = self.layout.of_kind(CATEGORY).index(value.column)
+        expected = self._level(category, value.expected)
+        if math.isnan(value.actual):
+            share = self.levels.gaps[category] / max(1, self.levels.rows)
+            return "missing", expected, f"missing ({_percent(share)})"
+        actual = self._level(category, value.actual)
+        rank = int(self.levels.ranks(category, np.array([value.actual]))[0])
+        size = int(self.levels.sizes[category])
+        if rank > size:
+            return actual, expected, f"{actual} never seen ({size:,} levels known)"
+        if value.actual == value.expected:
+            count = self.levels.counts[self.levels.of(category)][rank]
+            return actual, expected, f"{actual} ({_percent(count / max(1, self.levels.rows))})"
+        chance = math.exp(-(value.residual**2))
+        return actual, expected, f"{actual} where {expected} was expected (p = {chance:.1g})"
+
+    def _level(self, category: int, key: float) -> str:
+        if math.isnan(key):
+            return "missing"
+        name = self._names[category].get(key, "another level")
+        return repr(name if len(name) <= LONGEST else f"{name[:LONGEST]}…")
+
+    def _time(self, value: _Value, kind: str) -> tuple[str, str, str]:
+        clock = self.margins.clock[self.layout.of_kind(*PERIODS).index(value.column)]
+        expected = _clock_text(value.expected, kind)
+        if math.isnan(value.actual):
+            return "missing", expected, f"missing (expected {expected})"
+        actual, total = _clock_text(value.actual, kind), max(1, int(clock.sum()))
+        if kind != HOUR:
+            share = clock[int(value.actual) % len(WEEKDAYS)] / total
+            return actual, expected, f"on {actual} ({_percent(share)})"
+        first, length, share = _usual_hours(clock / total)
+        usual = f"{share:.0%} of clean rows: {first:02d} to {(first + length) % 24:02d} h"
+        return actual, expected, f"at {actual} ({usual})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * float(share):.2g} % of clean rows"
+
+
+def _clock_text(value: float, kind: str) -> str:
+    if kind != HOUR:
+        return WEEKDAYS[round(value) % len(WEEKDAYS)]
+    minutes = round(value * 60) % (24 * 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _usual_hours(shares: NDArray[np.float64]) -> tuple[int, int, float]:
+    """Return the first hour, the number, and the share of rows of the fewest hours in a row.
+
+    They hold at least USUAL_HOURS of all rows; shares: (24,).
+    """
+    twice = np.concatenate([[0.0], np.cumsum(np.concatenate([shares, shares]))])
+    for length in range(1, len(shares) + 1):
+        held = twice[length : length + len(shares)] - twice[: len(shares)]
+        if held.max() >= USUAL_HOURS:
+            return int(held.argmax()), length, float(held.max())
+    return 0, len(shares), 1.0

@@ -1,0 +1,139 @@
+"""Pairs of values: how much rarer two values are together than they would be by chance.
+
+    -log ((together + 1) / (first * second / rows + 1)), at least 0
+
+together, first, second: fit rows with both values, with the first, with the second. Values are
+counted in bins: the most frequent levels, eighths of the numbers, eighths of a day, weekdays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, WEEKDAY, Layout
+from aemodel.rows.levels import Levels
+
+MOST_LEVELS = 32
+EIGHTHS = 8
+MOST_COLUMNS = 100
+MOST_CELLS = 2_000_000  # of all pairs together
+
+
+@dataclass(frozen=True)
+class Binning:
+    """How the values of scaled columns (d,) fall into bins.
+
+    bins: (d,), their numbers; of each column, the last but one is for gaps, and the last for
+    values that no pair counts. edges: (d, 7) float32, between the eighths of a number.
+    """
+
+    layout: Layout
+    sizes: NDArray[np.int64]
+    levels: Sequence[int]
+    edges: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, layout: Layout, levels: Levels, tails: NDArray[np.float32]) -> Binning:
+        """Bin the columns of a layout; tails: see `aemodel.scores.surprise.Margins`."""
+        known = [min(MOST_LEVELS, size) for size in levels.sizes.tolist()]
+        sizes = np.full(len(layout.kinds), EIGHTHS)
+        sizes[list(layout.of_kind(WEEKDAY))] = int(PERIODS[WEEKDAY])
+        sizes[list(layout.of_kind(CATEGORY))] = known
+        edges = np.zeros((len(layout.kinds), EIGHTHS - 1), np.float32)
+        places = np.linspace(0, tails.shape[1] - 1, EIGHTHS + 1)[1:-1].round().astype(np.intp)
+        edges[list(layout.of_kind(NUMBER))] = tails[:, places] if len(tails) else 0
+        return cls(layout, sizes + 2, levels.sizes.tolist(), edges)
+
+    def __call__(self, scaled: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the bins (n, d) of scaled rows (n, d), NaN where a value is missing."""
+        found = np.empty(scaled.shape, np.int64)
+        for column in self.layout.of_kind(NUMBER):
+            found[:, column] = np.searchsorted(self.edges[column], scaled[:, column], side="right")
+        for column in self.layout.of_kind(*PERIODS):
+            size = self.sizes[column] - 2
+            found[:, column] = np.clip(np.nan_to_num(scaled[:, column]) * size + 1e-4, 0, size - 1)
+        found = np.where(np.isnan(scaled), self.sizes - 2, found)
+        for rank, column in enumerate(self.layout.of_kind(CATEGORY)):
+            found[:, column] = self._of_levels(rank, column, scaled[:, column])
+        return found
+
+    def _of_levels(self, rank: int, column: int, ranks: NDArray[np.float32]) -> NDArray[np.int64]:
+        none, gap = self.sizes[column] - 1, self.sizes[column] - 2
+        kept = np.where(ranks < gap, ranks, none)
+        return np.asarray(np.where(ranks == self.levels[rank], gap, kept), np.int64)
+
+
+def paired_columns(binning: Binning) -> list[int]:
+    """Return the columns whose pairs are counted: categories first, within MOST_CELLS."""
+    layout = binning.layout
+    columns = [*layout.of_kind(CATEGORY), *layout.of_kind(*PERIODS), *layout.of_kind(NUMBER)]
+    chosen: list[int] = []
+    cells, width = 0, 0
+    for column in columns[:MOST_COLUMNS]:
+        cells += width * int(binning.sizes[column])
+        if cells > MOST_CELLS:
+            break
+        width += int(binning.sizes[column])
+        chosen.append(column)
+    return sorted(chosen)
+
+
+def count_pairs(binning: Binning, scaled: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Count the pairs of bins in scaled rows (n, d): flat, pair of columns by pair of columns."""
+    bins, columns = binning(scaled), paired_columns(binning)
+    counts = [np.empty(0, np.int64)]
+    for place, first in enumerate(columns):
+        for second in columns[place + 1 :]:
+            size = int(binning.sizes[second])
+            cells = bins[:, first] * size + bins[:, second]
+            counts.append(np.bincount(cells, minlength=int(binning.sizes[first]) * size))
+    return np.concatenate(counts).astype(np.int32)
+
+
+class PairSurprise:
+    """Looks up how rare the pairs of values in scaled rows are."""
+
+    def __init__(self, binning: Binning, counts: NDArray[np.int32], power: float) -> None:
+        """Look up surprises to this power; counts: see `count_pairs`."""
+        self.binning, self.columns = binning, paired_columns(binning)
+        sizes = binning.sizes[self.columns]
+        cells = [
+            int(first * second)
+            for place, first in enumerate(sizes)
+            for second in sizes[place + 1 :]
+        ]
+        starts = np.concatenate([[0], np.cumsum(cells)]).astype(np.int64)
+        tables = [counts[begin:end] for begin, end in pairwise(starts)]
+        shapes = [(a, b) for place, a in enumerate(sizes) for b in sizes[place + 1 :]]
+        found = [_surprises(t.reshape(shape)) for t, shape in zip(tables, shapes, strict=True)]
+        self._table = np.concatenate([np.empty(0), *(each.ravel() for each in found)]) ** power
+        self._starts = starts[:-1]
+
+    def add_to(self, totals: NDArray[np.float64], scaled: NDArray[np.float32]) -> None:
+        """Add each pair's surprise to both of its columns in totals (n, d)."""
+        bins = self.binning(scaled)[:, self.columns]
+        sizes = self.binning.sizes[self.columns]
+        first_pair = 0
+        for place in range(len(self.columns) - 1):
+            others = slice(place + 1, None)
+            count = len(self.columns) - place - 1
+            starts = self._starts[first_pair : first_pair + count]
+            cells = starts + bins[:, [place]] * sizes[others] + bins[:, others]
+            found = self._table[cells]
+            totals[:, self.columns[place]] += found.sum(axis=1)
+            totals[:, self.columns[place + 1 :]] += found
+            first_pair += count
+
+
+def _surprises(counts: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the surprise of each cell of a pair of columns, 0 for values that none counts."""
+    rows = max(1, int(counts.sum()))
+    by_chance = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / rows
+    found = np.maximum(np.log((by_chance + 1) / (counts + 1)), 0.0)
+    found[-1], found[:, -1] = 0.0, 0.0
+    return np.asarray(found, np.float64)
