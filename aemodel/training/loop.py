@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from aemodel.errors import DataError
 from aemodel.network.build import build_network
+from aemodel.network.components import start_from_components
 from aemodel.network.dense import DenseAutoencoder, finish_output, start_from_rows
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.out_of_memory import halving
@@ -27,6 +28,7 @@ from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_
 from aemodel.training.result import Epoch, History, Trained
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
+MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
 log = logging.getLogger(__name__)
 
 
@@ -71,6 +73,8 @@ def train_autoencoder(
     rows = replace(rows, read_shuffled=clean.read_shuffled)
     if model.prototypes:
         _start_prototypes(members, rows, generator)
+    if model.is_linear:
+        _start_components(members, rows)
     ensemble = Ensemble([member.to(device) for member in members])
     history = fit_ensemble(ensemble, rows, model=model, generator=generator, on_epoch=on_epoch)
     fitted = unmeasured_model(
@@ -85,6 +89,13 @@ def _start_prototypes(
     for member in members:
         assert isinstance(member, DenseAutoencoder), "ModelSettings requires it for prototypes"
         start_from_rows(member, rows.tensor(sample_fit_rows(rows, MOST_START_ROWS)), generator)
+
+
+def _start_components(members: Iterable[nn.Module], rows: FitRows) -> None:
+    sample = rows.tensor(sample_fit_rows(rows, MOST_COMPONENT_ROWS))
+    for member in members:
+        assert isinstance(member, DenseAutoencoder), "is_linear requires it"
+        start_from_components(member, sample)
 
 
 def fit_ensemble(

@@ -30,6 +30,7 @@ from storage.sources.source import (
     check_schema,
     plan_shards,
 )
+from storage.sources.spread import spread_rows
 
 __all__ = [
     "BROKEN_CELLS",
@@ -45,6 +46,7 @@ __all__ = [
     "open_sound_files",
     "open_source",
     "plan_shards",
+    "spread_rows",
 ]
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
@@ -58,6 +60,7 @@ def open_source(
     columns: Sequence[str] = (),
     id: str = "",
     missing: str = "error",
+    keep: int = 0,
 ) -> Source:
     """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
 
@@ -65,6 +68,7 @@ def open_source(
     columns: features of a table; empty for all numeric columns.
     id: column that identifies a row of a table.
     missing: "error", or "impute" to let NaN pass.
+    keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
@@ -72,7 +76,7 @@ def open_source(
     path = Path(path)
     with read_refusals(path):
         found = list_input(path)
-        return _open(path, found, field=field, columns=columns, id=id, missing=missing)
+        return _open(path, found, field=field, columns=columns, id=id, missing=missing, keep=keep)
 
 
 def open_sound_files(
@@ -125,11 +129,12 @@ def _open(
     columns: Sequence[str],
     id: str,
     missing: str,
+    keep: int = 0,
 ) -> Source:
     files = found.files
     _require_content(files)
     if is_table(files[0]):
-        source = _open_table(path, files, columns=columns, id=id, missing=missing)
+        source = _open_table(path, files, columns=columns, id=id, missing=missing, keep=keep)
         source.left_out = tuple(found.left_out)
         return source
     if len(files) > 1:
@@ -151,7 +156,7 @@ def _require_content(files: Sequence[Path]) -> None:
 
 
 def _open_table(
-    path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
+    path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str, keep: int
 ) -> Source:
     if is_parquet(files[0]):
         from storage.sources.parquet_tables import ParquetSource  # late: pyarrow is slow to import
@@ -160,7 +165,7 @@ def _open_table(
 
     from storage.sources.csv_tables import CsvSource  # late: pyarrow is slow to import
 
-    return CsvSource(path, files, columns=columns, id=id, missing=missing)
+    return CsvSource(path, files, columns=columns, id=id, missing=missing, keep=keep)
 
 
 def _open_array(file: Path, *, field: str, missing: str) -> Source:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.columns import NO_FEATURE, pick_columns
 from storage.sources.csv_files.cells import GAPS, MOST_NAMED, numbers_of
 from storage.sources.csv_files.scan import CsvFile, scan_file
+from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
 from storage.sources.schema import Schema
 from storage.sources.source import BROKEN_CELLS, Chunk, Origin
@@ -29,11 +32,19 @@ class CsvSource(TableSource):
     sequential = True
 
     def __init__(
-        self, path: Path, files: Sequence[Path], *, columns: Sequence[str], id: str, missing: str
+        self,
+        path: Path,
+        files: Sequence[Path],
+        *,
+        columns: Sequence[str],
+        id: str,
+        missing: str,
+        keep: int = 0,
     ) -> None:
+        kept = SpreadRows(keep) if keep else None
         self.delimiter = find_delimiter(files[0])
         self._scans = {
-            file: scan_file(CsvFile(file, self.delimiter), columns, id) for file in files
+            file: scan_file(CsvFile(file, self.delimiter), columns, id, kept) for file in files
         }
         found = self._scans[files[0]].columns()
         chosen, unread = pick_columns(files[0], found, columns, id)
@@ -55,6 +66,25 @@ class CsvSource(TableSource):
             "files": str(len(files)),
             **self._broken_cells(),
         }
+        self.kept = self._converted(kept) if kept else None
+
+    def _converted(self, kept: SpreadRows) -> NDArray[np.generic]:
+        """Return kept rows (n, d) as `chunks` would."""
+        parts = [self._converted_part(part) for part in kept.parts()]
+        none = np.empty((0, len(self.schema.columns)), self.schema.dtype)
+        return np.concatenate([none, *parts])
+
+    def _converted_part(self, part: KeptPart) -> NDArray[np.generic]:
+        batch = self._with_numbers(Batch(0, part.rows.select(list(self.schema.columns))))
+        broken = None if self.missing == "impute" else batch.broken
+        chunk = replace(self._chunk(0, batch.rows, part.file.name), broken=broken)
+        bad = np.argwhere(self._bad_values(chunk))
+        if len(bad):
+            row, column = bad[0].tolist()
+            raise self._not_finite(
+                replace(chunk, start=int(part.numbers[row]) - row), (row, column)
+            )
+        return chunk.rows
 
     def _own_types(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return the dtypes of columns: bool if it is so in every file, else float64."""
