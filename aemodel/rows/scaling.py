@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from aemodel.rows.far_values import Fences, find_fences, without_far_values
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.moments import Moments
+from aemodel.rows.quantiles import column_quantiles
 
 SAMPLE_ROWS = 10_000
 SAMPLE_BYTES = 64_000_000
@@ -203,7 +204,7 @@ class ScalerFit:
         values = self._sample.astype(np.float64)
         empty = np.isnan(values).all(axis=0)
         values[:, empty] = self.moments.mean[empty]
-        return np.asarray(np.nanquantile(values, share, axis=0))
+        return column_quantiles(values, [share])[0]
 
     def _center_scale(self) -> CenterScale:
         fits = {
