@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aemodel.errors import SettingsError
 
 NETWORKS = ("dense", "conv")
-ACTIVATIONS = ("relu", "silu", "gelu", "tanh", "elu")
+ACTIVATIONS = ("relu", "silu", "gelu", "tanh", "elu", "identity")
 OUTPUTS = ("sigmoid", "relu", "identity")
 LOSSES = ("mse", "bce")
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
@@ -47,6 +47,13 @@ class ModelSettings:
     tied: bool = False
     members: int = 1
     combine: str = "mean"
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether principal components are the best weights: one linear layer on each side."""
+        chosen = (self.network, self.activation, self.output, self.loss)
+        single_layer = not (self.hidden or self.prototypes)
+        return single_layer and chosen == ("dense", "identity", "identity", "mse")
 
     def __post_init__(self) -> None:
         """Check every setting. Raises SettingsError, which names the key."""

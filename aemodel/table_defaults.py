@@ -9,9 +9,13 @@ HIDDEN = (64,)
 PROTOTYPES = 512
 MEMBERS = 4
 NOISE = 0.025  # share of each column's range
+MIXED_NOISE = 0.1  # standard deviations, where some columns are categories or times
 STEPS, BATCH = 800, 256
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 800
 MOST_LATENTS = 32
+MANY_COLUMNS, FEWEST_WIDE = 2_000, 100  # a table is wide from so many columns on; see is_wide
+MOST_WIDE_LATENTS = 128
+WIDE_EPOCHS, WIDE_LEARNING_RATE = 3, 1e-5  # the start is the optimum of the rows in memory
 
 
 def table_latents(n_features: int) -> int:
@@ -26,3 +30,19 @@ def table_epochs(fit_rows: float) -> int:
     """Return the number of epochs that amounts to about STEPS batches."""
     epochs = round(STEPS * BATCH / max(BATCH, fit_rows))
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs))
+
+
+def is_wide(n_features: int, fit_rows: float) -> bool:
+    """Return whether a linear network suits a table better: too few rows, or too many columns.
+
+    A network with prototypes then costs minutes and ranks worse.
+    """
+    return n_features >= MANY_COLUMNS or n_features >= max(FEWEST_WIDE, fit_rows)
+
+
+def wide_latents(n_features: int, fit_rows: float) -> int:
+    """Return the number of latents for a wide table: a third of the rows that they are fitted to.
+
+    In many columns, components that only describe noise cost nothing; missing ones cost much.
+    """
+    return max(1, min(MOST_WIDE_LATENTS, n_features // 2, int(fit_rows / 3)))

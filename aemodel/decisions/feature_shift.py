@@ -12,6 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.quantiles import column_quantiles
+
 CLIP = 4.0  # spreads; values farther out say nothing about the bulk
 MAX_NAMED = 5
 IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
@@ -102,7 +104,7 @@ def center_and_spread(scaled: NDArray[np.float32]) -> tuple[Columns, Columns]:
     """
     values = np.where(np.isfinite(scaled), scaled, np.nan).astype(np.float64)
     values[:, np.isnan(values).all(axis=0)] = 0.0
-    first, center, third = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+    first, center, third = column_quantiles(values, [0.25, 0.5, 0.75])
     spread = (third - first) / IQR_OF_NORMAL
     spread = np.where(spread > 0, spread, np.nanstd(values, axis=0))
     return center, np.where((spread > 0) & np.isfinite(spread), spread, 1.0)

@@ -18,6 +18,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "tanh": nn.Tanh,
     "elu": nn.ELU,
+    "identity": nn.Identity,
     "softmax": partial(nn.Softmax, dim=-1),  # in a decoder with prototypes
 }
 LEAST_WIDTH = 1e-3  # of the softmax around a prototype's latent

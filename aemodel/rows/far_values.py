@@ -6,7 +6,6 @@ scales and of training, as if missing. At night, such a value still scores as fa
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.rows.moments import Moments
+from aemodel.rows.quantiles import column_quantiles
 
 TAIL = 0.01  # quantile on either side; the range between is a column's width
 FENCE = 10.0  # widths beyond those quantiles; values farther out are far
@@ -88,9 +88,8 @@ def find_fences(sample: NDArray[np.generic]) -> Fences:
 
 def _limits(values: Columns) -> tuple[Columns, Columns]:
     """Limits (d,), (d,) of values (n, d); infinite where a column has no width."""
-    with warnings.catch_warnings(), np.errstate(invalid="ignore", over="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # columns without values
-        first, last = np.nanquantile(values, [TAIL, 1 - TAIL], axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        first, last = column_quantiles(values, [TAIL, 1 - TAIL])
         width = last - first
         low, high = first - FENCE * width, last + FENCE * width
     usable = (width > 0) & np.isfinite(width) & np.isfinite(low) & np.isfinite(high)

@@ -25,6 +25,7 @@ from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import LevelCounts, Levels
 from aemodel.rows.moments import Moments
+from aemodel.rows.quantiles import column_quantiles
 
 SAMPLE_ROWS = 10_000
 SAMPLE_BYTES = 64_000_000
@@ -239,7 +240,7 @@ class ScalerFit:
         values = self._sample.astype(np.float64)
         empty = np.isnan(values).all(axis=0)
         values[:, empty] = self.moments.mean[empty]
-        return np.asarray(np.nanquantile(values, share, axis=0))
+        return np.asarray(column_quantiles(values, [share])[0])
 
     def _center_scale(self) -> CenterScale:
         fits = {

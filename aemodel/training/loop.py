@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from aemodel.errors import DataError
 from aemodel.network.build import build_network
+from aemodel.network.components import start_from_components
 from aemodel.network.dense import DenseAutoencoder, finish_output, start_from_rows
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.expansion import Expansion
@@ -29,6 +30,7 @@ from aemodel.training.mixed_loss import MixedLoss, start_outputs
 from aemodel.training.result import Epoch, History, Trained
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
+MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
 log = logging.getLogger(__name__)
 
 
@@ -75,6 +77,8 @@ def train_autoencoder(
     members = [build_network(row_shape, model, generator) for _ in range(model.members)]
     if model.prototypes:
         _start_prototypes(members, rows, layout, generator)
+    if model.is_linear and mixed is None:
+        _start_components(members, rows)
     ensemble = Ensemble([member.to(device) for member in members])
     history = fit_ensemble(
         ensemble, rows, model=model, generator=generator, mixed=mixed, on_epoch=on_epoch
@@ -97,6 +101,13 @@ def _start_prototypes(
             inputs = expansion(inputs)
             outputs = start_outputs(inputs, expansion)
         start_from_rows(member, inputs, generator, outputs=outputs)
+
+
+def _start_components(members: Iterable[nn.Module], rows: FitRows) -> None:
+    sample = rows.tensor(sample_fit_rows(rows, MOST_COMPONENT_ROWS))
+    for member in members:
+        assert isinstance(member, DenseAutoencoder), "is_linear requires it"
+        start_from_components(member, sample)
 
 
 def fit_ensemble(

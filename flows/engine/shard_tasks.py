@@ -14,6 +14,7 @@ from storage.sources import Chunk, Shard, Source
 MAX_TASKS = 200  # a task run costs the Prefect server about 40 ms of CPU
 TASK_BYTES = 2_000_000_000  # about half a minute of work on one core
 CHUNK_BYTES = 4_000_000  # larger chunks are no faster and fragment the heap
+TABLE_ROWS = 256  # fewer rows of a wide table are slow: every column of every chunk costs time
 # chunk-sized arrays alive at once: as read, scaled, reconstructed, and float64 copies in between
 BUFFERS = 8
 
@@ -38,7 +39,9 @@ def rows_per_chunk(source: Source, memory_bytes: int, *, batch: int = 1) -> int:
 
     A multiple of `batch` rows if one batch fits.
     """
-    rows = max(1, min(CHUNK_BYTES, memory_bytes // BUFFERS) // source.schema.row_bytes)
+    row_bytes = source.schema.row_bytes
+    worthwhile = max(CHUNK_BYTES, TABLE_ROWS * row_bytes if source.schema.columns else 0)
+    rows = max(1, min(worthwhile, memory_bytes // BUFFERS) // row_bytes)
     return rows - rows % batch if rows > batch else rows
 
 

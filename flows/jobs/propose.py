@@ -7,31 +7,20 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
-from aemodel.table_defaults import (
-    BATCH,
-    HIDDEN,
-    MEMBERS,
-    NOISE,
-    PROTOTYPES,
-    STEPS,
-    table_epochs,
-    table_latents,
-)
+import numpy as np
+
 from flows.errors import UsageError
-from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, summarize_sample
+from flows.jobs.column_checks import warnings_of
+from flows.jobs.proposed_settings import key_line, model_section, train_and_score_sections
+from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
-from storage.sources import Source, open_source
+from storage.sources import DISTINCT, Source, named_features, open_surveyed
 from storage.text import printable
 
-QUANTILES = ("0.999", "0.99", "0.95", "0.9")
-FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels
-WIDTH = 512  # most units in a hidden layer for images
-WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
-MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
 COMMENT_WIDTH = 98
+MOST_LISTED = 100  # names in one comment
 MOST_NAME = 100  # letters of a job's name
 
 
@@ -45,7 +34,9 @@ class Input:
 
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
-        return open_source(Path(self.path), field=self.field, id=self.id, missing="impute")
+        return open_surveyed(
+            Path(self.path), field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
+        )
 
 
 def propose_job(source: str, *, field: str) -> CommandResult:
@@ -53,11 +44,13 @@ def propose_job(source: str, *, field: str) -> CommandResult:
     _require_utf8(source)
     rows = Input(source, field)
     with rows.open() as opened:
-        sample = summarize_sample(opened)
-        rows = Input(source, field, _running_id(opened, sample))
-    with rows.open() as opened:
-        if rows.id:
-            sample = summarize_sample(opened)
+        found, columns = read_sample(opened), list(named_features(opened.schema))
+        sample = summarize_sample(found, opened.n_rows, columns)
+        rows = Input(source, field, _running_id(sample) or _text_id(opened))
+        if rows.id in sample.names:
+            place = opened.schema.columns.index(rows.id)
+            del columns[place]
+            sample = summarize_sample(np.delete(found, place, axis=1), opened.n_rows, columns)
         text = write_job(opened, rows, sample)
     facts = {"path": source, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)
@@ -70,12 +63,17 @@ def _require_utf8(path: str) -> None:
         )
 
 
-def _running_id(source: Source, sample: SampleSummary) -> str:
+def _running_id(sample: SampleSummary) -> str:
     """The first named column of whole numbers that ascend, if other columns are left; else ''."""
-    names = source.schema.columns
+    names = sample.names
     if len(names) < 2:
         return ""
     return next((names[index] for index in sample.running_ids if names[index]), "")
+
+
+def _text_id(source: Source) -> str:
+    """The first column of text that is distinct in all rows; '' if there is none."""
+    return next((name for name, why in source.unread.items() if why == DISTINCT), "")
 
 
 def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
@@ -89,9 +87,9 @@ def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
         *_data_section(source, rows, sample),
         "",
         "[model]",
-        *(_image_model(sample) if sample.shares_a_scale else _table_model(sample)),
+        *model_section(sample),
         "",
-        *_train_and_score_sections(sample),
+        *train_and_score_sections(sample),
     ]
     return "\n".join(lines) + "\n"
 
@@ -106,53 +104,69 @@ def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[st
     return [
         "[data]",
         *_data_keys(rows, sample),
+        *_kinds(sample),
         *(line for what, names in source.not_read.items() for line in _comment(what, [names])),
-        *_warnings(source, sample),
+        *_warnings(sample),
     ]
 
 
 def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
     suffix = "".join(Path(rows.path).suffixes[-2:]) or ".parquet"
     incoming = _quoted(f"nights/{{date}}{suffix}")
-    yield _key("clean", _quoted(rows.path), "rows assumed to contain no outliers")
-    yield _key("incoming", incoming, "the input of a night; change it to your own path")
+    yield key_line("clean", _quoted(rows.path), "rows assumed to contain no outliers")
+    yield key_line("incoming", incoming, "the input of a night; change it to your own path")
     if rows.field:
-        yield _key("field", _quoted(rows.field), "the part of the file to read")
+        yield key_line("field", _quoted(rows.field), "the part of the file to read")
     if rows.id:
-        why = "distinct and ascending: a row number, not a feature"
-        yield _key("id", _quoted(rows.id), why)
+        why = "distinct in all rows sampled: it names rows, and is no feature"
+        yield key_line("id", _quoted(rows.id), why)
     if sample.has_gaps:
         why = "NaN found: the network sees the median, the error counts observed features only"
-        yield _key("missing", '"impute"', why)
+        yield key_line("missing", '"impute"', why)
 
 
-def _warnings(source: Source, sample: SampleSummary) -> Iterator[str]:
-    """Comments on columns that would spoil the scores."""
-    remedy = "list the others in data.columns" if source.schema.columns else "remove them"
+def _kinds(sample: SampleSummary) -> Iterator[str]:
+    """Comments that list the columns of a table by kind, if not all are numbers."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for name, kinds in sample.kinds.items():
+        names.setdefault(kinds, []).append(repr(name))
+    for kinds, found in names.items():
+        yield from _comment(f"read as {' and '.join(kinds)}", found)
+    if sample.kinds:
+        yield from _comment("change that with", ["data.categories, times, ignore, or columns"])
+
+
+def _warnings(sample: SampleSummary) -> Iterator[str]:
+    """Comments on columns and rows that would spoil the scores."""
+    remedy = "list them in data.ignore" if sample.names else "remove them"
+    names = [_column_name(sample, index) for index in range(len(sample.names) or sample.features)]
+    for what, suspects in warnings_of(sample.findings, names, remedy):
+        yield from _comment(what, suspects)
     yield from _comment(
         f"distinct and ascending in all rows sampled, so later nights fall outside; {remedy}",
-        [_column_name(source, index) for index in sample.running],
+        [names[index] for index in sample.running],
     )
     yield from _comment(
         f"look like missing-value codes (in {sample.sampled:,} rows); replace them with NaN",
         [
-            f"{each.value:g} in {_column_name(source, each.column)} ({each.count:,} times)"
+            f"{each.value:g} in {_column_name(sample, each.column)} ({each.count:,} times)"
             for each in sample.sentinels
         ],
     )
 
 
-def _column_name(source: Source, index: int | None) -> str:
+def _column_name(sample: SampleSummary, index: int | None) -> str:
     if index is None:
         return "all columns"
-    return repr(source.schema.columns[index]) if source.schema.columns else f"column {index}"
+    return repr(sample.names[index]) if sample.names else f"column {index}"
 
 
 def _comment(what: str, names: Sequence[str]) -> list[str]:
-    """Comment lines that list all names; none without names."""
+    """Comment lines that list the first MOST_LISTED names; none without names."""
     if not names:
         return []
-    text = f"{what}: {', '.join(map(printable, names))}"
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    text = f"{what}: {', '.join(map(printable, names[:MOST_LISTED]))}{more}"
     return [
         f"# {line}"
         for line in textwrap.wrap(
@@ -161,103 +175,6 @@ def _comment(what: str, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _image_model(sample: SampleSummary) -> list[str]:
-    hidden = min(WIDTH, sample.features)
-    latent = max(1, min(64, sample.features // 8))
-    why_latent = f"an eighth of {sample.features} features that share one scale fits most images"
-    return [
-        _key("hidden", f"[{hidden}]", "one wide layer on each side captures nonlinear structure"),
-        _key("latent", str(latent), why_latent),
-        _key("activation", '"silu"', "smooth, without dead units"),
-        _scaling(sample),
-        _key("output", '"sigmoid"', "scaled values lie in [0, 1]"),
-        _key("loss", '"mse"', "the error that ranks rows"),
-    ]
-
-
-def _table_model(sample: SampleSummary) -> list[str]:
-    latent = str(table_latents(sample.features))
-    why_prototypes = "rows are rebuilt as means of prototypes, so distant rows cannot be"
-    why_members = "0 prototypes and 1 member reconstruct more closely, for smaller stores"
-    return [
-        _key("hidden", str(list(HIDDEN)), "columns of a table depend on each other nonlinearly"),
-        _key("latent", latent, "no bottleneck: the prototypes prevent copying"),
-        _key("prototypes", str(PROTOTYPES), why_prototypes),
-        _key("members", str(MEMBERS), why_members),
-        _key("activation", '"silu"', "smooth, without dead units"),
-        _key("scaling", '"minmax"', "each column has its own scale; ranked best in benchmarks"),
-        _key("output", '"identity"', "a mean of rows needs no squashing"),
-        _key("loss", '"mse"', "cross-entropy requires values in [0, 1]"),
-        _key("noise", str(NOISE), "denoising: share of each column's range"),
-    ]
-
-
-def _scaling(sample: SampleSummary) -> str:
-    span = f"values range from {sample.low:g} to {sample.high:g}"
-    if sample.is_bytes and sample.high < FEW_LEVELS:
-        return _key("scaling", '"minmax"', f"{span}; 'range' would divide bytes by 255")
-    return _key("scaling", '"range"', f"{span}: one scale for the whole row")
-
-
-def _train_and_score_sections(sample: SampleSummary) -> list[str]:
-    share = "0.1" if sample.rows >= MANY_ROWS else "0.2"
-    calibration = int(sample.rows * float(share))
-    return [
-        "[train]",
-        *_epochs_and_batch(sample, float(share)),
-        _key("calibration", share, f"about {calibration:,} rows, used for p-values only"),
-        "",
-        "[score]",
-        _ranking(sample),
-        _rule(calibration),
-        _key("top_n", "100", "rows always listed in the report"),
-    ]
-
-
-def _epochs_and_batch(sample: SampleSummary, calibration: float) -> list[str]:
-    if not sample.shares_a_scale:
-        epochs = table_epochs(sample.rows * (0.9 - calibration))
-        return [
-            _key("epochs", str(epochs), f"about {STEPS} steps"),
-            _key("batch_size", str(BATCH), "rows per step"),
-        ]
-    if sample.rows < SAMPLE_ROWS:
-        epochs_key = _key("epochs", "100", "few rows need more epochs")
-    else:
-        epochs_key = _key("epochs", "24", "enough for this many rows")
-    batch = "128" if sample.rows >= 5_000 else "64"
-    return [epochs_key, _key("batch_size", batch, "rows per step")]
-
-
-def _ranking(sample: SampleSummary) -> str:
-    if sample.shares_a_scale:
-        why = "the error relative to clean rows with as much content: best for images"
-        return _key("by", '"relative"', why)
-    return _key("by", '"novelty"', "the error and the distance to clean rows: best for tables")
-
-
-def _rule(calibration: int) -> str:
-    quantile = achievable_quantile(calibration)
-    if not quantile:
-        why = f"{calibration:,} calibration rows are too few for a guarantee: rows are only ranked"
-        return _key("rule", '"top"', why)
-    percent = float((Decimal(1) - Decimal(quantile)) * 100)
-    why = f"flags at most {percent:g} % of clean rows; {calibration:,} rows suffice for that"
-    return _key("rule", f'"quantile {quantile}"', why)
-
-
-def achievable_quantile(calibration_rows: int) -> str:
-    """The strictest of QUANTILES with WANTED_ALARMS calibration scores above it; '' if none."""
-    for quantile in QUANTILES:
-        if int((calibration_rows + 1) * (1 - Decimal(quantile))) >= WANTED_ALARMS:
-            return quantile
-    return ""
-
-
 def _quoted(text: str) -> str:
     """Quote text as TOML does, which is as JSON does, but for the control character DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _key(name: str, value: str, why: str) -> str:
-    return f"{f'{name:<11} = {value}':<42} # {why}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.jobs.column_checks import ColumnFindings, check_columns, repeated_share
 from flows.jobs.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
-from storage.sources import Source
+from storage.sources import NUMBER, Feature, Kinds, Source, grouped, spread_rows
 
 SAMPLE_ROWS = 20_000
-SAMPLE_BYTES = 256_000_000  # of the sample as float64
+SAMPLE_VALUES = 8_000_000
 FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, grades, playing cards
 
 
@@ -20,8 +22,9 @@ FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, gra
 class SampleSummary:
     """Properties of a sample of the clean rows that decide the proposal.
 
-    running: columns whose values are all distinct and ascending; running_ids: the whole numbers
-    among them.
+    names: of the numbers of a table, to which the indices of columns below refer. kinds: as what
+    each column of a table is read, if not all are numbers. running: columns whose values are all
+    distinct and ascending; running_ids: the whole numbers among them.
     """
 
     rows: int
@@ -32,9 +35,12 @@ class SampleSummary:
     high: float
     has_gaps: bool  # NaN
     is_bytes: bool  # uint8
+    names: tuple[str, ...] = ()
+    kinds: Kinds = field(default_factory=dict)
     running: tuple[int, ...] = ()
     running_ids: tuple[int, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
+    findings: ColumnFindings = field(default_factory=ColumnFindings)
 
     @property
     def shares_a_scale(self) -> bool:
@@ -42,16 +48,38 @@ class SampleSummary:
         return self.is_image or _is_flat_image(self.is_bytes, self.features)
 
 
-def summarize_sample(source: Source) -> SampleSummary:
-    """Summarize the first rows of a source. Raises SourceError if it has none."""
+def read_sample(source: Source) -> NDArray[np.generic]:
+    """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has none."""
     if not source.n_rows:
         raise SourceError(f"{source.path}: holds no rows; init needs clean rows")
-    rows = _first_rows(source)
+    features = source.schema.row_bytes // np.dtype(source.schema.dtype).itemsize
+    return spread_rows(source, max(1, min(SAMPLE_ROWS, SAMPLE_VALUES // features)))
+
+
+def summarize_sample(
+    rows: NDArray[np.generic], n_rows: int, columns: Sequence[Feature] = ()
+) -> SampleSummary:
+    """Summarize a sample (n, *row_shape) of `n_rows` rows; `columns` are those of a table."""
+    numbers = [index for index, (_, kind) in enumerate(columns) if kind == NUMBER]
+    mixed = len(numbers) < len(columns)
+    found = _summarize(rows[:, numbers] if mixed else rows, n_rows)
+    findings = replace(found.findings, repeated=repeated_share(rows)) if mixed else found.findings
+    return replace(
+        found,
+        names=tuple(columns[index].name for index in numbers),
+        features=max(found.features, len(columns)),
+        kinds=grouped(columns) if mixed else {},
+        findings=findings,
+    )
+
+
+def _summarize(rows: NDArray[np.generic], n_rows: int) -> SampleSummary:
+    """Summarize a sample of numbers (n, *row_shape)."""
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     finite = flat[np.isfinite(flat)]
     running = _running(rows)
     return SampleSummary(
-        rows=source.n_rows,
+        rows=n_rows,
         sampled=len(rows),
         features=flat.shape[1],
         is_image=rows.ndim in (3, 4),
@@ -62,13 +90,8 @@ def summarize_sample(source: Source) -> SampleSummary:
         running=running,
         running_ids=tuple(index for index in running if (flat[:, index] % 1 == 0).all()),
         sentinels=_sentinels(rows, flat),
+        findings=_findings(rows),
     )
-
-
-def _first_rows(source: Source) -> NDArray[np.generic]:
-    features = source.schema.row_bytes // np.dtype(source.schema.dtype).itemsize
-    most = max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // (8 * features)))
-    return next(source.chunks(0, most, max_rows=most)).rows
 
 
 def _is_flat_image(is_bytes: bool, features: int) -> bool:
@@ -79,6 +102,13 @@ def _running(rows: NDArray[np.generic]) -> tuple[int, ...]:
     if rows.ndim != 2 or _is_flat_image(rows.dtype == np.uint8, rows.shape[1]):
         return ()
     return tuple(ascending_columns(rows).tolist())
+
+
+def _findings(rows: NDArray[np.generic]) -> ColumnFindings:
+    """Check the columns of a table; images have no columns of their own."""
+    if rows.ndim != 2 or _is_flat_image(rows.dtype == np.uint8, rows.shape[1]):
+        return ColumnFindings(len(rows))
+    return check_columns(rows)
 
 
 def _sentinels(rows: NDArray[np.generic], flat: NDArray[np.float64]) -> tuple[Sentinel, ...]:

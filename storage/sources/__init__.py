@@ -13,7 +13,14 @@ from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
-from storage.sources.columns import NO_KINDS, Wanted, list_unread
+from storage.sources.columns import (
+    NO_KINDS,
+    Feature,
+    Wanted,
+    grouped,
+    list_unread,
+    named_features,
+)
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.input_files import (
     InputFiles,
@@ -31,16 +38,19 @@ from storage.sources.source import (
     check_schema,
     plan_shards,
 )
-from storage.sources.survey import find_levels, survey_columns
+from storage.sources.spread import spread_rows
+from storage.sources.survey import DISTINCT, find_levels, survey_columns
 
 __all__ = [
     "BROKEN_CELLS",
     "CATEGORY",
+    "DISTINCT",
     "HOUR",
     "NUMBER",
     "TIME",
     "WEEKDAY",
     "Chunk",
+    "Feature",
     "Kinds",
     "RowsDigest",
     "Schema",
@@ -51,10 +61,13 @@ __all__ = [
     "files_digest",
     "find_files",
     "find_levels",
+    "grouped",
+    "named_features",
     "open_sound_files",
     "open_source",
     "open_surveyed",
     "plan_shards",
+    "spread_rows",
 ]
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
@@ -69,6 +82,7 @@ def open_source(
     id: str = "",
     missing: str = "error",
     kinds: Kinds = NO_KINDS,
+    keep: int = 0,
 ) -> Source:
     """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
 
@@ -77,6 +91,7 @@ def open_source(
     id: column that identifies a row of a table.
     missing: "error", or "impute" to let NaN pass.
     kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
+    keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
@@ -84,7 +99,7 @@ def open_source(
     path = Path(path)
     with read_refusals(path):
         found = list_input(path)
-        wanted = Wanted(tuple(columns), id, kinds)
+        wanted = Wanted(tuple(columns), id, kinds, keep)
         return _open(path, found, wanted, field=field, missing=missing)
 
 
@@ -129,6 +144,7 @@ def open_surveyed(
     id: str = "",
     missing: str = "error",
     kinds: Kinds = NO_KINDS,
+    keep: int = 0,
 ) -> Source:
     """Open the rows at `path` like `open_source`, without columns that are no features.
 
@@ -136,7 +152,9 @@ def open_surveyed(
     name it. The source's `unread` says why a column is none.
     """
     asked = {*columns, *kinds}
-    opened = open_source(path, field=field, columns=columns, id=id, missing=missing, kinds=kinds)
+    opened = open_source(
+        path, field=field, columns=columns, id=id, missing=missing, kinds=kinds, keep=keep
+    )
     if not opened.schema.kinds or {*opened.schema.columns} <= asked:
         return opened
     from storage.sources.tables import TableSource  # late: pyarrow is slow to import
@@ -145,7 +163,9 @@ def open_surveyed(
     found, unfit = survey_columns(opened, asked=asked)
     if not found:
         raise SourceError(f"{path}: no column can be a feature: {list_unread(unfit)}")
-    source = open_source(path, field=field, columns=[*found], id=id, missing=missing, kinds=found)
+    source = open_source(
+        path, field=field, columns=[*found], id=id, missing=missing, kinds=found, keep=keep
+    )
     source.unread = {**opened.unread, **unfit}
     return source
 
@@ -172,7 +192,7 @@ def _open(path: Path, found: InputFiles, wanted: Wanted, *, field: str, missing:
         raise SourceError(
             f"{path}: only Parquet and CSV may have several files; select one of these {len(files)}"
         )
-    if any(wanted):
+    if wanted.columns or wanted.id or wanted.kinds:
         raise SourceError(
             f"{path}: data.columns, data.id, and the kinds of columns apply to Parquet and CSV "
             "files only; remove them for an array"

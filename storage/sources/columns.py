@@ -84,12 +84,13 @@ class Wanted(NamedTuple):
     """Which columns to read.
 
     columns: the features; empty for all that can be read, except those with a reason against it.
-    kinds: as what to read some columns; (), to leave one out.
+    kinds: as what to read some columns; (), to leave one out. keep: see `open_source`.
     """
 
     columns: Sequence[str] = ()
     id: str = ""
     kinds: Kinds = NO_KINDS
+    keep: int = 0
 
 
 def pick_features(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.columns import (
@@ -20,6 +22,7 @@ from storage.sources.columns import (
 )
 from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
+from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
 from storage.sources.schema import CATEGORY, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, Chunk, Origin
@@ -36,8 +39,11 @@ class CsvSource(TableSource):
     sequential = True
 
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
+        kept = SpreadRows(wanted.keep) if wanted.keep else None
         self.delimiter = find_delimiter(files[0])
-        self._scans = {file: scan_file(CsvFile(file, self.delimiter), wanted) for file in files}
+        self._scans = {
+            file: scan_file(CsvFile(file, self.delimiter), wanted, kept) for file in files
+        }
         features, unread = pick_features(files[0], self._scans[files[0]].columns(), wanted)
         same = Wanted(names_of(features), wanted.id, grouped(features))
         for file in files:
@@ -59,6 +65,25 @@ class CsvSource(TableSource):
             "files": str(len(files)),
             **self._broken_cells(),
         }
+        self.kept = self._converted(kept) if kept else None
+
+    def _converted(self, kept: SpreadRows) -> NDArray[np.generic]:
+        """Return kept rows (n, d) as `chunks` would."""
+        parts = [self._converted_part(part) for part in kept.parts()]
+        none = np.empty((0, len(self.schema.columns)), self.schema.dtype)
+        return np.concatenate([none, *parts])
+
+    def _converted_part(self, part: KeptPart) -> NDArray[np.generic]:
+        batch = self._with_numbers(Batch(0, part.rows.select(list(self.schema.names))))
+        broken = None if self.missing == "impute" else batch.broken
+        chunk = replace(self._chunk(0, batch.rows, part.file.name), broken=broken)
+        bad = np.argwhere(self._bad_values(chunk))
+        if len(bad):
+            row, column = bad[0].tolist()
+            raise self._not_finite(
+                replace(chunk, start=int(part.numbers[row]) - row), (row, column)
+            )
+        return chunk.rows
 
     def _may_round(self, column: pa.Array, name: str) -> bool:
         """Return whether a column is written without decimals; a float64 of it may be rounded."""

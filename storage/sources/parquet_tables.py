@@ -36,6 +36,8 @@ from storage.sources.tables import (
     require_distinct,
 )
 
+BUFFER_BYTES = 1 << 16  # of a column that are read at once; without it, whole row groups are
+
 
 class Footer(NamedTuple):
     """Schema of a Parquet file, and the number of rows of each row group."""
@@ -100,7 +102,9 @@ def open_parquet(file: Path) -> pq.ParquetFile:
     """Open a Parquet file with page checksums verified. Raises SourceError."""
     path = file.absolute()  # pyarrow takes a relative path with a colon for a URI
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        return pq.ParquetFile(
+            path, page_checksum_verification=True, pre_buffer=False, buffer_size=BUFFER_BYTES
+        )
     except UnicodeDecodeError as error:
         raise SourceError(
             f"{file}: the name of a column is not UTF-8 text ({error}); rename the column"

@@ -94,6 +94,7 @@ class Source(ABC):
     borders: rows at which to cut shards if possible, ascending.
     exact: whether to refuse whole numbers that the rows' dtype would round.
     broken: name of each file that was left out, and why.
+    kept: rows spread over the source that were kept while it was opened; None if it was not asked.
     tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
     """
 
@@ -114,6 +115,7 @@ class Source(ABC):
         self.facts: Mapping[str, str] = {}
         self.borders: Sequence[int] = ()
         self.broken: Sequence[tuple[str, str]] = ()
+        self.kept: NDArray[np.generic] | None = None
         self._selected = origin.selected
 
     def __enter__(self) -> Self:

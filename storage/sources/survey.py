@@ -24,6 +24,7 @@ DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
 DAYS_FOR_WEEKDAYS = 14
 LONGEST_SHOWN = 40
+DISTINCT = "ids: distinct in all rows"
 
 
 @dataclass
@@ -56,6 +57,8 @@ class _Levels:
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
         if count > max(FEW_LEVELS, MOST_DISTINCT * self.filled):
+            if count == self.filled and not self.gaps:
+                return DISTINCT
             return f"text or ids: {count:,} levels in {self.filled:,} rows"
         return ""
 

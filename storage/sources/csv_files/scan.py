@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,12 +14,14 @@ import pyarrow.csv as pa_csv
 from storage.errors import SourceError
 from storage.sources.columns import NUMERIC, Column, Wanted, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
+from storage.sources.csv_files.spread_rows import SpreadRows
 from storage.sources.csv_files.text import decompressing, read_cell, require_header
 from storage.sources.kinds import kinds_of
 from storage.sources.schema import CATEGORY, NUMBER, TIME
 from storage.sources.tables import require_distinct
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
+BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell
 MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as text at once
 
 
@@ -35,7 +38,7 @@ class CsvFile:
         Raises SourceError if there is no header line.
         """
         try:
-            options = _read_options(), self._parse_options()
+            options = self._read_options(), self._parse_options()
             with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
                 first = next(iter(reader), reader.schema.empty_table().to_batches())
         except pa.ArrowInvalid as error:
@@ -56,7 +59,7 @@ class CsvFile:
         convert = pa_csv.ConvertOptions(
             column_types=types, include_columns=list(types), check_utf8=check_text
         )
-        options = _read_options(), self._parse_options(), convert
+        options = self._read_options(), self._parse_options(), convert
         with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
             yield from reader
 
@@ -65,12 +68,22 @@ class CsvFile:
         text = re.sub(r"Row #(\d+)", r"line \1", str(error))
         return SourceError(f"{self.path}: {text}; fix the row")
 
+    def _read_options(self) -> pa_csv.ReadOptions:
+        return pa_csv.ReadOptions(use_threads=False, block_size=self._block_bytes)
+
+    @cached_property
+    def _block_bytes(self) -> int:
+        """Bytes that are converted at once: every column of every block costs time."""
+        with (
+            decompressing(self.path),
+            pa.input_stream(str(self.path), compression="detect") as stream,
+        ):
+            header = stream.read(BLOCK_BYTES).partition(b"\n")[0]
+        columns = int(header.count(self.delimiter.encode())) + 1
+        return min(MOST_BLOCK_BYTES, max(BLOCK_BYTES, BLOCK_ROWS * CELL_BYTES * columns))
+
     def _parse_options(self) -> pa_csv.ParseOptions:
         return pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
-
-
-def _read_options() -> pa_csv.ReadOptions:
-    return pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES)
 
 
 @dataclass(frozen=True)
@@ -137,8 +150,11 @@ def _type_name(kind: pa.DataType) -> str:
     return str(kind) if pa.types.is_temporal(kind) else "text"
 
 
-def scan_file(file: CsvFile, wanted: Wanted) -> FileScan:
-    """Count the rows and check every cell of the features that may be numbers."""
+def scan_file(file: CsvFile, wanted: Wanted, kept: SpreadRows | None = None) -> FileScan:
+    """Count the rows and check every cell of the features that may be numbers.
+
+    kept: where to keep some of the rows.
+    """
     first = file.first_rows()
     types = {name: kind for name, kind in zip(*_fields(first), strict=True) if name}
     features = [
@@ -146,7 +162,7 @@ def scan_file(file: CsvFile, wanted: Wanted) -> FileScan:
         for name in wanted.columns or types
         if name in types and name != wanted.id and NUMBER in wanted.kinds.get(name, (NUMBER,))
     ]
-    rows, scanned = _checked(file, {name: types[name] for name in features})
+    rows, scanned = _checked(file, {name: types[name] for name in features}, kept)
     return FileScan(file, rows, first.schema.names, types, scanned)
 
 
@@ -154,28 +170,37 @@ def _fields(rows: pa.RecordBatch) -> tuple[list[str], list[pa.DataType]]:
     return rows.schema.names, rows.schema.types
 
 
-def _checked(file: CsvFile, found: Mapping[str, pa.DataType]) -> tuple[int, dict[str, ColumnScan]]:
+def _checked(
+    file: CsvFile, found: Mapping[str, pa.DataType], kept: SpreadRows | None
+) -> tuple[int, dict[str, ColumnScan]]:
     """Read all rows, columns as text in which a cell is no number."""
     types = {name: _read_as(kind) for name, kind in found.items()}
     for attempt in range(len(types) + 1):
         scans = {name: ColumnScan(kind, found[name]) for name, kind in types.items()}
+        trial = kept.copy() if kept else None
         try:
-            return _scan(file, scans), scans
+            rows = _scan(file, scans, trial)
         except pa.ArrowInvalid as error:
             name = _broken_column(error, list(types))
             if not name:
                 raise file.explain(error) from error
             again = [name] if attempt < MOST_RETRIES else list(types)
             types |= dict.fromkeys(again, pa.string())
+        else:
+            if kept and trial:
+                kept.replace_with(trial)
+            return rows, scans
     raise AssertionError("text columns do not fail")
 
 
-def _scan(file: CsvFile, scans: Mapping[str, ColumnScan]) -> int:
+def _scan(file: CsvFile, scans: Mapping[str, ColumnScan], kept: SpreadRows | None) -> int:
+    texts = [name for name, scan in scans.items() if pa.types.is_string(scan.type)]
     start = 0
     for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
-        for (name, scan), column in zip(scans.items(), batch.columns if scans else (), strict=True):
-            if pa.types.is_string(scan.type):
-                scan.add(name, start, column)
+        for name in texts:
+            scans[name].add(name, start, batch.column(name))
+        if kept:
+            kept.add(batch, file.path)
         start += batch.num_rows
     return start
 

@@ -1,0 +1,200 @@
+"""The sections [model], [train] and [score] of a proposed job file, with the reasons."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aemodel.table_defaults import (
+    BATCH,
+    HIDDEN,
+    MEMBERS,
+    MIXED_NOISE,
+    NOISE,
+    PROTOTYPES,
+    STEPS,
+    WIDE_EPOCHS,
+    WIDE_LEARNING_RATE,
+    is_wide,
+    table_epochs,
+    table_latents,
+    wide_latents,
+)
+from flows.jobs.sample import SAMPLE_ROWS, SampleSummary
+
+QUANTILES = ("0.999", "0.99", "0.95", "0.9")
+FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels
+WIDTH = 512  # most units in a hidden layer for images
+WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
+MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
+
+
+def model_section(sample: SampleSummary) -> list[str]:
+    """The keys of [model]: an image's, a wide table's, or a table's."""
+    if sample.shares_a_scale:
+        return _image_model(sample)
+    return _wide_model(sample) if _is_wide(sample) else _table_model(sample)
+
+
+def _is_wide(sample: SampleSummary) -> bool:
+    if sample.kinds:
+        return False
+    return not sample.shares_a_scale and is_wide(sample.features, _fit_rows(sample))
+
+
+def _fit_rows(sample: SampleSummary) -> float:
+    return sample.rows * (0.9 - float(_calibration(sample)))
+
+
+def _calibration(sample: SampleSummary) -> str:
+    """The share of rows reserved for p-values."""
+    return "0.1" if sample.rows >= MANY_ROWS else "0.2"
+
+
+def _image_model(sample: SampleSummary) -> list[str]:
+    hidden = min(WIDTH, sample.features)
+    latent = max(1, min(64, sample.features // 8))
+    why_latent = f"an eighth of {sample.features} features that share one scale fits most images"
+    return [
+        key_line(
+            "hidden", f"[{hidden}]", "one wide layer on each side captures nonlinear structure"
+        ),
+        key_line("latent", str(latent), why_latent),
+        key_line("activation", '"silu"', "smooth, without dead units"),
+        _scaling(sample),
+        key_line("output", '"sigmoid"', "scaled values lie in [0, 1]"),
+        key_line("loss", '"mse"', "the error that ranks rows"),
+    ]
+
+
+def _table_model(sample: SampleSummary) -> list[str]:
+    latent = str(table_latents(sample.features))
+    why_prototypes = "rows are rebuilt as means of prototypes, so distant rows cannot be"
+    why_members = "0 prototypes and 1 member reconstruct more closely, for smaller stores"
+    return [
+        key_line(
+            "hidden", str(list(HIDDEN)), "columns of a table depend on each other nonlinearly"
+        ),
+        key_line("latent", latent, "no bottleneck: the prototypes prevent copying"),
+        key_line("prototypes", str(PROTOTYPES), why_prototypes),
+        key_line("members", str(MEMBERS), why_members),
+        key_line("activation", '"silu"', "smooth, without dead units"),
+        _table_scaling(sample),
+        key_line("output", '"identity"', "a mean of rows needs no squashing"),
+        key_line("loss", '"mse"', "cross-entropy requires values in [0, 1]"),
+        _table_noise(sample),
+    ]
+
+
+def _table_scaling(sample: SampleSummary) -> str:
+    if sample.kinds:
+        return key_line("scaling", '"standard"', "numbers weigh as much as categories")
+    return key_line(
+        "scaling", '"minmax"', "each column has its own scale; ranked best in benchmarks"
+    )
+
+
+def _table_noise(sample: SampleSummary) -> str:
+    if sample.kinds:
+        why = "denoising: in standard deviations; levels are swapped between rows"
+        return key_line("noise", str(MIXED_NOISE), why)
+    return key_line("noise", str(NOISE), "denoising: share of each column's range")
+
+
+def _wide_model(sample: SampleSummary) -> list[str]:
+    columns = f"{sample.features:,} columns"
+    latent = str(wide_latents(sample.features, _fit_rows(sample)))
+    return [
+        key_line("hidden", "[]", f"one layer on each side: {columns} leave too few rows for more"),
+        key_line("latent", latent, "at most a third of the rows that the network is fitted to"),
+        key_line("activation", '"identity"', "linear: training starts at the principal components"),
+        key_line("tied", "true", "half the weights"),
+        key_line("scaling", '"standard"', "each column has its own scale"),
+        key_line("output", '"identity"', "as the scaled values, in any range"),
+        key_line("loss", '"mse"', "the error that ranks rows"),
+    ]
+
+
+def _scaling(sample: SampleSummary) -> str:
+    span = f"values range from {sample.low:g} to {sample.high:g}"
+    if sample.is_bytes and sample.high < FEW_LEVELS:
+        return key_line("scaling", '"minmax"', f"{span}; 'range' would divide bytes by 255")
+    return key_line("scaling", '"range"', f"{span}: one scale for the whole row")
+
+
+def train_and_score_sections(sample: SampleSummary) -> list[str]:
+    """[train] and [score], with a rule that the calibration rows can honor."""
+    share = _calibration(sample)
+    calibration = int(sample.rows * float(share))
+    return [
+        "[train]",
+        *_epochs_and_batch(sample),
+        key_line("calibration", share, f"about {calibration:,} rows, used for p-values only"),
+        "",
+        "[score]",
+        _ranking(sample),
+        _rule(calibration),
+        key_line("top_n", "100", "rows always listed in the report"),
+    ]
+
+
+def _epochs_and_batch(sample: SampleSummary) -> list[str]:
+    if _is_wide(sample):
+        return [
+            key_line("epochs", str(WIDE_EPOCHS), "the principal components are nearly the optimum"),
+            key_line("batch_size", str(BATCH), "rows per step"),
+            key_line("learning_rate", f"{WIDE_LEARNING_RATE:g}", "small steps from there"),
+        ]
+    if not sample.shares_a_scale:
+        epochs = table_epochs(_fit_rows(sample))
+        return [
+            key_line("epochs", str(epochs), f"about {STEPS} steps"),
+            key_line("batch_size", str(BATCH), "rows per step"),
+        ]
+    if sample.rows < SAMPLE_ROWS:
+        epochs_key = key_line("epochs", "100", "few rows need more epochs")
+    else:
+        epochs_key = key_line("epochs", "24", "enough for this many rows")
+    batch = "128" if sample.rows >= 5_000 else "64"
+    return [epochs_key, key_line("batch_size", batch, "rows per step")]
+
+
+def _ranking(sample: SampleSummary) -> str:
+    if sample.shares_a_scale:
+        why = "the error relative to clean rows with as much content: best for images"
+        return key_line("by", '"relative"', why)
+    if _is_wide(sample):
+        why = "distances over so many columns hardly differ; the report also lists novel rows"
+        return key_line("by", '"error"', why)
+    return key_line("by", '"novelty"', "the error and the distance to clean rows: best for tables")
+
+
+def _rule(calibration: int) -> str:
+    quantile = achievable_quantile(calibration)
+    if not quantile:
+        why = f"{calibration:,} calibration rows are too few for a guarantee: rows are only ranked"
+        return key_line("rule", '"top"', why)
+    percent = float((Decimal(1) - Decimal(quantile)) * 100)
+    why = f"flags at most {percent:g} % of clean rows; {calibration:,} rows suffice for that"
+    return key_line("rule", f'"quantile {quantile}"', why + _stricter(quantile))
+
+
+def _stricter(quantile: str) -> str:
+    """What the next stricter rule needs, in words; '' if there is none."""
+    place = QUANTILES.index(quantile)
+    if not place:
+        return ""
+    needed = WANTED_ALARMS / (1 - Decimal(QUANTILES[place - 1])) - 1
+    return f", {QUANTILES[place - 1]} needs {int(needed):,}"
+
+
+def achievable_quantile(calibration_rows: int) -> str:
+    """The strictest of QUANTILES with WANTED_ALARMS calibration scores above it; '' if none."""
+    for quantile in QUANTILES:
+        if int((calibration_rows + 1) * (1 - Decimal(quantile))) >= WANTED_ALARMS:
+            return quantile
+    return ""
+
+
+def key_line(name: str, value: str, why: str) -> str:
+    """One key of a job file, with the reason as a comment."""
+    return f"{f'{name:<11} = {value}':<42} # {why}"

@@ -1,0 +1,65 @@
+"""Rows spread over a whole source, read in bounded time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.sources.source import Source
+
+ADJACENT = 64  # rows that stay together, which shows whether they ascend or repeat
+VALUES_READ = 50_000_000  # at most, to find the rows of a sample
+CHUNK_VALUES = 4_000_000
+MOST_PIECES = 16
+
+Span = tuple[int, int]  # first row, and the one after the last
+
+
+def spread_rows(source: Source, most: int) -> NDArray[np.generic]:
+    """Return about `most` rows of a source, (n, *row_shape), in source order.
+
+    They form blocks of ADJACENT rows, spread evenly over the source. Of a large Parquet file or
+    other source with borders, the first rows of up to MOST_PIECES pieces are read. Raises as
+    `Source.chunks` does.
+    """
+    if source.kept is not None:
+        return source.kept
+    width = max(1, int(np.prod(source.schema.row_shape, dtype=np.int64)))
+    spans = _spans(source, most, width)
+    share = max(1, most // len(spans))
+    return np.concatenate([rows for span in spans for rows in _picked(source, span, share, width)])
+
+
+def _spans(source: Source, most: int, width: int) -> list[Span]:
+    """Return the parts of a source to pick rows from."""
+    n_rows = source.n_rows
+    if source.sequential or n_rows <= max(most, VALUES_READ // width):
+        return [(0, n_rows)]
+    if not source.borders:
+        return [(start, min(n_rows, start + ADJACENT)) for start in _starts(n_rows, most)]
+    starts = np.unique([0, *(each for each in source.borders if each < n_rows)])
+    places = np.linspace(0, len(starts) - 1, min(MOST_PIECES, len(starts))).astype(int)
+    length = max(ADJACENT, VALUES_READ // width // len(places))
+    ends = [*starts[1:].tolist(), n_rows]
+    return [(int(starts[each]), min(ends[each], int(starts[each]) + length)) for each in places]
+
+
+def _starts(n_rows: int, most: int) -> list[int]:
+    """Return the first rows of blocks of ADJACENT rows that spread evenly over `n_rows`."""
+    blocks = max(1, most // ADJACENT)
+    starts = np.linspace(0, max(0, n_rows - ADJACENT), blocks).astype(np.int64)
+    return [int(start) for start in np.unique(starts)]
+
+
+def _picked(source: Source, span: Span, most: int, width: int) -> Iterator[NDArray[np.generic]]:
+    """Yield about `most` rows of a span, in blocks."""
+    start, stop = span
+    wanted = np.arange(start, stop)
+    if stop - start > most:
+        blocks = [start + each for each in _starts(stop - start, most)]
+        wanted = np.unique(np.add.outer(blocks, np.arange(min(ADJACENT, stop - start))))
+    for chunk in source.chunks(start, stop, max_rows=max(1, CHUNK_VALUES // width)):
+        first, last = np.searchsorted(wanted, [chunk.start, chunk.start + len(chunk.rows)])
+        yield chunk.rows[wanted[first:last] - chunk.start]
