@@ -157,12 +157,12 @@ def scan_file(file: CsvFile, wanted: Wanted, kept: SpreadRows | None = None) -> 
     """
     first = file.first_rows()
     types = {name: kind for name, kind in zip(*_fields(first), strict=True) if name}
-    features = [
-        name
-        for name in wanted.columns or types
-        if name in types and name != wanted.id and NUMBER in wanted.kinds.get(name, (NUMBER,))
-    ]
-    rows, scanned = _checked(file, {name: types[name] for name in features}, kept)
+    named = [name for name in wanted.columns or types if name in types and name != wanted.id]
+    features = [name for name in named if NUMBER in wanted.kinds.get(name, (NUMBER,))]
+    found = {name: types[name] if name in features else pa.string() for name in named}
+    found = found if kept else {name: found[name] for name in features}
+    rows, scanned = _checked(file, found, kept)
+    scanned = {name: scanned[name] for name in features}
     return FileScan(file, rows, first.schema.names, types, scanned)
 
 
