@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK = "#7d8897"  # readable on white and on black
@@ -44,7 +45,8 @@ def score_histogram(
     edges: (b + 1,) ascending.
     night, calibration: (b + 2,) rows below the first edge, in each bin, and above the last edge.
     """
-    figure, axes = _figure(height=2.9)
+    figure, axes = _figure(height=2.9, fitted=False)  # fitting takes as long as drawing
+    figure.subplots_adjust(left=0.09, right=0.99, top=0.97, bottom=0.19)
     bins = slice(*_span(night + calibration, threshold, edges))
     for counts, color, name, fill in (
         (calibration, CLEAN, "clean rows (calibration)", True),
@@ -55,6 +57,8 @@ def score_histogram(
         borders = edges[bins.start : bins.stop + 1]
         axes.stairs(heights, borders, color=color, fill=fill, label=name, linewidth=1.6)
     axes.set(xscale="log", yscale="log", xlabel="score (log scale)", ylabel="share of rows")
+    _label_plainly(axes.xaxis)
+    _label_plainly(axes.yaxis)
     if threshold is not None and np.isfinite(threshold):
         _draw_threshold(axes, threshold)
     axes.legend(loc="upper right", frameon=False, labelcolor=INK)
@@ -98,6 +102,7 @@ def calibration_histogram(calibration: NDArray[np.float64], score: str) -> str:
     figure, axes = _figure(height=2.2)
     axes.hist(calibration[np.isfinite(calibration)], bins=60, color=NIGHT, log=True)
     axes.set(xlabel=f"{score} of calibration rows", ylabel="rows")
+    _label_plainly(axes.yaxis)
     return _data_uri(figure)
 
 
@@ -131,6 +136,7 @@ def error_plot(curve: Sequence[Mapping[str, Any]], rmse: float, ratio: float) ->
             [ratio], [rmse], color=CUT, marker="*", markersize=12, linestyle="", label="this store"
         )
     axes.set(xscale="log", yscale="log", xlabel="times smaller than the source", ylabel="RMSE")
+    _label_plainly(axes.yaxis)
     _label_ratios(axes)
     if axes.lines:
         axes.legend(loc="upper left", frameon=False, labelcolor=INK)
@@ -150,6 +156,18 @@ def _draw_codec(axes: Axes, curve: Sequence[Mapping[str, Any]], codec: str) -> N
             linewidth=1.6,
             label=LINES[codec],
         )
+
+
+def _label_plainly(axis: Axis) -> None:
+    """Label a logarithmic axis with plain numbers; powers of ten take long to typeset."""
+    from matplotlib.ticker import LogFormatter  # late: slow to import
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(Plain())
 
 
 def _label_ratios(axes: Axes) -> None:
@@ -182,12 +200,13 @@ def _span(
     return max(0, first - 1), min(last_bin + 1, last + 2)
 
 
-def _figure(*, height: float) -> tuple[Figure, Axes]:
+def _figure(*, height: float, fitted: bool = True) -> tuple[Figure, Axes]:
+    """Return an empty figure; `fitted` fits its margins to the labels."""
     from matplotlib import rc_context  # late: slow to import
     from matplotlib.figure import Figure
 
     with rc_context(SETTINGS):
-        figure = Figure(figsize=(9.6, height), layout="constrained")
+        figure = Figure(figsize=(9.6, height), layout="constrained" if fitted else None)
         axes = figure.add_subplot()
     return figure, axes
 

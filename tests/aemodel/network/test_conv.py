@@ -8,14 +8,19 @@ import torch
 
 from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
 from aemodel.errors import BundleError, SettingsError
+from aemodel.network.build import build_network
 from aemodel.network.conv import image_shape, plan_levels
 from aemodel.network.inference import layer_widths
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ACTIVATIONS, ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.measure import unmeasured_model
 
-SHAPES = [(8, 8), (28, 28), (17, 23), (28, 28, 3), (5, 6, 2), (140,), (140, 3), (4,), (5, 2)]
+SHAPES = [
+    *[(8, 8), (28, 28), (17, 23), (5, 6, 2), (4,), (5, 2)],
+    *[pytest.param(shape, marks=pytest.mark.slow) for shape in ((28, 28, 3), (140,), (140, 3))],
+]
 
 
 def images(n=300, shape=(12, 12), seed=0):
@@ -107,7 +112,12 @@ def test_levels_downsample_every_axis_until_it_is_short():
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
-    ("shape", "activation"), [((28, 28), "gelu"), ((40, 39, 3), "silu"), ((600, 2), "tanh")]
+    ("shape", "activation"),
+    [
+        ((28, 28), "gelu"),
+        ((40, 39, 3), "silu"),
+        pytest.param((600, 2), "tanh", marks=pytest.mark.slow),
+    ],
 )
 def test_a_row_has_the_same_bits_at_every_position_in_a_batch(
     set_threads, threads, shape, activation
@@ -147,11 +157,17 @@ def test_inference_agrees_with_the_modules():
 
 
 def test_large_images_are_processed_in_small_batches():
-    model = train(
-        np.random.default_rng(0).integers(0, 255, (40, 128, 128, 3)).astype(np.uint8), hidden=(4, 4)
-    ).model
-    widest = max(layer_widths(model.members[0].get_submodule("encoder")))
-    assert widest == 128 * 128 * 3
+    rows = (
+        np.zeros((40, 128, 128, 3), np.uint8) + np.arange(40, dtype=np.uint8)[:, None, None, None]
+    )
+    settings, layout = ModelSettings(network="conv"), Layout(row_shape=(128, 128, 3), dtype="uint8")
+    seen = prepare_rows(
+        lambda: [rows], layout=layout, model=settings, train=TrainSettings(), memory_bytes=10**9
+    )
+    network = build_network(layout.row_shape, settings, torch.Generator())
+    model = unmeasured_model((network,), seen, settings=settings, layout=layout)
+    widest = max(layer_widths(network.get_submodule("encoder")))
+    assert widest >= 128 * 128 * 3
     assert model.size * widest <= 4_194_304
 
 

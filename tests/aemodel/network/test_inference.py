@@ -68,7 +68,10 @@ def test_latents_have_an_activation_only_without_hidden_layers():
     assert untrained(9, hidden=(6,), latent=4).encode(rows).min() < 0
 
 
-@pytest.mark.parametrize(("d", "hidden", "latent"), [(33, (17, 5), 3), (784, (65,), 8)])
+@pytest.mark.parametrize(
+    ("d", "hidden", "latent"),
+    [(33, (17, 5), 3), pytest.param(784, (65,), 8, marks=pytest.mark.slow)],
+)
 def test_a_row_has_the_same_scores_at_every_position_in_a_batch(threads, d, hidden, latent):
     model = untrained(d, hidden=hidden, latent=latent, prototypes=70, output="identity", members=2)
     rows = np.repeat(np.random.default_rng(d).random((1, d), np.float32), model.size + 3, axis=0)

@@ -236,6 +236,6 @@ def test_the_bootstrap_interval_has_about_95_percent_coverage():
     random = np.random.default_rng(0)
     inside = [
         low <= 0.5 <= high
-        for low, high in (bootstrap_interval(random.random(80)) for _ in range(200))
+        for low, high in (bootstrap_interval(random.random(80)) for _ in range(100))
     ]
     assert np.mean(inside) > 0.9

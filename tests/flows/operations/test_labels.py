@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bench import DAY
+from bench import DAY, Bench
 
 IDS = ["a", "b", " edge ", "a", "=1+1", "c", "c", "\n-x"]
 
 
-@pytest.fixture
-def repeating(bench):
+@pytest.fixture(scope="module")
+def scored_folder(trained_folder, tmp_path_factory):
     """A scored night of a job whose ids repeat: rows 0 to 7 have IDS; 0, 2 and 4 to 7 stand out."""
+    folder = tmp_path_factory.mktemp("repeating") / "job"
+    bench = Bench(shutil.copytree(trained_folder, folder, copy_function=shutil.copy2))
     rows = np.load(bench.night(outliers=8))
     rows[[1, 3]] = rows[[8, 9]]
     ids = [*IDS, *(f"r{each}" for each in range(len(rows) - len(IDS)))]
@@ -36,7 +39,13 @@ def repeating(bench):
     bench.run("train", bench.job)
     scored = bench.score("--source", bench.folder / "night.parquet")
     assert scored.code == 0, scored.err
-    return bench
+    return folder
+
+
+@pytest.fixture
+def repeating(scored_folder, tmp_path):
+    """A copy of the scored night, to do anything to."""
+    return Bench(shutil.copytree(scored_folder, tmp_path / "job", copy_function=shutil.copy2))
 
 
 def label(bench, *lines, columns="date,id,label"):

@@ -63,10 +63,11 @@ def outliers_of(result):
     return pq.read_table(Path(result.facts["path"]) / "outliers.parquet").to_pylist()
 
 
-def summarize(model, rows, start=0, stop=None):
+def summarize(model, rows, start=0, stop=None, *, scores=None):
     """Summarize rows[start:stop] with their scores among all rows."""
     scores = {
-        name: found[start:stop] for name, found in zip(SCORES, model.scores(rows), strict=True)
+        name: found[start:stop]
+        for name, found in zip(SCORES, scores or model.scores(rows), strict=True)
     }
     chunk = Chunk(start, rows[start:stop], None, "night.npy")
     summarizer = Summarizer(model=model, by="error", threshold=0.5, keep=20)
@@ -86,8 +87,9 @@ def test_summaries_of_any_shards_merge_to_the_summary_of_the_whole(blind, cuts, 
     )
     pieces = list(pairwise([0, *sorted(cuts), 120]))
     order.shuffle(pieces)
-    whole = summarize(blind, rows)
-    merged, *others = [summarize(blind, rows, *piece) for piece in pieces]
+    scores = blind.scores(rows)
+    whole = summarize(blind, rows, scores=scores)
+    merged, *others = [summarize(blind, rows, *piece, scores=scores) for piece in pieces]
     for other in others:
         merged = merged.merge(other)
 
