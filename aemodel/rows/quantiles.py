@@ -37,7 +37,5 @@ def _at(ascending: Values, place: Values, last: NDArray[np.intp]) -> Values:
     low, high = (np.take_along_axis(ascending, each[None], axis=0)[0] for each in (below, above))
     share = place - below
     with np.errstate(invalid="ignore", over="ignore"):
-        found = np.where(
-            share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share)
-        )
+        found = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
     return np.where(last < 0, np.nan, found)

@@ -204,7 +204,7 @@ class ScalerFit:
         values = self._sample.astype(np.float64)
         empty = np.isnan(values).all(axis=0)
         values[:, empty] = self.moments.mean[empty]
-        return column_quantiles(values, [share])[0]
+        return np.asarray(column_quantiles(values, [share])[0])
 
     def _center_scale(self) -> CenterScale:
         fits = {

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
+from storage.text import list_first
 
-MOST_NAMED = 100  # columns in one message
+MOST_REASONS = 20  # why columns are not read, in one message
 MOST_CANDIDATES = 10  # columns that might be a missing one
 NO_FEATURE = "not a feature of the job or model"
 
@@ -34,11 +35,17 @@ def unnamed(position: int) -> str:
 
 
 def list_unread(unread: Mapping[str, str]) -> str:
-    """List columns that are not read, by reason: 'a, b (text); c (timestamp[s])'."""
+    """List columns that are not read, by reason: 'a, b (text); c (timestamp[s])'.
+
+    Of many, the first ones.
+    """
     names = defaultdict(list)
     for name, why in unread.items():
         names[why].append(name)
-    return "; ".join(f"{', '.join(same)} ({why})" for why, same in names.items())
+    reasons = [f"{list_first(same)} ({why})" for why, same in list(names.items())[:MOST_REASONS]]
+    others = sum(map(len, list(names.values())[MOST_REASONS:]))
+    more = [f"and {others:,} more columns for other reasons"] if others else []
+    return "; ".join([*reasons, *more])
 
 
 def pick_columns(
@@ -99,19 +106,14 @@ def _problems(
     """Name what is wrong; other columns only if one of them may be a missing one, renamed."""
     if missing:
         guesses = candidates if len(missing) <= MOST_CANDIDATES else []
-        yield f"missing: {_listed([_with_hint(name, guesses) for name in missing])}"
+        yield f"missing: {list_first([_with_hint(name, guesses) for name in missing])}"
     if not_numeric:
         named = [f"{name!r} ({why})" for name, why in not_numeric.items()]
-        yield f"not numeric: {_listed(named)}"
+        yield f"not numeric: {list_first(named)}"
     if missing and candidates:
-        yield f"columns not read: {_listed(list(map(repr, candidates)), MOST_CANDIDATES)}"
+        yield f"columns not read: {list_first(list(map(repr, candidates)), MOST_CANDIDATES)}"
 
 
 def _with_hint(name: str, candidates: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
-
-
-def _listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
