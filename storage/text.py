@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+MOST_LISTED = 100  # names in one message
+
 
 def printable(text: str | bytes) -> str:
     r"""Return text with line breaks, control characters and bytes that are not UTF-8 escaped.
@@ -17,3 +21,9 @@ def printable(text: str | bytes) -> str:
 
 def _shown(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+
+
+def list_first(names: Sequence[str], most: int = MOST_LISTED) -> str:
+    """List the first `most` names and count the others: 'a, b and 18 more'."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

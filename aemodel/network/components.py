@@ -49,4 +49,4 @@ def principal_axes(centered: Tensor, count: int) -> Tensor:
 
 
 def _unit_length(axes: Tensor) -> Tensor:
-    return torch.as_tensor(axes / axes.norm(dim=1, keepdim=True))
+    return torch.nn.functional.normalize(axes, dim=1)

@@ -144,22 +144,14 @@ def warnings_of(
     names: of all columns, as displayed. remedy: how to leave out columns.
     """
     where = f"in all {found.sampled:,} rows sampled"
+    twice = f"so it counts twice; {remedy}"
+    yield f"empty {where}: later values cannot be judged; {remedy}", _named(found.empty, names)
     yield (
-        f"empty {where}: a later value is scored as a change; {remedy}",
-        _named(found.empty, names),
-    )
-    yield (
-        f"constant {where}: the network is not shown them, any change is reported",
+        f"constant {where}; if so in all rows, any change is reported",
         _named(found.constant, names),
     )
-    yield (
-        f"equal to an earlier column {where}, so it counts twice; {remedy}",
-        _pairs(found.equal, names),
-    )
-    yield (
-        f"an earlier column in another unit {where}, so it counts twice; {remedy}",
-        _pairs(found.linear, names),
-    )
+    yield f"equal to an earlier column {where}, {twice}", _pairs(found.equal, names)
+    yield f"an earlier column in another unit {where}, {twice}", _pairs(found.linear, names)
     yield (
         f"few, scattered whole numbers: codes without an order? If so, {remedy}",
         _named(found.codes, names),

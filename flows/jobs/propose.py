@@ -17,10 +17,9 @@ from flows.jobs.proposed_settings import key_line, model_section, train_and_scor
 from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
 from storage.sources import DISTINCT, Source, named_features, open_surveyed
-from storage.text import printable
+from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98
-MOST_LISTED = 100  # names in one comment
 MOST_NAME = 100  # letters of a job's name
 
 
@@ -162,11 +161,10 @@ def _column_name(sample: SampleSummary, index: int | None) -> str:
 
 
 def _comment(what: str, names: Sequence[str]) -> list[str]:
-    """Comment lines that list the first MOST_LISTED names; none without names."""
+    """Comment lines that list the first names; none without names."""
     if not names:
         return []
-    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
-    text = f"{what}: {', '.join(map(printable, names[:MOST_LISTED]))}{more}"
+    text = f"{what}: {printable(list_first(names))}"
     return [
         f"# {line}"
         for line in textwrap.wrap(

@@ -12,6 +12,7 @@ from storage.errors import DamagedError, NoDataError
 from storage.files.manifest import NAME, Problem, parse_manifest, read_manifest, verify_folder
 from storage.latents.archive import Files, is_packed, verify_packed
 from storage.sources import open_source
+from storage.text import list_first
 from storage.units import format_bytes
 
 # Keys of a manifest that are shown, by its kind.
@@ -101,7 +102,7 @@ def _aligned(title: str, found: Mapping[str, object]) -> str:
 
 
 def _in_words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return list_first(list(map(str, value))) if isinstance(value, list) else str(value)
 
 
 def verify_path(path: Path) -> CommandResult:

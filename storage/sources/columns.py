@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
 from storage.sources.schema import CATEGORY, HOUR, NUMBER, WEEKDAY, Kinds, Schema
+from storage.text import list_first
 
-MOST_NAMED = 100  # columns in one message
+MOST_REASONS = 20  # why columns are not read, in one message
 MOST_CANDIDATES = 10  # columns that might be a missing one
 NO_FEATURE = "not a feature of the job or model"
 IGNORED = "data.ignore"
@@ -73,11 +74,17 @@ def unnamed(position: int) -> str:
 
 
 def list_unread(unread: Mapping[str, str]) -> str:
-    """List columns that are not read, by reason: 'a, b (free text); c (list<item: int64>)'."""
+    """List columns that are not read, by reason: 'a, b (free text); c (list<item: int64>)'.
+
+    Of many, the first ones.
+    """
     names = defaultdict(list)
     for name, why in unread.items():
         names[why].append(name)
-    return "; ".join(f"{', '.join(same)} ({why})" for why, same in names.items())
+    reasons = [f"{list_first(same)} ({why})" for why, same in list(names.items())[:MOST_REASONS]]
+    others = sum(map(len, list(names.values())[MOST_REASONS:]))
+    more = [f"and {others:,} more columns for other reasons"] if others else []
+    return "; ".join([*reasons, *more])
 
 
 class Wanted(NamedTuple):
@@ -168,19 +175,14 @@ def _problems(
     """Name what is wrong; other columns only if one of them may be a missing one, renamed."""
     if missing:
         guesses = candidates if len(missing) <= MOST_CANDIDATES else []
-        yield f"missing: {_listed([_with_hint(name, guesses) for name in missing])}"
+        yield f"missing: {list_first([_with_hint(name, guesses) for name in missing])}"
     if unfit:
         named = [f"{name!r} ({why})" for name, why in unfit.items()]
-        yield f"of another kind: {_listed(named)}"
+        yield f"of another kind: {list_first(named)}"
     if missing and candidates:
-        yield f"columns not read: {_listed(list(map(repr, candidates)), MOST_CANDIDATES)}"
+        yield f"columns not read: {list_first(list(map(repr, candidates)), MOST_CANDIDATES)}"
 
 
 def _with_hint(name: str, candidates: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
-
-
-def _listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -50,7 +50,7 @@ def _starts(n_rows: int, most: int) -> list[int]:
     """Return the first rows of blocks of ADJACENT rows that spread evenly over `n_rows`."""
     blocks = max(1, most // ADJACENT)
     starts = np.linspace(0, max(0, n_rows - ADJACENT), blocks).astype(np.int64)
-    return [int(start) for start in np.unique(starts)]
+    return list(map(int, np.unique(starts)))
 
 
 def _picked(source: Source, span: Span, most: int, width: int) -> Iterator[NDArray[np.generic]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -99,6 +99,7 @@ class FileScan:
     names: Sequence[str]
     types: Mapping[str, pa.DataType]
     scanned: Mapping[str, ColumnScan]
+    _lines: dict[int, int] = field(default_factory=dict)  # by row: finding one reads the file
 
     def columns(self) -> dict[str, Column]:
         """Describe all columns by name."""
@@ -134,8 +135,10 @@ class FileScan:
         )
 
     def _named(self, cell: BrokenCell) -> str:
-        line = read_cell(self.file.path, self.file.delimiter, cell.row, 0).line
-        return f"{self.file.path.name}, line {line}, column {cell.column}: {cell.text!r}"
+        if cell.row not in self._lines:
+            self._lines[cell.row] = read_cell(self.file.path, self.file.delimiter, cell.row, 0).line
+        place = f"{self.file.path.name}, line {self._lines[cell.row]}"
+        return f"{place}, column {cell.column}: {cell.text!r}"
 
 
 def _column_of(kind: pa.DataType, type_name: str) -> Column:
