@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flows.errors import FAILED
 from flows.results import CommandResult
 from storage.errors import DamagedError, NoDataError
 from storage.files.manifest import NAME, Problem, parse_manifest, read_manifest, verify_folder
 from storage.latents.archive import Files, is_packed, verify_packed
-from storage.sources import open_source
+from storage.sources import list_unread, open_surveyed
 from storage.text import list_first
 from storage.units import format_bytes
 
@@ -52,7 +53,8 @@ def inspect_manifest(path: Path) -> CommandResult:
     }
     for name in FIGURE_FILES:
         if name in manifest["files"]:
-            found |= _figures(json.loads(files.read(name)))
+            content = json.loads(files.read(name))
+            found |= {**_figures(content), **_columns(content)}
     return _described(path, found)
 
 
@@ -73,9 +75,20 @@ def _figures(content: Mapping[str, object]) -> dict[str, object]:
     return figures
 
 
+def _columns(content: Mapping[str, Any]) -> dict[str, object]:
+    """Describe the columns of a model whose columns are of several kinds, by model.json."""
+    layout = content.get("layout", {})
+    names: dict[str, list[str]] = {}
+    for name, kind in zip(layout.get("columns", ()), layout.get("kinds", ()), strict=False):
+        names.setdefault(f"read as {kind}", []).append(name)
+    ignored = content.get("ignored", {})
+    listed = {what: list_first(found) for what, found in names.items()}
+    return {**listed, **({"columns not read": list_unread(ignored)} if ignored else {})}
+
+
 def inspect_source(path: Path, field: str) -> CommandResult:
     """Describe rows that could be trained on, encoded or scored."""
-    with open_source(path, field=field, missing="impute") as source:
+    with open_surveyed(path, field=field, missing="impute") as source:
         found: dict[str, object] = {
             "kind": "source",
             **source.facts,
@@ -84,6 +97,7 @@ def inspect_source(path: Path, field: str) -> CommandResult:
             "dtype": source.schema.dtype,
             "size": format_bytes(source.n_bytes),
             "columns": list(source.schema.columns),
+            **source.read_as,
             **source.not_read,
         }
     return _described(path, found)

@@ -269,7 +269,7 @@ def input_checks(run: NightRun, source: Source | None) -> dict[str, str]:
     checks = {"input": run.path.name}
     checks |= {name: str(value) for name, value in source.facts.items()}
     checks["rows"] = f"{source.n_rows:,} of {shape} {source.schema.dtype}, {size}"
-    return checks | source.not_read
+    return {**checks, **source.read_as, **source.not_read}
 
 
 def changes_since_newest(run: NightRun, scores: Path, picked: pa.Table) -> Changes | None:

@@ -42,7 +42,8 @@ class TrainResult(Done):
 
     promoted: whether the model is champion now. figures, calibration: names and values as
     displayed. checks: those of the promotion gate. warning: what is wrong with the calibration
-    rows, or ''. not_read: columns, files and rows that were not trained on, by what they are.
+    rows, or ''. read_as: columns by kind, if not all are numbers. not_read: columns, files and
+    rows that were not trained on, by what they are.
     """
 
     model_id: str
@@ -59,6 +60,7 @@ class TrainResult(Done):
     calibration: Mapping[str, str]
     promise: str
     warning: str
+    read_as: Mapping[str, str]
     not_read: Mapping[str, str]
 
     def to_json(self) -> dict[str, object]:
@@ -71,13 +73,15 @@ class TrainResult(Done):
             "epochs": self.epochs,
             "rows": self.rows,
             "validation_loss": finite_or_none(self.validation_loss),
+            "read_as": dict(self.read_as),
             "not_read": dict(self.not_read),
         }
 
     def to_text(self) -> str:
         """For a terminal."""
         verdict = "promoted" if self.promoted else "NOT promoted"
-        not_read = "".join(f"  {what}: {names}\n" for what, names in self.not_read.items())
+        notes = {**self.read_as, **self.not_read}.items()
+        not_read = "".join(f"  {what}: {names}\n" for what, names in notes)
         return (
             f"Model {self.model_id} {verdict}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, "
@@ -112,6 +116,7 @@ class Challenger:
     trained: Trained
     verdict: GateVerdict
     digest: str
+    read_as: Mapping[str, str]
     not_read: Mapping[str, str]
     columns: Mapping[str, object]
 
@@ -188,7 +193,7 @@ def fit_and_judge(
     verdict = judge_challenger(trained, champion, passes, by=job.score.by)
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
     columns = column_facts(trained.model, source)
-    return Challenger(numbered, verdict, passes.digest, passes.not_read, columns)
+    return Challenger(numbered, verdict, passes.digest, source.read_as, passes.not_read, columns)
 
 
 def judge_again(
@@ -266,6 +271,7 @@ def _train_result(
         calibration=calibration_facts(job, scores),
         promise=rule_promise(job, scores),
         warning=contamination_warning(scores),
+        read_as=challenger.read_as,
         not_read={**challenger.not_read, **far_value_notes(trained)},
     )
 
@@ -303,6 +309,7 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         calibration_figures=result.calibration,
         promise=result.promise,
         warning=result.warning,
+        read_as=result.read_as,
         not_read=result.not_read,
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,

@@ -24,6 +24,7 @@ class TrainingReport:
     calibration: scores (n,) of the calibration rows, of the kind named by `score`.
     promise: what the job's rule promises with these calibration rows.
     warning: what is wrong with the calibration rows, or ''.
+    read_as: columns by kind, empty if all are numbers.
     not_read: columns, files and rows that were not trained on, by what they are.
     left_out: row and error of the first of the `n_left_out` fit rows that were trimmed.
     """
@@ -43,6 +44,7 @@ class TrainingReport:
     calibration_figures: Mapping[str, str]
     promise: str
     warning: str
+    read_as: Mapping[str, str]
     not_read: Mapping[str, str]
     n_left_out: int
     left_out: Sequence[tuple[int, float]]

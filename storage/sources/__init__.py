@@ -62,6 +62,7 @@ __all__ = [
     "find_files",
     "find_levels",
     "grouped",
+    "list_unread",
     "named_features",
     "open_sound_files",
     "open_source",

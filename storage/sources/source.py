@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
-from storage.sources.columns import list_unread
+from storage.sources.columns import grouped, list_unread, named_features
 from storage.sources.digests import file_stamps, sha256_text
 from storage.sources.schema import CATEGORY, NUMBER, Schema, require_storable
+from storage.text import list_first
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "non-numeric cells"  # the fact of a source that counts and names them
@@ -123,6 +124,18 @@ class Source(ABC):
 
     def __exit__(self, *_: object) -> None:
         return None
+
+    @property
+    def read_as(self) -> dict[str, str]:
+        """The columns by kind: 'read as category' and their names; empty if all are numbers."""
+        if not self.schema.kinds:
+            return {}
+        names: dict[str, list[str]] = {}
+        for name, kinds in grouped(named_features(self.schema)).items():
+            names.setdefault(f"read as {' and '.join(kinds)}", []).append(name)
+        return (
+            {what: list_first(found) for what, found in names.items()} if self.schema.kinds else {}
+        )
 
     @property
     def not_read(self) -> dict[str, str]:

@@ -42,6 +42,7 @@ TRAINED = TrainResult(
     calibration={},
     promise="",
     warning="",
+    read_as={},
     not_read={},
 )
 PLOT = "](data:image/svg+xml;base64,"
