@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, Cause, Feature
-from aemodel.explain.number_pairs import format_pair
+from aemodel.explain.number_pairs import format_pair, format_value
 from aemodel.model import Autoencoder, Rebuilt
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, PERIODS
 
@@ -163,7 +163,8 @@ class _Describer:
             return "missing", expected, f"missing ({_percent(self.margins.gaps[place])})"
         if low <= value.actual <= high:
             return actual, expected, f"{actual} where {expected} was expected"
-        return actual, expected, f"{actual} (clean 1–99 %: {low:.4g} to {high:.4g})"
+        usual = f"{format_value(low)} to {format_value(high)}"
+        return actual, expected, f"{format_value(value.actual)} (clean 1–99 %: {usual})"
 
     def _clean_range(self, column: int, place: int) -> tuple[float, float]:
         tails = self.margins.tails[place].astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 FEWEST = 4  # significant digits
+SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e9  # are written without an exponent
 MOST = 17  # tell any two float64 values apart
 
 
@@ -18,6 +19,19 @@ def format_pair(actual: float, expected: float) -> tuple[str, str]:
     """
     digits = _digits(actual, expected)
     return f"{actual + 0.0:.{digits}g}", f"{expected + 0.0:.{digits}g}"  # + 0.0: no minus zero
+
+
+def format_value(value: float) -> str:
+    """Format one number to about four digits, with separators of thousands.
+
+    >>> format_value(9120.4), format_value(0.012345), format_value(3e12)
+    ('9,120', '0.01235', '3e+12')
+    """
+    if value and not SMALLEST_PLAIN <= abs(value) < LARGEST_PLAIN:
+        return f"{value:.{FEWEST}g}"
+    decimals = FEWEST - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+    text = f"{value + 0.0:,.{max(0, decimals)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _digits(actual: float, expected: float) -> int:

@@ -5,8 +5,9 @@
 
 S and E are those of `aemodel.scores.novelty`, between the points of `Expansion.points`. U is the
 log of the surprise, see `aemodel.scores.surprise`: a distance does not see that a level is rare.
-Typical values and spreads are medians and standard deviations over validation rows. The fewer
-columns are categories, the nearer this is to the novelty of numbers.
+Typical values and spreads are medians and standard deviations over validation rows. Only
+categories that vary in the clean rows count in w: the fewer there are, the nearer this is to the
+novelty of numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.network.expansion import EXTRA, Expansion
-from aemodel.rows.layout import CATEGORY
 from aemodel.rows.levels import Levels
 from aemodel.scores.novelty import ERROR, Novelty
 from aemodel.scores.surprise import Margins, Surprise
@@ -48,8 +48,7 @@ class MixedNovelty:
 
     def __init__(self, reference: MixedReference, novelty: Novelty, surprise: Surprise) -> None:
         self.reference, self.novelty, self.surprise = reference, novelty, surprise
-        layout = surprise.layout
-        self.weight = math.sqrt(len(layout.of_kind(CATEGORY)) / len(layout.kinds))
+        self.weight = math.sqrt(surprise.n_varied / len(surprise.layout.kinds))
 
     def parts(self, scaled: Tensor, points: Tensor, errors: Tensor, *, skip: int = 0) -> Tensor:
         """Compute S, U and E: (3, n) float64.

@@ -89,6 +89,7 @@ class Surprise:
 
     def __init__(self, margins: Margins, levels: Levels, layout: Layout) -> None:
         self.layout = layout
+        self.n_varied = int((levels.sizes + (levels.gaps > 0) > 1).sum())
         self._tails = torch.from_numpy(margins.tails.astype(np.float64))
         self._gaps = -np.log(np.maximum(margins.gaps, 1 / (2 + margins.tails.shape[1])))
         self._clock = [

@@ -131,6 +131,11 @@ def _kinds(sample: SampleSummary) -> Iterator[str]:
         names.setdefault(kinds, []).append(repr(name))
     for kinds, found in names.items():
         yield from _comment(f"read as {' and '.join(kinds)}", found)
+    yield from _comment(
+        "one level in all rows sampled, any other is reported; if it names a day or batch, list it "
+        "in data.ignore",
+        [repr(name) for name in sample.constant_levels],
+    )
     if sample.kinds:
         yield from _comment("change that with", ["data.categories, times, ignore, or columns"])
 

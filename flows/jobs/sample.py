@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flows.jobs.column_checks import ColumnFindings, check_columns, repeated_share
 from flows.jobs.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
-from storage.sources import NUMBER, Feature, Kinds, Source, grouped, spread_rows
+from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
 
 SAMPLE_ROWS = 20_000
 SAMPLE_VALUES = 8_000_000
@@ -22,9 +22,11 @@ FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, gra
 class SampleSummary:
     """Properties of a sample of the clean rows that decide the proposal.
 
-    names: of the numbers of a table, to which the indices of columns below refer. kinds: as what
-    each column of a table is read, if not all are numbers. running: columns whose values are all
-    distinct and ascending; running_ids: the whole numbers among them.
+    names: of the numbers of a table, to which the indices of columns below refer.
+    kinds: as what each column of a table is read, if not all are numbers.
+    constant_levels: categories with one level.
+    running: columns whose values are all distinct and ascending; running_ids: the whole numbers
+        among them.
     """
 
     rows: int
@@ -37,6 +39,7 @@ class SampleSummary:
     is_bytes: bool  # uint8
     names: tuple[str, ...] = ()
     kinds: Kinds = field(default_factory=dict)
+    constant_levels: tuple[str, ...] = ()
     running: tuple[int, ...] = ()
     running_ids: tuple[int, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
@@ -69,8 +72,15 @@ def summarize_sample(
         names=tuple(columns[index].name for index in numbers),
         features=max(found.features, len(columns)),
         kinds=grouped(columns) if mixed else {},
+        constant_levels=tuple(_constant_levels(rows, columns)) if mixed else (),
         findings=findings,
     )
+
+
+def _constant_levels(rows: NDArray[np.generic], columns: Sequence[Feature]) -> Iterator[str]:
+    for column, (name, kind) in zip(rows.T.astype(np.float64), columns, strict=True):
+        if kind == CATEGORY and (column == column[0]).all():
+            yield name
 
 
 def _summarize(rows: NDArray[np.generic], n_rows: int) -> SampleSummary:

@@ -23,7 +23,6 @@ MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or 
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
 DAYS_FOR_WEEKDAYS = 14
-LONGEST_SHOWN = 40
 DISTINCT = "ids: distinct in all rows"
 
 
@@ -51,9 +50,8 @@ class _Levels:
         count = len(self.keys)
         if not self.filled:
             return "no values"
-        if count == 1 and not self.gaps:
-            shown = self.first[:LONGEST_SHOWN] + ("…" if len(self.first) > LONGEST_SHOWN else "")
-            return f"constant: {shown!r}"
+        if count == 1 and not self.gaps and _is_time(self.first):
+            return f"one time in all rows: {self.first!r}"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
         if count > max(FEW_LEVELS, MOST_DISTINCT * self.filled):
@@ -61,6 +59,15 @@ class _Levels:
                 return DISTINCT
             return f"text or ids: {count:,} levels in {self.filled:,} rows"
         return ""
+
+
+def _is_time(level: str) -> bool:
+    """Whether a level names a day or moment, which the next night does not share."""
+    import pyarrow as pa  # late: pyarrow is slow to import
+
+    from storage.sources.kinds import parse_times
+
+    return bool(parse_times(pa.array([level])).is_valid()[0].as_py())
 
 
 @dataclass

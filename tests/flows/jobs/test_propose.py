@@ -39,7 +39,7 @@ def test_line_breaks_and_control_characters_in_names_give_valid_toml(tmp_path, c
     odd = {"note\n(free)\x1b[31m\x7f": ["x"] * N}
     path = write(tmp_path / "a\x7f\n.parquet", columns | odd)
     assert keys(path)["data"]["clean"] == path
-    assert r"columns not read: note\n(free)\x1b[31m\x7f (string)" in proposed(path)
+    assert r"read as category: 'note\n(free)\x1b[31m\x7f'" in proposed(path)
 
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a\nb"] = np.ones((20, 2))
@@ -53,7 +53,7 @@ def test_a_path_that_is_not_utf8_is_refused():
 
 
 def test_all_columns_that_are_not_read_are_listed(tmp_path, columns):
-    texts = {f"text {index}": ["x"] * N for index in range(90)}
+    texts = {f"text {index}": [["x"]] * N for index in range(90)}
     text = proposed(write(tmp_path / "a.parquet", columns | texts))
 
     listed = " ".join(line.removeprefix("# ") for line in text.splitlines() if line[:2] == "# ")

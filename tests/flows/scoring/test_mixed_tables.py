@@ -57,7 +57,7 @@ def payments(n, seed):
         "online": (random.random(n) < 0.3).tolist(),
         "amount": (np.exp(random.normal(3, 0.5, n)) * [1 + len(s) for s in shops]).tolist(),
         "when": [start + dt.timedelta(minutes=int(each)) for each in times],
-        "currency": ["EUR"] * n,
+        "run": ["2026-11-22"] * n,
     }
 
 
@@ -104,7 +104,7 @@ def test_training_lists_every_column_with_its_kind_and_why_others_are_not_read(c
         "read as number": "amount",
         "read as hour and weekday": "when",
     }
-    assert facts["not_read"]["columns not read"] == "currency (constant: 'EUR')"
+    assert facts["not_read"]["columns not read"] == "run (one time in all rows: '2026-11-22')"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_training_lists_every_column_with_its_kind_and_why_others_are_not_read(c
     [
         (0, "country 'XK <b>' never seen (4 levels known)"),
         (1, "item '"),
-        (2, "amount 9e+04 (clean 1–99 %: "),
+        (2, "amount 90,000 (clean 1–99 %: "),
         (3, "when at 03:12 ("),
     ],
 )
@@ -131,7 +131,7 @@ def test_inspect_of_the_model_lists_kinds_and_ignored_columns(cards):
     bench, trained, _ = cards
     found = bench.run("inspect", trained.facts["path"]).facts
     assert found["read as category"] == "shop, item, country, online"
-    assert found["columns not read"] == "currency (constant: 'EUR')"
+    assert found["columns not read"] == "run (one time in all rows: '2026-11-22')"
 
 
 def test_a_night_in_csv_with_reordered_and_new_columns_scores_the_same(cards):

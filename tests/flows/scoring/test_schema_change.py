@@ -21,7 +21,7 @@ from flows.scoring.result import NightsResult
 
 CHANGED = (
     "columns do not match: missing: 'flow' (did you mean 'flows'?), 'level';"
-    " not numeric: 'tank' (string); columns not read: 'flows'. Fix the file"
+    " of another kind: 'tank' (string, not a number); columns not read: 'flows'. Fix the file"
 )
 
 

@@ -18,7 +18,8 @@ def csv_text(rows, *, bad_row=None, note=True):
     if bad_row is not None:
         cells = lines[bad_row].split(",")
         lines[bad_row] = ",".join([cells[0], "?", *cells[2:]])
-    return "\n".join(["a,b,c,note", *(line + ",fine" for line in lines)]) + "\n"
+    lines = [f"{line},note {number}" for number, line in enumerate(lines)]
+    return "\n".join(["a,b,c,note", *lines]) + "\n"
 
 
 @pytest.fixture
@@ -41,13 +42,16 @@ def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(t
 
     assert (trained.code, trained.facts["rows"]) == (0, 799)
     assert trained.facts["not_read"] == {
-        "columns not read": "note (text)",
+        "columns not read": "note (ids: distinct in all rows)",
         "files not read": "old.xlsx",
         "clean rows left out": "1, each with a non-numeric cell: "
         "1 (rows.csv, line 702, column b: '?')",
     }
-    assert all(words in page for words in ("note (text)", "old.xlsx", "line 702, column b: "))
-    assert summary["checks"]["columns not read"] == "note (text)"
+    assert all(
+        words in page
+        for words in ("note (ids: distinct in all rows)", "old.xlsx", "line 702, column b: ")
+    )
+    assert summary["checks"]["columns not read"] == "note (not a feature of the job or model)"
 
 
 def test_train_says_on_the_terminal_what_it_did_not_read(tables):
@@ -57,7 +61,7 @@ def test_train_says_on_the_terminal_what_it_did_not_read(tables):
 
     out = CliRunner().invoke(app, ["train", str(tables.job)]).stdout
 
-    assert "  columns not read: note (text)\n" in out
+    assert "  columns not read: note (ids: distinct in all rows)\n" in out
     assert "  clean rows left out: 1, each with a non-numeric cell: 1 (rows.csv, line" in out
 
 
@@ -75,9 +79,9 @@ def test_rows_counted_in_a_pass_get_their_row_numbers_in_the_file(tmp_path):
 
 def test_init_names_every_column_that_is_not_read(tmp_path):
     names = [f"text{index}" for index in range(90)]
-    lines = ["a,b," + ",".join(names), *(f"{row}.5,2,{'x,' * 89}x" for row in range(50))]
+    lines = ["a,b," + ",".join(names), *(f"{row}.5,2,{f'x{row},' * 89}x{row}" for row in range(60))]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
     text = Bench(tmp_path).run("init", tmp_path / "rows.csv").facts["job"]
 
     listed = text.replace("\n# ", " ")
-    assert f"columns not read: {', '.join(names)} (text)" in listed
+    assert f"columns not read: {', '.join(names)} (ids: distinct in all rows)" in listed

@@ -200,11 +200,12 @@ def surveyed(folder, columns, **options):
         return dict(source.unread), source.schema
 
 
-def test_ids_texts_constants_and_empty_columns_are_ignored_with_the_reason(tmp_path):
+def test_ids_texts_and_empty_columns_are_ignored_with_the_reason(tmp_path):
     columns = {
         "key": [f"k{index}" for index in range(400)],
         "note": [f"note {index % 300}" for index in range(400)],
         "currency": ["EUR"] * 400,
+        "run": ["2026-11-22"] * 400,
         "empty": pa.array([None] * 400, pa.string()),
         "level": ["a", "b"] * 200,
     }
@@ -212,16 +213,16 @@ def test_ids_texts_constants_and_empty_columns_are_ignored_with_the_reason(tmp_p
     assert unread == {
         "key": DISTINCT,
         "note": "text or ids: 300 levels in 400 rows",
-        "currency": "constant: 'EUR'",
+        "run": "one time in all rows: '2026-11-22'",
         "empty": "no values",
     }
-    assert schema.columns == ("x", "level")
+    assert schema.columns == ("x", "currency", "level")
 
 
 def test_a_column_that_the_job_names_is_a_feature_whatever_its_values(tmp_path):
-    columns = {"currency": ["EUR"] * 60, "level": ["a", "b"] * 30}
-    unread, schema = surveyed(tmp_path, columns, kinds={"currency": (CATEGORY,)})
-    assert (unread, schema.columns) == ({}, ("x", "currency", "level"))
+    columns = {"run": ["2026-11-22"] * 60, "level": ["a", "b"] * 30}
+    unread, schema = surveyed(tmp_path, columns, kinds={"run": (CATEGORY,)})
+    assert (unread, schema.columns) == ({}, ("x", "run", "level"))
 
 
 def test_hours_and_weekdays_are_features_only_where_clean_rows_show_what_is_usual(tmp_path):

@@ -1,0 +1,74 @@
+"""Models that `nightglass init` proposes for tables with categories and times."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from proposed import parse_job, propose_for_file
+
+from aemodel.model import Autoencoder
+from aemodel.rows.layout import Layout
+from aemodel.training.loop import CleanRows, train_autoencoder
+from flows.jobs.inputs import kinds_of_columns, names_of_columns
+from storage.sources import open_source, open_surveyed
+
+Rows = NDArray[np.float64]
+CHUNK_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model as proposed for clean rows, and a way to read other rows as it does."""
+
+    model: Autoencoder
+
+    def read(self, table: pa.Table) -> Rows:
+        """Return a table as rows (n, d) of the model's columns."""
+        layout = self.model.layout
+        names, kinds = names_of_columns(layout), kinds_of_columns(layout)
+        with (
+            saved(table) as path,
+            open_source(path, missing="impute", columns=names, kinds=kinds) as source,
+        ):
+            return np.concatenate([chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS)])
+
+    def scores(self, table: pa.Table) -> dict[str, Rows]:
+        """Return error and novelty (n,) of a table."""
+        errors, novelties, _ = self.model.scores(self.read(table))
+        return {"error": errors, "novelty": novelties}
+
+
+@contextmanager
+def saved(table: pa.Table) -> Iterator[Path]:
+    """Save a table in a temporary Parquet file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        pq.write_table(table, path)
+        yield path
+
+
+def fit(table: pa.Table, seed: int) -> Fitted:
+    """Train on clean rows as `nightglass init` proposes."""
+    with saved(table) as path:
+        job = parse_job(propose_for_file(path))
+        with open_surveyed(path, missing=job.data.missing, id=job.data.id) as source:
+            schema = source.schema
+            rows = np.concatenate([chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS)])
+    layout = Layout(
+        row_shape=schema.row_shape,
+        dtype=schema.dtype,
+        columns=schema.columns,
+        kinds=schema.kinds,
+        max_levels=job.data.max_levels,
+    )
+    clean = CleanRows(lambda: [rows], layout, job.score.memory)
+    train = replace(job.train, seed=seed)
+    return Fitted(train_autoencoder(clean, model=job.model, train=train).model)
