@@ -202,7 +202,11 @@ def test_a_sorted_column_with_repeated_values_is_no_id(tmp_path, columns):
 
 @pytest.mark.parametrize(
     ("rows", "rule", "why"),
-    [(50_000, "quantile 0.999", ""), (2_000, "quantile 0.99", "0.999 needs 2,999"), (50, "top", "")],
+    [
+        (50_000, "quantile 0.999", ""),
+        (2_000, "quantile 0.99", "0.999 needs 2,999"),
+        (50, "top", "too few for a guarantee"),
+    ],
 )
 def test_the_rule_is_the_strictest_that_the_rows_can_honor(tmp_path, random, rows, rule, why):
     path = write(tmp_path / "a.parquet", {name: random.normal(size=rows) for name in "abc"})
