@@ -14,7 +14,6 @@ from storage.errors import SourceError
 from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
 
 SAMPLE_ROWS = 20_000
-SAMPLE_VALUES = 8_000_000
 FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, grades, playing cards
 
 
@@ -55,8 +54,7 @@ def read_sample(source: Source) -> NDArray[np.generic]:
     """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has none."""
     if not source.n_rows:
         raise SourceError(f"{source.path}: holds no rows; init needs clean rows")
-    features = source.schema.row_bytes // np.dtype(source.schema.dtype).itemsize
-    return spread_rows(source, max(1, min(SAMPLE_ROWS, SAMPLE_VALUES // features)))
+    return spread_rows(source, SAMPLE_ROWS)
 
 
 def summarize_sample(

@@ -79,8 +79,8 @@ class CsvFile:
             pa.input_stream(str(self.path), compression="detect") as stream,
         ):
             header = stream.read(BLOCK_BYTES).partition(b"\n")[0]
-        columns = int(header.count(self.delimiter.encode())) + 1
-        return min(MOST_BLOCK_BYTES, max(BLOCK_BYTES, BLOCK_ROWS * CELL_BYTES * columns))
+        columns = header.count(self.delimiter.encode()) + 1
+        return int(min(MOST_BLOCK_BYTES, max(BLOCK_BYTES, BLOCK_ROWS * CELL_BYTES * columns)))
 
     def _parse_options(self) -> pa_csv.ParseOptions:
         return pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)

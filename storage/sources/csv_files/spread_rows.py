@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.sources.spread import ADJACENT
+from storage.sources.spread import rows_in_block, rows_within
 
 
 class KeptPart(NamedTuple):
@@ -25,14 +25,14 @@ class SpreadRows:
     """Keeps at most `most` rows, in blocks of adjacent rows spread evenly over all rows offered."""
 
     def __init__(self, most: int) -> None:
-        self._most_blocks = max(1, most // ADJACENT)
+        self._most, self._block = most, 1
         self._stride = 1  # of this many blocks, one is kept
         self._parts: list[KeptPart] = []
         self._offered = 0
 
     def copy(self) -> SpreadRows:
         """Return the same rows; what is offered to the copy is not kept in the original."""
-        other = SpreadRows(self._most_blocks * ADJACENT)
+        other = SpreadRows(self._most)
         other.replace_with(self)
         other._parts = list(self._parts)
         return other
@@ -40,13 +40,17 @@ class SpreadRows:
     def replace_with(self, other: SpreadRows) -> None:
         """Keep what another one keeps."""
         self._stride, self._offered, self._parts = other._stride, other._offered, other._parts
+        self._block = other._block
 
     def add(self, rows: pa.RecordBatch, file: Path) -> None:
         """Offer the next rows."""
+        most = rows_within(self._most, rows.num_columns)
+        self._block = rows_in_block(most)
+        blocks = -(-most // self._block)
         numbers = np.arange(self._offered, self._offered + rows.num_rows)
         self._offered += rows.num_rows
         self._parts += self._wanted(KeptPart(numbers, rows, file))
-        while self._offered > self._stride * self._most_blocks * ADJACENT:
+        while self._offered > self._stride * blocks * self._block:
             self._stride *= 2
             self._parts = [kept for part in self._parts for kept in self._wanted(part)]
 
@@ -56,7 +60,7 @@ class SpreadRows:
 
     def _wanted(self, part: KeptPart) -> Iterator[KeptPart]:
         """Yield the part of a batch that lies in a kept block, as a copy, if there is one."""
-        wanted = part.numbers // ADJACENT % self._stride == 0
+        wanted = part.numbers // self._block % self._stride == 0
         if wanted.all():
             yield part
         elif wanted.any():

@@ -7,6 +7,7 @@ import tomllib
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -29,6 +30,10 @@ def write(path, columns):
 
 def proposed(path):
     return propose_job(str(path), field="").text
+
+
+def in_one_line(text):
+    return " ".join(line.removeprefix("# ") for line in text.splitlines())
 
 
 def keys(path):
@@ -137,3 +142,74 @@ def test_a_code_in_images_is_named_once(tmp_path, random):
     np.save(tmp_path / "a.npy", images)
 
     assert "-9999 in all columns (24 times)" in proposed(tmp_path / "a.npy")
+
+
+def test_a_table_with_more_columns_than_rows_gets_one_linear_network(tmp_path, random):
+    np.save(tmp_path / "a.npy", random.normal(size=(300, 2_500)))
+    found = keys(tmp_path / "a.npy")
+
+    assert found["model"]["activation"] == "identity"
+    assert found["model"]["hidden"] == []
+    assert "prototypes" not in found["model"]
+    assert found["model"]["latent"] <= 70  # of 210 rows to fit to
+    assert found["score"]["by"] == "error"
+
+
+@pytest.mark.parametrize("shape", [(60, 30), (300, 200), (3_000, 400)])
+def test_other_tables_keep_their_prototypes(tmp_path, random, shape):
+    np.save(tmp_path / "a.npy", random.normal(size=shape))
+
+    assert keys(tmp_path / "a.npy")["model"]["prototypes"] > 0
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_suspect_columns_and_repeated_rows_are_named(tmp_path, columns, random, suffix):
+    columns["status"] = random.choice([200, 301, 404], N) * 1.0
+    odd = {"copy": columns["a"], "same": np.full(N, 5.0), "void": np.full(N, np.nan)}
+    table = pa.table({**columns, **odd})
+    write_table = pq.write_table if suffix == "parquet" else pa_csv.write_csv
+    write_table(pa.concat_tables([table, table]), tmp_path / f"a.{suffix}")
+    text = in_one_line(proposed(tmp_path / f"a.{suffix}"))
+
+    assert "sampled: later values cannot be judged; list the others in data.columns: 'void'" in text
+    assert "if so in all rows, any change is reported: 'same'" in text
+    assert "list the others in data.columns: 'copy' (as 'a')" in text
+    assert "list the others in data.columns: 'status'" in text
+    assert "50.0% of 6,000 rows sampled" in text
+
+
+def test_long_lists_are_cut(tmp_path, columns):
+    same = {f"same {index}": np.full(N, 1.0) for index in range(150)}
+    text = proposed(write(tmp_path / "a.parquet", columns | same))
+
+    assert "'same 99' and 50 more" in in_one_line(text)
+
+
+def test_what_lies_beyond_the_first_rows_is_found(tmp_path, columns):
+    columns = {name: np.tile(values, 20) for name, values in columns.items()}
+    columns["b"][50_000:] = -9999.0
+    text = proposed(write(tmp_path / "a.parquet", columns))
+
+    assert "replace them with NaN: -9999 in 'b'" in in_one_line(text)
+
+
+def test_a_sorted_column_with_repeated_values_is_no_id(tmp_path, columns):
+    columns = {name: np.tile(values, 20) for name, values in columns.items()}
+    pairs = {"order": np.arange(20 * N) // 2}
+
+    assert "id" not in keys(write(tmp_path / "a.parquet", pairs | columns))["data"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "rule", "why"),
+    [
+        (50_000, "quantile 0.999", ""),
+        (2_000, "quantile 0.99", "0.999 needs 2,999"),
+        (50, "top", "too few for a guarantee"),
+    ],
+)
+def test_the_rule_is_the_strictest_that_the_rows_can_honor(tmp_path, random, rows, rule, why):
+    path = write(tmp_path / "a.parquet", {name: random.normal(size=rows) for name in "abc"})
+
+    assert keys(path)["score"]["rule"] == rule
+    assert why in proposed(path)

@@ -183,3 +183,31 @@ def test_a_damaged_compressed_file_is_refused_by_name(tmp_path, small_blocks, ke
 
     with pytest.raises(SourceError, match=r"a.csv.gz: cannot be decompressed .*; restore the file"):
         open_source(tmp_path / "a.csv.gz")
+
+
+def test_many_columns_that_are_not_read_are_counted(tmp_path):
+    columns = [f"c{index}" for index in range(150)]
+    path = write(tmp_path / "a.csv", ["x," + ",".join(columns), "1" + ",word" * 150])
+
+    with open_source(path) as source:
+        assert source.not_read["columns not read"].endswith("c98, c99 and 50 more (text)")
+
+
+def test_many_reasons_not_to_read_a_column_are_counted(tmp_path):
+    columns = [f"c{index}" for index in range(150)]
+    rows = ["1" + f",{text}" * 150 for text in ("word", "2", "3")]
+    path = write(tmp_path / "a.csv", ["x," + ",".join(columns), *rows])
+
+    with open_source(path) as source:
+        text = source.not_read["columns not read"]
+    assert text.endswith("; and 130 more columns for other reasons")
+    assert "c19 (1 of 3 cells are not numbers, the first in a.csv, line 2" in text
+
+
+def test_lines_longer_than_four_megabytes_are_read(tmp_path):
+    columns, cell = 10_000, "0." + 440 * "1"
+    names = ",".join(f"column_{index}" for index in range(columns))
+    path = write(tmp_path / "a.csv", [names, ",".join([cell] * columns)])
+
+    with open_source(path) as source:
+        assert (source.n_rows, len(source.schema.columns)) == (1, columns)
