@@ -24,6 +24,7 @@ from aemodel.bundle_files import (
     read_facts,
     tensor_bytes,
 )
+from aemodel.decisions.block_scores import MeasuredBlocks
 from aemodel.errors import BundleError, SettingsError
 from aemodel.model import Autoencoder, Decoder, Measured
 from aemodel.network.build import build_network, decoder_facts, decoder_of_facts
@@ -47,6 +48,7 @@ MEASURED = (
     "latent_high",
 )
 REFERENCE = ("rows", "copies", "floor", "typical")
+BLOCKS = ("cuts", "rows", "shares", "members")  # only if clean rows come in blocks
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
 
@@ -149,6 +151,7 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         ("scaler.", model.scaler, SCALER),
         ("", model.measured, MEASURED),
         ("reference.", model.measured.reference, REFERENCE),
+        ("blocks.", model.measured.blocks, BLOCKS if model.measured.blocks else ()),
     )
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
@@ -168,7 +171,8 @@ def _unfitted_model(
     layout = _layout(facts.pop("layout"))
     scaler = Scaler(**_take(arrays, SCALER, "scaler."))
     reference = Reference(**_take(arrays, REFERENCE, "reference."))
-    measured = Measured(**_take(arrays, MEASURED), reference=reference)
+    blocks = MeasuredBlocks(**_take(arrays, BLOCKS, "blocks.")) if "blocks.rows" in arrays else None
+    measured = Measured(**_take(arrays, MEASURED), reference=reference, blocks=blocks)
     del facts["format_version"]
     model = Autoencoder((), settings, layout, scaler, measured, train, facts, device)
     _require_shapes(model)
@@ -267,6 +271,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
     return {
         **{f"scaler.{name}": (getattr(model.scaler, name), d) for name in SCALER},
         **{name: (getattr(measured, name), shape) for name, shape in of_measured.items()},
+        **(measured.blocks.shapes(*n) if measured.blocks else {}),
         "reference.rows": (reference.rows, (len(reference.rows), *model.layout.row_shape)),
         "reference.copies": (reference.copies, (len(reference.rows),)),
         "reference.floor": (reference.floor, (2,)),

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aemodel.decisions.block_scores import BlockScores, MeasuredBlocks
 from aemodel.errors import DataError
 from aemodel.network.dense import finish_output
 from aemodel.network.inference import (
@@ -46,6 +47,7 @@ class Measured:
         rows, see `aemodel.decisions.feature_shift`.
     latent_low, latent_high: (k,) float32, the range that latents are stored in.
     reference: the clean rows that novelty compares with.
+    blocks: None if clean rows are not known to come in blocks.
     """
 
     calibration: Vector
@@ -60,6 +62,7 @@ class Measured:
     latent_low: NDArray[np.float32]
     latent_high: NDArray[np.float32]
     reference: Reference
+    blocks: MeasuredBlocks | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,13 @@ class Autoencoder:
             "relative": measured.relative_calibration,
         }
         return by_score[score]
+
+    def blocks_by(self, score: str) -> BlockScores | None:
+        """Return what one of SCORES says about blocks of clean rows, if these are known."""
+        blocks = self.measured.blocks
+        if blocks is None:
+            return None
+        return blocks.by(SCORES.index(score), str(self.facts.get("blocks", "blocks")))
 
     @cached_property
     def novelty(self) -> Novelty:

@@ -164,13 +164,13 @@ def fit_and_judge(
     schema = source.schema
     layout = Layout(row_shape=schema.row_shape, dtype=schema.dtype, columns=schema.columns)
     trained = train_autoencoder(
-        CleanRows(passes, layout, job.score.memory, passes.shuffled()),
+        CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
         model=job.model,
         train=job.train,
         on_epoch=on_epoch,
         device=device,
     )
-    verdict = judge_challenger(trained, champion, passes, by=job.score.by)
+    verdict = judge_challenger(trained, champion, passes, by=job.score.by, blocks=passes.blocks)
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
     return Challenger(numbered, verdict, passes.digest, passes.not_read)
 
@@ -180,7 +180,9 @@ def judge_again(
 ) -> Challenger:
     """Judge a challenger against another champion."""
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
-    verdict = judge_challenger(challenger.trained, champion, passes, by=job.score.by)
+    verdict = judge_challenger(
+        challenger.trained, champion, passes, by=job.score.by, blocks=passes.blocks
+    )
     return replace(challenger, verdict=verdict)
 
 
@@ -192,7 +194,8 @@ def keep_unless_overtaken(
     judged_against: id of the champion that the verdict compares with, '' for none.
     """
     trained, models = challenger.trained, run.workspace.models
-    files = to_files(replace(trained.model, facts=training_facts(trained, challenger.digest)))
+    facts = {**trained.model.facts, **training_facts(trained, challenger.digest)}
+    files = to_files(replace(trained.model, facts=facts))
     with champion_lock(models):
         current = champion_id(models)
         if current in (judged_against, bundle_id(files)):
@@ -234,6 +237,7 @@ def _train_result(
     """The result for the model kept in the folder `path`."""
     trained = challenger.trained
     scores = trained.model.calibration_by(job.score.by)
+    blocks = trained.model.blocks_by(job.score.by)
     return TrainResult(
         model_id=path.name,
         path=path,
@@ -247,7 +251,7 @@ def _train_result(
         figures=fit_figures(job, trained),
         checks=verdict.checks,
         calibration=calibration_facts(job, scores),
-        promise=rule_promise(job, scores),
+        promise=rule_promise(job, scores, blocks),
         warning=contamination_warning(scores),
         not_read={**challenger.not_read, **far_value_notes(trained)},
     )

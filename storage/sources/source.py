@@ -91,6 +91,7 @@ class Source(ABC):
     unread: columns that are not read, and why; ignored_numbers: numeric ones that might be.
     left_out: files and linked folders beside the files that are not read.
     facts: properties to show, by name.
+    starts: the first row of each file, then the number of all rows; empty for an array.
     borders: rows at which to cut shards if possible, ascending.
     exact: whether to refuse whole numbers that the rows' dtype would round.
     broken: name of each file that was left out, and why.
@@ -112,6 +113,7 @@ class Source(ABC):
         self.ignored_numbers: tuple[str, ...] = ()
         self.left_out: tuple[Path, ...] = ()
         self.facts: Mapping[str, str] = {}
+        self.starts: Sequence[int] = ()
         self.borders: Sequence[int] = ()
         self.broken: Sequence[tuple[str, str]] = ()
         self._selected = origin.selected
