@@ -50,17 +50,21 @@ def _rest_on_held_out(
     shares = flagged_shares(rule, calibration, blocks.members)
     count = UNKNOWN if rule.kind == "fdr" else clean_in_block(shares, rows)
     changed = replace(decision, expected=count.expected, limit=count.limit)
-    found, kind = f"{len(shares):,} calibration {blocks.kind}", blocks.kind
+    kind, rests_on = blocks.kind, _calibration_blocks(len(shares), blocks.kind)
     if len(blocks.rows) < FEWEST_BLOCKS:
-        why = f"{found} are too few to tell how {kind} differ; name more {kind} in data.clean"
+        why = f"it would rest on {rests_on}, too few to tell how {kind} differ"
         return _withhold(changed, f"{why}{_spread(rule, shares)}")
     if blocks.differ():
-        why = f"it would rest on {found}, and clean {kind} differ by more than chance"
+        why = f"it would rest on {rests_on}, and clean {kind} differ by more than chance"
         return _withhold(changed, f"{why}{_spread(rule, shares)}")
     if not decision.promises:
         return changed
-    rests = f"This rests on {found}, and on {kind} that differ by no more than chance."
-    return replace(changed, promise=f"{decision.promise} {rests}")
+    found = f"This rests on {rests_on}; clean {kind} differ by no more than chance."
+    return replace(changed, promise=f"{decision.promise} {found}")
+
+
+def _calibration_blocks(count: int, kind: str) -> str:
+    return f"1 of the {kind}" if count == 1 else f"{count:,} calibration {kind}"
 
 
 def _withhold(decision: Decision, why: str) -> Decision:

@@ -18,7 +18,7 @@ LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)  # calibration quantiles; outliers lie abov
 FEWEST_ROWS = 20  # of a block that is compared
 FEWEST_BLOCKS = 5  # to tell how blocks differ, where rows of every block were fitted
 SIGNIFICANCE = 5e-3  # that one more clean block lies beyond the others
-DIFFERENCE = 1e-3  # significance of a difference between blocks
+DIFFERENCE = 1e-2  # significance of a difference between blocks
 LEAST_SPREAD = 0.02  # standard deviation of angles; less is no difference worth a word
 
 Shares = NDArray[np.float64]
@@ -69,11 +69,12 @@ class BlockScores:
         """Whether the blocks differ from each other by more than chance, and noticeably."""
         from scipy.stats import chi2  # late: takes long to import
 
-        angles, weights = to_angles(self.shares), 4.0 * self.rows[:, None]
-        center = (weights * angles).sum(axis=0) / weights.sum()
-        statistic = (weights * (angles - center) ** 2).sum(axis=0)
-        significant = chi2.sf(statistic, len(self.rows) - 1) * len(LEVELS) < DIFFERENCE
-        spread = angles.var(axis=0, ddof=1) - (1 / weights).mean()
+        angles, rows = to_angles(self.shares), self.rows[:, None]
+        pooled = (rows * self.shares).sum(axis=0) / rows.sum()
+        variance = np.maximum(pooled * (1 - pooled), 1e-12)  # 0 where all scores are equal
+        statistic = (rows * (self.shares - pooled) ** 2).sum(axis=0) / variance
+        significant = chi2.sf(statistic, len(rows) - 1) * len(LEVELS) < DIFFERENCE
+        spread = angles.var(axis=0, ddof=1) - (1 / (4 * rows)).mean()
         return bool((significant & (spread > LEAST_SPREAD**2)).any())
 
 

@@ -21,6 +21,12 @@ from aemodel.table_defaults import (
     table_latents,
 )
 from flows.errors import UsageError
+from flows.jobs.propose_blocks import (
+    calibration_share,
+    files_held_out,
+    promise_condition,
+    split_reason,
+)
 from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, summarize_sample
 from flows.results import CommandResult
 from storage.sources import Source, open_source
@@ -91,7 +97,7 @@ def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
         "[model]",
         *(_image_model(sample) if sample.shares_a_scale else _table_model(sample)),
         "",
-        *_train_and_score_sections(sample),
+        *_train_and_score_sections(sample, files_held_out(source)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -199,17 +205,18 @@ def _scaling(sample: SampleSummary) -> str:
     return _key("scaling", '"range"', f"{span}: one scale for the whole row")
 
 
-def _train_and_score_sections(sample: SampleSummary) -> list[str]:
-    share = "0.1" if sample.rows >= MANY_ROWS else "0.2"
+def _train_and_score_sections(sample: SampleSummary, files: int) -> list[str]:
+    share = calibration_share("0.1" if sample.rows >= MANY_ROWS else "0.2", files)
     calibration = int(sample.rows * float(share))
     return [
         "[train]",
         *_epochs_and_batch(sample, float(share)),
         _key("calibration", share, f"about {calibration:,} rows, used for p-values only"),
+        *([_key("split", '"blocks"', split_reason(files))] if files else []),
         "",
         "[score]",
         _ranking(sample),
-        _rule(calibration),
+        _rule(calibration, promise_condition(files)),
         _key("top_n", "100", "rows always listed in the report"),
     ]
 
@@ -236,13 +243,13 @@ def _ranking(sample: SampleSummary) -> str:
     return _key("by", '"novelty"', "the error and the distance to clean rows: best for tables")
 
 
-def _rule(calibration: int) -> str:
+def _rule(calibration: int, condition: str) -> str:
     quantile = achievable_quantile(calibration)
     if not quantile:
         why = f"{calibration:,} calibration rows are too few for a guarantee: rows are only ranked"
         return _key("rule", '"top"', why)
     percent = float((Decimal(1) - Decimal(quantile)) * 100)
-    why = f"flags at most {percent:g} % of clean rows; {calibration:,} rows suffice for that"
+    why = f"flags at most {percent:g} % of clean rows{condition}; {calibration:,} rows suffice"
     return _key("rule", f'"quantile {quantile}"', why)
 
 

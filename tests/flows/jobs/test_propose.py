@@ -137,3 +137,15 @@ def test_a_code_in_images_is_named_once(tmp_path, random):
     np.save(tmp_path / "a.npy", images)
 
     assert "-9999 in all columns (24 times)" in proposed(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(("files", "share"), [(9, 0.2), (10, 0.3), (40, 0.2)])
+def test_whole_files_are_held_out_where_there_are_ten_or_more(tmp_path, columns, files, share):
+    for number in range(files):
+        part = {name: values[number::files] for name, values in columns.items()}
+        write(tmp_path / f"{number:02}.parquet", part)
+    train = keys(tmp_path)["train"]
+
+    assert train.get("split") == ("blocks" if files >= 10 else None)
+    assert train["calibration"] == share
+    assert (f"{files} files: whole ones are held out" in proposed(tmp_path)) == (files >= 10)
