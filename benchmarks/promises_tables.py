@@ -29,6 +29,7 @@ from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
+from flows.jobs.propose_blocks import calibration_share
 
 CLEAN = 5_000  # rows
 NIGHT = 2_000
@@ -67,7 +68,7 @@ def train(rows: Rows, *, split: str = "occurrence", days: int = 0) -> Autoencode
         10**9,
         blocks=blocks if days else None,
     )
-    share = 0.3 if split == "blocks" and days < 30 else 0.2
+    share = float(calibration_share("0.2", days if split == "blocks" else 0))
     settings = TrainSettings(**TRAIN, calibration=share, split=split)
     return train_autoencoder(clean, model=MODEL, train=settings).model
 

@@ -7,8 +7,9 @@ from itertools import pairwise
 from storage.sources import Source
 
 ENOUGH_FILES = 10  # fewer leave too few files to fit on
-FEW_FILES = 30  # up to here, calibration gets a larger share, for at least three files
-SHARE_OF_FEW = "0.3"
+# Up to so many files, calibration gets this share: with one more file for validation, at least
+# five are held out.
+SHARES_OF_FEW = {11: "0.4", 29: "0.3"}
 
 
 def files_held_out(source: Source) -> int:
@@ -19,7 +20,9 @@ def files_held_out(source: Source) -> int:
 
 def calibration_share(usual: str, files: int) -> str:
     """Share of the clean rows for calibration; `usual` if rows are split, or files are many."""
-    return SHARE_OF_FEW if 0 < files < FEW_FILES else usual
+    if not files:
+        return usual
+    return next((share for most, share in SHARES_OF_FEW.items() if files <= most), usual)
 
 
 def split_reason(files: int) -> str:

@@ -99,6 +99,7 @@ class Source(ABC):
     """
 
     sequential = False
+    starts: Sequence[int] = ()
     exact = False
     tolerant = False
 
@@ -113,7 +114,6 @@ class Source(ABC):
         self.ignored_numbers: tuple[str, ...] = ()
         self.left_out: tuple[Path, ...] = ()
         self.facts: Mapping[str, str] = {}
-        self.starts: Sequence[int] = ()
         self.borders: Sequence[int] = ()
         self.broken: Sequence[tuple[str, str]] = ()
         self._selected = origin.selected

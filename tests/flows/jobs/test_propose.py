@@ -139,7 +139,7 @@ def test_a_code_in_images_is_named_once(tmp_path, random):
     assert "-9999 in all columns (24 times)" in proposed(tmp_path / "a.npy")
 
 
-@pytest.mark.parametrize(("files", "share"), [(9, 0.2), (10, 0.3), (40, 0.2)])
+@pytest.mark.parametrize(("files", "share"), [(9, 0.2), (10, 0.4), (12, 0.3), (40, 0.2)])
 def test_whole_files_are_held_out_where_there_are_ten_or_more(tmp_path, columns, files, share):
     for number in range(files):
         part = {name: values[number::files] for name, values in columns.items()}

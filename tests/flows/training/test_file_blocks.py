@@ -55,6 +55,16 @@ def test_a_night_is_compared_with_files_and_its_promise_names_them(daily):
     assert "it would rest on 6 calibration files" in summary["promise"]
 
 
+def test_a_night_beyond_all_files_is_drift_and_the_report_says_so(daily):
+    daily.run("train", daily.job)
+    write_day(daily.folder / f"nights/{DAY}.parquet", 99, level=200)
+    result = daily.score()
+    page = (Path(result.facts["path"]) / "report.html").read_text()
+
+    assert result.facts["verdict"] == "DRIFT"
+    assert "more than 8 clean blocks (files" in page
+
+
 def test_files_that_differ_withhold_the_promise_if_rows_are_split(daily):
     daily.run("train", daily.job, "--set", 'train.split="occurrence"')
     summary = summary_of(daily.score())
