@@ -48,7 +48,7 @@ MEASURED = (
     "latent_high",
 )
 REFERENCE = ("rows", "copies", "floor", "typical")
-BLOCKS = ("cuts", "rows", "shares", "members")  # only if clean rows come in blocks
+BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean rows come in blocks
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
 

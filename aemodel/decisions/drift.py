@@ -80,7 +80,7 @@ def find_drift(
     found = _compare(tonight, clean)
     if not blocks or not blocks.can_compare:
         return found
-    return replace(found, blocks=len(blocks.rows), beyond=blocks.beyond(tally))
+    return replace(found, blocks=len(blocks.rows), beyond=blocks.beyond(calibration, tally))
 
 
 def _ascending_counts(tally: Tally) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.block_scores import LEVELS, MeasuredBlocks, block_shares
+from aemodel.decisions.block_scores import LEVELS, MeasuredBlocks, compare_blocks
 from aemodel.explain.evidence import evidence
 from aemodel.model import Autoencoder, Measured, Vector
 from aemodel.rows.training_rows import FitRows
@@ -58,13 +58,14 @@ def _measure_blocks(
         compared = [np.concatenate(pair) for pair in zip(scores, others, strict=True)]
         theirs = np.concatenate([numbers, of_others])
     found = [
-        block_shares(np.sort(each), both, theirs)
+        compare_blocks(np.sort(each), both, theirs)
         for each, both in zip(scores, compared, strict=True)
     ]
     return MeasuredBlocks(
         cuts=_cuts(rows),
         rows=found[0][0],
-        shares=np.stack([shares for _, shares in found]),
+        shares=np.stack([shares for _, shares, _ in found]),
+        quantiles=np.stack([quantiles for _, _, quantiles in found]),
         members=_members(scores, numbers if rows.block_split else numbers[:0]),
     )
 
@@ -77,6 +78,7 @@ def _uncompared_blocks(rows: FitRows) -> MeasuredBlocks | None:
         cuts=_cuts(rows),
         rows=np.empty(0, np.int64),
         shares=np.empty((len(SCORES), 0, len(LEVELS))),
+        quantiles=np.empty((len(SCORES), 0, len(LEVELS))),
         members=np.empty((len(SCORES), 0), np.int32),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aemodel.decisions.block_promises import clean_in_block, flagged_shares, rest_on_blocks
-from aemodel.decisions.block_scores import BlockScores, block_shares
+from aemodel.decisions.block_scores import BlockScores, compare_blocks
 from aemodel.decisions.rules import decide_beforehand, parse_rule
 
 ROWS = 500
@@ -19,7 +19,7 @@ def judged(spreads, *, rule="quantile 0.99", held_out=True, night=1000):
     numbers = np.repeat(np.arange(len(spreads)), ROWS)
     order = np.argsort(scores)
     members = (numbers[order] if held_out else numbers[:0]).astype(np.int32)
-    blocks = BlockScores("files", *block_shares(scores[order], scores, numbers), members)
+    blocks = BlockScores("files", *compare_blocks(scores[order], scores, numbers), members)
     parsed, bare = parse_rule(rule), decide_beforehand(parse_rule(rule), scores[order])
     return rest_on_blocks(bare, parsed, scores[order], blocks, rows=night), bare
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aemodel.decisions.block_scores import BlockScores, block_shares, shares_at_levels
+from aemodel.decisions.block_scores import (
+    LEVELS,
+    BlockScores,
+    compare_blocks,
+    night_quantiles,
+    shares_at_levels,
+)
 from aemodel.decisions.drift import find_drift
 from aemodel.decisions.ranking import Tally
 
@@ -24,8 +30,8 @@ def measured(random, days, spread, *, rows=ROWS, held_out=False):
     numbers = np.repeat(np.arange(days), rows)
     order = np.argsort(scores)
     members = numbers[order].astype(np.int32) if held_out else NONE
-    counted, shares = block_shares(scores[order], scores, numbers)
-    return scores[order], BlockScores("days", counted, shares, members)
+    found = compare_blocks(scores[order], scores, numbers)
+    return scores[order], BlockScores("days", *found, members)
 
 
 def alarms(random, days, spread, *, nights=20, times=1.0, models=10, held_out=False):
@@ -91,16 +97,16 @@ def test_days_that_are_alike_seldom_seem_to_differ(random, rows):
 
 
 def test_days_of_equal_scores_do_not_differ():
-    counted, shares = block_shares(np.ones(300), np.ones(300), np.repeat(np.arange(6), 50))
-    blocks = BlockScores("days", counted, shares, NONE)
+    found = compare_blocks(np.ones(300), np.ones(300), np.repeat(np.arange(6), 50))
+    blocks = BlockScores("days", *found, NONE)
 
     assert not blocks.differ()
-    assert blocks.beyond(Tally.of(np.ones(300), np.ones(80))) < 1
+    assert blocks.beyond(np.ones(300), Tally.of(np.ones(300), np.ones(80))) < 1
 
 
 def test_blocks_with_few_rows_are_not_compared():
     numbers = np.repeat([0, 1, 2], [50, 3, 50])
-    counted, shares = block_shares(np.arange(103.0), np.arange(103.0), numbers)
+    counted, shares, _ = compare_blocks(np.arange(103.0), np.arange(103.0), numbers)
 
     np.testing.assert_array_equal(counted, [50, 50])
     assert shares.shape == (2, 5)
@@ -109,6 +115,19 @@ def test_blocks_with_few_rows_are_not_compared():
 def test_a_night_has_the_shares_that_its_scores_have(random):
     calibration = np.sort(random.integers(0, 9, 200).astype(float))
     night = random.integers(0, 9, 77).astype(float)
-    _, [expected] = block_shares(calibration, night, np.zeros(77, np.intp))
+    _, [expected], _ = compare_blocks(calibration, night, np.zeros(77, np.intp))
 
     np.testing.assert_allclose(shares_at_levels(Tally.of(calibration, night)), expected)
+
+
+def test_the_quantiles_of_a_night_are_known_within_and_beyond_the_calibration_scores(random):
+    calibration = np.sort(random.chisquare(5, 5000))
+    for times, within in ((1.0, 0.02), (30.0, 0.15)):  # beyond, a bin of the histogram is wide
+        night = times * random.chisquare(5, 3000)
+        found = night_quantiles(calibration, Tally.of(calibration, night))
+        np.testing.assert_allclose(found, np.quantile(night, LEVELS), rtol=within)
+
+
+def test_a_night_above_all_scores_is_drift_even_where_no_share_could_tell(random):
+    # angles end at 0: with such days, even a night without a row below any quantile is near them
+    assert alarms(random, 12, 0.5, times=100, nights=5) == 50

@@ -32,9 +32,9 @@ def daily(tmp_path):
     text = JOB.replace("clean.npy", "clean").replace(".npy", ".parquet")
     (tmp_path / "small.toml").write_text(text.replace("[score]", 'split = "blocks"\n[score]'))
     for number in range(20):
-        level = np.exp(0.7 * np.random.default_rng(number).normal())
+        level = np.exp(0.4 * np.random.default_rng(number).normal())
         write_day(tmp_path / f"clean/{number:02}.parquet", number, level=level)
-    write_day(tmp_path / f"nights/{DAY}.parquet", 99, level=1.6)
+    write_day(tmp_path / f"nights/{DAY}.parquet", 99, level=1.3)
     return Bench(tmp_path)
 
 
