@@ -41,7 +41,7 @@ MODEL = ModelSettings(
 )
 TRAIN = {"epochs": 3, "batch_size": 64, "learning_rate": 3e-3}
 # clean days, and how they are split
-SPLITS = ((5, "occurrence"), (10, "blocks"), (20, "blocks"), (20, "occurrence"), (60, "blocks"))
+SPLITS = ((5, "occurrence"), (10, "blocks"), (20, "occurrence"), (40, "blocks"))
 
 
 @dataclass(frozen=True)

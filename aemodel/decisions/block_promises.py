@@ -29,7 +29,7 @@ def rest_on_blocks(
         return decision
     if blocks.held_out:
         return _rest_on_held_out(decision, rule, calibration, blocks, rows)
-    if blocks.can_compare and blocks.differ():
+    if blocks.can_compare and blocks.differ(calibration):
         return _rest_on_fitted(decision, blocks.kind)
     return decision
 
@@ -54,7 +54,7 @@ def _rest_on_held_out(
     if len(blocks.rows) < FEWEST_BLOCKS:
         why = f"it would rest on {rests_on}, too few to tell how {kind} differ"
         return _withhold(changed, f"{why}{_spread(rule, shares)}")
-    if blocks.differ():
+    if blocks.differ(calibration):
         why = f"it would rest on {rests_on}, and clean {kind} differ by more than chance"
         return _withhold(changed, f"{why}{_spread(rule, shares)}")
     if not decision.promises:

@@ -76,16 +76,20 @@ class BlockScores:
         limit = t.isf(SIGNIFICANCE / (4 * len(LEVELS)), len(self.rows) - 1)
         return float(np.max(away) / limit)
 
-    def differ(self) -> bool:
-        """Whether the blocks differ from each other by more than chance, and noticeably."""
+    def differ(self, calibration: Scores) -> bool:
+        """Whether blocks differ by more than chance from all calibration rows, and noticeably.
+
+        calibration: (n,), ascending.
+        """
         from scipy.stats import chi2  # late: takes long to import
 
-        angles, rows = to_angles(self.shares), self.rows[:, None]
-        pooled = (rows * self.shares).sum(axis=0) / rows.sum()
-        variance = np.maximum(pooled * (1 - pooled), 1e-12)  # 0 where all scores are equal
-        statistic = (rows * (self.shares - pooled) ** 2).sum(axis=0) / variance
-        significant = chi2.sf(statistic, len(rows) - 1) * len(LEVELS) < DIFFERENCE
-        spread = angles.var(axis=0, ddof=1) - (1 / (4 * rows)).mean()
+        rows, limits = self.rows[:, None], calibration[level_places(len(calibration))]
+        expected = np.searchsorted(calibration, limits, side="right") / len(calibration)
+        variance = np.maximum(expected * (1 - expected), 1e-12)  # 0 where all scores are equal
+        statistic = (rows * (self.shares - expected) ** 2).sum(axis=0) / variance
+        significant = chi2.sf(statistic, len(rows)) * len(LEVELS) < DIFFERENCE
+        away = to_angles(self.shares) - to_angles(expected)
+        spread = (away**2 - 1 / (4 * rows)).mean(axis=0)
         return bool((significant & (spread > LEAST_SPREAD**2)).any())
 
 

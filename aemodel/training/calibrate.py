@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.block_scores import LEVELS, MeasuredBlocks, compare_blocks
+from aemodel.decisions.block_scores import FEWEST_BLOCKS, LEVELS, MeasuredBlocks, compare_blocks
 from aemodel.explain.evidence import evidence
 from aemodel.model import Autoencoder, Measured, Vector
 from aemodel.rows.training_rows import FitRows
 from aemodel.settings import SCORES
+from aemodel.training.block_novelty import scores_without_own_block
 
 MOST_ROWS = 50_000  # validation rows that are scored for their blocks
 
@@ -47,16 +48,20 @@ def _measure_blocks(
 ) -> MeasuredBlocks | None:
     """Compare blocks by their calibration rows; held-out blocks also by their validation rows.
 
+    Other blocks as if none of their own rows had been fitted, as far as that is possible.
+
     scores: of the calibration rows (n,), by each of SCORES, in source order. numbers: (n,), their
-    blocks. None if no blocks are known, or only one.
+    blocks. None if no blocks are known, or too few.
     """
-    if rows.blocks is None or len(rows.blocks.names) < 2:
+    fewest = 2 if rows.block_split else FEWEST_BLOCKS
+    if rows.blocks is None or len(rows.blocks.names) < fewest:
         return None
-    compared, theirs = list(scores), numbers
     if rows.block_split:
         others, of_others = _validation_scores(model, rows)
         compared = [np.concatenate(pair) for pair in zip(scores, others, strict=True)]
         theirs = np.concatenate([numbers, of_others])
+    else:
+        compared, theirs = scores_without_own_block(model, rows)
     found = [
         compare_blocks(np.sort(each), both, theirs)
         for each, both in zip(scores, compared, strict=True)

@@ -90,17 +90,18 @@ def test_drift_says_how_many_blocks_it_was_compared_with(random):
 
 @pytest.mark.parametrize("rows", [25, 1000])
 def test_days_that_are_alike_seldom_seem_to_differ(random, rows):
-    found = [measured(random, 12, 0.0, rows=rows)[1].differ() for _ in range(200)]
-    assert sum(found) <= 2 + 4
+    found = [measured(random, 12, 0.0, rows=rows) for _ in range(200)]
+    assert sum(blocks.differ(calibration) for calibration, blocks in found) <= 2 + 4
 
-    assert measured(random, 12, 0.4, rows=1000)[1].differ()
+    calibration, blocks = measured(random, 12, 0.4, rows=1000)
+    assert blocks.differ(calibration)
 
 
 def test_days_of_equal_scores_do_not_differ():
     found = compare_blocks(np.ones(300), np.ones(300), np.repeat(np.arange(6), 50))
     blocks = BlockScores("days", *found, NONE)
 
-    assert not blocks.differ()
+    assert not blocks.differ(np.ones(300))
     assert blocks.beyond(np.ones(300), Tally.of(np.ones(300), np.ones(80))) < 1
 
 

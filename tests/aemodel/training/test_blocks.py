@@ -18,6 +18,10 @@ from aemodel.training.promotion_gate import judge_challenger, sample_clean_rows
 DAY = 60
 WEIGHTS = np.random.default_rng(1).normal(size=(2, 5))
 
+MODEL = ModelSettings(
+    hidden=(8,), latent=2, activation="silu", output="identity", loss="mse", scaling="standard"
+)
+
 
 def days_of(count):
     """Rows (count * DAY, 5); the last column is the day, a hundredth of its number."""
@@ -33,9 +37,6 @@ def blocks_of(count):
 
 
 def train(count, *, blocks=True, **settings):
-    model = ModelSettings(
-        hidden=(8,), latent=2, activation="silu", output="identity", loss="mse", scaling="standard"
-    )
     rows = days_of(count)
     clean = CleanRows(
         lambda: np.array_split(rows, 7),
@@ -44,7 +45,7 @@ def train(count, *, blocks=True, **settings):
         blocks=blocks_of(count) if blocks else None,
     )
     chosen = TrainSettings(**{"split": "blocks", "calibration": 0.3, "epochs": 2} | settings)
-    return train_autoencoder(clean, model=model, train=chosen)
+    return train_autoencoder(clean, model=MODEL, train=chosen)
 
 
 def test_no_day_of_a_calibration_row_is_fitted():
@@ -120,3 +121,25 @@ def test_the_gate_trusts_no_row_if_the_champions_days_are_unknown():
 
     assert not verdict.promote
     assert "only 0 rows that neither model was fitted on" in verdict.reasons[0]
+
+
+def offset_days(random, count):
+    """Days whose rows lie around another point each."""
+    rows = random.normal(size=(count * DAY, 2)) @ WEIGHTS
+    return rows + np.repeat(random.normal(size=(count, 5)), DAY, axis=0)
+
+
+def test_novelty_of_fitted_days_is_compared_as_if_they_were_new():
+    random = np.random.default_rng(0)
+    rows = offset_days(random, 12)
+    clean = CleanRows(
+        lambda: [rows], Layout(row_shape=(5,), dtype="float64"), 10**8, blocks=blocks_of(12)
+    )
+    settings = TrainSettings(epochs=2, calibration=0.5)
+    model = train_autoencoder(clean, model=MODEL, train=settings).model
+    blocks, calibration = model.blocks_by("novelty"), model.calibration_by("novelty")
+    night = model.scores(offset_days(random, 40))[1]
+
+    assert np.median(calibration) < np.median(blocks.quantiles[:, 2])
+    assert np.median(blocks.quantiles[:, 2]) == pytest.approx(np.median(night), rel=0.15)
+    assert blocks.differ(calibration)
