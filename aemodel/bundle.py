@@ -24,6 +24,7 @@ from aemodel.bundle_files import (
     read_facts,
     tensor_bytes,
 )
+from aemodel.decisions.block_scores import MeasuredBlocks
 from aemodel.errors import BundleError, SettingsError
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder, Decoder
@@ -51,6 +52,7 @@ MEASURED = (
     "latent_high",
 )
 REFERENCE = ("rows", "copies", "floor", "typical")
+BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean rows come in blocks
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
 MIXED = ("weights", "typical", "spread")
@@ -158,6 +160,7 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         ("scaler.", model.scaler, SCALER),
         ("", model.measured, MEASURED),
         ("reference.", model.measured.reference, REFERENCE),
+        ("blocks.", model.measured.blocks, BLOCKS if model.measured.blocks else ()),
     ]
     if model.measured.mixed is not None:
         parts += [
@@ -183,7 +186,8 @@ def _unfitted_model(
     layout = _layout(facts.pop("layout"))
     scaler = Scaler(**_take(arrays, SCALER, "scaler."))
     reference = Reference(**_take(arrays, REFERENCE, "reference."))
-    measured = Measured(**_take(arrays, MEASURED), reference=reference)
+    blocks = MeasuredBlocks(**_take(arrays, BLOCKS, "blocks.")) if "blocks.rows" in arrays else None
+    measured = Measured(**_take(arrays, MEASURED), reference=reference, blocks=blocks)
     if layout.kinds:
         scaler = dataclasses.replace(scaler, levels=Levels(**_take(arrays, LEVELS, "levels.")))
         margins = Margins(**_take(arrays, MARGINS, "margins."))
@@ -290,6 +294,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
     return {
         **{f"scaler.{name}": (getattr(model.scaler, name), d) for name in SCALER},
         **{name: (getattr(measured, name), shape) for name, shape in of_measured.items()},
+        **(measured.blocks.shapes(*n) if measured.blocks else {}),
         "reference.rows": (reference.rows, (len(reference.rows), *model.layout.row_shape)),
         "reference.copies": (reference.copies, (len(reference.rows),)),
         "reference.floor": (reference.floor, (2,)),

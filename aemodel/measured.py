@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.decisions.block_scores import MeasuredBlocks
 from aemodel.scores.mixed_novelty import MixedReference
 from aemodel.scores.novelty import Reference
 
@@ -26,6 +27,7 @@ class Measured:
         rows, see `aemodel.decisions.feature_shift`.
     latent_low, latent_high: (k,) float32, the range that latents are stored in.
     reference: the clean rows that novelty compares with. mixed: None if all columns are numbers.
+    blocks: None if clean rows are not known to come in blocks.
     """
 
     calibration: Vector
@@ -41,3 +43,4 @@ class Measured:
     latent_high: NDArray[np.float32]
     reference: Reference
     mixed: MixedReference | None = None
+    blocks: MeasuredBlocks | None = None

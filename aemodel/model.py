@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aemodel.decisions.block_scores import BlockScores
 from aemodel.errors import DataError
 from aemodel.measured import Measured
 from aemodel.network.dense import finish_output
@@ -121,6 +122,13 @@ class Autoencoder:
             "relative": measured.relative_calibration,
         }
         return by_score[score]
+
+    def blocks_by(self, score: str) -> BlockScores | None:
+        """Return what one of SCORES says about blocks of clean rows, if these are known."""
+        blocks = self.measured.blocks
+        if blocks is None:
+            return None
+        return blocks.by(SCORES.index(score), str(self.facts.get("blocks", "blocks")))
 
     @cached_property
     def novelty(self) -> Novelty:

@@ -16,7 +16,7 @@ LOSSES = ("mse", "bce")
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
 COMBINATIONS = ("mean", "max")
 SCORES = ("error", "novelty", "relative")
-SPLITS = ("occurrence", "content")
+SPLITS = ("occurrence", "content", "blocks")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_MEMBERS = 100
 WIDEST = 1_000_000  # values in one layer
@@ -106,7 +106,8 @@ class TrainSettings:
     """[train]: how the network is fitted.
 
     `calibration` and `validation` are shares of the clean rows, `trim` is a share of the fit rows.
-    `split`: "occurrence" splits the copies of a row like other rows, "content" keeps them together.
+    `split`: "occurrence" splits the copies of a row like other rows, "content" keeps them together,
+    "blocks" keeps all rows of a block together, see `aemodel.rows.blocks`.
     """
 
     epochs: int = 30

@@ -1,15 +1,17 @@
 """Detect drift: whether the bulk of tonight's scores differs from the calibration scores.
 
-Only scores below the 90 % calibration quantile are compared, so outliers have no influence.
+Only scores below the 90 % calibration quantile are compared, so outliers have no influence. Where
+clean rows come in blocks (files, days), a night must also differ by more than these do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.decisions.block_scores import BlockScores
 from aemodel.decisions.ranking import Tally
 
 BULK = 0.9  # quantile of the calibration scores below which rows are the bulk
@@ -29,32 +31,45 @@ class Drift:
     distance: Kolmogorov-Smirnov distance.
     moved: total variation distance over cells.
     chance: the smaller p-value of the two tests, times two.
+    blocks: number of clean blocks that the night is compared with, 0 if they are too few.
+    beyond: distance from their mean, above 1 if no clean block is expected there.
     """
 
     distance: float
     moved: float
     chance: float
+    blocks: int = 0
+    beyond: float = 0.0
 
     @property
     def alarm(self) -> bool:
-        """Whether the night differs from the calibration rows, significantly and noticeably."""
+        """Whether the night differs from the calibration rows, significantly and noticeably.
+
+        With blocks, also by more than clean blocks differ from each other.
+        """
         large = self.distance >= MIN_DISTANCE or self.moved >= MIN_MOVED
-        return self.chance < SIGNIFICANCE and large
+        unlike_blocks = not self.blocks or self.beyond > 1
+        return self.chance < SIGNIFICANCE and large and unlike_blocks
 
     def to_text(self) -> str:
         """One sentence."""
+        than_blocks = f", more than {self.blocks} clean blocks differ" if self.blocks else ""
         return (
             "the bulk of the scores has moved: "
             f"Kolmogorov-Smirnov distance {self.distance:.3f}, "
-            f"{self.moved:.1%} of rows changed bins"
+            f"{self.moved:.1%} of rows changed bins{than_blocks}"
         )
 
 
-def find_drift(calibration: NDArray[np.float64], tally: Tally) -> Drift | None:
-    """Compare a night's counts with the calibration scores (n,), ascending.
+def find_drift(
+    calibration: NDArray[np.float64], tally: Tally, blocks: BlockScores | None = None
+) -> Drift | None:
+    """Compare a night's counts with the calibration scores (n,), ascending, and clean blocks.
 
-    None if either bulk has too few rows.
+    None if either bulk has too few rows, or if a single block was held out.
     """
+    if blocks and blocks.held_out and not blocks.can_compare:
+        return None
     bulk = int(BULK * len(calibration))
     tonight = _ascending_counts(tally)
     clean = _ascending_counts(Tally.of(calibration, calibration))
@@ -62,7 +77,10 @@ def find_drift(calibration: NDArray[np.float64], tally: Tally) -> Drift | None:
         tonight, clean = tonight[:bulk], clean[:bulk]
     if min(tonight.sum(), clean.sum()) < MIN_ROWS:
         return None
-    return _compare(tonight, clean)
+    found = _compare(tonight, clean)
+    if not blocks or not blocks.can_compare:
+        return found
+    return replace(found, blocks=len(blocks.rows), beyond=blocks.beyond(calibration, tally))
 
 
 def _ascending_counts(tally: Tally) -> NDArray[np.float64]:

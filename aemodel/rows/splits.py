@@ -2,7 +2,7 @@
 
 A row stays in the same split in every retraining. By default the copies of a row are split like
 any other rows (see `aemodel.rows.hashes`), so that calibration rows are distributed as the rows of
-a night are. With train.split = "content", copies stay together.
+a night are. With train.split = "content", copies stay together; with "blocks", all rows of a block.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.errors import DataError
+from aemodel.rows.blocks import BlockHasher, BlockSplit
 from aemodel.rows.hashes import RowHasher
 from aemodel.settings import TrainSettings
 
@@ -25,9 +27,21 @@ class Sides:
     calibration: NDArray[np.bool_]
 
 
-def hasher_for(settings: TrainSettings) -> RowHasher:
-    """Return the hasher whose hashes decide the splits in one pass over all clean rows."""
-    return RowHasher(count_copies=settings.split == "occurrence")
+def hasher_for(
+    settings: TrainSettings, blocks: BlockSplit | None = None
+) -> RowHasher | BlockHasher:
+    """Return the hasher whose hashes decide the splits in one pass over all clean rows.
+
+    Raises DataError if split = "blocks" and no blocks are known.
+    """
+    if settings.split != "blocks":
+        return RowHasher(count_copies=settings.split == "occurrence")
+    if blocks is None:
+        raise DataError(
+            "train.split = 'blocks' needs clean rows in several files. Got rows without files "
+            "instead; set train.split = 'occurrence'"
+        )
+    return BlockHasher(blocks, settings)
 
 
 def sides_of(hashes: NDArray[np.uint64], settings: TrainSettings) -> Sides:

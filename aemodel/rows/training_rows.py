@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.errors import DataError, SettingsError
+from aemodel.rows.blocks import BlockSplit, CleanBlocks, split_blocks
 from aemodel.rows.far_values import Fences
 from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.sampling import AllRows, BitMask, SampledRows
@@ -36,6 +37,7 @@ class FitRows:
     column_means: (d,) float64, of fit rows, in data units.
     fences: limits of each column; values outside are left out of training.
     in_fit: which rows of the source are fit rows. read_shuffled: see `aemodel.training.loop`.
+    blocks: files or days of the clean rows, if any. block_split: only with train.split = "blocks".
     """
 
     read_chunks: ReadChunks
@@ -51,6 +53,8 @@ class FitRows:
     fences: Fences
     in_fit: BitMask
     read_shuffled: ReadShuffled | None = None
+    blocks: CleanBlocks | None = None
+    block_split: BlockSplit | None = None
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter.
@@ -94,9 +98,23 @@ class FitRows:
 
         side: 'fit', 'validation' or 'calibration'.
         """
-        hasher = hasher_for(self.train)
+        for rows, _ in self.sides_with_blocks(side):
+            yield rows
+
+    def sides_with_blocks(
+        self, side: str
+    ) -> Iterator[tuple[NDArray[np.generic], NDArray[np.intp]]]:
+        """Yield the rows of one split (n, *row_shape), and the block of each (n,).
+
+        All rows are in block 0 if no blocks are known.
+        """
+        hasher, start = hasher_for(self.train, self.block_split), 0
         for chunk in self.read_chunks():
-            yield chunk[getattr(sides_of(hasher(chunk), self.train), side)]
+            places = np.flatnonzero(getattr(sides_of(hasher(chunk), self.train), side))
+            stop = start + len(chunk)
+            of_chunk = self.blocks.numbers(start, stop) if self.blocks else np.zeros(len(chunk))
+            yield chunk[places], of_chunk[places].astype(np.intp)
+            start = stop
 
     def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield batches through a shuffle buffer.
@@ -142,11 +160,16 @@ class _Collector:
     """Fits the scaler, counts the splits, and keeps fit and validation rows, chunk by chunk."""
 
     def __init__(
-        self, layout: Layout, model: ModelSettings, train: TrainSettings, memory_bytes: int
+        self,
+        layout: Layout,
+        model: ModelSettings,
+        train: TrainSettings,
+        memory_bytes: int,
+        block_split: BlockSplit | None,
     ) -> None:
         low, high = train.calibration, train.calibration + train.validation
         self.train = train
-        self._hasher = hasher_for(train)
+        self._hasher = hasher_for(train, block_split)
         self.scaler = ScalerFit(model.scaling, layout)
         self.fit = AllRows(layout, memory_bytes // 2)
         self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
@@ -172,13 +195,15 @@ def prepare_rows(
     model: ModelSettings,
     train: TrainSettings,
     memory_bytes: int,
+    blocks: CleanBlocks | None = None,
 ) -> FitRows:
     """Read all clean rows once: fit the scaler, split the rows, and keep what fits into memory.
 
     Raises DataError if a split is empty, SettingsError if the network's output cannot reach the
     scaled values.
     """
-    found = _Collector(layout, model, train, memory_bytes)
+    block_split = split_blocks(blocks, train) if blocks and train.split == "blocks" else None
+    found = _Collector(layout, model, train, memory_bytes, block_split)
     for chunk in read_chunks():
         found.add(chunk)
     _require_rows(found)
@@ -198,6 +223,8 @@ def prepare_rows(
         memory_bytes=memory_bytes,
         fences=found.scaler.fences,
         in_fit=found.in_fit,
+        blocks=blocks,
+        block_split=block_split,
     )
 
 

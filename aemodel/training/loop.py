@@ -22,6 +22,7 @@ from aemodel.network.dense import DenseAutoencoder, finish_output, start_from_ro
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.expansion import Expansion
 from aemodel.network.out_of_memory import halving
+from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled, prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
@@ -42,12 +43,14 @@ class CleanRows:
     source order. Rows that fit into `memory_bytes` stay in memory; otherwise they stream through a
     shuffle buffer of that size, in the order of `read_shuffled` where that is given: it takes a
     seed and yields pieces of the rows in random order, each with the number of its first row.
+    blocks: the files or days that the rows come from, where there are any.
     """
 
     read_chunks: ReadChunks
     layout: Layout
     memory_bytes: int
     read_shuffled: ReadShuffled | None = None
+    blocks: CleanBlocks | None = None
 
 
 def train_autoencoder(
@@ -70,6 +73,7 @@ def train_autoencoder(
         model=model,
         train=train,
         memory_bytes=clean.memory_bytes,
+        blocks=clean.blocks,
     )
     rows = replace(rows, read_shuffled=clean.read_shuffled)
     mixed = MixedLoss.of(rows, layout, device)

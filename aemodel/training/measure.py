@@ -11,7 +11,6 @@ from torch import nn
 
 from aemodel.decisions.feature_shift import FeatureTally, center_and_spread
 from aemodel.decisions.ranking import Ranking
-from aemodel.explain.evidence import evidence
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder, Rows, Vector
 from aemodel.rows.far_values import count_far_values
@@ -23,7 +22,8 @@ from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measu
 from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset
 from aemodel.scores.relative_error import usual_error
 from aemodel.scores.surprise import Margins
-from aemodel.settings import SCORES, ModelSettings
+from aemodel.settings import ModelSettings
+from aemodel.training.calibrate import calibrate
 from aemodel.training.result import History, Trained
 
 # latents beyond these quantiles are stored as exceptions: a wider range would make all others
@@ -50,7 +50,8 @@ def unmeasured_model(
 ) -> Autoencoder:
     """Return fitted networks as a model that can encode and reconstruct, but not score."""
     empty = replace(_nothing_measured(), residual_scale=np.ones(layout.n_features))
-    return Autoencoder(members, settings, layout, rows.scaler, empty, rows.train, {}, device)
+    facts = {"blocks": rows.blocks.kind} if rows.blocks else {}
+    return Autoencoder(members, settings, layout, rows.scaler, empty, rows.train, facts, device)
 
 
 def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Trained:
@@ -170,7 +171,7 @@ def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]
     if not count:
         return ()
     worst = Ranking.of(count, np.empty(0), np.empty(0, np.int64))
-    start, hasher = 0, hasher_for(rows.train)
+    start, hasher = 0, hasher_for(rows.train, rows.block_split)
     for chunk in rows.read_chunks():
         places = np.flatnonzero(sides_of(hasher(chunk), rows.train).fit)
         worst = worst.merge(Ranking.of(count, model.errors(chunk[places]), start + places))
@@ -307,31 +308,6 @@ def column_mean_error(model: Autoencoder, means: Vector, rows: Rows) -> float:
         observed[piece] = (~np.isnan(scaled)).sum(axis=1)
     seen = observed > 0
     return float((total[seen] / observed[seen]).mean()) if seen.any() else float("inf")
-
-
-def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
-    """Add the scores and the evidence of all calibration rows, each ascending.
-
-    They are empty if train.calibration is 0.
-    """
-    if not rows.n_calibration:
-        return model.measured
-    found = [_scores_and_evidence(model, piece) for piece in rows.sides("calibration")]
-    by_kind = [np.sort(np.concatenate(kind)) for kind in zip(*found, strict=True)]
-    errors, novelties, relatives, *sides = by_kind
-    return replace(
-        model.measured,
-        calibration=errors,
-        novelty_calibration=novelties,
-        relative_calibration=relatives,
-        evidence=np.stack(sides),
-    )
-
-
-def _scores_and_evidence(model: Autoencoder, rows: Rows) -> tuple[Vector, ...]:
-    scaled = model.scale(rows)
-    scores, latents = model.score_scaled(scaled)
-    return *scores, *evidence(model, scaled, latents, scores[SCORES.index("error")])
 
 
 def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector, Vector]:

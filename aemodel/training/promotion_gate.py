@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Rows
+from aemodel.rows.blocks import BlockSplit, CleanBlocks
 from aemodel.rows.sampling import SampledRows
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.training.gate_checks import (
@@ -56,17 +58,18 @@ def judge_challenger(
     read_chunks: Callable[[], Iterable[Rows]],
     *,
     by: str = "error",
+    blocks: CleanBlocks | None = None,
 ) -> GateVerdict:
     """Compare a trained model with the champion, or with the column means if there is none.
 
     A champion for another layout of rows does not count. `by` names the one of SCORES that must
-    detect planted anomalies.
+    detect planted anomalies. blocks: those of the clean rows, if known.
     """
     if champion is None:
         return compare_to_column_means(trained)
     if champion.layout != trained.model.layout:
         return compare_to_column_means(trained, "the first model for rows of this layout")
-    rows = sample_clean_rows(trained.model, champion, read_chunks)
+    rows = sample_clean_rows(trained.model, champion, read_chunks, blocks)
     if len(rows.unseen) < FEWEST_ROWS:
         why = (
             f"only {len(rows.unseen)} rows that neither model was fitted on, {FEWEST_ROWS} are "
@@ -119,6 +122,7 @@ def sample_clean_rows(
     challenger: Autoencoder,
     champion: Autoencoder,
     read_chunks: Callable[[], Iterable[Rows]],
+    blocks: CleanBlocks | None = None,
 ) -> GateSample:
     """Sample the challenger's clean rows in one pass, except its calibration rows."""
     layout, settings = challenger.layout, challenger.train_settings
@@ -126,14 +130,37 @@ def sample_clean_rows(
     compared_bytes = MOST_BYTES * np.dtype(layout.dtype).itemsize // 8
     unseen = SampledRows(layout, compared_bytes, low=low, high=high)
     presumed_clean = SampledRows(layout, MOST_BYTES, low=low)
-    hashers = {each.split: hasher_for(each) for each in (settings, champion.train_settings)}
+    hasher = hasher_for(settings, block_split_of(challenger, blocks))
+    same_split = settings.split == champion.train_settings.split != "blocks"
+    champions_fit = _fit_rows_of(champion, blocks)
     for chunk in read_chunks():
-        by_split = {split: hasher(chunk) for split, hasher in hashers.items()}
-        hashes, champions = by_split[settings.split], by_split[champion.train_settings.split]
+        hashes = hasher(chunk)
         sides = sides_of(hashes, settings)
         known = ~find_gaps(chunk).all(axis=1)  # rows with any value
-        new = sides.validation & ~sides_of(champions, champion.train_settings).fit & known
+        in_fit = (
+            sides_of(hashes, champion.train_settings).fit if same_split else champions_fit(chunk)
+        )
+        new = sides.validation & ~in_fit & known
         unseen.add(chunk[new], hashes[new])
         usable = ~sides.calibration & known
         presumed_clean.add(chunk[usable], hashes[usable])
     return GateSample(unseen.rows, presumed_clean.rows)
+
+
+def _fit_rows_of(
+    champion: Autoencoder, blocks: CleanBlocks | None
+) -> Callable[[Rows], NDArray[np.bool_]]:
+    """Mark the rows (n,) of the next chunk of a pass that the champion was fitted on."""
+    settings, split = champion.train_settings, block_split_of(champion, blocks)
+    if settings.split == "blocks" and split is None:  # nobody can tell: any row may be one
+        return lambda chunk: np.ones(len(chunk), np.bool_)
+    hasher = hasher_for(settings, split)
+    return lambda chunk: sides_of(hasher(chunk), settings).fit
+
+
+def block_split_of(model: Autoencoder, blocks: CleanBlocks | None) -> BlockSplit | None:
+    """Return how a model splits blocks; None if it splits rows, or blocks are unknown."""
+    measured = model.measured.blocks
+    if blocks is None or measured is None or model.train_settings.split != "blocks":
+        return None
+    return BlockSplit(blocks, measured.cuts)

@@ -6,14 +6,15 @@ How latents and decoder are stored, and which codecs hold a requested bound.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
-from aemodel.rows.hashes import row_hashes
-from aemodel.rows.splits import sides_of
+from aemodel.rows.splits import hasher_for, sides_of
+from aemodel.training.promotion_gate import block_split_of
 from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes, latent_bytes
 from flows.encoding.rate_distortion import Point, error_curve
 from flows.encoding.waiting_rows import rows_with_gaps
@@ -21,6 +22,7 @@ from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
+from flows.training.file_blocks import FileRows
 from storage.codecs.candidates import Sample
 from storage.codecs.columns import squeeze
 from storage.codecs.deviation import differences
@@ -188,10 +190,16 @@ def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
 
 def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:
     """Yield the clean rows in chunks. Raises UsageError if they cannot be read anymore."""
+    with _open_clean(job, model) as source:
+        for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
+            yield chunk.rows
+
+
+@contextmanager
+def _open_clean(job: Job, model: Autoencoder) -> Iterator[Source]:
     try:
         with open_rows(job, job.path(job.data.clean), model.layout) as source:
-            for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
-                yield chunk.rows
+            yield source
     except StorageError as error:
         raise UsageError(
             f"data.clean cannot be read, but encode measures ranges on it: {error}; "
@@ -218,12 +226,18 @@ def _validation_rows(job: Job, model: Autoencoder) -> Iterator[Rows]:
     if not settings.validation or not job.path(job.data.clean).exists():
         return
     count = 0
-    for rows in clean_chunks(job, model):
-        found = _without_gaps(rows[sides_of(row_hashes(rows), settings).validation])
-        count += len(found)
-        yield found
-        if count >= _most_held_out(model):
-            return
+    with _open_clean(job, model) as source:
+        split = block_split_of(model, FileRows(source).blocks)
+        if settings.split == "blocks" and split is None:
+            return  # rows in one file now: nobody can tell which of them are validation rows
+        hasher = hasher_for(settings, split)
+        for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
+            sides = sides_of(hasher(chunk.rows), settings)
+            found = _without_gaps(chunk.rows[sides.validation])
+            count += len(found)
+            yield found
+            if count >= _most_held_out(model):
+                return
 
 
 def _most_held_out(model: Autoencoder) -> int:

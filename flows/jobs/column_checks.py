@@ -153,7 +153,7 @@ def warnings_of(
     yield f"equal to an earlier column {where}, {twice}", _pairs(found.equal, names)
     yield f"an earlier column in another unit {where}, {twice}", _pairs(found.linear, names)
     yield (
-        f"few, scattered whole numbers: codes without an order? If so, {remedy}",
+        "few, scattered whole numbers: codes without an order? If so, list them in data.categories",
         _named(found.codes, names),
     )
     if found.repeated >= FEWEST_REPEATED:

@@ -19,6 +19,7 @@ from aemodel.table_defaults import (
     table_latents,
     wide_latents,
 )
+from flows.jobs.propose_blocks import calibration_share, promise_condition, split_reason
 from flows.jobs.sample import SAMPLE_ROWS, SampleSummary
 
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
@@ -121,18 +122,22 @@ def _scaling(sample: SampleSummary) -> str:
     return key_line("scaling", '"range"', f"{span}: one scale for the whole row")
 
 
-def train_and_score_sections(sample: SampleSummary) -> list[str]:
-    """[train] and [score], with a rule that the calibration rows can honor."""
-    share = _calibration(sample)
+def train_and_score_sections(sample: SampleSummary, files: int) -> list[str]:
+    """[train] and [score], with a rule that the calibration rows can honor.
+
+    files: with clean rows, if whole files should be held out, else 0.
+    """
+    share = calibration_share(_calibration(sample), files)
     calibration = int(sample.rows * float(share))
     return [
         "[train]",
         *_epochs_and_batch(sample),
         key_line("calibration", share, f"about {calibration:,} rows, used for p-values only"),
+        *([key_line("split", '"blocks"', split_reason(files))] if files else []),
         "",
         "[score]",
         _ranking(sample),
-        _rule(calibration),
+        _rule(calibration, promise_condition(files)),
         key_line("top_n", "100", "rows always listed in the report"),
     ]
 
@@ -168,13 +173,13 @@ def _ranking(sample: SampleSummary) -> str:
     return key_line("by", '"novelty"', "the error and the distance to clean rows: best for tables")
 
 
-def _rule(calibration: int) -> str:
+def _rule(calibration: int, condition: str) -> str:
     quantile = achievable_quantile(calibration)
     if not quantile:
         why = f"{calibration:,} calibration rows are too few for a guarantee: rows are only ranked"
         return key_line("rule", '"top"', why)
     percent = float((Decimal(1) - Decimal(quantile)) * 100)
-    why = f"flags at most {percent:g} % of clean rows; {calibration:,} rows suffice for that"
+    why = f"flags at most {percent:g} % of clean rows{condition}; {calibration:,} rows suffice"
     return key_line("rule", f'"quantile {quantile}"', why + _stricter(quantile))
 
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from aemodel.decisions.block_promises import rest_on_blocks
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.drift import Drift, find_drift
 from aemodel.decisions.ranking import Tally
@@ -34,7 +35,7 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     """
     summary = merged_summary(run, scored)
     tally = summary.tally if summary else Tally.of(run.calibration, np.empty(0))
-    drift = find_drift(run.calibration, tally)
+    drift = find_drift(run.calibration, tally, run.blocks)
     doubt = doubts(run, source, scored, drift)
     decision = decide_night(run, tally, summary, doubt)
     verdict, others = judge_night(
@@ -83,6 +84,7 @@ def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None, doub
     ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
     settings = run.job.score
     decision = decide(settings.rule, run.calibration, tally, ranking, top_n=settings.top_n)
+    decision = rest_on_blocks(decision, settings.rule, run.calibration, run.blocks, rows=tally.rows)
     return withhold_promise(decision, doubt) if doubt else decision
 
 

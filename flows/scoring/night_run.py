@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.decisions.block_scores import BlockScores
 from aemodel.decisions.drift import Drift
 from aemodel.decisions.rules import Decision
 from aemodel.model import Autoencoder
@@ -55,6 +56,11 @@ class NightRun:
     def calibration(self) -> NDArray[np.float64]:
         """Calibration scores (n,) of the score that ranks (`score.by`), ascending."""
         return self.model.calibration_by(self.job.score.by)
+
+    @property
+    def blocks(self) -> BlockScores | None:
+        """What the score that ranks says about blocks of clean rows, if these are known."""
+        return self.model.blocks_by(self.job.score.by)
 
     @property
     def keep(self) -> int:

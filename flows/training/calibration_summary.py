@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.decisions.block_promises import rest_on_blocks
+from aemodel.decisions.block_scores import BlockScores
 from aemodel.decisions.rules import decide_beforehand
 from flows.jobs.settings import Job
 
@@ -42,10 +44,12 @@ def flags_above(job: Job, calibration: NDArray[np.float64]) -> str:
     return "nothing" if rule.kind == "quantile" else "what the night decides"
 
 
-def rule_promise(job: Job, calibration: NDArray[np.float64]) -> str:
+def rule_promise(
+    job: Job, calibration: NDArray[np.float64], blocks: BlockScores | None = None
+) -> str:
     """What the job's rule promises with these calibration scores, or why it promises nothing.
 
-    calibration: (n,) scores, ascending.
+    calibration: (n,) scores, ascending. blocks: of the clean rows, if known.
     """
     score = job.score
     if score.rule.kind == "top":
@@ -53,4 +57,5 @@ def rule_promise(job: Job, calibration: NDArray[np.float64]) -> str:
             f"The highest {score.top_n:,} rows of a night are flagged, whatever their scores; "
             "this rule carries no guarantee."
         )
-    return decide_beforehand(score.rule, calibration, top_n=score.top_n).promise
+    decision = decide_beforehand(score.rule, calibration, top_n=score.top_n)
+    return rest_on_blocks(decision, score.rule, calibration, blocks, rows=0).promise

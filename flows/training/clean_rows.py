@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.training_rows import ReadShuffled
 from flows.engine.shard_tasks import join_chunks, rows_of_group
+from flows.training.file_blocks import FileRows
 from storage.sources import BROKEN_CELLS, Chunk, RowsDigest, Source
 
 CHUNKS_A_PIECE = 4  # read in order at a random place of the source
@@ -26,10 +28,13 @@ class DigestedPasses:
     def __init__(self, source: Source, max_rows: int) -> None:
         self.source, self.max_rows, self.digest = source, max_rows, ""
         self._broken = np.empty(0, np.int64)  # row numbers, ascending; known after a full pass
+        self._file_rows = FileRows(source)
 
     def __call__(self) -> Iterator[NDArray[np.generic]]:
         """Yield arrays (n, *row_shape) in source order."""
         digest, broken = RowsDigest(), [np.empty(0, np.int64)]
+        if not self.digest:
+            self._file_rows.restart()
         chunks = self.source.chunks(max_rows=self.max_rows, pass_broken=True)
         for group in join_chunks(chunks, self.max_rows):
             whole = list(map(_without_broken, group))
@@ -37,9 +42,15 @@ class DigestedPasses:
                 broken += map(_broken_rows, group)
                 for chunk in whole:
                     digest.update(chunk.rows, chunk.ids)
+                    self._file_rows.add(chunk.start, len(chunk.rows))
             yield rows_of_group(whole)
         if not self.digest:
             self.digest, self._broken = digest.hexdigest(), np.concatenate(broken)
+
+    @property
+    def blocks(self) -> CleanBlocks | None:
+        """The files that hold clean rows, if there are several."""
+        return self._file_rows.blocks
 
     def shuffled(self) -> ReadShuffled | None:
         """Return a reader of pieces in random order; None if the source reads in order only.

@@ -184,13 +184,13 @@ def fit_and_judge(
         max_levels=job.data.max_levels,
     )
     trained = train_autoencoder(
-        CleanRows(passes, layout, job.score.memory, passes.shuffled()),
+        CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
         model=job.model,
         train=job.train,
         on_epoch=on_epoch,
         device=device,
     )
-    verdict = judge_challenger(trained, champion, passes, by=job.score.by)
+    verdict = judge_challenger(trained, champion, passes, by=job.score.by, blocks=passes.blocks)
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
     columns = column_facts(trained.model, source)
     return Challenger(numbered, verdict, passes.digest, source.read_as, passes.not_read, columns)
@@ -201,7 +201,9 @@ def judge_again(
 ) -> Challenger:
     """Judge a challenger against another champion."""
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
-    verdict = judge_challenger(challenger.trained, champion, passes, by=job.score.by)
+    verdict = judge_challenger(
+        challenger.trained, champion, passes, by=job.score.by, blocks=passes.blocks
+    )
     return replace(challenger, verdict=verdict)
 
 
@@ -213,7 +215,11 @@ def keep_unless_overtaken(
     judged_against: id of the champion that the verdict compares with, '' for none.
     """
     trained, models = challenger.trained, run.workspace.models
-    facts = {**training_facts(trained, challenger.digest), **challenger.columns}
+    facts = {
+        **trained.model.facts,
+        **training_facts(trained, challenger.digest),
+        **challenger.columns,
+    }
     files = to_files(replace(trained.model, facts=facts))
     with champion_lock(models):
         current = champion_id(models)
@@ -256,6 +262,7 @@ def _train_result(
     """The result for the model kept in the folder `path`."""
     trained = challenger.trained
     scores = trained.model.calibration_by(job.score.by)
+    blocks = trained.model.blocks_by(job.score.by)
     return TrainResult(
         model_id=path.name,
         path=path,
@@ -269,7 +276,7 @@ def _train_result(
         figures=fit_figures(job, trained),
         checks=verdict.checks,
         calibration=calibration_facts(job, scores),
-        promise=rule_promise(job, scores),
+        promise=rule_promise(job, scores, blocks),
         warning=contamination_warning(scores),
         read_as=challenger.read_as,
         not_read={**challenger.not_read, **far_value_notes(trained)},

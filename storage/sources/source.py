@@ -92,6 +92,7 @@ class Source(ABC):
     unread: columns that are not read, and why; not_features: those that could be read.
     left_out: files and linked folders beside the files that are not read.
     facts: properties to show, by name.
+    starts: the first row of each file, then the number of all rows; empty for an array.
     borders: rows at which to cut shards if possible, ascending.
     exact: whether to refuse whole numbers that the rows' dtype would round.
     broken: name of each file that was left out, and why.
@@ -100,6 +101,7 @@ class Source(ABC):
     """
 
     sequential = False
+    starts: Sequence[int] = ()
     exact = False
     tolerant = False
 

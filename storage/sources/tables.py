@@ -47,11 +47,9 @@ class Batch(NamedTuple):
 class TableSource(Source):
     """Files with the same columns, one after another.
 
-    starts: the first row of each file, then the number of all rows.
     whole_ids: whether every id is an integer that int64 can hold; otherwise ids are text.
     """
 
-    starts: Sequence[int] = (0,)
     id_column = ""
     whole_ids = False
 

@@ -71,6 +71,14 @@ def test_the_most_ordinary_state_is_not_novel():
     assert idle < np.median(model.calibration_by("novelty"))
 
 
+def test_an_idle_machine_is_flagged_by_no_score():
+    random = np.random.default_rng(3)
+    model = train(half_idle(random, 4000)).model
+    for name, [idle] in zip(SCORES, model.scores(np.zeros((1, 5))), strict=True):
+        cut = decide_beforehand(parse_rule("quantile 0.99"), model.calibration_by(name)).cut
+        assert idle <= cut.score, name
+
+
 def observed_error(model, rows):
     """Mean squared error of the last column, where it is observed, over its variance."""
     residuals = rows[:, -1] - model.reconstruct(rows)[:, -1]

@@ -171,10 +171,10 @@ def test_suspect_columns_and_repeated_rows_are_named(tmp_path, columns, random, 
     write_table(pa.concat_tables([table, table]), tmp_path / f"a.{suffix}")
     text = in_one_line(proposed(tmp_path / f"a.{suffix}"))
 
-    assert "sampled: later values cannot be judged; list the others in data.columns: 'void'" in text
+    assert "sampled: later values cannot be judged; list them in data.ignore: 'void'" in text
     assert "if so in all rows, any change is reported: 'same'" in text
-    assert "list the others in data.columns: 'copy' (as 'a')" in text
-    assert "list the others in data.columns: 'status'" in text
+    assert "list them in data.ignore: 'copy' (as 'a')" in text
+    assert "list them in data.categories: 'status'" in text
     assert "50.0% of 6,000 rows sampled" in text
 
 
@@ -213,3 +213,15 @@ def test_the_rule_is_the_strictest_that_the_rows_can_honor(tmp_path, random, row
 
     assert keys(path)["score"]["rule"] == rule
     assert why in proposed(path)
+
+
+@pytest.mark.parametrize(("files", "share"), [(9, 0.2), (10, 0.4), (12, 0.3), (40, 0.2)])
+def test_whole_files_are_held_out_where_there_are_ten_or_more(tmp_path, columns, files, share):
+    for number in range(files):
+        part = {name: values[number::files] for name, values in columns.items()}
+        write(tmp_path / f"{number:02}.parquet", part)
+    train = keys(tmp_path)["train"]
+
+    assert train.get("split") == ("blocks" if files >= 10 else None)
+    assert train["calibration"] == share
+    assert (f"{files} files: whole ones are held out" in proposed(tmp_path)) == (files >= 10)

@@ -73,7 +73,7 @@ def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(bench, m
         judged.append(champion.calibration.tolist())
         if len(judged) == 1:
             bench.run("models", "promote", bench.job, other)
-        return judge_challenger(trained, champion, passes, by=by)
+        return judge_challenger(trained, champion, passes, by=by, blocks=blocks)
 
     monkeypatch.setattr(train, "judge_challenger", judge)
     result = bench.run("train", bench.job, "--set", "train.seed=2")

@@ -1,0 +1,70 @@
+"""Scores of calibration rows as if no row of their block (file, day) had been fitted.
+
+Where rows of every block were fitted, a calibration row has neighbors from its own block among the
+reference rows. A row of a new block has none, so its novelty is higher. Here, the reference rows
+that only one block holds do not count for the rows of that block. (The networks have seen the block
+all the same: the error changes little by that.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.model import Autoencoder, Rows, Vector
+from aemodel.rows.hashes import row_hashes
+from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
+
+MOST_BLOCKS = 50  # compared, evenly spaced over the source
+MOST_OF_BLOCK = 2_000  # calibration rows of each
+SEVERAL = -1  # owner of a row that several blocks hold, or none
+
+Numbers = NDArray[np.intp]
+
+
+def scores_without_own_block(model: Autoencoder, rows: FitRows) -> tuple[list[Vector], Numbers]:
+    """Scores (m,) of calibration rows by each of SCORES, and the block of each (m,)."""
+    owners = reference_owners(model, rows)
+    found, numbers = [], []
+    for block, of_block in calibration_rows_of_blocks(rows).items():
+        found.append(without_reference(model, owners == block).scores(of_block))
+        numbers.append(np.full(len(of_block), block))
+    return [np.concatenate(kind) for kind in zip(*found, strict=True)], np.concatenate(numbers)
+
+
+def calibration_rows_of_blocks(rows: FitRows) -> dict[int, Rows]:
+    """Calibration rows of up to MOST_BLOCKS blocks, at most MOST_OF_BLOCK each."""
+    count = len(rows.blocks.names) if rows.blocks else 0
+    chosen = {*np.linspace(0, count - 1, min(count, MOST_BLOCKS)).astype(int).tolist()}
+    found: dict[int, Rows] = {}
+    for piece, numbers in rows.sides_with_blocks("calibration"):
+        for block in chosen & {*numbers.tolist()}:
+            more = [found[block]] if block in found else []
+            found[block] = np.concatenate([*more, piece[numbers == block]])[:MOST_OF_BLOCK]
+    return found
+
+
+def reference_owners(model: Autoencoder, rows: FitRows) -> Numbers:
+    """The only block whose fit rows hold each reference row (m,); SEVERAL if there is no one."""
+    hashes = row_hashes(model.measured.reference.rows)
+    order = np.argsort(hashes)
+    first, last = np.full(len(hashes), np.iinfo(np.intp).max), np.full(len(hashes), -1)
+    for piece, numbers in rows.sides_with_blocks("fit"):
+        of_piece = row_hashes(piece)
+        places = order[np.minimum(np.searchsorted(hashes[order], of_piece), len(order) - 1)]
+        same = hashes[places] == of_piece
+        np.minimum.at(first, places[same], numbers[same])
+        np.maximum.at(last, places[same], numbers[same])
+    return np.where(first == last, first, SEVERAL)
+
+
+def without_reference(model: Autoencoder, left_out: NDArray[np.bool_]) -> Autoencoder:
+    """Return the model without some of its reference rows (m,), unless hardly any were left."""
+    if not left_out.any() or (~left_out).sum() < FEWEST_FIT_ROWS:
+        return model
+    reference = model.measured.reference
+    rows, copies = reference.rows[~left_out], reference.copies[~left_out]
+    fewer = replace(reference, rows=rows, copies=copies)
+    return replace(model, measured=replace(model.measured, reference=fewer))
