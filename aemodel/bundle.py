@@ -47,6 +47,7 @@ MEASURED = (
     "latent_high",
 )
 REFERENCE = ("rows", "copies", "floor", "typical")
+RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
 
@@ -152,7 +153,8 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
     )
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
-    return arrays
+    ranks = model.measured.reference.ranks
+    return {**arrays, RANKS: ranks} if len(ranks) else arrays
 
 
 def _unfitted_model(
@@ -167,7 +169,8 @@ def _unfitted_model(
     train = TrainSettings(**_with_tuples(facts.pop("train")))
     layout = _layout(facts.pop("layout"))
     scaler = Scaler(**_take(arrays, SCALER, "scaler."))
-    reference = Reference(**_take(arrays, REFERENCE, "reference."))
+    ranks = arrays.pop(RANKS, np.empty(0, np.int64)).astype(np.int64)
+    reference = Reference(**_take(arrays, REFERENCE, "reference."), ranks=ranks)
     measured = Measured(**_take(arrays, MEASURED), reference=reference)
     del facts["format_version"]
     model = Autoencoder((), settings, layout, scaler, measured, train, facts, device)
@@ -275,9 +278,10 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
 
 
 def _require_ascending(measured: Measured) -> None:
-    for name in ("calibration", "novelty_calibration", "relative_calibration"):
-        scores = getattr(measured, name)
-        if not (scores[1:] >= scores[:-1]).all():
+    names = ("calibration", "novelty_calibration", "relative_calibration")
+    ascending = {name: getattr(measured, name) for name in names}
+    for name, found in {**ascending, RANKS: measured.reference.ranks}.items():
+        if not (found[1:] >= found[:-1]).all():
             raise ValueError(f"{name} is not ascending")
 
 

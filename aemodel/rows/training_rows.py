@@ -25,6 +25,7 @@ SLACK = 1e-6  # rounding of the scaled range
 
 ReadShuffled = Callable[[int], Iterable[tuple[int, NDArray[np.generic]]]]
 ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]  # chunks (n, *row_shape), anew each call
+Keeps = Callable[[NDArray[np.generic]], NDArray[np.bool_]]  # marks rows (n, *row_shape) to keep
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class FitRows:
     validation: all validation rows, or a random sample of them.
     column_means: (d,) float64, of fit rows, in data units.
     fences: limits of each column; values outside are left out of training.
+    n_fit: without the n_left_out rows of the fit split that stand apart.
     in_fit: which rows of the source are fit rows. read_shuffled: see `aemodel.training.loop`.
     """
 
@@ -50,6 +52,7 @@ class FitRows:
     memory_bytes: int
     fences: Fences
     in_fit: BitMask
+    n_left_out: int = 0
     read_shuffled: ReadShuffled | None = None
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -94,9 +97,12 @@ class FitRows:
 
         side: 'fit', 'validation' or 'calibration'.
         """
-        hasher = hasher_for(self.train)
+        hasher, start = hasher_for(self.train), 0
         for chunk in self.read_chunks():
-            yield chunk[getattr(sides_of(hasher(chunk), self.train), side)]
+            sides = sides_of(hasher(chunk), self.train)
+            in_fit = self.in_fit.part(start, start + len(chunk))
+            yield chunk[in_fit if side == "fit" else getattr(sides, side)]
+            start += len(chunk)
 
     def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield batches through a shuffle buffer.
@@ -142,27 +148,39 @@ class _Collector:
     """Fits the scaler, counts the splits, and keeps fit and validation rows, chunk by chunk."""
 
     def __init__(
-        self, layout: Layout, model: ModelSettings, train: TrainSettings, memory_bytes: int
+        self,
+        layout: Layout,
+        model: ModelSettings,
+        train: TrainSettings,
+        memory_bytes: int,
+        keeps: Keeps,
     ) -> None:
         low, high = train.calibration, train.calibration + train.validation
-        self.train = train
+        self.train, self.keeps = train, keeps
         self._hasher = hasher_for(train)
         self.scaler = ScalerFit(model.scaling, layout.n_features, layout.dtype)
         self.fit = AllRows(layout, memory_bytes // 2)
         self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
-        self.n_calibration = 0
+        self.n_calibration = self.n_left_out = 0
         self.in_fit = BitMask()
 
     def add(self, chunk: NDArray[np.generic]) -> None:
         """Add rows (n, *row_shape)."""
         hashes = self._hasher(chunk)
         sides = sides_of(hashes, self.train)
-        fit = chunk[sides.fit]
-        self.scaler.update(fit, hashes[sides.fit])
+        in_fit = sides.fit.copy()
+        in_fit[sides.fit] = self.keeps(chunk[sides.fit])
+        fit = chunk[in_fit]
+        self.scaler.update(fit, hashes[in_fit])
         self.fit.add(fit)
         self.validation.add(chunk[sides.validation], hashes[sides.validation])
-        self.in_fit.append(sides.fit)
+        self.in_fit.append(in_fit)
+        self.n_left_out += int(sides.fit.sum()) - len(fit)
         self.n_calibration += int(sides.calibration.sum())
+
+
+def _keep_all(rows: NDArray[np.generic]) -> NDArray[np.bool_]:
+    return np.ones(len(rows), np.bool_)
 
 
 def prepare_rows(
@@ -172,13 +190,16 @@ def prepare_rows(
     model: ModelSettings,
     train: TrainSettings,
     memory_bytes: int,
+    keeps: Keeps = _keep_all,
 ) -> FitRows:
     """Read all clean rows once: fit the scaler, split the rows, and keep what fits into memory.
 
+    Fit rows that `keeps` does not mark are left out. Such validation rows are too, unless none
+    were left, but they count as validation rows.
     Raises DataError if a split is empty, SettingsError if the network's output cannot reach the
     scaled values.
     """
-    found = _Collector(layout, model, train, memory_bytes)
+    found = _Collector(layout, model, train, memory_bytes, keeps)
     for chunk in read_chunks():
         found.add(chunk)
     _require_rows(found)
@@ -189,7 +210,7 @@ def prepare_rows(
         train=train,
         scaler=scaler,
         fit=found.fit.rows,
-        validation=found.validation.rows,
+        validation=_kept(found.validation.rows, keeps),
         n_fit=found.fit.count,
         n_validation=found.validation.count,
         n_calibration=found.n_calibration,
@@ -197,7 +218,13 @@ def prepare_rows(
         memory_bytes=memory_bytes,
         fences=found.scaler.fences,
         in_fit=found.in_fit,
+        n_left_out=found.n_left_out,
     )
+
+
+def _kept(rows: NDArray[np.generic], keeps: Keeps) -> NDArray[np.generic]:
+    kept = keeps(rows)
+    return rows if kept.all() or not kept.any() else rows[kept]
 
 
 def _require_rows(found: _Collector) -> None:

@@ -25,6 +25,7 @@ from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled, prepar
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
 from aemodel.training.result import Epoch, History, Trained
+from aemodel.training.trimming import MOST_COMPARED, find_trimming
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
 log = logging.getLogger(__name__)
@@ -61,13 +62,18 @@ def train_autoencoder(
     layout = clean.layout
     generator = torch.Generator().manual_seed(train.seed)
     members = [build_network(layout.row_shape, model, generator) for _ in range(model.members)]
-    rows = prepare_rows(
+    prepare = partial(
+        prepare_rows,
         clean.read_chunks,
         layout=layout,
         model=model,
         train=train,
         memory_bytes=clean.memory_bytes,
     )
+    rows = prepare()
+    if train.trim:
+        sample = sample_fit_rows(rows, MOST_COMPARED)
+        rows = prepare(keeps=find_trimming(rows, sample, scaling=model.scaling).keeps)
     rows = replace(rows, read_shuffled=clean.read_shuffled)
     if model.prototypes:
         _start_prototypes(members, rows, generator)

@@ -25,7 +25,7 @@ class TrainingReport:
     promise: what the job's rule promises with these calibration rows.
     warning: what is wrong with the calibration rows, or ''.
     not_read: columns, files and rows that were not trained on, by what they are.
-    left_out: row and error of the first of the `n_left_out` fit rows that were trimmed.
+    left_out: row and error of the worst of the `n_left_out` fit rows that were trimmed.
     """
 
     job: str
