@@ -35,7 +35,7 @@ def evidence(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float6
 
 def evidence_p_values(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float64] | None:
     """Compute conformal p-values (3, n) in the order of SIDES; None without calibration rows."""
-    if not len(model.calibration):
+    if not model.measured.evidence.size:
         return None
     pairs = zip(model.measured.evidence, evidence(model, rows), strict=True)
     return np.stack([p_values(clean, found) for clean, found in pairs])

@@ -15,10 +15,9 @@ from aemodel.rows.far_values import Fences
 from aemodel.rows.layout import Layout
 from aemodel.rows.sampling import AllRows, BitMask, SampledRows
 from aemodel.rows.scaling import Scaler, ScalerFit
-from aemodel.rows.splits import hasher_for, sides_of
+from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 
-FEWEST_FIT_ROWS = 2
 VALIDATION_BATCH = 4_096
 VALIDATION_VALUES = 4_194_304  # in one validation batch: 16 MiB of float32
 SLACK = 1e-6  # rounding of the scaled range

@@ -17,8 +17,8 @@ from aemodel.model import Autoencoder, Measured, Rows, Vector
 from aemodel.rows.far_values import count_far_values
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import Layout
-from aemodel.rows.splits import hasher_for, sides_of
-from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
+from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
+from aemodel.rows.training_rows import FitRows
 from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset, far_ranks
 from aemodel.scores.relative_error import usual_error
 from aemodel.settings import ModelSettings

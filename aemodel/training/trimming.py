@@ -22,7 +22,8 @@ from torch import Tensor
 
 from aemodel.rows.hashes import Hashes, row_hashes
 from aemodel.rows.scaling import BY_COLUMN
-from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
+from aemodel.rows.splits import FEWEST_FIT_ROWS
+from aemodel.rows.training_rows import FitRows
 from aemodel.scores.novelty import FLOOR, LEAST, NEIGHBORS
 
 MOST_COMPARED = 5_000  # rows in the sample
