@@ -21,6 +21,7 @@ from aemodel.table_defaults import (
     table_latents,
 )
 from flows.errors import UsageError
+from flows.jobs.contaminated import contaminated_comment
 from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, summarize_sample
 from flows.results import CommandResult
 from storage.sources import Source, open_source
@@ -91,6 +92,7 @@ def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
         "[model]",
         *(_image_model(sample) if sample.shares_a_scale else _table_model(sample)),
         "",
+        *contaminated_comment(source),
         *_train_and_score_sections(sample),
     ]
     return "\n".join(lines) + "\n"
