@@ -53,6 +53,7 @@ MEASURED = (
 )
 REFERENCE = ("rows", "copies", "floor", "typical")
 BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean rows come in blocks
+RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
 MIXED = ("weights", "typical", "spread")
@@ -170,7 +171,8 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         ]
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
-    return arrays
+    ranks = model.measured.reference.ranks
+    return {**arrays, RANKS: ranks} if len(ranks) else arrays
 
 
 def _unfitted_model(
@@ -185,7 +187,8 @@ def _unfitted_model(
     train = TrainSettings(**_with_tuples(facts.pop("train")))
     layout = _layout(facts.pop("layout"))
     scaler = Scaler(**_take(arrays, SCALER, "scaler."))
-    reference = Reference(**_take(arrays, REFERENCE, "reference."))
+    ranks = arrays.pop(RANKS, np.empty(0, np.int64)).astype(np.int64)
+    reference = Reference(**_take(arrays, REFERENCE, "reference."), ranks=ranks)
     blocks = MeasuredBlocks(**_take(arrays, BLOCKS, "blocks.")) if "blocks.rows" in arrays else None
     measured = Measured(**_take(arrays, MEASURED), reference=reference, blocks=blocks)
     if layout.kinds:
@@ -303,9 +306,10 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
 
 
 def _require_ascending(measured: Measured) -> None:
-    for name in ("calibration", "novelty_calibration", "relative_calibration"):
-        scores = getattr(measured, name)
-        if not (scores[1:] >= scores[:-1]).all():
+    names = ("calibration", "novelty_calibration", "relative_calibration")
+    ascending = {name: getattr(measured, name) for name in names}
+    for name, found in {**ascending, RANKS: measured.reference.ranks}.items():
+        if not (found[1:] >= found[:-1]).all():
             raise ValueError(f"{name} is not ascending")
 
 

@@ -21,7 +21,7 @@ from aemodel.decisions.rules import Rule, decide_beforehand, parse_rule
 from aemodel.errors import SettingsError
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout, flat_rows
-from aemodel.rows.splits import hasher_for, sides_of
+from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.table_defaults import (
     BATCH,
@@ -32,9 +32,9 @@ from aemodel.table_defaults import (
     table_epochs,
     table_latents,
 )
+from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
 
-FEWEST_FIT_ROWS = 2
 RULES_BY_ROW = ("quantile", "absolute")
 SCORE_KEYS = ("by", "rule")  # stored in a bundle beside the model's own settings
 
@@ -55,6 +55,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     (n, height, width, channels), or signals with channels (n, length, channels); `hidden=()`
     chooses the convolutions for them.
 
+    If the rows contain outliers, set `trim` to about the share that may be outliers: then
+    `fit_predict` judges every row by models that were not fitted on it or on its copies. There is
+    no guarantee then: `rule="quantile 0.95"` returns -1 for the 5 % of rows with the highest
+    scores.
+
     The share `calibration` of the clean rows is used for the threshold only: with
     `rule="quantile 0.95"`, on average at most 5 % of fresh clean rows are flagged, however few rows
     there are. If they are too few for that guarantee, no row is flagged, and `fit` warns.
@@ -67,6 +72,9 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         Rows whose `score_samples` lie below it are outliers.
     promise_ : str
         The guarantee of the rule, in words.
+    out_of_fold_scores_ : ndarray of shape (n_samples,)
+        After `fit_predict` with `trim`: each row's score by models that were not fitted on it,
+        with the sign of `score_samples`.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -147,30 +155,33 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         Raises SettingsError for an invalid parameter, and ValueError for rows that scikit-learn
         rejects.
         """
-        rule_by_row(self.rule)
-        row_shape = np.shape(X)[1:] if self.network == "conv" else ()
-        rows = validate_data(
-            self,
-            flat_rows(X, row_shape),
-            dtype=(np.float64, np.float32),
-            ensure_min_samples=FEWEST_FIT_ROWS,
-        )
-        rows = rows.reshape(len(rows), *(row_shape or rows.shape[1:]))
-        layout = Layout(
-            row_shape=rows.shape[1:],
-            dtype=rows.dtype.name,
-            columns=tuple(getattr(self, "feature_names_in_", ())),
-        )
+        rows = self._valid_rows(X)
         train = self._train_settings(len(rows))
-        # an eighth of the memory is for validation rows: this keeps all rows in memory
-        clean = CleanRows(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
+        clean = self._clean(rows)
         trained = train_autoencoder(
             clean,
-            model=self._model_settings(layout.n_features),
+            model=self._model_settings(clean.layout.n_features),
             train=without_empty_parts(train, hasher_for(train)(rows)),
             device=self.device,
         )
         return self._use(trained.model)
+
+    def fit_predict(self, X: ArrayLike, y: None = None) -> NDArray[np.int64]:  # noqa: N803 # scikit-learn's name
+        """Fit to rows X (n, d) and return -1 for outliers among them and +1 for others, (n,).
+
+        With `trim`, each row is judged by models that were not fitted on it; see the class.
+        """
+        self.fit(X, y)
+        if not self.trim:
+            return self.predict(X)
+        rows = self._valid_rows(X)
+        train = without_empty_folds(self._train_settings(len(rows)), rows)
+        model = self._model_settings(self.n_features_in_)
+        fitted = cross_fit(self._clean(rows), model=model, train=train, device=self.device)
+        scores = fitted.scores_by(self.by, rows)
+        self.out_of_fold_scores_ = -np.minimum(scores, np.finfo(np.float64).max)
+        decision = decide_beforehand(rule_by_row(self.rule), fitted.calibration_by(self.by))
+        return np.where(scores > decision.cut.score, -1, 1)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
         """Return the negated score of each row of X (n, d), (n,): lower is more anomalous.
@@ -213,6 +224,28 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         if model.layout.columns:
             detector.feature_names_in_ = np.array(model.layout.columns, dtype=object)
         return detector._use(model)
+
+    def _valid_rows(self, X: ArrayLike) -> NDArray[np.floating]:  # noqa: N803 # scikit-learn's name
+        """Return X as rows (n, *row_shape). Raises like `fit`."""
+        rule_by_row(self.rule)
+        row_shape = np.shape(X)[1:] if self.network == "conv" else ()
+        rows = validate_data(
+            self,
+            flat_rows(X, row_shape),
+            dtype=(np.float64, np.float32),
+            ensure_min_samples=FEWEST_FIT_ROWS,
+        )
+        shaped: NDArray[np.floating] = rows.reshape(len(rows), *(row_shape or rows.shape[1:]))
+        return shaped
+
+    def _clean(self, rows: NDArray[np.floating]) -> CleanRows:
+        layout = Layout(
+            row_shape=rows.shape[1:],
+            dtype=rows.dtype.name,
+            columns=tuple(getattr(self, "feature_names_in_", ())),
+        )
+        # an eighth of the memory is for validation rows: this keeps all rows in memory
+        return CleanRows(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
 
     def _use(self, model: Autoencoder) -> Self:
         """Use a trained model, with the threshold that the rule gives it."""
@@ -262,20 +295,6 @@ def _parameters(model: Autoencoder, names: Iterable[str]) -> dict[str, Any]:
         "random_state": model.train_settings.seed,
     }
     return {name: known[name] for name in names if name in known}
-
-
-def without_empty_parts(train: TrainSettings, hashes: NDArray[np.uint64]) -> TrainSettings:
-    """Return settings without the parts that would have no rows.
-
-    With few rows or many duplicates, no hash (n,) may select the validation or calibration part.
-    """
-    if not sides_of(hashes, train).calibration.any():
-        train = replace(train, calibration=0.0)
-    if not sides_of(hashes, train).validation.any():
-        train = replace(train, validation=0.0, patience=0)
-    if sides_of(hashes, train).fit.sum() < FEWEST_FIT_ROWS:
-        train = replace(train, calibration=0.0, validation=0.0, patience=0)
-    return train
 
 
 def rule_by_row(text: str) -> Rule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 
@@ -243,6 +243,15 @@ class Autoencoder:
     def score_scaled(self, scaled: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
         """Return the scores of rows in scaled units (n, d), and their latents (n, k)."""
         return self._score(scaled, _copy_inputs)
+
+    def parts(self, rows: Rows) -> Iterator[tuple[Autoencoder, NDArray[np.intp]]]:
+        """Yield the models that judge rows (n, *row_shape), each with the indices of its rows."""
+        yield self, np.arange(len(rows))
+
+    def scale_and_score(self, rows: Rows) -> tuple[Scores, NDArray[np.float32]]:
+        """Return scores as `scores` does, and the rows in scaled units (n, d)."""
+        scaled = self.scale(rows)
+        return self.score_scaled(scaled)[0], scaled
 
     def scores_by(self, score: str, rows: Rows) -> Vector:
         """Return scores (n,) by one of SCORES."""

@@ -105,7 +105,9 @@ class ModelSettings:
 class TrainSettings:
     """[train]: how the network is fitted.
 
-    `calibration` and `validation` are shares of the clean rows, `trim` is a share of the fit rows.
+    `calibration` and `validation` are shares of the clean rows, `trim` is a share of the fit rows:
+    so many that stand apart from the bulk are left out (see `aemodel.training.trimming`), and of
+    the others each batch leaves out the share with the largest losses.
     `split`: "occurrence" splits the copies of a row like other rows, "content" keeps them together,
     "blocks" keeps all rows of a block together, see `aemodel.rows.blocks`.
     """

@@ -63,10 +63,16 @@ def unnamed_levels(model: Autoencoder, rows: NDArray[np.generic]) -> dict[str, l
         return {}
     found = {}
     for category, column in enumerate(levels.columns.tolist()):
-        keys = np.unique(rows[:, column].astype(np.float64))
-        new = ~np.isin(keys, levels.known(category)) & ~np.isnan(keys)
-        found[model.layout.columns[column]] = keys[new].tolist()
+        name, known = model.layout.columns[column], levels.known(category)
+        named = known[: len(_bundled_names(model).get(name, ()))]
+        keys = np.union1d(rows[:, column].astype(np.float64), known)
+        found[name] = keys[~np.isin(keys, named) & ~np.isnan(keys)].tolist()
     return found
+
+
+def _bundled_names(model: Autoencoder) -> Mapping[str, Sequence[str]]:
+    """Return the names of the levels that a bundle keeps, by column and rank."""
+    return cast("Mapping[str, Sequence[str]]", model.facts.get("levels", {}))
 
 
 def _error_shares(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64]:
@@ -124,8 +130,7 @@ class _Describer:
 
     def _known_names(self, texts: Texts) -> list[dict[float, str]]:
         """Return the names of each category's levels by key."""
-        named = cast("Mapping[str, Sequence[str]]", self.model.facts.get("levels", {}))
-        found = []
+        named, found = _bundled_names(self.model), []
         for category, column in enumerate(self.levels.columns.tolist()):
             name = self.layout.columns[column]
             known = zip(self.levels.known(category).tolist(), named.get(name, ()), strict=False)

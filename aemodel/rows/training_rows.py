@@ -16,16 +16,16 @@ from aemodel.rows.far_values import Fences
 from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.sampling import AllRows, BitMask, SampledRows
 from aemodel.rows.scaling import Scaler, ScalerFit
-from aemodel.rows.splits import hasher_for, sides_of
+from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 
-FEWEST_FIT_ROWS = 2
 VALIDATION_BATCH = 4_096
 VALIDATION_VALUES = 4_194_304  # in one validation batch: 16 MiB of float32
 SLACK = 1e-6  # rounding of the scaled range
 
 ReadShuffled = Callable[[int], Iterable[tuple[int, NDArray[np.generic]]]]
 ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]  # chunks (n, *row_shape), anew each call
+Keeps = Callable[[NDArray[np.generic]], NDArray[np.bool_]]  # marks rows (n, *row_shape) to keep
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class FitRows:
     validation: all validation rows, or a random sample of them.
     column_means: (d,) float64, of fit rows, in data units.
     fences: limits of each column; values outside are left out of training.
+    n_fit: without the n_left_out rows of the fit split that stand apart.
     in_fit: which rows of the source are fit rows. read_shuffled: see `aemodel.training.loop`.
     blocks: files or days of the clean rows, if any. block_split: only with train.split = "blocks".
     """
@@ -52,6 +53,7 @@ class FitRows:
     memory_bytes: int
     fences: Fences
     in_fit: BitMask
+    n_left_out: int = 0
     read_shuffled: ReadShuffled | None = None
     blocks: CleanBlocks | None = None
     block_split: BlockSplit | None = None
@@ -110,8 +112,9 @@ class FitRows:
         """
         hasher, start = hasher_for(self.train, self.block_split), 0
         for chunk in self.read_chunks():
-            places = np.flatnonzero(getattr(sides_of(hasher(chunk), self.train), side))
             stop = start + len(chunk)
+            sides, in_fit = sides_of(hasher(chunk), self.train), self.in_fit.part(start, stop)
+            places = np.flatnonzero(in_fit if side == "fit" else getattr(sides, side))
             of_chunk = self.blocks.numbers(start, stop) if self.blocks else np.zeros(len(chunk))
             yield chunk[places], of_chunk[places].astype(np.intp)
             start = stop
@@ -166,26 +169,34 @@ class _Collector:
         train: TrainSettings,
         memory_bytes: int,
         block_split: BlockSplit | None,
+        keeps: Keeps,
     ) -> None:
         low, high = train.calibration, train.calibration + train.validation
-        self.train = train
+        self.train, self.keeps = train, keeps
         self._hasher = hasher_for(train, block_split)
         self.scaler = ScalerFit(model.scaling, layout)
         self.fit = AllRows(layout, memory_bytes // 2)
         self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
-        self.n_calibration = 0
+        self.n_calibration = self.n_left_out = 0
         self.in_fit = BitMask()
 
     def add(self, chunk: NDArray[np.generic]) -> None:
         """Add rows (n, *row_shape)."""
         hashes = self._hasher(chunk)
         sides = sides_of(hashes, self.train)
-        fit = chunk[sides.fit]
-        self.scaler.update(fit, hashes[sides.fit])
+        in_fit = sides.fit.copy()
+        in_fit[sides.fit] = self.keeps(chunk[sides.fit])
+        fit = chunk[in_fit]
+        self.scaler.update(fit, hashes[in_fit])
         self.fit.add(fit)
         self.validation.add(chunk[sides.validation], hashes[sides.validation])
-        self.in_fit.append(sides.fit)
+        self.in_fit.append(in_fit)
+        self.n_left_out += int(sides.fit.sum()) - len(fit)
         self.n_calibration += int(sides.calibration.sum())
+
+
+def _keep_all(rows: NDArray[np.generic]) -> NDArray[np.bool_]:
+    return np.ones(len(rows), np.bool_)
 
 
 def prepare_rows(
@@ -196,14 +207,17 @@ def prepare_rows(
     train: TrainSettings,
     memory_bytes: int,
     blocks: CleanBlocks | None = None,
+    keeps: Keeps = _keep_all,
 ) -> FitRows:
     """Read all clean rows once: fit the scaler, split the rows, and keep what fits into memory.
 
+    Fit rows that `keeps` does not mark are left out. Such validation rows are too, unless none
+    were left, but they count as validation rows.
     Raises DataError if a split is empty, SettingsError if the network's output cannot reach the
     scaled values.
     """
     block_split = split_blocks(blocks, train) if blocks and train.split == "blocks" else None
-    found = _Collector(layout, model, train, memory_bytes, block_split)
+    found = _Collector(layout, model, train, memory_bytes, block_split, keeps)
     for chunk in read_chunks():
         found.add(chunk)
     _require_rows(found)
@@ -215,7 +229,7 @@ def prepare_rows(
         train=train,
         scaler=scaler,
         fit=found.fit.rows,
-        validation=found.validation.rows,
+        validation=_kept(found.validation.rows, keeps),
         n_fit=found.fit.count,
         n_validation=found.validation.count,
         n_calibration=found.n_calibration,
@@ -225,7 +239,13 @@ def prepare_rows(
         in_fit=found.in_fit,
         blocks=blocks,
         block_split=block_split,
+        n_left_out=found.n_left_out,
     )
+
+
+def _kept(rows: NDArray[np.generic], keeps: Keeps) -> NDArray[np.generic]:
+    kept = keeps(rows)
+    return rows if kept.all() or not kept.any() else rows[kept]
 
 
 def _require_rows(found: _Collector) -> None:

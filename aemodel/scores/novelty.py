@@ -11,11 +11,14 @@ whatever the data.
          row stands for all of its copies in the clean rows
     a_j: distance of that reference row to its own NEIGHBORS-th neighbor,
          after the local outlier factor (Breunig, Kriegel, Ng & Sander 2000)
+
+With train.trim, the first mean in S is over `far_ranks` too, so that a group of outliers that was
+not left out of the clean rows cannot make itself ordinary.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -39,12 +42,26 @@ class Reference:
     rows: (m, *row_shape), distinct clean fit rows in the source's dtype.
     copies: (m,) int64, how often each occurs among the rows that the reference was chosen from.
     floor, typical: (2,) float64, of distances and of errors, measured on validation rows.
+    ranks: (r,) int64, farther neighbors whose distances count too, see `far_ranks`; often none.
     """
 
     rows: NDArray[np.generic]
     copies: NDArray[np.int64]
     floor: NDArray[np.float64]
     typical: NDArray[np.float64]
+    ranks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+def far_ranks(count: int) -> NDArray[np.int64]:
+    """Return 2, 4, 8, ... times NEIGHBORS below `count`, and `count`; none up to NEIGHBORS.
+
+    >>> far_ranks(50)
+    array([10, 20, 40, 50])
+    """
+    if count <= NEIGHBORS:
+        return np.empty(0, np.int64)
+    doubled = NEIGHBORS * 2 ** np.arange(1, 60)
+    return np.append(doubled[doubled < count], count)
 
 
 class Novelty:
@@ -60,6 +77,7 @@ class Novelty:
         self.neighbors = min(NEIGHBORS, len(points) - 1)
         self._copies = torch.from_numpy(reference.copies.copy()).to(points.device)
         self._has_copies = bool((self._copies > 1).any())
+        self._ranks = reference.ranks.tolist()
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
         self._squares = self.points.square().sum(dim=1, keepdim=True)
         self._around = torch.log(self._own_distances() + self.floor)
@@ -92,11 +110,33 @@ class Novelty:
 
         The product loses digits where rows are close.
         """
-        rough = torch.addmm(self._squares, self.points, rows.t(), alpha=-2)
-        places = rough.topk(count, dim=0, largest=False).indices  # NaN comes last
-        exact = (self.points[places] - rows).double().square().sum(dim=2).sqrt()
-        distances, order = exact.sort(dim=0, stable=True)
+        places = self._roughly_nearest(rows, count)
+        distances, order = self._distances(rows, places).sort(dim=0, stable=True)
         return distances, places.gather(0, order)
+
+    def _roughly_nearest(self, rows: Tensor, count: int) -> Tensor:
+        rough = torch.addmm(self._squares, self.points, rows.t(), alpha=-2)
+        return rough.topk(count, dim=0, largest=False).indices  # NaN comes last
+
+    def _distances(self, rows: Tensor, places: Tensor) -> Tensor:
+        """Distances (k, n) float64 of rows (n, d) to reference rows (k, n)."""
+        return (self.points[places] - rows).double().square().sum(dim=2).sqrt()
+
+    def _with_farther(self, near: Tensor, scaled: Tensor, skip: int) -> Tensor:
+        """Extend the mean log distance to the nearest rows, (n,), by those of the far ranks."""
+        blocks = torch.split(scaled, _largest_divisor(len(scaled), self.block))
+        logs = torch.cat([self._farther(block, skip) for block in blocks], dim=1)
+        return (NEIGHBORS * near + logs.sum(dim=0)) / (NEIGHBORS + len(logs))
+
+    def _farther(self, rows: Tensor, skip: int) -> Tensor:
+        """Logs (r, n) of the distances of rows (n, d) to their neighbors of each far rank."""
+        count = min(self._ranks[-1] + skip, len(self.points))
+        places = self._roughly_nearest(rows, count)[skip:]
+        reached = self._copies[places].cumsum(dim=0)
+        last = len(places) - 1
+        at = [(reached < rank).sum(dim=0).clamp_max(last) for rank in self._ranks]
+        distances = self._distances(rows, places.gather(0, torch.stack(at)))
+        return torch.log(distances + self.floor)
 
     def parts(self, scaled: Tensor, errors: Tensor, *, skip: int = 0) -> tuple[Tensor, Tensor]:
         """Compute S and E without `typical`: (n,) float64 each.
@@ -105,8 +145,10 @@ class Novelty:
         """
         count = min(self.neighbors + skip, len(self.points))
         distances, places = (found[skip:] for found in self.nearest(scaled, count))
-        logs = torch.log(distances + self.floor)
-        far = self._mean(logs, places) - LOCAL * self._mean(self._around[places], places)
+        away = self._mean(torch.log(distances + self.floor), places)
+        if self._ranks:
+            away = self._with_farther(away, scaled, skip)
+        far = away - LOCAL * self._mean(self._around[places], places)
         return far, torch.log(errors + self.error_floor) / 2
 
     def _mean(self, values: Tensor, places: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Rows, Vector
 from aemodel.rows.hashes import row_hashes
-from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
+from aemodel.rows.splits import FEWEST_FIT_ROWS
+from aemodel.rows.training_rows import FitRows
 
 MOST_BLOCKS = 50  # compared, evenly spaced over the source
 MOST_OF_BLOCK = 2_000  # calibration rows of each

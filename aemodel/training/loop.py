@@ -29,6 +29,7 @@ from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
 from aemodel.training.mixed_loss import MixedLoss, start_outputs
 from aemodel.training.result import Epoch, History, Trained
+from aemodel.training.trimming import MOST_COMPARED, find_trimming
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
 MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
@@ -67,7 +68,8 @@ def train_autoencoder(
     """
     layout = clean.layout
     generator = torch.Generator().manual_seed(train.seed)
-    rows = prepare_rows(
+    prepare = partial(
+        prepare_rows,
         clean.read_chunks,
         layout=layout,
         model=model,
@@ -75,6 +77,12 @@ def train_autoencoder(
         memory_bytes=clean.memory_bytes,
         blocks=clean.blocks,
     )
+    rows = prepare()
+    if train.trim:
+        sample = sample_fit_rows(rows, MOST_COMPARED)
+        rows = prepare(
+            keeps=find_trimming(rows, sample, scaling=model.scaling, kinds=layout.kinds).keeps
+        )
     rows = replace(rows, read_shuffled=clean.read_shuffled)
     mixed = MixedLoss.of(rows, layout, device)
     row_shape = (mixed.expansion.width,) if mixed else layout.row_shape

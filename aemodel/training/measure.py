@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 import torch
@@ -16,10 +17,10 @@ from aemodel.model import Autoencoder, Rows, Vector
 from aemodel.rows.far_values import count_far_values
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import NUMBER, Layout
-from aemodel.rows.splits import hasher_for, sides_of
-from aemodel.rows.training_rows import FEWEST_FIT_ROWS, FitRows
+from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
+from aemodel.rows.training_rows import FitRows
 from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measure_parts
-from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset
+from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset, far_ranks
 from aemodel.scores.relative_error import usual_error
 from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings
@@ -69,13 +70,13 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
         replace(model, measured=calibrate(scaled, rows)),
         history.epochs,
         history.best,
-        rows.n_fit,
+        rows.n_fit + rows.n_left_out,
         rows.n_validation,
         rows.n_calibration,
         dead_latents(latents),
         float(errors[known].mean()) if known.any() else float("inf"),
         column_mean_error(model, rows.column_means, comparable),
-        int(rows.train.trim * rows.n_fit),
+        rows.n_left_out,
         left_out(model, rows),
         count_far_values(rows.fences, [rows.fit] if rows.fit is not None else rows.sides("fit")),
     )
@@ -163,17 +164,15 @@ def _typical_parts(
 
 
 def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]:
-    """List the fit rows that train.trim leaves out: row of the source and error.
-
-    The largest errors come first; at most MOST_LISTED.
-    """
-    count = min(MOST_LISTED, int(rows.train.trim * rows.n_fit))
+    """List the MOST_LISTED worst fit rows that train.trim leaves out: row of the source, error."""
+    count = min(MOST_LISTED, rows.n_left_out)
     if not count:
         return ()
     worst = Ranking.of(count, np.empty(0), np.empty(0, np.int64))
     start, hasher = 0, hasher_for(rows.train, rows.block_split)
     for chunk in rows.read_chunks():
-        places = np.flatnonzero(sides_of(hasher(chunk), rows.train).fit)
+        in_fit = rows.in_fit.part(start, start + len(chunk))
+        places = np.flatnonzero(sides_of(hasher(chunk), rows.train).fit & ~in_fit)
         worst = worst.merge(Ranking.of(count, model.errors(chunk[places]), start + places))
         start += len(chunk)
     return tuple(zip(worst.rows.tolist(), worst.scores.tolist(), strict=True))
@@ -221,7 +220,8 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
     error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
     floor = np.array([LEAST, error_floor])
-    bare = Reference(rows=chosen, copies=copies, floor=floor, typical=np.zeros(2))
+    ranks = far_ranks(ceil(rows.train.trim * int(copies.sum())))
+    bare = Reference(rows=chosen, copies=copies, floor=floor, typical=np.zeros(2), ranks=ranks)
     distance = usual_distance(Novelty(bare, points).nearest(scaled, 1 + itself)[0][-1])
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
     far, badly = Novelty(floored, points).parts(scaled, found, skip=itself)
@@ -238,18 +238,20 @@ def usual_distance(distances: torch.Tensor) -> float:
 
 
 def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np.int64]]:
-    """Return a coreset of the distinct fit rows, and how often each occurs.
+    """Return distinct fit rows without far values, and how often each occurs.
 
-    Rows that train.trim leaves out and rows with far values are not among them.
+    They are a coreset; with train.trim, a sample without the rows with the largest errors.
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
     sample = sample[~rows.has_far_values(sample)]
     if rows.train.trim:
         kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
-        sample = sample[np.argsort(model.errors(sample), kind="stable")[:kept]]
-    distinct, copies = _distinct(sample)
+        sample = sample[np.sort(np.argsort(model.errors(sample), kind="stable")[:kept])]
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
+    if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
+        return _distinct(sample[:: -(-len(sample) // count)])
+    distinct, copies = _distinct(sample)
     places = coreset(model.to_points(rows.tensor(distinct)).numpy(), count)
     return distinct[places], copies[places]
 

@@ -1,4 +1,4 @@
-"""Score one data date or a range of dates."""
+"""Score one data date, a range of dates, or the clean source itself."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ def score_nights(
         return NightsResult({each.date: _score_one(backend, request, each) for each in nights})
     date = request.date or yesterday(job).isoformat()
     return NightsResult({date: backend.score(replace(request, date=date))})
+
+
+def score_clean_rows(
+    request: ScoreRequest, *, since: str, to: str, prefect: bool | None
+) -> NightResult:
+    """Score the clean source itself, in this process. Raises UsageError if a night is named."""
+    if since or to or prefect:
+        named = "--prefect" if prefect else "--from and --to"
+        raise UsageError(f"--in-sample scores the rows of data.clean, locally; omit {named}")
+    from flows.orchestration.local import LocalBackend  # late: loads torch
+
+    return LocalBackend().score_in_sample(request)
 
 
 def _score_one(backend: Backend, request: ScoreRequest, night: DueNight) -> NightResult | Exception:

@@ -13,6 +13,7 @@ import numpy as np
 
 from flows.errors import UsageError
 from flows.jobs.column_checks import warnings_of
+from flows.jobs.contaminated import contaminated_comment
 from flows.jobs.propose_blocks import files_held_out
 from flows.jobs.proposed_settings import key_line, model_section, train_and_score_sections
 from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
@@ -89,6 +90,7 @@ def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
         "[model]",
         *model_section(sample),
         "",
+        *contaminated_comment(source),
         *train_and_score_sections(sample, files_held_out(source)),
     ]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from flows.engine.progress import progress_bar
 from flows.engine.run_all import run_in_threads
 from flows.engine.session import WORKERS, begin
 from flows.errors import UsageError
+from flows.in_sample.score import score_in_sample
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.scoring.result import NightResult
 from flows.scoring.score import score_night
@@ -49,3 +50,11 @@ class LocalBackend:
         with progress_bar(f"scoring {request.date}") as progress:
             run_all = run_in_threads(WORKERS, progress)
             return score_night(job, request, run_all=run_all, device=device)
+
+    def score_in_sample(self, request: ScoreRequest) -> NightResult:
+        """Score the clean source itself."""
+        job = begin(request.job, request.overrides, "score")
+        device = pick_device(job.train.device, require_gpu=request.require_gpu)
+        with progress_bar("fitting folds") as progress:
+            run_all = run_in_threads(WORKERS)
+            return score_in_sample(job, request, run_all=run_all, on_fold=progress, device=device)

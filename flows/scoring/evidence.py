@@ -51,8 +51,20 @@ def explain_rows(
 
     source: where levels are looked up that the model has no name for.
     """
-    if not len(rows):
-        return {}
+    found: dict[int, Evidence] = {}
+    for part, places in model.parts(values) if len(rows) else ():
+        found |= _explain_part(part, rows[places], values[places], by=by, source=source)
+    return {row: found[row] for row in rows.tolist()}
+
+
+def _explain_part(
+    model: Autoencoder,
+    rows: NDArray[np.int64],
+    values: NDArray[np.generic],
+    *,
+    by: str,
+    source: Source,
+) -> dict[int, Evidence]:
     rebuilt = model.rebuild(values)
     expected = model.scaler.inverse(rebuilt.rebuilt).reshape(values.shape)
     new = unnamed_levels(model, values)

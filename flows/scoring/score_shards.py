@@ -210,8 +210,7 @@ class ShardScorer(ShardJob[ScoredShard]):
         Small chunks are scored together.
         """
         for group in join_chunks(chunks, self.max_rows):
-            scaled = self.summarizer.model.scale(rows_of_group(group))
-            scores, _ = self.summarizer.model.score_scaled(scaled)
+            scores, scaled = self.summarizer.model.scale_and_score(rows_of_group(group))
             first = 0
             for chunk in group:
                 part = slice(first, first + len(chunk.rows))

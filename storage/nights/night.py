@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from storage.nights.changes import Changes
 from storage.nights.summary import NightFigures
 
+IN_SAMPLE = "in-sample"  # in place of a date: rows judged without a clean set
 REASONS = {
     "range": "outside the clean range",
     "latent": "its latents differ from those of all clean rows",
@@ -100,6 +101,11 @@ class Night(NightFigures):
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     command: str = ""
+
+    @property
+    def in_sample(self) -> bool:
+        """Whether the rows were compared with each other, for want of a clean set."""
+        return self.date == IN_SAMPLE
 
     @property
     def novel_by_chance(self) -> float:

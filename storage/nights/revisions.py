@@ -98,14 +98,20 @@ def publish_revision(place: NightPlace, work: Path) -> int | None:
     """
     if not is_ready(work):
         return None
+    revision = publish_folders(place, work)
+    list_night(place, revision)
+    shutil.rmtree(work)
+    return revision
+
+
+def publish_folders(place: NightPlace, work: Path) -> int:
+    """Move report and scores of a ready night into place, and return its revision."""
     revision: int = json.loads((work / READY).read_text(encoding="utf-8"))["revision"]
     if (work / "report").exists():
         publish_folder(work / "report", place.report(revision))
     if (work / "scores").exists():
         _supersede_scores(place)
         publish_folder(work / "scores", place.scores)
-    list_night(place, revision)
-    shutil.rmtree(work)
     return revision
 
 

@@ -26,7 +26,7 @@ class TrainingReport:
     warning: what is wrong with the calibration rows, or ''.
     read_as: columns by kind, empty if all are numbers.
     not_read: columns, files and rows that were not trained on, by what they are.
-    left_out: row and error of the first of the `n_left_out` fit rows that were trimmed.
+    left_out: row and error of the worst of the `n_left_out` fit rows that were trimmed.
     """
 
     job: str

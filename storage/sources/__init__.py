@@ -69,6 +69,7 @@ __all__ = [
     "open_surveyed",
     "plan_shards",
     "spread_rows",
+    "survey_columns",
 ]
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
@@ -158,9 +159,6 @@ def open_surveyed(
     )
     if not opened.schema.kinds or {*opened.schema.columns} <= asked:
         return opened
-    from storage.sources.tables import TableSource  # late: pyarrow is slow to import
-
-    assert isinstance(opened, TableSource), "only tables have kinds"
     found, unfit = survey_columns(opened, asked=asked)
     if not found:
         raise SourceError(f"{path}: no column can be a feature: {list_unread(unfit)}")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from storage.sources.source import Source
-    from storage.sources.tables import TableSource
 
 MOST_LEVELS = 1_000_000
 FEW_LEVELS = 50  # any number of rows may have so many
@@ -106,11 +105,14 @@ class _Span:
         return f"covers {days:.1f} days: too few to tell usual hours or weekdays"
 
 
-def survey_columns(source: TableSource, *, asked: Collection[str]) -> tuple[Kinds, dict[str, str]]:
+def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, dict[str, str]]:
     """Return as what each column is best read, and why others are no features.
 
     asked: columns that are features in any case. Reads all categories and times once.
     """
+    from storage.sources.tables import TableSource  # late: pyarrow is slow to import
+
+    assert isinstance(source, TableSource), "only tables have kinds"
     kinds = grouped(named_features(source.schema))
     levels = {name: _Levels() for name, found in kinds.items() if CATEGORY in found}
     spans = {name: _Span() for name, found in kinds.items() if found[0] in TIME}

@@ -37,6 +37,13 @@ ModelChoice = Annotated[
         ),
     ),
 ]
+InSample = Annotated[
+    bool,
+    typer.Option(
+        "--in-sample",
+        help="Rank the rows of data.clean itself, each by a model that was not fitted on it.",
+    ),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Write a new revision even if nothing has changed.")
 ]
@@ -100,6 +107,7 @@ def score_command(
     to: LastDate = "",
     source: Source = "",
     model: ModelChoice = "",
+    in_sample: InSample = False,
     force: Force = False,
     overrides: Overrides = None,
     require_gpu: RequireGpu = False,
@@ -108,12 +116,13 @@ def score_command(
 ) -> None:
     """Score a night, rank its rows, and write the report.
 
-    Scores yesterday, in the job's time zone, unless a date is given.
+    Scores yesterday, in the job's time zone, unless a date is given. With --in-sample, finds the
+    outliers of the clean source itself, which needs no trained model and takes several trainings.
 
     Example: nightglass score digits.toml --date 2026-11-22
     """
     with reporting(as_json=json, interrupted=RESUME) as report:
-        from flows.cli.score_range import score_nights  # late: keeps --help fast
+        from flows.cli.score_range import score_clean_rows, score_nights  # late: keeps --help fast
 
         request = ScoreRequest(
             job=str(job),
@@ -124,4 +133,7 @@ def score_command(
             overrides=tuple(overrides or ()),
             require_gpu=require_gpu,
         )
-        report(score_nights(request, since=since, to=to, prefect=prefect))
+        if in_sample:
+            report(score_clean_rows(request, since=since, to=to, prefect=prefect))
+        else:
+            report(score_nights(request, since=since, to=to, prefect=prefect))

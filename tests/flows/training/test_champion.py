@@ -69,7 +69,7 @@ def test_a_challenger_is_judged_again_if_the_champion_changed_meanwhile(bench, m
     bench.run("models", "promote", bench.job, first)
     judged = []
 
-    def judge(trained, champion, passes, *, by):
+    def judge(trained, champion, passes, *, by, blocks):
         judged.append(champion.calibration.tolist())
         if len(judged) == 1:
             bench.run("models", "promote", bench.job, other)

@@ -1,0 +1,112 @@
+"""Find the fit rows that train.trim leaves out before training: those far from the bulk.
+
+    apart = 2 log(d_k + floor) - mean_j log(d_j + floor),  j = 1 to NEIGHBORS
+
+    d_j: distance to the j-th nearest row of a sample of the fit rows, in scaled units
+    k: train.trim times the size of the sample
+
+Outliers may lie close together, but at most a share of train.trim of the rows are outliers: so the
+k-th neighbor of an outlier is a row of the bulk. A single row stands apart by its distance to all
+others, a tight group by how much farther the bulk is than its own rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aemodel.network.expansion import Expansion
+from aemodel.rows.hashes import Hashes, row_hashes
+from aemodel.rows.scaling import BY_COLUMN
+from aemodel.rows.splits import FEWEST_FIT_ROWS
+from aemodel.rows.training_rows import FitRows
+from aemodel.scores.novelty import FLOOR, LEAST, NEIGHBORS
+
+MOST_COMPARED = 5_000  # rows in the sample
+MOST_VALUES = 8_000_000  # in the sample
+BLOCK_ROWS = 256  # rows compared with the sample at once
+
+
+@dataclass(frozen=True)
+class Trimming:
+    """Tells the rows that stand apart from a sample of the fit rows.
+
+    rows: the fit rows without trimming; they scale. expand: to what is compared of scaled rows.
+    spread: (width,) float64, its units. points: (m, width) float64, the sample in these units.
+    hashes: (m,), of its rows.
+    far: k. floor: added to distances. limit: the largest `apart` of a row that is kept.
+    """
+
+    rows: FitRows
+    expand: Callable[[Tensor], Tensor]
+    spread: Tensor
+    points: Tensor
+    hashes: Hashes
+    far: int
+    floor: float = LEAST
+    limit: float = np.inf
+
+    def keeps(self, rows: NDArray[np.generic]) -> NDArray[np.bool_]:
+        """Mark the rows (n,) of (n, *row_shape) that do not stand apart."""
+        return np.asarray(self.apart(rows) <= self.limit)
+
+    def apart(self, rows: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Return how far each of rows (n, *row_shape) stands apart from the bulk, (n,)."""
+        logs = np.log(self.distances(rows) + self.floor)
+        return np.asarray(2 * logs[:, -1] - logs[:, :-1].mean(axis=1))
+
+    def distances(self, rows: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Return the distances of rows (n, *row_shape) to their nearest NEIGHBORS and k-th rows.
+
+        (n, up to NEIGHBORS + 1). A row of the sample is no neighbor of its own.
+        """
+        scaled = self.expand(self.rows.tensor(rows)).double() / self.spread
+        known = torch.from_numpy(np.isin(row_hashes(rows), self.hashes))
+        pieces = zip(*(torch.split(each, BLOCK_ROWS) for each in (scaled, known)), strict=True)
+        return torch.cat([self._distances(*piece) for piece in pieces]).numpy()
+
+    def _distances(self, scaled: Tensor, known: Tensor) -> Tensor:
+        ranks = torch.tensor([*range(min(NEIGHBORS, self.far)), self.far - 1])
+        found = torch.cdist(scaled, self.points).topk(self.far + 1, largest=False).values
+        return torch.where(known[:, None], found[:, ranks + 1], found[:, ranks])
+
+
+def find_trimming(
+    rows: FitRows, sample: NDArray[np.generic], *, scaling: str, kinds: Sequence[str] = ()
+) -> Trimming:
+    """Find which rows stand apart, from a sample (m, *row_shape) of the fit rows, m >= 2.
+
+    Of the sample, the share train.trim stands apart, unless fewer than FEWEST_FIT_ROWS were left.
+    If `scaling` is by column, the unit of a number is its standard deviation, because outliers
+    stretch it less than a range. Two levels of a category are 1 apart. kinds: of the columns, ()
+    if all are numbers.
+    """
+    levels = rows.scaler.levels
+    expand = Expansion(kinds, levels, "cpu") if levels is not None else _as_is
+    most = max(FEWEST_FIT_ROWS, min(MOST_COMPARED, MOST_VALUES // len(rows.column_means)))
+    sample = sample[:: -(-len(sample) // most)]
+    m = len(sample)
+    left_out = min(int(rows.train.trim * m), m - FEWEST_FIT_ROWS)
+    far = min(max(NEIGHBORS, ceil(rows.train.trim * m)), m - 1)
+    points = expand(rows.tensor(sample)).double()
+    spread = points.std(dim=0) if scaling in BY_COLUMN else torch.ones(points.shape[1])
+    spread = torch.where(spread > 0, spread, 1.0)
+    if isinstance(expand, Expansion):
+        spread[expand.n_numbers : expand.first_level] = 1.0
+        spread[expand.first_level :] = sqrt(2)
+    bare = Trimming(rows, expand, spread, points / spread, row_hashes(sample), far)
+    nearest = bare.distances(sample)[:, 0]
+    apart = nearest[nearest > 0]
+    floor = FLOOR * float(apart.mean()) if len(apart) else 1.0
+    floored = replace(bare, floor=max(floor, LEAST))
+    return replace(floored, limit=float(np.sort(floored.apart(sample))[m - left_out - 1]))
+
+
+def _as_is(scaled: Tensor) -> Tensor:
+    return scaled
