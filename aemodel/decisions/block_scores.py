@@ -21,6 +21,7 @@ FEWEST_BLOCKS = 5  # to tell how blocks differ, where rows of every block were f
 SIGNIFICANCE = 1e-2  # that one more clean block lies beyond the others
 DIFFERENCE = 1e-2  # significance of a difference between blocks
 LEAST_SPREAD = 0.02  # standard deviation of angles; less is no difference worth a word
+MARGIN = 2.0  # a night also lies so many times as far from the mean as any block: tails are skewed
 NEAR = 0.05  # calibration quantiles so far on both sides of a level give the slope at it
 
 Shares = NDArray[np.float64]
@@ -61,6 +62,7 @@ class BlockScores:
         A t test for one more value of each angle and log quantile, with Bonferroni's correction:
         above 1, the night is no block like the others. Nights that are independent of each other
         and of the blocks exceed 1 in at most SIGNIFICANCE of all cases if the values are normal.
+        Where they are not, it helps that a night must also lie beyond MARGIN times all blocks.
 
         calibration: (n,), ascending.
         """
@@ -69,12 +71,12 @@ class BlockScores:
         logs = log_scores(self.quantiles, calibration)
         tonight = log_scores(night_quantiles(calibration, tally), calibration)
         angles, share = to_angles(self.shares), to_angles(shares_at_levels(tally))
-        away = [
-            _deviations(share, angles, np.full(len(LEVELS), 1 / (4 * tally.rows))),
-            _deviations(tonight, logs, quantile_variance(calibration, tally.rows)),
-        ]
         limit = t.isf(SIGNIFICANCE / (4 * len(LEVELS)), len(self.rows) - 1)
-        return float(np.max(away) / limit)
+        away = [
+            _ratios(share, angles, np.full(len(LEVELS), 1 / (4 * tally.rows)), limit),
+            _ratios(tonight, logs, quantile_variance(calibration, tally.rows), limit),
+        ]
+        return float(np.max(away))
 
     def differ(self, calibration: Scores) -> bool:
         """Whether blocks differ by more than chance from all calibration rows, and noticeably.
@@ -124,14 +126,16 @@ class MeasuredBlocks:
         }
 
 
-def _deviations(value: Scores, others: Scores, variance: Scores) -> Scores:
-    """Distance of values (k,) from the mean of others (b, k), in standard deviations of both.
+def _ratios(value: Scores, others: Scores, variance: Scores, limit: float) -> Scores:
+    """Distance of values (k,) from the mean of others (b, k), over what is allowed.
 
-    variance: (k,), of the values over random rows.
+    variance: (k,), of the values over random rows. limit: in standard deviations of both.
     """
+    center = others.mean(axis=0)
     spread = others.var(axis=0, ddof=1) * (1 + 1 / len(others)) + variance
-    distance = np.abs(value - others.mean(axis=0))
-    return np.asarray(distance / np.sqrt(np.maximum(spread, 1e-18)))
+    farthest = MARGIN * np.abs(others - center).max(axis=0)
+    allowed = np.maximum(limit * np.sqrt(spread), farthest)
+    return np.asarray(np.abs(value - center) / np.maximum(allowed, 1e-9))
 
 
 def to_angles(shares: Shares) -> Shares:
