@@ -122,6 +122,7 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
     """
     workspace, record = open_workspace(job), RunRecord.begin()
     model_id, model = load_model(workspace, device=device)
+    _require_numbers(model, model_id)
     path = input_path(job, source=request.source, date=request.date)
     with open_rows(job, path, model.layout) as source:
         check_layout(source, model.layout)
@@ -140,6 +141,15 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
         )
         with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
             return _existing_result(run) if run.final.exists() else _write_store(run, run_all)
+
+
+def _require_numbers(model: Autoencoder, model_id: str) -> None:
+    """Raise UsageError for a model of categories or times: their rows hold keys of levels."""
+    if model.layout.kinds:
+        raise UsageError(
+            f"model {model_id}: expected a table of numbers to encode, got columns that are "
+            "categories or times; name the columns of numbers in data.columns of another job"
+        )
 
 
 def store_name(source: Source, job: Job, model_id: str, date: str) -> str:
