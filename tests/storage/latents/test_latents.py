@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.codecs.lossless import lossless_bytes, narrowest
 from storage.errors import DamagedError, FormatVersionError
 from storage.files.atomic import publish_folder, sha256_file
 from storage.files.manifest import verify_folder
@@ -25,6 +24,7 @@ from storage.latents.plan import STORE, note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.sizes import SizeReport
 from storage.latents.store import finish_files, write_decoder, write_store_manifest
+from storage.lossless import lossless_bytes, narrowest
 from storage.sources import Schema, Shard, StoredColumns
 
 FORMATS = ("hdf5", "parquet")
