@@ -105,18 +105,19 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
 
 def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     """Return all that `decode` needs: {"decoder.safetensors": ..., "decoder.json": ...}."""
+    decoder = model.decoder
     scaler = {
-        f"scaler.{name}": _without_repeats(getattr(model.scaler, name))
+        f"scaler.{name}": _without_repeats(getattr(decoder.scaler, name))
         for name in ("center", "scale")
     }
     facts = {
         "format_version": FORMAT_VERSIONS["decoder.json"],
-        **decoder_facts(model.layout.row_shape, model.settings),
-        "output": model.settings.output,
-        "layout": dataclasses.asdict(model.layout),
+        **decoder_facts(decoder.layout.row_shape, model.settings),
+        "output": decoder.output,
+        "layout": dataclasses.asdict(decoder.layout),
     }
     return {
-        "decoder.safetensors": tensor_bytes({**_decoder_weights(model), **scaler}),
+        "decoder.safetensors": tensor_bytes({**_decoder_weights(decoder.network), **scaler}),
         "decoder.json": facts_bytes(facts),
     }
 
@@ -238,10 +239,10 @@ def _decompress(name: str, content: bytes) -> tuple[str, bytes]:
     return name.removesuffix(".xz"), lzma.decompress(content)
 
 
-def _decoder_weights(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
+def _decoder_weights(network: nn.Module) -> dict[str, NDArray[np.generic]]:
     """Return weight and bias of every layer; `Transposed` has no weight in its state_dict."""
     weights = {}
-    for name, layer in model.members[0].get_submodule("decoder").named_modules():
+    for name, layer in network.named_modules():
         if hasattr(layer, "bias"):
             weights[f"{name}.weight"] = _array(layer.weight)
             weights[f"{name}.bias"] = _array(layer.bias)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from aemodel.decisions.block_scores import BlockScores
 from aemodel.errors import DataError
 from aemodel.measured import Measured
-from aemodel.network.dense import finish_output
+from aemodel.network.dense import finish_output, with_outputs
 from aemodel.network.expansion import Expansion
 from aemodel.network.inference import (
     BatchPlan,
@@ -97,6 +97,7 @@ class Autoencoder:
 
     Methods take rows (n, *row_shape) in the source's dtype or a similar one. With several members,
     latents and the decoder are those of the first; reconstructions and residuals are means.
+    decoded: the columns that the decoder gives, all of them numbers; () for all.
     """
 
     members: tuple[nn.Module, ...]
@@ -107,6 +108,7 @@ class Autoencoder:
     train_settings: TrainSettings = field(default_factory=TrainSettings)
     facts: Mapping[str, object] = field(default_factory=dict)
     device: str = "cpu"
+    decoded: tuple[int, ...] = ()
 
     @property
     def calibration(self) -> Vector:
@@ -202,10 +204,22 @@ class Autoencoder:
         return batch_rows(widths, self.device)
 
     @property
+    def decoded_size(self) -> int:
+        """Number of values that the decoder gives for a row."""
+        return len(self.decoded) or self.layout.n_features
+
+    @property
     def decoder(self) -> Decoder:
         """The first member's decoder."""
         network = self.members[0].get_submodule("decoder")
-        return Decoder(network, self.settings.output, self.scaler, self.layout, self.device)
+        if not self.decoded:
+            return Decoder(network, self.settings.output, self.scaler, self.layout, self.device)
+        places, numbers = list(self.decoded), self.layout.of_kind(NUMBER)
+        some = with_outputs(network, [numbers.index(place) for place in places])
+        scaler = Scaler.inverse_only(self.scaler.center[places], self.scaler.scale[places])
+        columns = tuple(self.layout.columns[place] for place in places)
+        layout = Layout(row_shape=(len(places),), dtype=self.layout.dtype, columns=columns)
+        return Decoder(some, self.settings.output, scaler, layout, self.device)
 
     def encode(self, rows: Rows) -> NDArray[np.float32]:
         """Return the latents (n, k)."""

@@ -32,7 +32,7 @@ from storage.codecs.blocks import decode_block
 from storage.codecs.bounded import block_rows
 from storage.latents import Blocks, Scale, ShardRows, StorePlan
 from storage.latents.archive import Files
-from storage.sources import Schema, open_source, plan_shards
+from storage.sources import Schema, StoredColumns, open_source, plan_shards
 
 SPEED_ROWS = 4_000_000
 PART = 262_144  # rows on which single steps are timed
@@ -85,7 +85,8 @@ def _latents(form: str) -> dict[str, str]:
     quantiles = np.quantile(values, [0.0005, 0.9995], axis=0).astype(np.float32)
     low, high = wide_range(*quantiles, values[:30_000])
     scale = Scale("int8", low, high)
-    plan = StorePlan(format=form, scale=scale, schema=Schema((16,), "float32"), latent_dim=16)
+    columns = StoredColumns(Schema((16,), "float32"))
+    plan = StorePlan(format=form, scale=scale, columns=columns, latent_dim=16)
     rows = without_exact_rows(plan, values)
     with tempfile.TemporaryDirectory() as folder:
         plan.write(Path(folder), 0, rows)

@@ -127,6 +127,20 @@ def build_decoder(widths: Sequence[int], activation: str) -> nn.Sequential:
     return _stack(layers, activation, last=False)
 
 
+@torch.no_grad()
+def with_outputs(decoder: nn.Module, outputs: Sequence[int]) -> nn.Sequential:
+    """Return a dense decoder that computes some of the outputs; it shares all but the last layer.
+
+    A sum may differ in its last bit from that of the whole decoder.
+    """
+    *layers, last = decoder.children()
+    assert isinstance(last, nn.Linear | Transposed)
+    some = _empty(last.weight.shape[1], len(outputs)).to(last.weight.device)
+    some.weight.copy_(last.weight[list(outputs)])
+    some.bias.copy_(last.bias[list(outputs)])
+    return nn.Sequential(*layers, some)
+
+
 def finish_output(logits: Tensor, output: str) -> Tensor:
     """Apply the output activation: logits to scaled rows."""
     if output == "sigmoid":

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from aemodel.bundle import decoder_from_files
 from flows.errors import UsageError
 from flows.results import Done
-from storage.latents import Store, open_store, write_decoded
+from storage.latents import Store, open_store, write_decoded, write_decoded_table
 from storage.latents.archive import pack_store
+from storage.latents.export import TablePieces
 from storage.latents.store import Decode
 
 CHUNK_ROWS = 8_192
 CHUNK_BYTES = 64 << 20
+Piece = range | NDArray[np.int64]  # row numbers
 
 
 @dataclass(frozen=True)
@@ -41,39 +43,56 @@ class DecodeResult(Done):
 def decode_store(folder: Path, out: Path, *, rows: str = "") -> DecodeResult:
     """Decode rows of a store into a .npy, .h5 or .parquet file.
 
-    rows: see `parse_rows`.
+    A store with columns that are no numbers is decoded into .parquet. rows: see `parse_rows`.
     """
     with open_store(folder) as store:
         ranges = parse_rows(rows, store.n_rows)
         n_rows = sum(map(len, ranges))
-        write_decoded(out, decoded_pieces(store, ranges), store.schema, n_rows=n_rows)
+        if store.columns.exact is None:
+            write_decoded(out, decoded_pieces(store, ranges), store.schema, n_rows=n_rows)
+        else:
+            write_decoded_table(out, _decoded_tables(store, ranges), store.columns)
     return DecodeResult(out, folder, n_rows)
 
 
 def decoded_pieces(store: Store, ranges: Sequence[range]) -> Iterator[NDArray[np.generic]]:
     """Yield the rows of all ranges, in order, in pieces of at most CHUNK_ROWS rows."""
-    decoder, step = decoder_of(store), _piece_rows(store)
+    decoder = decoder_of(store)
+    for piece in _pieces(ranges, _piece_rows(store)):
+        yield _decoded(store, piece, decoder)
+
+
+def _decoded_tables(store: Store, ranges: Sequence[range]) -> TablePieces:
+    """Yield what `decoded_pieces` does, with the columns that the store keeps exactly."""
+    decoder = decoder_of(store)
+    for piece in _pieces(ranges, _piece_rows(store)):
+        if isinstance(piece, range):
+            exact = store.exact_columns(piece.start, piece.stop)
+        else:
+            exact = store.take_exact_columns(piece)
+        yield _decoded(store, piece, decoder), exact
+
+
+def _decoded(store: Store, piece: Piece, decoder: Decode) -> NDArray[np.generic]:
+    if isinstance(piece, range):
+        return store.decode(piece.start, piece.stop, decoder)
+    return store.take(piece, decoder)
+
+
+def _pieces(ranges: Sequence[range], step: int) -> Iterator[Piece]:
+    """Yield all rows in pieces of at most `step`; single rows, to be looked up many at a time."""
     if all(len(each) == 1 for each in ranges):
-        yield from _single_rows(store, [each.start for each in ranges], decoder)
+        wanted = np.array([each.start for each in ranges], np.int64)
+        yield from (wanted[first : first + step] for first in range(0, len(wanted), step))
         return
     for each in ranges:
-        for first in range(each.start, each.stop, step):
-            yield store.decode(first, min(first + step, each.stop), decoder)
+        yield from (each[first : first + step] for first in range(0, len(each), step))
 
 
 def _piece_rows(store: Store) -> int:
     """Rows of a piece of at most CHUNK_BYTES: a power of two, as the chunks of the output."""
     rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES // store.schema.row_bytes))
     return 1 << (rows.bit_length() - 1)
-
-
-def _single_rows(
-    store: Store, rows: Sequence[int], decoder: Decode
-) -> Iterator[NDArray[np.generic]]:
-    """Yield single rows, looked up many at a time."""
-    wanted, step = np.array(rows, np.int64), _piece_rows(store)
-    for first in range(0, len(wanted), step):
-        yield store.take(wanted[first : first + step], decoder)
 
 
 @dataclass(frozen=True)

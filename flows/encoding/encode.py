@@ -11,7 +11,7 @@ import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from storage.latents.plan import STORE, keep_same_plan, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.store import finish_files, write_decoder, write_store_manifest
 from storage.sources import Shard, Source, combine_digests, plan_shards
+from storage.text import list_first
 
 log = logging.getLogger(__name__)
 SAMPLED_SHARDS = 4  # shards with a sample that is also compressed losslessly, for comparison
@@ -130,7 +131,7 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
         run = StoreRun(
             job=job,
             model_id=model_id,
-            model=model,
+            model=_for_columns(model, source),
             source=source,
             name=name,
             date=request.date,
@@ -140,6 +141,17 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
         )
         with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
             return _existing_result(run) if run.final.exists() else _write_store(run, run_all)
+
+
+def _for_columns(model: Autoencoder, source: Source) -> Autoencoder:
+    """The model with a decoder of what a store keeps as values. Raises UsageError if none."""
+    columns = source.stored_columns
+    if columns.exact is not None and not columns.places:
+        raise UsageError(
+            f"{source.path}: expected at least one column of numbers to encode, got "
+            f"{list_first(list(columns.names))}; Parquet with zstd holds such a table well"
+        )
+    return replace(model, decoded=columns.places)
 
 
 def store_name(source: Source, job: Job, model_id: str, date: str) -> str:

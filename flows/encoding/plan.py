@@ -30,7 +30,7 @@ from storage.codecs.selection import hold_contest
 from storage.errors import StorageError
 from storage.latents import Bound, BoundedPlan, StorePlan
 from storage.latents.shard import latents_as_read
-from storage.sources import Shard, Source
+from storage.sources import Shard, Source, StoredColumns
 
 SAMPLE_VALUES = 1 << 19  # values that the contest of codecs is held on
 BUDGET_BYTES = 64_000_000  # bytes of the source on which an RMSE is measured, to use its budget up
@@ -61,10 +61,16 @@ class StoreInputs:
     source: Source
     shards: Sequence[Shard]
 
+    @property
+    def columns(self) -> StoredColumns:
+        """What the store keeps as values."""
+        return self.source.stored_columns
+
     def sample(self, values: int) -> Encoded:
         """A sample of the source of about `values` values, with latents."""
         rows = evenly_spaced_rows(self.source, self.shards, values)
-        return Encoded.of(self.model, rows, self.source.schema.types)
+        picked = self.columns.values_of(rows)
+        return Encoded.of(self.model, rows, picked, self.columns.values.types)
 
 
 def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Shard]) -> Planned:
@@ -74,11 +80,11 @@ def plan_store(job: Job, model: Autoencoder, source: Source, shards: Sequence[Sh
     stored = _choose_storage(inputs, measured)
     rmse = _rmse_as_read(stored, measured)
     sample = inputs.sample(SAMPLE_VALUES)
-    bound = requested_bound(job, model, source.schema.types)
+    bound = requested_bound(job, model, inputs.columns)
     plan = StorePlan(
         format=job.encode.format,
         scale=stored.scale,
-        schema=source.schema,
+        columns=inputs.columns,
         latent_dim=model.settings.latent,
         bounded=_bounded_plan(inputs, stored, sample, bound, rmse) if job.encode.bounds else None,
     )
@@ -90,7 +96,7 @@ def _rmse_sample(inputs: StoreInputs) -> Encoded | None:
     """The sample on which a requested max_rmse is measured; None without one."""
     if not inputs.job.encode.max_rmse:
         return None
-    itemsize = np.dtype(inputs.source.schema.dtype).itemsize
+    itemsize = np.dtype(inputs.columns.values.dtype).itemsize
     return inputs.sample(BUDGET_BYTES // itemsize).measurable()
 
 
@@ -100,7 +106,8 @@ def _choose_storage(inputs: StoreInputs, measured: Encoded | None) -> Stored:
         stored = within_rmse(inputs, measured)
         if stored is not None:
             return stored
-    held_out = Encoded.of(inputs.model, held_out_rows(inputs)).measurable()
+    rows = held_out_rows(inputs)
+    held_out = Encoded.of(inputs.model, rows, inputs.columns.pick(rows)).measurable()
     return fewest_bits(inputs.model, held_out, precision)
 
 
@@ -134,7 +141,7 @@ def _bounded_plan(
     entered = Sample(
         sample.rows,
         exact.reshape(sample.rows.shape),
-        source.schema.row_shape,
+        inputs.columns.values.row_shape,
         source.n_rows,
         decoder_bytes=stored.decoder_bytes,
         latent_bytes=latent_bytes(stored.scale, sample.latents, source.n_rows),
@@ -157,15 +164,15 @@ def exact_bytes(rows: Rows, keep_exact: float, n_rows: int) -> int:
     return round(n_rows * (exact + gaps))
 
 
-def requested_bound(job: Job, model: Autoencoder, types: Sequence[str] = ()) -> Bound:
-    """The job's bound as a tolerance for each feature, in data units; infinity without one.
+def requested_bound(job: Job, model: Autoencoder, columns: StoredColumns) -> Bound:
+    """The job's bound as a tolerance for each value, in data units; infinity without one.
 
-    types: see `Bound`; a column of whole numbers has a whole tolerance.
+    A column of whole numbers has a whole tolerance.
     """
-    asked = job.encode
-    tolerance = np.full(model.layout.n_features, asked.max_error or np.inf)
+    asked, types = job.encode, columns.values.types
+    tolerance = np.full(model.decoded_size, asked.max_error or np.inf)
     if asked.max_error_relative:
-        relative = asked.max_error_relative * clean_ranges(job, model)
+        relative = asked.max_error_relative * clean_ranges(job, model, columns)
         tolerance = np.minimum(tolerance, relative)
     whole = np.array([np.dtype(name).kind != "f" for name in types] or [False])
     tolerance = np.where(whole, np.floor(tolerance), tolerance)
@@ -173,18 +180,18 @@ def requested_bound(job: Job, model: Autoencoder, types: Sequence[str] = ()) -> 
     return Bound(tolerance, asked.max_rmse or np.inf, types)
 
 
-def clean_ranges(job: Job, model: Autoencoder) -> NDArray[np.float64]:
-    """Range (d,) of each feature in the clean data, in data units.
+def clean_ranges(job: Job, model: Autoencoder, columns: StoredColumns) -> NDArray[np.float64]:
+    """Range (d,) of each value in the clean data, in data units.
 
-    0 for a feature that is constant or has no values.
+    0 for one that is constant or has no values.
     """
-    extremes = np.empty((0, model.layout.n_features))
+    extremes = np.empty((0, model.decoded_size))
     for rows in clean_chunks(job, model):
-        flat = rows.reshape(len(rows), model.layout.n_features)
+        flat = columns.pick(rows).reshape(len(rows), model.decoded_size)
         flat = np.concatenate([extremes.astype(rows.dtype), flat])
         extremes = np.stack([np.fmin.reduce(flat, axis=0), np.fmax.reduce(flat, axis=0)])
     if not len(extremes):
-        return np.zeros(model.layout.n_features)
+        return np.zeros(model.decoded_size)
     return np.asarray(differences(extremes[1:], extremes[:1])[0])
 
 
@@ -212,16 +219,18 @@ def held_out_rows(inputs: StoreInputs) -> Rows:
 
     Rows of the source if there are no validation rows, or the clean data is missing.
     """
-    kept = list(_validation_rows(inputs.job, inputs.model))
+    kept = list(_validation_rows(inputs))
     layout = inputs.model.layout
     found = np.concatenate(kept) if kept else np.empty((0, *layout.row_shape))
     if len(found):
         return found[: _most_held_out(inputs.model)]
-    return _without_gaps(evenly_spaced_rows(inputs.source, inputs.shards, SAMPLE_VALUES))
+    rows = evenly_spaced_rows(inputs.source, inputs.shards, SAMPLE_VALUES)
+    return rows[_without_gaps(inputs.columns.pick(rows))]
 
 
-def _validation_rows(job: Job, model: Autoencoder) -> Iterator[Rows]:
+def _validation_rows(inputs: StoreInputs) -> Iterator[Rows]:
     """Yield the validation rows among the clean rows, until there are enough."""
+    job, model = inputs.job, inputs.model
     settings = model.train_settings
     if not settings.validation or not job.path(job.data.clean).exists():
         return
@@ -232,8 +241,8 @@ def _validation_rows(job: Job, model: Autoencoder) -> Iterator[Rows]:
             return  # rows in one file now: nobody can tell which of them are validation rows
         hasher = hasher_for(settings, split)
         for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
-            sides = sides_of(hasher(chunk.rows), settings)
-            found = _without_gaps(chunk.rows[sides.validation])
+            found = chunk.rows[sides_of(hasher(chunk.rows), settings).validation]
+            found = found[_without_gaps(inputs.columns.pick(found))]
             count += len(found)
             yield found
             if count >= _most_held_out(model):
@@ -275,7 +284,8 @@ def _read_in_one_pass(
                 yield chunk.rows[first:last]
 
 
-def _without_gaps(rows: Rows) -> Rows:
+def _without_gaps(rows: Rows) -> NDArray[np.bool_]:
+    """Which rows (n,) have only finite values."""
     if rows.dtype.kind != "f":
-        return rows
-    return np.asarray(rows[np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))])
+        return np.ones(len(rows), np.bool_)
+    return np.asarray(np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))

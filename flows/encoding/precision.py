@@ -49,10 +49,14 @@ class Encoded:
 
     @classmethod
     def of(
-        cls, model: Autoencoder, rows: NDArray[np.generic], types: Sequence[str] = ()
+        cls,
+        model: Autoencoder,
+        rows: NDArray[np.generic],
+        values: NDArray[np.generic],
+        types: Sequence[str] = (),
     ) -> Encoded:
-        """Encode rows (n, *row_shape) with a model."""
-        return cls(rows.reshape(len(rows), model.layout.n_features), model.encode(rows), types)
+        """Encode rows (n, *row_shape) with a model, and keep their values, see `StoredColumns`."""
+        return cls(values.reshape(len(rows), model.decoded_size), model.encode(rows), types)
 
     def every(self, step: int) -> Encoded:
         """Every step-th row."""

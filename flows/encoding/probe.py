@@ -200,6 +200,9 @@ def original_rows(store: Path) -> NDArray[np.generic]:
     Raises StorageError, OSError or KeyError if they cannot be read anymore, SourceError if there
     are gaps.
     """
+    with open_store(store) as opened:
+        if opened.columns.exact is not None:
+            raise SourceError(f"{store}: holds columns that are no numbers and have no distances")
     facts = json.loads((store / "run.json").read_text(encoding="utf-8"))["source"]
     with open_source(
         Path(facts["path"]),

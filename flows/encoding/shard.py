@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
@@ -30,6 +32,7 @@ from storage.errors import DamagedError
 from storage.files.atomic import sha256_file
 from storage.latents import Blocks, EncodedShard, ShardRows, StorePlan
 from storage.latents.archive import Files
+from storage.latents.exact_columns import same_values, source_bytes
 from storage.latents.loss import Loss
 from storage.latents.plan import STORE, note_done, shard_done
 from storage.sources import Chunk, RowsDigest, Schema, Shard, Source
@@ -67,6 +70,7 @@ class ShardEncoder(ShardJob[EncodedShard]):
         budget = SAMPLE_BYTES // len(self.sampled) if shard.index in self.sampled else 0
         gathered = _Gathered(self, shard, sample_budget=budget)
         for group in join_chunks(chunks, self.max_rows):
+            gathered.beside += [each.beside for each in group if each.beside is not None]
             gathered.take(merge_chunks(group))
         gathered.pack(everything=True)
         rows = gathered.rows()
@@ -98,6 +102,8 @@ class ShardEncoder(ShardJob[EncodedShard]):
         self.plan.write_rows(self.store, index, errors, gathered.all_ids())
         if blocks:
             self.plan.write_values(self.store, index, blocks)
+        if gathered.columns is not None:
+            self.plan.write_columns(self.store, index, gathered.columns)
         if not all(self._checks(gathered, rows, errors)):
             raise DamagedError(
                 f"{self.plan.path(self.store, index)}: reads back differently from what was "
@@ -120,6 +126,8 @@ class ShardEncoder(ShardJob[EncodedShard]):
             pairs = [(getattr(back, name), getattr(rows, name)) for name in COMPARED]
             yield all(_identical(found, expected) for found, expected in pairs)
         yield self._holds(shard.index, blocks)
+        if gathered.columns is not None:
+            yield same_values(self.plan.read_columns(files, shard.index, n), gathered.columns)
 
     def _holds(self, index: int, blocks: Blocks | None) -> bool:
         """Whether the values file of a shard gives back these blocks, if it is needed."""
@@ -161,7 +169,7 @@ class _Gathered:
 
     def __init__(self, encoder: ShardEncoder, shard: Shard, *, sample_budget: int) -> None:
         self.encoder, self.shard = encoder, shard
-        self.row_size = int(np.prod(encoder.source.schema.row_shape, dtype=np.int64))
+        self.row_size = encoder.model.decoded_size
         bounded = encoder.plan.bounded
         self.blocks = Blocks(bounded, encoder.decoder.decode_exactly) if bounded else None
         self.block_rows = block_rows(self.row_size)
@@ -174,6 +182,7 @@ class _Gathered:
         self.gap_rows: list[NDArray[np.intp]] = []
         self.gaps: list[NDArray[np.bool_]] = []
         self.pending = PendingRows()
+        self.beside: list[pa.RecordBatch] = []
         self.sample = LosslessSample(sample_budget)
         self.packed_rows = 0
         self.low, self.high = float("inf"), float("-inf")
@@ -182,15 +191,16 @@ class _Gathered:
         """Encode a chunk, and pack complete blocks."""
         scale = self.encoder.plan.scale
         latents, errors = self.encoder.model.encode_and_errors(chunk.rows)
-        part = ShardRows.of(scale, latents, np.empty(0, np.int64), chunk.rows[:0])
+        rows = self.encoder.plan.columns.values_of(chunk.rows)
+        part = ShardRows.of(scale, latents, np.empty(0, np.int64), rows[:0])
         self.digest.update(chunk.rows, chunk.ids)
-        self.sample.add(chunk.rows)
+        self.sample.add(rows)
         self.parts.append(part)
         self.errors.append(errors)
         self.ids.append(chunk.ids)
-        self.low = min(self.low, float(np.fmin.reduce(chunk.rows, axis=None)))
-        self.high = max(self.high, float(np.fmax.reduce(chunk.rows, axis=None)))
-        self.pending.add(chunk.rows.reshape(len(latents), -1), part.latents(scale), errors)
+        self.low = min(self.low, float(np.fmin.reduce(rows, axis=None)))
+        self.high = max(self.high, float(np.fmax.reduce(rows, axis=None)))
+        self.pending.add(rows.reshape(len(latents), -1), part.latents(scale), errors)
         self.pack(everything=not self.blocks)
 
     def pack(self, *, everything: bool) -> None:
@@ -227,11 +237,11 @@ class _Gathered:
     def _read_back(self, rows: Rows, latents: NDArray[np.float32], *, unseen: bool) -> Rows:
         if self.blocks:
             return self.blocks.add(rows, latents, unseen=unseen)
-        return as_read(self.encoder.decoder, latents, self.encoder.source.schema)
+        return as_read(self.encoder.decoder, latents, self.encoder.plan.schema)
 
     def rows(self) -> ShardRows:
         """The shard's rows; of those that may be kept exactly, the ones with the largest errors."""
-        schema = self.encoder.source.schema
+        schema = self.encoder.plan.schema
         kept = KeptRows.join(self.exact, self.row_size, schema.dtype)
         n_rows = self.shard.stop - self.shard.start
         chosen = kept.choose(int(np.ceil(MOST_EXACT * self.encoder.keep_exact * n_rows)))
@@ -249,6 +259,12 @@ class _Gathered:
         others = ~np.isin(places, rows.exact_rows)
         return rows.with_gaps(gaps[others], places[others])
 
+    @cached_property
+    def columns(self) -> pa.Table | None:
+        """The columns that are kept exactly, once all chunks are taken."""
+        exact = self.encoder.plan.columns.exact
+        return None if exact is None else pa.Table.from_batches(self.beside, exact)
+
     def all_ids(self) -> Rows | None:
         """The ids of all rows, if they have any."""
         known = [each for each in self.ids if each is not None]
@@ -265,7 +281,7 @@ class _Gathered:
             index=shard.index,
             start=shard.start,
             stop=shard.stop,
-            bytes_in=n_rows * self.encoder.source.schema.row_bytes,
+            bytes_in=n_rows * plan.schema.row_bytes + source_bytes(self.columns),
             bytes_out=sum(files[name].stat().st_size for name in self._files_read(codecs)),
             largest_error=max(loss["largest"], default=0.0),
             mean_error=finite_mean(np.concatenate(self.errors)),
@@ -292,4 +308,6 @@ class _Gathered:
             names.append(plan.path(Path(), index).name)
         if self.blocks and self.blocks.needed:
             names.append(plan.path(Path(), index, "values").name)
+        if self.columns is not None:
+            names.append(plan.path(Path(), index, "columns").name)
         return names

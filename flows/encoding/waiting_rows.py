@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.latents.lossless import lossless_bytes
+from storage.lossless import lossless_bytes
 
 Rows = NDArray[np.generic]
 Errors = NDArray[np.float64]

@@ -35,9 +35,11 @@ def score_bytes(source: Source, shards: Sequence[Shard], *, keep: int) -> int:
 def store_bytes(source: Source, plan: StorePlan, *, keep_exact: float) -> int:
     """Estimated bytes of the latent store of `source`.
 
-    Latents before compression, plus exact rows or the values of the best codec.
+    Latents before compression, plus exact rows or the values of the best codec, plus columns that
+    are no numbers.
     """
-    latents = (plan.latent_dim * plan.scale.dtype.itemsize + BESIDE_BYTES) * source.n_rows
+    beside = BESIDE_BYTES + source.schema.row_bytes - plan.schema.row_bytes
+    latents = (plan.latent_dim * plan.scale.dtype.itemsize + beside) * source.n_rows
     if plan.bounded:
         return latents + round(BEYOND_SAMPLE * plan.bounded.entries[0].store_bytes)
     return latents + round(min(1.0, MOST_EXACT * keep_exact) * source.n_bytes)

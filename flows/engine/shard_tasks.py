@@ -90,7 +90,9 @@ def cut_chunk(chunk: Chunk, start: int, stop: int) -> Chunk:
     ids = None if chunk.ids is None else chunk.ids[part]
     broken = None if chunk.broken is None else chunk.broken[part]
     usable = None if chunk.usable is None else chunk.usable[part]
-    return replace(chunk, start=start, rows=chunk.rows[part], ids=ids, broken=broken, usable=usable)
+    beside = None if chunk.beside is None else chunk.beside[part]
+    cut = replace(chunk, start=start, rows=chunk.rows[part], ids=ids, broken=broken, usable=usable)
+    return replace(cut, beside=beside)
 
 
 def join_chunks(chunks: Iterable[Chunk], max_rows: int) -> Iterator[tuple[Chunk, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storage.codecs.blocks import Bound
 from storage.codecs.bounded import Blocks, BoundedPlan
-from storage.latents.export import write_decoded
+from storage.latents.export import write_decoded, write_decoded_table
 from storage.latents.plan import EncodedShard, StorePlan
 from storage.latents.scale import Scale
 from storage.latents.shard import ShardRows
@@ -21,4 +21,5 @@ __all__ = [
     "StorePlan",
     "open_store",
     "write_decoded",
+    "write_decoded_table",
 ]

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from storage.errors import WorkspaceError
 from storage.files.atomic import write_beside
 from storage.latents.hdf5 import writing
-from storage.sources.schema import Schema
+from storage.sources.schema import Schema, StoredColumns
 
 MOST_ROWS = 4_096  # of a chunk
 CHUNK_BYTES = 4 << 20  # HDF5 packs and unpacks a chunk as a whole
 Pieces = Iterator[NDArray[np.generic]]
+TablePieces = Iterator[tuple[NDArray[np.generic], pa.Table]]
 
 
 def write_decoded(path: Path, pieces: Pieces, schema: Schema, *, n_rows: int) -> None:
@@ -31,6 +32,22 @@ def write_decoded(path: Path, pieces: Pieces, schema: Schema, *, n_rows: int) ->
         raise WorkspaceError(f"{path}: the name must end in .npy, .h5 or .parquet")
     with write_beside(path) as beside:
         writer(beside, pieces, schema, n_rows)
+
+
+def write_decoded_table(path: Path, pieces: TablePieces, columns: StoredColumns) -> None:
+    """Write values (n, m) and exact columns, which come in `pieces`, to a Parquet file."""
+    if path.suffix.lower() != ".parquet" or columns.exact is None:
+        raise WorkspaceError(
+            f"{path}: the store holds columns that are no numbers; the name must end in .parquet"
+        )
+    values = _parquet_schema(columns.values)
+    fields = {field.name: field for field in [*values, *columns.exact]}
+    schema = pa.schema([fields[name] for name in columns.names])
+    with write_beside(path) as beside, _parquet_writer(beside, schema) as writer:
+        for rows, exact in pieces:
+            arrays = dict(zip(values.names, _columns(rows, values), strict=True))
+            found = {**arrays, **dict(zip(exact.column_names, exact.columns, strict=True))}
+            writer.write_table(pa.table([found[name] for name in schema.names], schema=schema))
 
 
 def _write_npy(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:
@@ -65,11 +82,18 @@ def chunk_rows(row_bytes: int) -> int:
 
 def _write_parquet(path: Path, pieces: Pieces, schema: Schema, n_rows: int) -> None:  # noqa: ARG001 (one signature for all)
     kind = _parquet_schema(schema)
-    with pq.ParquetWriter(path, kind, compression="zstd", write_page_checksum=True) as writer:
+    with _parquet_writer(path, kind) as writer:
         for rows in pieces:
-            columns = rows.reshape(len(rows), len(kind)).T
-            arrays = [_column(*pair) for pair in zip(columns, kind.types, strict=True)]
-            writer.write_table(pa.table(arrays, schema=kind))
+            writer.write_table(pa.table(_columns(rows, kind), schema=kind))
+
+
+def _parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+
+
+def _columns(rows: NDArray[np.generic], schema: pa.Schema) -> list[pa.Array]:
+    columns = rows.reshape(len(rows), len(schema)).T
+    return [_column(*pair) for pair in zip(columns, schema.types, strict=True)]
 
 
 def _parquet_schema(schema: Schema) -> pa.Schema:

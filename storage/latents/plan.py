@@ -11,39 +11,47 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.codecs.bounded import Blocks, BoundedPlan
 from storage.files.atomic import sha256_file, write_beside, write_bytes, write_json
 from storage.files.manifest import FORMAT_VERSIONS, Json
-from storage.latents import hdf5, parquet
+from storage.latents import exact_columns, hdf5, parquet
 from storage.latents.archive import Files
+from storage.latents.exact_columns import ColumnsReader, columns_to_json
 from storage.latents.loss import LossJson
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
-from storage.sources.schema import Schema
+from storage.sources.schema import Schema, StoredColumns
 from storage.sources.source import Shard
 
 FORMATS: Mapping[str, ModuleType] = {"hdf5": hdf5, "parquet": parquet}
 STORE = "store"  # in a work folder: the store as it grows; next to it, what only a resume needs
 PLAN_NOTE = "plan"
-KINDS = ("shard", "rows", "values")  # files of a shard
+KINDS = ("shard", "rows", "values", "columns")  # files of a shard
 NOT_IN_MANIFEST = ("files", "loss")  # facts of a shard
 
 
 @dataclass(frozen=True, kw_only=True)
 class StorePlan:
-    """What all shards of a store share."""
+    """What all shards of a store share. columns: what is kept as values, and what exactly."""
 
     format: str
     scale: Scale
-    schema: Schema
+    columns: StoredColumns
     latent_dim: int
     bounded: BoundedPlan | None = None
 
+    @property
+    def schema(self) -> Schema:
+        """The values of a row."""
+        return self.columns.values
+
     def path(self, folder: Path, index: int, kind: str = "shard") -> Path:
-        """Return a file of a shard: 'shard' (latents), 'rows' (errors and ids) or 'values'."""
-        return folder / f"{kind}-{index:05d}{FORMATS[self.format].SUFFIX}"
+        """Return a file of a shard: 'shard' (latents), or another of KINDS."""
+        of_kind = exact_columns if kind == "columns" else FORMATS[self.format]
+        return folder / f"{kind}-{index:05d}{of_kind.SUFFIX}"
 
     def write(self, folder: Path, index: int, rows: ShardRows) -> None:
         """Write the latents of one shard, whole or not at all."""
@@ -67,6 +75,11 @@ class StorePlan:
             with write_beside(self.path(folder, index, "values")) as beside:
                 FORMATS[self.format].write_values(beside, blocks.blocks, blocks.rows)
 
+    def write_columns(self, folder: Path, index: int, columns: pa.Table) -> None:
+        """Write the exact columns of one shard."""
+        with write_beside(self.path(folder, index, "columns")) as beside:
+            exact_columns.write_columns(beside, columns)
+
     def files(self, folder: Path, index: int) -> list[Path]:
         """Return the files of a shard that exist."""
         paths = [self.path(folder, index, kind) for kind in KINDS]
@@ -86,11 +99,25 @@ class StorePlan:
         reader: BlocksReader = FORMATS[self.format].ValuesReader(path, files.open(path.name))
         return reader
 
+    def open_columns(self, files: Files, index: int) -> ColumnsReader:
+        """Open the exact columns of one shard."""
+        path = self.path(files.place, index, "columns")
+        assert self.columns.exact is not None, "a store without exact columns has no such file"
+        return ColumnsReader(path, files.open(path.name), self.columns.exact)
+
     def read(self, files: Files, index: int, start: int, stop: int) -> ShardRows:
         """Return the latents [start, stop) of one shard, counted inside it."""
         reader = self.open(files, index)
         try:
             return reader.read(start, stop)
+        finally:
+            reader.close()
+
+    def read_columns(self, files: Files, index: int, stop: int) -> pa.Table:
+        """Return the exact columns of the first rows, up to `stop`, of one shard."""
+        reader = self.open_columns(files, index)
+        try:
+            return reader.read(0, stop)
         finally:
             reader.close()
 
@@ -206,7 +233,7 @@ def store_manifest(
         "scale": plan.scale.to_json(),
         **(plan.bounded.to_json() if plan.bounded else {}),
         "settings": dict(settings),
-        "source": {**plan.schema.to_json(), "digest": digest},
+        "source": {**columns_to_json(plan.columns), "digest": digest},
         "shards": [_shard_entry(plan, facts) for facts in shards],
     }
 

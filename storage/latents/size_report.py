@@ -93,7 +93,7 @@ def measure_store(
     """Return all figures of the store in `folder`, which has no report and no manifest yet."""
     rows = shards[-1].stop if shards else 0
     codecs = _rows_by_codec(shards)
-    lossless = _lossless(shards)
+    lossless = _lossless(folder, shards, plan)
     sizes = _sizes(folder, shards, plan, lossless.bytes, manifest_bytes)
     loss = merge_losses([facts.loss for facts in shards])
     figures = _loss_figures(shards, loss)
@@ -131,13 +131,13 @@ def _sizes(
     lossless: int,
     manifest_bytes: int,
 ) -> Sizes:
-    source = sum(facts.bytes_in for facts in shards)
+    source, values = _source_bytes(shards, plan)
     read = sum(facts.bytes_out for facts in shards)
     decodes_latents = reads_latents(_rows_by_codec(shards))
     decoder = _file_bytes(folder / MODEL, "") if decodes_latents else 0
     return Sizes(
         source=source,
-        float32=source // np.dtype(plan.schema.dtype).itemsize * 4,
+        float32=source - values + values // np.dtype(plan.schema.dtype).itemsize * 4,
         lossless=lossless,
         store=read + manifest_bytes + decoder,
         shards=read,
@@ -146,12 +146,13 @@ def _sizes(
         exact_rows_raw=sum(facts.exact_bytes for facts in shards),
         decoder=decoder,
         manifest=manifest_bytes,
+        columns=_file_bytes(folder, "columns-"),
     )
 
 
 def _extras(folder: Path, sizes: Sizes) -> dict[str, int]:
     """Return the bytes that decoding does not read, by what they hold."""
-    shard_files = _file_bytes(folder, "shard-") + _file_bytes(folder, "values-")
+    shard_files = sum(_file_bytes(folder, kind) for kind in ("shard-", "values-", "columns-"))
     found = {
         "errors and ids": _file_bytes(folder, "rows-"),
         "latents": shard_files - sizes.shards,
@@ -161,11 +162,19 @@ def _extras(folder: Path, sizes: Sizes) -> dict[str, int]:
     return {name: size for name, size in found.items() if size}
 
 
-def _lossless(shards: Sequence[EncodedShard]) -> LosslessForm:
-    source = sum(facts.bytes_in for facts in shards)
+def _source_bytes(shards: Sequence[EncodedShard], plan: StorePlan) -> tuple[int, int]:
+    """Return the bytes of the source, and those of its values."""
+    rows = shards[-1].stop if shards else 0
+    return sum(facts.bytes_in for facts in shards), rows * plan.schema.row_bytes
+
+
+def _lossless(folder: Path, shards: Sequence[EncodedShard], plan: StorePlan) -> LosslessForm:
+    """Return the source without loss; exact columns have no smaller form than their files."""
+    _, values = _source_bytes(shards, plan)
     taken = sum(facts.lossless_sample_in for facts in shards)
     packed = sum(facts.lossless_sample_out for facts in shards)
-    return LosslessForm(round(source * packed / taken) if taken else source, taken)
+    scaled = round(values * packed / taken) if taken else values
+    return LosslessForm(scaled + _file_bytes(folder, "columns-"), taken)
 
 
 def _loss_figures(shards: Sequence[EncodedShard], loss: Loss) -> LossFigures:

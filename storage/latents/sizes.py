@@ -15,7 +15,8 @@ class Sizes:
     """Bytes of the source and of the store.
 
     store: all that decoding reads: shards, decoder and manifest. shards: its shard files, of
-    latents and of values. exact_rows_raw: rows kept exactly, unpacked.
+    latents, of values, and of columns that are no numbers. exact_rows_raw: rows kept exactly,
+    unpacked.
     """
 
     source: int
@@ -28,6 +29,7 @@ class Sizes:
     exact_rows_raw: int
     decoder: int
     manifest: int
+    columns: int = 0
 
 
 @dataclass(frozen=True)

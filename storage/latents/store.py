@@ -5,6 +5,7 @@ manifest.json           shards with row ranges and figures, scale, schema and di
 shard-00000.h5 …        or .parquet: latents, and rows kept exactly
 rows-00000.h5 …         errors and ids
 values-00000.h5 …       what decoding reads if an error bound was set
+columns-00000.parquet … columns that are no numbers
 latents.h5              all HDF5 shards as one dataset
 model/                  the decoder
 size_report.json, size_report.html, run.json
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.codecs.blocks import codec_of, decode_block
@@ -30,10 +32,10 @@ from storage.files.atomic import write_bytes
 from storage.files.manifest import NAME, Json, digest_files, sealed_bytes
 from storage.latents import hdf5
 from storage.latents.archive import Files
+from storage.latents.exact_columns import ColumnsReader, columns_from_json
 from storage.latents.plan import EncodedShard, StorePlan
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
-from storage.sources.schema import Schema
 
 MODEL = "model"
 OPEN_FILES = 8  # of latents, and as many of values
@@ -100,20 +102,21 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder, self._files = folder, Files(folder)
         self.manifest = self._files.manifest()
-        source = self.manifest["source"]
-        self.schema = Schema.from_json(source)
+        self.columns = columns_from_json(self.manifest["source"])
+        self.schema = self.columns.values
         self.scale = Scale.from_json(self.manifest["scale"])
         self.n_rows: int = self.manifest["rows"]
         self.latent_dim: int = self.manifest["latent_dim"]
         self._plan = StorePlan(
             format=self.manifest["format"],
             scale=self.scale,
-            schema=self.schema,
+            columns=self.columns,
             latent_dim=self.latent_dim,
         )
         self._row_size = int(np.prod(self.schema.row_shape, dtype=np.int64))
         self._latent_readers = _OpenReaders[LatentsReader](self._open_latents)
         self._block_readers = _OpenReaders[BlocksReader](self._open_blocks)
+        self._column_readers = _OpenReaders[ColumnsReader](self._open_columns)
         self._last_block: tuple[tuple[int, int], NDArray[np.generic]] | None = None
 
     def __enter__(self) -> Self:
@@ -122,6 +125,7 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._latent_readers.close()
         self._block_readers.close()
+        self._column_readers.close()
 
     def parts(self, start: int, stop: int) -> Iterator[ShardRows]:
         """Yield the latents of the rows [start, stop), one part per shard, in order."""
@@ -168,6 +172,24 @@ class Store:
             found[places] = self.decode(first, last + 1, decode)[numbers - first]
         return found
 
+    def exact_columns(self, start: int, stop: int) -> pa.Table:
+        """Return the columns that the store keeps exactly, of the rows [start, stop)."""
+        parts = [
+            self._column_readers[span.index].read(span.first, span.last)
+            for span in self._spans(start, stop)
+        ]
+        exact = self.columns.exact or pa.schema([])
+        return pa.concat_tables([exact.empty_table(), *parts])
+
+    def take_exact_columns(self, wanted: NDArray[np.int64]) -> pa.Table:
+        """Return `exact_columns` of the rows with the numbers `wanted`, in any order."""
+        runs = [*_near_runs(wanted)]
+        parts = [self.exact_columns(0, 0)]
+        for numbers in (wanted[places] for places in runs):
+            first, last = int(numbers[0]), int(numbers[-1])
+            parts.append(self.exact_columns(first, last + 1).take(numbers - first))
+        return pa.concat_tables(parts).unify_dictionaries().take(np.argsort(np.concatenate(runs)))
+
     def decoder_files(self) -> dict[str, bytes]:
         """Return the files of the decoder, checked against their digests."""
         prefix = f"{MODEL}/"
@@ -194,6 +216,9 @@ class Store:
 
     def _open_blocks(self, index: int) -> BlocksReader:
         return self._plan.open_values(self._files, index)
+
+    def _open_columns(self, index: int) -> ColumnsReader:
+        return self._plan.open_columns(self._files, index)
 
     def _spans(self, start: int, stop: int) -> Iterator[_Span]:
         """Yield the part of each shard that holds rows of [start, stop)."""

@@ -29,7 +29,16 @@ from storage.sources.input_files import (
     is_table,
     list_input,
 )
-from storage.sources.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY, Kinds, Schema
+from storage.sources.schema import (
+    CATEGORY,
+    HOUR,
+    NUMBER,
+    TIME,
+    WEEKDAY,
+    Kinds,
+    Schema,
+    StoredColumns,
+)
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
@@ -56,6 +65,7 @@ __all__ = [
     "Schema",
     "Shard",
     "Source",
+    "StoredColumns",
     "check_schema",
     "combine_digests",
     "files_digest",

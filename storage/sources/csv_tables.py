@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
@@ -139,7 +140,16 @@ class CsvSource(TableSource):
                 values, no_value = (times_in if kind in TIME else numbers_of)(column)[:2]
                 broken |= no_value
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
-        return Batch(batch.start, rows, broken if broken.any() else None)
+        cells = self._cells(batch.rows) if self.exact else None
+        return Batch(batch.start, rows, broken if broken.any() else None, cells)
+
+    def _cells(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the text of the columns that a store keeps exactly; an empty cell is a gap."""
+        names = (self.stored_columns.exact or pa.schema([])).names
+        return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
+
+    def _types(self, name: str) -> list[pa.DataType]:
+        return [pa.float64() if self._kind_of(name) == NUMBER else pa.string()]
 
     def _kind_of(self, name: str) -> str:
         return dict(self._features)[name]
@@ -162,6 +172,10 @@ def _layout(features: Sequence[Feature]) -> Schema:
     columns = tuple(feature.name for feature in features)
     kinds = tuple(feature.kind for feature in features)
     return Schema((len(columns),), "float64", columns, kinds=kinds if {*kinds} != {NUMBER} else ())
+
+
+def _without_empty(texts: pa.StringArray) -> pa.StringArray:
+    return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
 def _is_broken(chunk: Chunk, row: int) -> bool:

@@ -9,7 +9,6 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,7 +31,7 @@ from storage.sources.tables import (
     Batch,
     TableSource,
     is_whole,
-    own_types,
+    number_schema,
     require_distinct,
 )
 
@@ -70,6 +69,10 @@ class ParquetSource(TableSource):
         self.unread = unread
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {"format": "Parquet", "files": str(len(files))}
+        self._schemas = schemas
+
+    def _types(self, name: str) -> list[pa.DataType]:
+        return [schema.field(name).type for schema in self._schemas]
 
     def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         """Read the row groups that overlap [start, stop) as one: small ones share a batch."""
@@ -174,30 +177,5 @@ def _layout(schemas: Sequence[pa.Schema], features: Sequence[Feature], missing: 
     kinds = tuple(feature.kind for feature in features)
     if {*kinds} != {NUMBER}:
         return Schema((len(columns),), "float64", columns, kinds=kinds)
-    types = _column_types(schemas, columns)
-    dtype = _common_dtype(types, missing)
-    return Schema((len(columns),), dtype.name, columns, own_types(types, dtype))
-
-
-def _column_types(
-    schemas: Sequence[pa.Schema], columns: Sequence[str]
-) -> list[np.dtype[np.generic]]:
-    """Return the NumPy dtype of each column that holds its values in all files."""
     by_name = [dict(zip(schema.names, schema.types, strict=True)) for schema in schemas]
-    return [np.result_type(*{_number_type(kinds[name]) for kinds in by_name}) for name in columns]
-
-
-def _number_type(kind: pa.DataType) -> np.dtype[np.generic]:
-    """Return the NumPy dtype of a column's numbers."""
-    if pa.types.is_dictionary(kind):
-        return _number_type(kind.value_type)
-    if pa.types.is_decimal(kind):
-        return np.dtype(np.float64)
-    return np.dtype(np.int64) if pa.types.is_duration(kind) else np.dtype(kind.to_pandas_dtype())
-
-
-def _common_dtype(kinds: Sequence[np.dtype[np.generic]], missing: str) -> np.dtype[np.generic]:
-    """Return the NumPy dtype that holds every feature; a float if gaps are imputed."""
-    numbers = {np.dtype(np.uint8) if kind.kind == "b" else kind for kind in kinds}
-    floats = [np.dtype(np.float32)] if missing == "impute" else []
-    return np.result_type(np.result_type(*numbers), *floats)
+    return number_schema({name: [kinds[name] for kinds in by_name] for name in columns}, missing)

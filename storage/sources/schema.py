@@ -6,11 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.errors import SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 WIDEST = 8  # bytes of a value
 NUMBER, CATEGORY, HOUR, WEEKDAY = "number", "category", "hour", "weekday"
@@ -76,6 +80,29 @@ class Schema:
             content.get("flat", False),
             tuple(content.get("kinds", ())),
         )
+
+
+@dataclass(frozen=True)
+class StoredColumns:
+    """What a store keeps of rows: values, and columns exactly as the source has them.
+
+    values: the rows themselves; of a table with categories or times, its numbers.
+    places: the features that are such numbers. names: all columns, in order. exact: the columns
+    that are no such numbers, None if there are none.
+    """
+
+    values: Schema
+    places: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    exact: pa.Schema | None = None
+
+    def pick(self, rows: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return the values (n, m) of rows (n, d), or all rows."""
+        return rows if self.exact is None else np.ascontiguousarray(rows[:, self.places])
+
+    def values_of(self, rows: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return the values (n, m) of rows (n, d) of the source, in their own dtype."""
+        return rows if self.exact is None else self.pick(rows).astype(self.values.dtype)
 
 
 def require_storable(path: Path, schema: Schema) -> None:

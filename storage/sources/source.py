@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,11 @@ from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.columns import grouped, list_unread, named_features
 from storage.sources.digests import file_stamps, sha256_text
-from storage.sources.schema import CATEGORY, NUMBER, Schema, require_storable
+from storage.sources.schema import CATEGORY, NUMBER, Schema, StoredColumns, require_storable
 from storage.text import list_first
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "non-numeric cells"  # the fact of a source that counts and names them
@@ -35,6 +38,7 @@ class Chunk:
         gap; None if there are none.
     usable: (n,) whether a row holds a number in every column; None if all do.
     numbers: (n,) row numbers within the source; None if they count up from `start`.
+    beside: the columns that a store keeps exactly, if the source is exact and has any.
     """
 
     start: int
@@ -44,6 +48,7 @@ class Chunk:
     broken: NDArray[np.bool_] | None = None
     usable: NDArray[np.bool_] | None = None
     numbers: NDArray[np.int64] | None = None
+    beside: pa.RecordBatch | None = None
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
@@ -94,7 +99,7 @@ class Source(ABC):
     facts: properties to show, by name.
     starts: the first row of each file, then the number of all rows; empty for an array.
     borders: rows at which to cut shards if possible, ascending.
-    exact: whether to refuse whole numbers that the rows' dtype would round.
+    exact: whether rows are to be stored: whole numbers that their dtype would round are refused.
     broken: name of each file that was left out, and why.
     kept: rows spread over the source that were kept while it was opened; None if it was not asked.
     tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
@@ -149,6 +154,11 @@ class Source(ABC):
     def _shown(self, path: Path) -> str:
         """Return a path below the source's own as a relative one."""
         return str(path.relative_to(self.path)) if path.is_relative_to(self.path) else path.name
+
+    @property
+    def stored_columns(self) -> StoredColumns:
+        """What a store keeps as values, and what exactly. Raises SchemaError."""
+        return StoredColumns(self.schema)
 
     @property
     def n_bytes(self) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SchemaError, SourceError
 from storage.sources.columns import Feature, named_features
 from storage.sources.ids import id_texts
 from storage.sources.kinds import levels_of, numbers_in, time_parts
-from storage.sources.schema import CATEGORY, TIME
+from storage.sources.schema import CATEGORY, NUMBER, TIME, Schema, StoredColumns
 from storage.sources.source import Chunk, Source
 
 EXACT = 2**53  # float64 holds every whole number below
@@ -30,18 +31,21 @@ class Batch(NamedTuple):
     """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
 
     broken: (n,) bool, rows with a cell that is no number; None if there are none.
+    cells: the columns as the file has them, where `rows` has them converted.
     """
 
     start: int
     rows: pa.RecordBatch
     broken: NDArray[np.bool_] | None = None
+    cells: pa.RecordBatch | None = None
 
     def cut(self, start: int, stop: int) -> Batch:
         """Return the part that lies within [start, stop); it may be empty."""
         first = min(max(start - self.start, 0), self.rows.num_rows)
         last = max(first, min(stop - self.start, self.rows.num_rows))
         broken = None if self.broken is None else self.broken[first:last]
-        return Batch(self.start + first, self.rows.slice(first, last - first), broken)
+        cells = None if self.cells is None else self.cells.slice(first, last - first)
+        return Batch(self.start + first, self.rows.slice(first, last - first), broken, cells)
 
 
 class TableSource(Source):
@@ -59,7 +63,8 @@ class TableSource(Source):
                 first, last = max(start, begin) - begin, min(stop, end) - begin
                 for batch in self._batches(file, first, last, max_rows):
                     chunk = self._chunk(begin + batch.start, batch.rows, file.name)
-                    yield replace(chunk, broken=batch.broken) if self.missing == "error" else chunk
+                    broken = batch.broken if self.missing == "error" else None
+                    yield replace(chunk, broken=broken, beside=self._beside(file, batch))
 
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""
@@ -104,6 +109,53 @@ class TableSource(Source):
         if feature.kind in TIME:
             return time_parts(column, feature.kind)
         return self._values(column, feature.name, start)
+
+    @cached_property
+    def stored_columns(self) -> StoredColumns:
+        """Numbers of a NumPy dtype are values; all else a store keeps exactly."""
+        if not self.schema.kinds:
+            return StoredColumns(self.schema)
+        types = {name: self._types(name) for name in self.schema.names}
+        places = {
+            name: place
+            for place, (name, kind) in enumerate(named_features(self.schema))
+            if kind == NUMBER and all(map(_is_value, types[name]))
+        }
+        values = number_schema({name: types[name] for name in places}, self.missing)
+        exact = {name: self._one_type(name, types[name]) for name in types if name not in places}
+        return StoredColumns(
+            values, tuple(places.values()), self.schema.names, pa.schema(list(exact.items()))
+        )
+
+    @abstractmethod
+    def _types(self, name: str) -> list[pa.DataType]:
+        """Return the Arrow types of a column in the files."""
+
+    def _one_type(self, name: str, types: Sequence[pa.DataType]) -> pa.DataType:
+        """Return the type that holds the values of all files. Raises SchemaError."""
+        try:
+            return common_type(types)
+        except pa.ArrowException as error:
+            listed = " and ".join(dict.fromkeys(map(str, types)))
+            raise SchemaError(
+                f"{self.path}: column {name}: expected one type in all files, got {listed}; "
+                "write the files with the same type"
+            ) from error
+
+    def _beside(self, file: Path, batch: Batch) -> pa.RecordBatch | None:
+        """Return the columns that a store keeps exactly."""
+        exact = self.stored_columns.exact if self.exact else None
+        if exact is None:
+            return None
+        rows = batch.rows if batch.cells is None else batch.cells
+        try:
+            columns = [rows.column(field.name).cast(field.type) for field in exact]
+        except pa.ArrowInvalid as error:
+            raise SourceError(
+                f"{file}: a value does not fit the type that its column has in all files together "
+                f"({error}); write the files with the same types"
+            ) from error
+        return pa.record_batch(columns, schema=exact)
 
     def column_batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows in order, as Arrow columns of which values and levels are made."""
@@ -169,6 +221,41 @@ class TableSource(Source):
                 f"{place}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
+
+
+def number_schema(types: Mapping[str, Sequence[pa.DataType]], missing: str) -> Schema:
+    """Return the schema of rows of numbers from the Arrow types of each column in all files.
+
+    Values are cast to one common dtype: a float if gaps are imputed.
+    """
+    dtypes = [np.result_type(*{_number_type(kind) for kind in found}) for found in types.values()]
+    numbers = {np.dtype(np.uint8) if dtype.kind == "b" else dtype for dtype in dtypes}
+    floats = [np.dtype(np.float32)] if missing == "impute" else []
+    dtype = np.result_type(np.result_type(*(numbers or {np.dtype(np.float64)})), *floats)
+    return Schema((len(types),), dtype.name, tuple(types), own_types(dtypes, dtype))
+
+
+def _number_type(kind: pa.DataType) -> np.dtype[np.generic]:
+    """Return the NumPy dtype of a column's numbers."""
+    if pa.types.is_dictionary(kind):
+        return _number_type(kind.value_type)
+    if pa.types.is_decimal(kind):
+        return np.dtype(np.float64)
+    return np.dtype(np.int64) if pa.types.is_duration(kind) else np.dtype(kind.to_pandas_dtype())
+
+
+def _is_value(kind: pa.DataType) -> bool:
+    """Return whether NumPy has the type, so that decoded numbers can have it again."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def common_type(types: Sequence[pa.DataType]) -> pa.DataType:
+    """Return the Arrow type that holds values of all these types. Raises pa.ArrowException."""
+    distinct = [*dict.fromkeys(types)]
+    if len(distinct) > 1:
+        distinct = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in distinct]
+    schemas = [pa.schema([("", kind)]) for kind in distinct]
+    return pa.unify_schemas(schemas, promote_options="permissive").types[0]
 
 
 def own_types(

@@ -20,12 +20,12 @@ from storage.files.manifest import verify_folder
 from storage.latents import EncodedShard, Scale, ShardRows, StorePlan, open_store, write_decoded
 from storage.latents.archive import Files
 from storage.latents.loss import Loss
-from storage.latents.lossless import lossless_bytes, narrowest
 from storage.latents.plan import STORE, note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.sizes import SizeReport
 from storage.latents.store import finish_files, write_decoder, write_store_manifest
-from storage.sources import Schema, Shard
+from storage.lossless import lossless_bytes, narrowest
+from storage.sources import Schema, Shard, StoredColumns
 
 FORMATS = ("hdf5", "parquet")
 PRECISIONS = ("float32", "float16", "int8")
@@ -37,7 +37,8 @@ def scale_of(precision, k=3):
 
 
 def plan_of(format, precision="int8", k=3, schema=SCHEMA):
-    return StorePlan(format=format, scale=scale_of(precision, k), schema=schema, latent_dim=k)
+    scale, columns = scale_of(precision, k), StoredColumns(schema)
+    return StorePlan(format=format, scale=scale, columns=columns, latent_dim=k)
 
 
 def shard_of(scale, latents, exact=()):

@@ -1,4 +1,4 @@
-"""The size of the source without any loss, to compare a latent store with."""
+"""The size of rows without any loss, to compare a latent store with."""
 
 from __future__ import annotations
 
