@@ -14,19 +14,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from aemodel.bundle import from_files, to_files
 from aemodel.decisions.rules import Rule, decide_beforehand, parse_rule
 from aemodel.errors import SettingsError
+from aemodel.explain.attribution import explain
+from aemodel.explain.causes import MAX_FEATURES, Cause
+from aemodel.frames.rows import read_clean, read_rows
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout, flat_rows
+from aemodel.rows.layout import Layout
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.table_defaults import (
     BATCH,
     HIDDEN,
     MEMBERS,
+    MIXED_NOISE,
     NOISE,
     PROTOTYPES,
     table_epochs,
@@ -95,8 +99,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         activation: str = "silu",
         output: str = "identity",
         loss: str = "mse",
-        scaling: str = "minmax",
-        noise: float = NOISE,
+        scaling: str | None = None,
+        noise: float | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         tied: bool = False,
@@ -149,28 +153,17 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """
         rule_by_row(self.rule)
         row_shape = np.shape(X)[1:] if self.network == "conv" else ()
-        rows = validate_data(
-            self,
-            flat_rows(X, row_shape),
-            dtype=(np.float64, np.float32),
-            ensure_min_samples=FEWEST_FIT_ROWS,
-        )
-        rows = rows.reshape(len(rows), *(row_shape or rows.shape[1:]))
-        layout = Layout(
-            row_shape=rows.shape[1:],
-            dtype=rows.dtype.name,
-            columns=tuple(getattr(self, "feature_names_in_", ())),
-        )
+        clean = read_clean(self, X, row_shape, FEWEST_FIT_ROWS)
+        rows = clean.rows
         train = self._train_settings(len(rows))
         # an eighth of the memory is for validation rows: this keeps all rows in memory
-        clean = CleanRows(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
         trained = train_autoencoder(
-            clean,
-            model=self._model_settings(layout.n_features),
+            CleanRows(lambda: [rows], clean.layout, memory_bytes=8 * rows.nbytes),
+            model=self._model_settings(clean.layout),
             train=without_empty_parts(train, hasher_for(train)(rows)),
             device=self.device,
         )
-        return self._use(trained.model)
+        return self._use(clean.describe(trained.model))
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
         """Return the negated score of each row of X (n, d), (n,): lower is more anomalous.
@@ -178,11 +171,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         Rows of images or signals may also have the shape of those that were fitted.
         """
         check_is_fitted(self)
-        row_shape = self.model_.layout.row_shape
-        flat = flat_rows(X, row_shape)
-        rows = validate_data(self, flat, reset=False, dtype=(np.float64, np.float32))
-        shaped = rows.reshape(len(rows), *row_shape)
-        return -np.minimum(self.model_.scores_by(self.by, shaped), np.finfo(np.float64).max)
+        rows = read_rows(self, X, self.model_.layout).rows
+        return -np.minimum(self.model_.scores_by(self.by, rows), np.finfo(np.float64).max)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
         """Return `score_samples` minus `offset_`, (n,): negative for outliers."""
@@ -191,6 +181,19 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803 # scikit-learn's name
         """Return -1 for outliers and +1 for other rows, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def explain(self, X: ArrayLike, *, top: int = MAX_FEATURES) -> list[Cause]:  # noqa: N803 # scikit-learn's name
+        """Explain the score of each row of X (n, d), in words and by at most `top` features.
+
+        Each `Cause` has `words` and `features`; a feature has a `name`, its `share` of the score,
+        the `actual_text` and the `expected_text`.
+        """
+        check_is_fitted(self)
+        if top < 1:
+            raise ValueError(f"top must be at least 1. Got {top} instead.")
+        found = read_rows(self, X, self.model_.layout)
+        rebuilt = self.model_.rebuild(found.rows)
+        return explain(self.model_, rebuilt, by=self.by, texts=found.texts, top=top)
 
     def to_files(self) -> dict[str, bytes]:
         """Return a bundle as `nightglass train` writes it.
@@ -209,9 +212,6 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """
         model = from_files(files, device=device)
         detector = cls(**_parameters(model, cls._get_param_names()))
-        detector.n_features_in_ = model.layout.n_features
-        if model.layout.columns:
-            detector.feature_names_in_ = np.array(model.layout.columns, dtype=object)
         return detector._use(model)
 
     def _use(self, model: Autoencoder) -> Self:
@@ -220,15 +220,23 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         if not np.isfinite(decision.cut.score):
             warnings.warn(f"No row will be flagged as an outlier. {decision.promise}", stacklevel=3)
         self.model_ = model
+        self.n_features_in_ = len(model.layout.names) or model.layout.n_features
+        if model.layout.columns:
+            self.feature_names_in_ = np.array(model.layout.names, dtype=object)
+        self.ignored_ = dict(cast("Mapping[str, str]", model.facts.get("ignored", {})))
         self.offset_ = -decision.cut.score
         self.promise_ = decision.promise
         return self
 
-    def _model_settings(self, n_features: int) -> ModelSettings:
+    def _model_settings(self, layout: Layout) -> ModelSettings:
         chosen = self._parameters_of(ModelSettings)
         chosen["hidden"] = tuple(self.hidden)
-        if self.latent is None:
-            chosen["latent"] = table_latents(n_features)
+        defaults = {
+            "latent": table_latents(layout.n_features),
+            "scaling": "standard" if layout.kinds else "minmax",
+            "noise": MIXED_NOISE if layout.kinds else NOISE,
+        }
+        chosen |= {name: value for name, value in defaults.items() if chosen[name] is None}
         return ModelSettings(**chosen)
 
     def _train_settings(self, n_rows: int) -> TrainSettings:
