@@ -6,40 +6,28 @@ It reads and writes the same bundles as the commands.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, replace
-from typing import Any, Self, cast
+from collections.abc import Mapping, Sized
+from dataclasses import replace
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from aemodel.bundle import from_files, to_files
-from aemodel.decisions.rules import Rule, decide_beforehand, parse_rule
-from aemodel.errors import SettingsError
+from aemodel.decisions.rules import decide_beforehand
 from aemodel.explain.attribution import explain
 from aemodel.explain.causes import MAX_FEATURES, Cause
-from aemodel.frames.rows import read_clean, read_rows
+from aemodel.frames.rows import InputRows, read_clean, read_rows
 from aemodel.model import Autoencoder
+from aemodel.parameters import known_parameters, model_settings, rule_by_row, train_settings
 from aemodel.rows.layout import Layout
-from aemodel.rows.splits import hasher_for, sides_of
-from aemodel.settings import SCORES, ModelSettings, TrainSettings
-from aemodel.table_defaults import (
-    BATCH,
-    HIDDEN,
-    MEMBERS,
-    MIXED_NOISE,
-    NOISE,
-    PROTOTYPES,
-    table_epochs,
-    table_latents,
-)
+from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.table_defaults import BATCH, HIDDEN, MEMBERS, PROTOTYPES
 from aemodel.training.loop import CleanRows, train_autoencoder
 
-FEWEST_FIT_ROWS = 2
-RULES_BY_ROW = ("quantile", "absolute")
 SCORE_KEYS = ("by", "rule")  # stored in a bundle beside the model's own settings
 
 
@@ -53,7 +41,14 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     As in scikit-learn, lower scores are more anomalous. The parameters are the keys of [model],
     [train] and [score] in a job file, and their defaults are those that detect most in tables.
     `latent=None` uses one latent per feature, at most 32. `epochs=None` uses as many epochs as make
-    about 800 batches. `random_state` is the seed.
+    about 800 batches. `scaling=None` is "minmax" and `noise=None` is 0.025 if all columns are
+    numbers, otherwise "standard" and 0.1. `random_state` is the seed.
+
+    Rows may also be a DataFrame of pandas or polars, or a pyarrow table. Its columns are read as
+    the commands read a file: numbers as numbers; texts, categories and booleans as categories;
+    times as hour and weekday. Other columns are not used; `ignored_` says why. Missing values are
+    allowed. Scored frames may have more columns, in any order; but where all columns that are used
+    are numbers, just these in another order are an error, as anywhere in scikit-learn.
 
     With `network="conv"`, which needs `prototypes=0`, rows may also be images (n, height, width) or
     (n, height, width, channels), or signals with channels (n, length, channels); `hidden=()`
@@ -72,9 +67,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     promise_ : str
         The guarantee of the rule, in words.
     n_features_in_ : int
-        Number of features seen during `fit`.
+        Number of features seen during `fit`; of a frame, of the columns that are used.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if the rows had names.
+    ignored_ : dict
+        The columns of a frame that are not used, each with the reason.
 
     Examples
     --------
@@ -148,19 +145,17 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: N803, ARG002 # scikit-learn's names
         """Fit to clean rows X (n, d), n >= 2; with convolutions also (n, *row_shape).
 
+        X may also be a DataFrame or Arrow table; see the class.
+
         Raises SettingsError for an invalid parameter, and ValueError for rows that scikit-learn
-        rejects.
+        rejects or a frame without a column that can be a feature.
         """
-        rule_by_row(self.rule)
-        row_shape = np.shape(X)[1:] if self.network == "conv" else ()
-        clean = read_clean(self, X, row_shape, FEWEST_FIT_ROWS)
-        rows = clean.rows
-        train = self._train_settings(len(rows))
-        # an eighth of the memory is for validation rows: this keeps all rows in memory
+        clean = self._read_clean(X)
+        train = self._train_settings(len(clean.rows))
         trained = train_autoencoder(
-            CleanRows(lambda: [rows], clean.layout, memory_bytes=8 * rows.nbytes),
+            self._clean(clean),
             model=self._model_settings(clean.layout),
-            train=without_empty_parts(train, hasher_for(train)(rows)),
+            train=without_empty_parts(train, hasher_for(train)(clean.rows)),
             device=self.device,
         )
         return self._use(clean.describe(trained.model))
@@ -168,7 +163,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
         """Return the negated score of each row of X (n, d), (n,): lower is more anomalous.
 
-        Rows of images or signals may also have the shape of those that were fitted.
+        Rows of images or signals may also have the shape of those that were fitted. A frame needs
+        the columns of `fit`, of the same kinds; see the class.
         """
         check_is_fitted(self)
         rows = read_rows(self, X, self.model_.layout).rows
@@ -186,11 +182,23 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """Explain the score of each row of X (n, d), in words and by at most `top` features.
 
         Each `Cause` has `words` and `features`; a feature has a `name`, its `share` of the score,
-        the `actual_text` and the `expected_text`.
+        the `actual_text` and the `expected_text`. Levels that are new are named as X has them.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> clean = pa.table({"city": ["Oslo", "Rome"] * 150, "warm": [5.0, 25.0] * 150})
+        >>> detector = AutoencoderDetector(epochs=5, members=1).fit(clean)
+        >>> rows = pa.table({"city": ["Paris"], "warm": [25.0]})
+        >>> detector.explain(rows)[0].features[0].words
+        "city 'Paris' never seen (2 levels known)"
+
         """
         check_is_fitted(self)
         if top < 1:
             raise ValueError(f"top must be at least 1. Got {top} instead.")
+        if not len(cast("Sized", X)):
+            return []
         found = read_rows(self, X, self.model_.layout)
         rebuilt = self.model_.rebuild(found.rows)
         return explain(self.model_, rebuilt, by=self.by, texts=found.texts, top=top)
@@ -211,8 +219,19 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         Raises BundleError.
         """
         model = from_files(files, device=device)
-        detector = cls(**_parameters(model, cls._get_param_names()))
+        detector = cls(**known_parameters(model, cls._get_param_names()))
         return detector._use(model)
+
+    def _read_clean(self, X: ArrayLike) -> InputRows:  # noqa: N803 # scikit-learn's name
+        """Read rows to fit to. Raises like `fit`."""
+        rule_by_row(self.rule)
+        row_shape = np.shape(X)[1:] if self.network == "conv" else ()
+        return read_clean(self, X, row_shape, FEWEST_FIT_ROWS)
+
+    def _clean(self, read: InputRows) -> CleanRows:
+        rows = read.rows
+        # an eighth of the memory is for validation rows: this keeps all rows in memory
+        return CleanRows(lambda: [rows], read.layout, memory_bytes=8 * rows.nbytes)
 
     def _use(self, model: Autoencoder) -> Self:
         """Use a trained model, with the threshold that the rule gives it."""
@@ -229,69 +248,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         return self
 
     def _model_settings(self, layout: Layout) -> ModelSettings:
-        chosen = self._parameters_of(ModelSettings)
-        chosen["hidden"] = tuple(self.hidden)
-        defaults = {
-            "latent": table_latents(layout.n_features),
-            "scaling": "standard" if layout.kinds else "minmax",
-            "noise": MIXED_NOISE if layout.kinds else NOISE,
-        }
-        chosen |= {name: value for name, value in defaults.items() if chosen[name] is None}
-        return ModelSettings(**chosen)
+        return model_settings(self.get_params(deep=False), layout)
 
     def _train_settings(self, n_rows: int) -> TrainSettings:
-        if self.by not in SCORES:
-            raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{self.by}' instead.")
-        chosen = self._parameters_of(TrainSettings)
-        chosen["seed"] = self._seed()
-        if self.epochs is None:
-            chosen["epochs"] = table_epochs(n_rows * (1 - self.calibration - self.validation))
-        return TrainSettings(**chosen)
-
-    def _parameters_of(self, settings: type) -> dict[str, Any]:
-        """Return the parameters that are fields of a settings class."""
-        names = [field.name for field in fields(settings)]
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
-
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31))
-
-
-def _parameters(model: Autoencoder, names: Iterable[str]) -> dict[str, Any]:
-    """Return the estimator's parameters that a bundle knows."""
-    known = {
-        **asdict(model.settings),
-        **asdict(model.train_settings),
-        "by": "error",
-        **cast("Mapping[str, Any]", model.facts.get("score", {})),
-        "device": model.device,
-        "random_state": model.train_settings.seed,
-    }
-    return {name: known[name] for name in names if name in known}
-
-
-def without_empty_parts(train: TrainSettings, hashes: NDArray[np.uint64]) -> TrainSettings:
-    """Return settings without the parts that would have no rows.
-
-    With few rows or many duplicates, no hash (n,) may select the validation or calibration part.
-    """
-    if not sides_of(hashes, train).calibration.any():
-        train = replace(train, calibration=0.0)
-    if not sides_of(hashes, train).validation.any():
-        train = replace(train, validation=0.0, patience=0)
-    if sides_of(hashes, train).fit.sum() < FEWEST_FIT_ROWS:
-        train = replace(train, calibration=0.0, validation=0.0, patience=0)
-    return train
-
-
-def rule_by_row(text: str) -> Rule:
-    """Parse a rule that judges each row by itself. Raises SettingsError for any other."""
-    parsed = parse_rule(text)
-    if parsed.kind not in RULES_BY_ROW:
-        raise SettingsError(
-            "rule must flag each row by its own score, such as 'quantile 0.95' or 'absolute 0.03'. "
-            f"Got '{text}' instead."
-        )
-    return parsed
+        return train_settings(self.get_params(deep=False), n_rows)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import cached_property
@@ -21,6 +22,7 @@ from aemodel.rows.levels import level_key
 NUMBERS, BOOLS, TEXTS, DURATIONS = "numbers", "true or false", "texts", "durations"
 MOMENTS, DATES, CLOCKS = "moments", "dates", "times of day"
 TIME = (HOUR, WEEKDAY)
+UNKEYED = (NUMBER, *TIME)  # any other kind is read as keys of levels
 
 CODED = ("category", "Categorical", "Enum", "dictionary")  # types of columns of codes for levels
 BY_DTYPE = {
@@ -56,7 +58,7 @@ class FrameColumn:
 
     values: (n,), as NumPy has them; of times with a zone, in UTC. gaps: (n,) bool; the values
     there mean nothing. type: as the frame names it. coded: whether it lists its levels. zone: in
-    which times count.
+    which times count. is_index: whether it held the index of a DataFrame.
     """
 
     values: NDArray[Any]
@@ -64,6 +66,7 @@ class FrameColumn:
     type: str
     coded: bool = False
     zone: tzinfo | str | None = None
+    is_index: bool = False
 
     @cached_property
     def filled(self) -> NDArray[Any]:
@@ -95,16 +98,15 @@ class FrameColumn:
 
     def can_be(self, kind: str) -> bool:
         """Whether it can be read as a kind; without values, as any."""
-        return (
-            bool(self.gaps.all())
-            or kind in self.kinds
-            or kind in IF_ASKED.get(self.content, ())
-            or (self.coded and kind in BY_DEFAULT.get(self.content, ()))
-        )
+        default = BY_DEFAULT.get(self.content, ())
+        allowed = {*self.kinds, *IF_ASKED.get(self.content, ()), *(default if self.coded else ())}
+        return bool(self.gaps.all()) or (kind if kind in UNKEYED else CATEGORY) in allowed
 
     @property
     def why_not(self) -> str:
-        """Why it cannot be read, or ''."""
+        """Why it is no feature by its type, or ''."""
+        if self.is_index:
+            return "pandas index"
         if self.gaps.all():
             return "no values"
         if self.kinds:
@@ -116,9 +118,18 @@ class FrameColumn:
         return several + ", ".join(names)
 
     @cached_property
+    def _coded(self) -> tuple[NDArray[np.intp], list[str]]:
+        return level_texts_in(self.filled, self.type)
+
+    @property
+    def level_names(self) -> list[str]:
+        """The texts of the distinct levels."""
+        return self._coded[1]
+
+    @cached_property
     def levels(self) -> tuple[NDArray[np.float64], dict[float, str]]:
         """The keys (n,) of the levels, NaN for a gap, and the text of each level by its key."""
-        places, texts = level_texts_in(self.filled, self.type)
+        places, texts = self._coded
         keys = np.array([level_key(text) for text in texts], np.float64)
         return self.with_gaps(keys[places]), dict(zip(keys.tolist(), texts, strict=True))
 
@@ -148,7 +159,21 @@ def read_frame(frame: Any) -> dict[str, FrameColumn]:
             f"X must have columns of different names. Got {', '.join(map(repr, twice))} more than "
             "once instead; give each column a unique name."
         )
-    return {name: _column(_cells(frame, place)) for place, name in enumerate(names)}
+    columns = {name: _column(_cells(frame, place)) for place, name in enumerate(names)}
+    index = _pandas_index(frame.schema.metadata) if is_arrow else set()
+    return {
+        name: replace(column, is_index=True) if name in index else column
+        for name, column in columns.items()
+    }
+
+
+def _pandas_index(metadata: Mapping[bytes, bytes] | None) -> set[str]:
+    """Return the columns of an Arrow table that held the index of a DataFrame."""
+    try:
+        stored = json.loads((metadata or {}).get(b"pandas", b"{}"))
+        return {name for name in stored.get("index_columns", ()) if isinstance(name, str)}
+    except (ValueError, AttributeError, TypeError):  # not what pandas writes
+        return set()
 
 
 def _cells(frame: Any, place: int) -> Any:

@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
-from aemodel.frames.columns import FrameColumn, is_frame, read_frame
+from aemodel.frames.columns import TIME, UNKEYED, FrameColumn, is_frame, read_frame
 from aemodel.frames.survey import choose_features
 from aemodel.frames.values import values_of_kind
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import CATEGORY, NUMBER, Layout, flat_rows
+from aemodel.rows.layout import NUMBER, Layout, flat_rows
 
 FLOATS = (np.float64, np.float32)
-KIND_NAMES = {NUMBER: "a number", CATEGORY: "a category"}
+KIND_NAMES = {NUMBER: "a number", **dict.fromkeys(TIME, "a time")}
 MOST_NAMED = 20  # columns in one message
 
 Features = Iterable[tuple[str, str]]  # column and kind
@@ -88,7 +88,9 @@ def read_rows(estimator: BaseEstimator, rows: ArrayLike, layout: Layout) -> Inpu
 def _is_plain(columns: Mapping[str, FrameColumn]) -> bool:
     """Whether all columns are numbers without gaps, as scikit-learn requires."""
     return all(
-        column.values.dtype.kind in "iuf" and not column.coded and not column.gaps.any()
+        column.kinds == (NUMBER,)
+        and column.values.dtype.kind in "iuf"
+        and not (column.is_index or column.gaps.any())
         for column in columns.values()
     )
 
@@ -96,11 +98,14 @@ def _is_plain(columns: Mapping[str, FrameColumn]) -> bool:
 def _read_columns(
     estimator: BaseEstimator, columns: Mapping[str, FrameColumn], fewest: int
 ) -> InputRows:
+    n_rows = len(next(iter(columns.values())).gaps)
+    if n_rows < fewest:
+        raise ValueError(f"X must have at least {fewest} rows. Got {n_rows} instead.")
     features, ignored = choose_features(columns)
     if not features:
         listed = "; ".join(f"{name} ({why})" for name, why in ignored.items())
         raise ValueError(f"X must have a column that can be a feature. Got {listed} instead.")
-    rows = _matrix(estimator, columns, features, fewest)
+    rows = _matrix(estimator, columns, features)
     names, kinds = zip(*features, strict=True)
     mixed = {*kinds} != {NUMBER}
     layout = Layout(
@@ -118,10 +123,7 @@ def _features(layout: Layout) -> Features:
 
 
 def _matrix(
-    estimator: BaseEstimator,
-    columns: Mapping[str, FrameColumn],
-    features: Features,
-    fewest: int = 1,
+    estimator: BaseEstimator, columns: Mapping[str, FrameColumn], features: Features
 ) -> NDArray[Any]:
     """Return features as the columns of an array (n, d): of float32 if all are, else float64."""
     values = [values_of_kind(columns[name], kind) for name, kind in features]
@@ -134,7 +136,6 @@ def _matrix(
             rows,
             dtype=FLOATS,
             ensure_all_finite="allow-nan",
-            ensure_min_samples=fewest,
             estimator=estimator,
             input_name="X",
         )
@@ -144,15 +145,15 @@ def _matrix(
 def _texts(
     columns: Mapping[str, FrameColumn], features: Features
 ) -> dict[str, Mapping[float, str]]:
-    return {name: columns[name].levels[1] for name, kind in features if kind == CATEGORY}
+    return {name: columns[name].levels[1] for name, kind in features if kind not in UNKEYED}
 
 
 def _require_columns(columns: Mapping[str, FrameColumn], features: Features) -> None:
     """Raise ValueError that names every column that is missing or of another kind."""
     wanted = dict(features)
-    missing = [name for name in wanted if name not in columns]
+    missing = [name for name in wanted if name not in columns][:MOST_NAMED]
     unfit = [
-        f"{name!r} ({columns[name].type}, not {KIND_NAMES.get(kind, 'a time')})"
+        f"{name!r} ({columns[name].type}, not {KIND_NAMES.get(kind, 'a category')})"
         for name, kind in wanted.items()
         if name in columns and not columns[name].can_be(kind)
     ]

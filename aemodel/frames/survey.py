@@ -43,10 +43,10 @@ def _kinds_and_why_not(column: FrameColumn) -> tuple[tuple[str, ...], str]:
 
 def _unfit_category(column: FrameColumn) -> str:
     """Why a category is no feature; '' if it is one."""
-    texts = column.levels[1]
+    texts = column.level_names
     levels, filled, has_gaps = len(texts), len(column.filled), bool(column.gaps.any())
     if levels == 1 and not has_gaps:
-        only = next(iter(texts.values()))
+        only = texts[0]
         return f"constant: {only[:LONGEST_SHOWN] + ('…' if len(only) > LONGEST_SHOWN else '')!r}"
     if levels > MOST_LEVELS:
         return f"more than {MOST_LEVELS:,} levels"

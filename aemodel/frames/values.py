@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.frames.columns import CLOCKS, DATES, DURATIONS, TEXTS, FrameColumn
-from aemodel.rows.layout import CATEGORY, HOUR, NUMBER
+from aemodel.frames.columns import CLOCKS, DATES, DURATIONS, TEXTS, TIME, FrameColumn
+from aemodel.rows.layout import HOUR, NUMBER
 
 SECONDS_A_DAY = 86_400
 QUARTER = 900  # seconds; zones change their offset on a quarter of an hour
@@ -36,7 +36,7 @@ def values_of_kind(column: FrameColumn, kind: str) -> NDArray[Any]:
     """Return a column as what it is read, (n,); NaN for a gap."""
     if kind == NUMBER:
         return number_values(column)
-    return column.levels[0] if kind == CATEGORY else clock_values(column, kind)
+    return clock_values(column, kind) if kind in TIME else column.levels[0]
 
 
 def number_values(column: FrameColumn) -> NDArray[Any]:

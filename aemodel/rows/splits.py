@@ -7,13 +7,15 @@ a night are. With train.split = "content", copies stay together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.rows.hashes import RowHasher
 from aemodel.settings import TrainSettings
+
+FEWEST_FIT_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,17 @@ def sides_of(hashes: NDArray[np.uint64], settings: TrainSettings) -> Sides:
     calibration = position < settings.calibration
     validation = ~calibration & (position < settings.calibration + settings.validation)
     return Sides(~calibration & ~validation, validation, calibration)
+
+
+def without_empty_parts(train: TrainSettings, hashes: NDArray[np.uint64]) -> TrainSettings:
+    """Return settings without the parts that would have no rows.
+
+    With few rows or many duplicates, no hash (n,) may select the validation or calibration part.
+    """
+    if not sides_of(hashes, train).calibration.any():
+        train = replace(train, calibration=0.0)
+    if not sides_of(hashes, train).validation.any():
+        train = replace(train, validation=0.0, patience=0)
+    if sides_of(hashes, train).fit.sum() < FEWEST_FIT_ROWS:
+        train = replace(train, calibration=0.0, validation=0.0, patience=0)
+    return train

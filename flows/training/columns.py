@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from aemodel.model import Autoencoder
 from storage.sources import Source, find_levels
 
+LONGEST_LEVEL = 200  # characters of a level that a bundle keeps
+
 
 def column_facts(model: Autoencoder, source: Source) -> dict[str, object]:
     """What model.json says of columns: the levels of categories by rank, and what is ignored."""
@@ -22,4 +24,12 @@ def level_names(model: Autoencoder, source: Source) -> Mapping[str, list[str]]:
     columns = model.layout.columns
     known = {columns[i]: levels.known(rank) for rank, i in enumerate(levels.columns)}
     found = find_levels(source, {name: keys.tolist() for name, keys in known.items()})
-    return levels.names(columns, found)
+    return {
+        name: [_shortened(found[name].get(key, "")) for key in keys.tolist()]
+        for name, keys in known.items()
+    }
+
+
+def _shortened(level: str) -> str:
+    text = level.encode(errors="replace").decode()
+    return text if len(text) <= LONGEST_LEVEL else f"{text[:LONGEST_LEVEL]}…"
