@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,9 +20,9 @@ from aemodel.rows.layout import NUMBER, Layout, flat_rows
 
 FLOATS = (np.float64, np.float32)
 KIND_NAMES = {NUMBER: "a number", **dict.fromkeys(TIME, "a time")}
-MOST_NAMED = 20  # columns in one message
+MOST_NAMED = 100  # columns in one message
 
-Features = Iterable[tuple[str, str]]  # column and kind
+Features = Sequence[tuple[str, str]]  # column and kind
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ def read_rows(estimator: BaseEstimator, rows: ArrayLike, layout: Layout) -> Inpu
         columns = read_frame(rows)
         if not layout.kinds and not {*layout.columns} < columns.keys():
             validate_data(estimator, rows, reset=False, skip_check_array=True)
-        features = list(_features(layout))
+        features = _features(layout)
         _require_columns(columns, features)
         return InputRows(_matrix(estimator, columns, features), layout, _texts(columns, features))
     if layout.kinds:
+        names = _listed([*map(repr, layout.names)])
         raise ValueError(
-            f"X must be a DataFrame or table with the columns {_listed(layout.names)}, since some "
+            f"X must be a DataFrame or table with the columns {names}, since some "
             f"are no numbers. Got {type(rows).__name__} instead."
         )
     flat = flat_rows(rows, layout.row_shape)
@@ -103,7 +104,7 @@ def _read_columns(
         raise ValueError(f"X must have at least {fewest} rows. Got {n_rows} instead.")
     features, ignored = choose_features(columns)
     if not features:
-        listed = "; ".join(f"{name} ({why})" for name, why in ignored.items())
+        listed = _listed([f"{name!r} ({why})" for name, why in ignored.items()])
         raise ValueError(f"X must have a column that can be a feature. Got {listed} instead.")
     rows = _matrix(estimator, columns, features)
     names, kinds = zip(*features, strict=True)
@@ -119,7 +120,7 @@ def _read_columns(
 
 def _features(layout: Layout) -> Features:
     kinds = layout.kinds or (NUMBER,) * len(layout.columns)
-    return zip(layout.columns, kinds, strict=True)
+    return list(zip(layout.columns, kinds, strict=True))
 
 
 def _matrix(
@@ -150,16 +151,16 @@ def _texts(
 
 def _require_columns(columns: Mapping[str, FrameColumn], features: Features) -> None:
     """Raise ValueError that names every column that is missing or of another kind."""
-    wanted = dict(features)
-    missing = [name for name in wanted if name not in columns][:MOST_NAMED]
-    unfit = [
-        f"{name!r} ({columns[name].type}, not {KIND_NAMES.get(kind, 'a category')})"
-        for name, kind in wanted.items()
-        if name in columns and not columns[name].can_be(kind)
-    ]
-    others = [name for name in columns if name not in wanted]
-    problems = [f"missing: {_listed(missing, others)}"] if missing else []
-    problems += [f"of another kind: {', '.join(unfit[:MOST_NAMED])}"] if unfit else []
+    missing, unfit = {}, {}
+    others = columns.keys() - dict(features).keys()
+    for name, kind in features:
+        if name not in columns:
+            missing[name] = _with_hint(name, others)
+        elif not columns[name].can_be(kind):
+            expected = KIND_NAMES.get(kind, "a category")
+            unfit[name] = f"{name!r} ({columns[name].type}, not {expected})"
+    problems = [f"missing: {_listed([*missing.values()])}"] if missing else []
+    problems += [f"of another kind: {_listed([*unfit.values()])}"] if unfit else []
     if problems:
         raise ValueError(
             f"X must have the columns that the detector was fitted to. Got {'; '.join(problems)} "
@@ -167,10 +168,13 @@ def _require_columns(columns: Mapping[str, FrameColumn], features: Features) -> 
         )
 
 
-def _listed(names: Iterable[str], others: Iterable[str] = ()) -> str:
-    """List names, with the one of the `others` that may be meant."""
-    near = {name: difflib.get_close_matches(name, [*others], n=1) for name in names}
-    return ", ".join(
-        f"{name!r} (did you mean {found[0]!r}?)" if found else repr(name)
-        for name, found in near.items()
-    )
+def _with_hint(name: str, others: Iterable[str]) -> str:
+    """Return a missing column with the one of the others that may be meant."""
+    near = difflib.get_close_matches(name, [*others], n=1)
+    return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """List texts; of many, the first ones."""
+    more = len(texts) - MOST_NAMED
+    return ", ".join(texts[:MOST_NAMED]) + (f", and {more:,} others" if more > 0 else "")

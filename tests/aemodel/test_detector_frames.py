@@ -187,6 +187,22 @@ def test_columns_that_are_missing_or_of_another_kind_are_all_named(fitted):
         fitted.predict(other)
 
 
+def test_a_date_is_refused_where_hours_are_needed(fitted):
+    dates = NIGHT.set_column(2, "time", pa.array([START.date()] * 4))
+    with pytest.raises(ValueError, match=r"'time' \(date32\[day\], not a time\)"):
+        fitted.predict(dates)
+
+
+def test_of_many_missing_columns_the_first_hundred_are_named():
+    names = [f"column {i}" for i in range(150)]
+    clean = pa.table(
+        [*np.random.default_rng(0).normal(size=(150, 40)), ["x", "y"] * 20], [*names, "z"]
+    )
+    fitted = AutoencoderDetector(epochs=1, members=1, prototypes=4, calibration=0.4).fit(clean)
+    with pytest.raises(ValueError, match=r"missing: 'column 0', .*'column 99', and 50 others inst"):
+        fitted.predict(clean.select(["z"]))
+
+
 def test_a_column_without_values_is_all_gaps(fitted):
     empty = NIGHT.set_column(4, "city", pa.nulls(4))
 
@@ -199,7 +215,7 @@ def test_an_array_is_refused_where_columns_are_of_several_kinds(fitted):
 
 
 def test_a_frame_without_features_is_refused_with_the_reasons():
-    with pytest.raises(ValueError, match=r"Got a \(constant: 'x'\); b \(list<item: int64>\) inst"):
+    with pytest.raises(ValueError, match=r"Got 'a' \(constant: 'x'\), 'b' \(list<item: int64>\) i"):
         detector().fit(pa.table({"a": ["x"] * 5, "b": [[1]] * 5}))
 
 
