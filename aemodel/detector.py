@@ -6,36 +6,29 @@ It reads and writes the same bundles as the commands.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, replace
-from typing import Any, Self, cast
+from collections.abc import Mapping, Sized
+from dataclasses import replace
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from aemodel.bundle import from_files, to_files
-from aemodel.decisions.rules import Rule, decide_beforehand, parse_rule
-from aemodel.errors import SettingsError
+from aemodel.decisions.rules import decide_beforehand
+from aemodel.explain.attribution import explain
+from aemodel.explain.causes import MAX_FEATURES, Cause
+from aemodel.frames.rows import InputRows, read_clean, read_rows
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout, flat_rows
+from aemodel.parameters import known_parameters, model_settings, rule_by_row, train_settings
+from aemodel.rows.layout import Layout
 from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
-from aemodel.settings import SCORES, ModelSettings, TrainSettings
-from aemodel.table_defaults import (
-    BATCH,
-    HIDDEN,
-    MEMBERS,
-    NOISE,
-    PROTOTYPES,
-    table_epochs,
-    table_latents,
-)
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.table_defaults import BATCH, HIDDEN, MEMBERS, PROTOTYPES
 from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
 
-RULES_BY_ROW = ("quantile", "absolute")
 SCORE_KEYS = ("by", "rule")  # stored in a bundle beside the model's own settings
 
 
@@ -49,7 +42,14 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     As in scikit-learn, lower scores are more anomalous. The parameters are the keys of [model],
     [train] and [score] in a job file, and their defaults are those that detect most in tables.
     `latent=None` uses one latent per feature, at most 32. `epochs=None` uses as many epochs as make
-    about 800 batches. `random_state` is the seed.
+    about 800 batches. `scaling=None` is "minmax" and `noise=None` is 0.025 if all columns are
+    numbers, otherwise "standard" and 0.1. `random_state` is the seed.
+
+    Rows may also be a DataFrame of pandas or polars, or a pyarrow table. Its columns are read as
+    the commands read a file: numbers as numbers; texts, categories and booleans as categories;
+    times as hour and weekday. Other columns are not used; `ignored_` says why. Missing values are
+    allowed. Scored frames may have more columns, in any order; but where all columns that are used
+    are numbers, just these in another order are an error, as anywhere in scikit-learn.
 
     With `network="conv"`, which needs `prototypes=0`, rows may also be images (n, height, width) or
     (n, height, width, channels), or signals with channels (n, length, channels); `hidden=()`
@@ -76,9 +76,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         After `fit_predict` with `trim`: each row's score by models that were not fitted on it,
         with the sign of `score_samples`.
     n_features_in_ : int
-        Number of features seen during `fit`.
+        Number of features seen during `fit`; of a frame, of the columns that are used.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if the rows had names.
+    ignored_ : dict
+        The columns of a frame that are not used, each with the reason.
 
     Examples
     --------
@@ -103,8 +105,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         activation: str = "silu",
         output: str = "identity",
         loss: str = "mse",
-        scaling: str = "minmax",
-        noise: float = NOISE,
+        scaling: str | None = None,
+        noise: float | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         tied: bool = False,
@@ -152,19 +154,20 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: N803, ARG002 # scikit-learn's names
         """Fit to clean rows X (n, d), n >= 2; with convolutions also (n, *row_shape).
 
+        X may also be a DataFrame or Arrow table; see the class.
+
         Raises SettingsError for an invalid parameter, and ValueError for rows that scikit-learn
-        rejects.
+        rejects or a frame without a column that can be a feature.
         """
-        rows = self._valid_rows(X)
-        train = self._train_settings(len(rows))
-        clean = self._clean(rows)
+        clean = self._read_clean(X)
+        train = self._train_settings(len(clean.rows))
         trained = train_autoencoder(
-            clean,
-            model=self._model_settings(clean.layout.n_features),
-            train=without_empty_parts(train, hasher_for(train)(rows)),
+            self._clean(clean),
+            model=self._model_settings(clean.layout),
+            train=without_empty_parts(train, hasher_for(train)(clean.rows)),
             device=self.device,
         )
-        return self._use(trained.model)
+        return self._use(clean.describe(trained.model))
 
     def fit_predict(self, X: ArrayLike, y: None = None) -> NDArray[np.int64]:  # noqa: N803 # scikit-learn's name
         """Fit to rows X (n, d) and return -1 for outliers among them and +1 for others, (n,).
@@ -174,11 +177,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self.fit(X, y)
         if not self.trim:
             return self.predict(X)
-        rows = self._valid_rows(X)
-        train = without_empty_folds(self._train_settings(len(rows)), rows)
-        model = self._model_settings(self.n_features_in_)
-        fitted = cross_fit(self._clean(rows), model=model, train=train, device=self.device)
-        scores = fitted.scores_by(self.by, rows)
+        clean = self._read_clean(X)
+        train = without_empty_folds(self._train_settings(len(clean.rows)), clean.rows)
+        model = self._model_settings(clean.layout)
+        fitted = cross_fit(self._clean(clean), model=model, train=train, device=self.device)
+        scores = fitted.scores_by(self.by, clean.rows)
         self.out_of_fold_scores_ = -np.minimum(scores, np.finfo(np.float64).max)
         decision = decide_beforehand(rule_by_row(self.rule), fitted.calibration_by(self.by))
         return np.where(scores > decision.cut.score, -1, 1)
@@ -186,14 +189,12 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
         """Return the negated score of each row of X (n, d), (n,): lower is more anomalous.
 
-        Rows of images or signals may also have the shape of those that were fitted.
+        Rows of images or signals may also have the shape of those that were fitted. A frame needs
+        the columns of `fit`, of the same kinds; see the class.
         """
         check_is_fitted(self)
-        row_shape = self.model_.layout.row_shape
-        flat = flat_rows(X, row_shape)
-        rows = validate_data(self, flat, reset=False, dtype=(np.float64, np.float32))
-        shaped = rows.reshape(len(rows), *row_shape)
-        return -np.minimum(self.model_.scores_by(self.by, shaped), np.finfo(np.float64).max)
+        rows = read_rows(self, X, self.model_.layout).rows
+        return -np.minimum(self.model_.scores_by(self.by, rows), np.finfo(np.float64).max)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
         """Return `score_samples` minus `offset_`, (n,): negative for outliers."""
@@ -202,6 +203,31 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803 # scikit-learn's name
         """Return -1 for outliers and +1 for other rows, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def explain(self, X: ArrayLike, *, top: int = MAX_FEATURES) -> list[Cause]:  # noqa: N803 # scikit-learn's name
+        """Explain the score of each row of X (n, d), in words and by at most `top` features.
+
+        Each `Cause` has `words` and `features`; a feature has a `name`, its `share` of the score,
+        the `actual_text` and the `expected_text`. Levels that are new are named as X has them.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> clean = pa.table({"city": ["Oslo", "Rome"] * 150, "warm": [5.0, 25.0] * 150})
+        >>> detector = AutoencoderDetector(epochs=5, members=1).fit(clean)
+        >>> rows = pa.table({"city": ["Paris"], "warm": [25.0]})
+        >>> detector.explain(rows)[0].features[0].words
+        "city 'Paris' never seen (2 levels known)"
+
+        """
+        check_is_fitted(self)
+        if top < 1:
+            raise ValueError(f"top must be at least 1. Got {top} instead.")
+        if not len(cast("Sized", X)):
+            return []
+        found = read_rows(self, X, self.model_.layout)
+        rebuilt = self.model_.rebuild(found.rows)
+        return explain(self.model_, rebuilt, by=self.by, texts=found.texts, top=top)
 
     def to_files(self) -> dict[str, bytes]:
         """Return a bundle as `nightglass train` writes it.
@@ -219,33 +245,19 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         Raises BundleError.
         """
         model = from_files(files, device=device)
-        detector = cls(**_parameters(model, cls._get_param_names()))
-        detector.n_features_in_ = model.layout.n_features
-        if model.layout.columns:
-            detector.feature_names_in_ = np.array(model.layout.columns, dtype=object)
+        detector = cls(**known_parameters(model, cls._get_param_names()))
         return detector._use(model)
 
-    def _valid_rows(self, X: ArrayLike) -> NDArray[np.floating]:  # noqa: N803 # scikit-learn's name
-        """Return X as rows (n, *row_shape). Raises like `fit`."""
+    def _read_clean(self, X: ArrayLike) -> InputRows:  # noqa: N803 # scikit-learn's name
+        """Read rows to fit to. Raises like `fit`."""
         rule_by_row(self.rule)
         row_shape = np.shape(X)[1:] if self.network == "conv" else ()
-        rows = validate_data(
-            self,
-            flat_rows(X, row_shape),
-            dtype=(np.float64, np.float32),
-            ensure_min_samples=FEWEST_FIT_ROWS,
-        )
-        shaped: NDArray[np.floating] = rows.reshape(len(rows), *(row_shape or rows.shape[1:]))
-        return shaped
+        return read_clean(self, X, row_shape, FEWEST_FIT_ROWS)
 
-    def _clean(self, rows: NDArray[np.floating]) -> CleanRows:
-        layout = Layout(
-            row_shape=rows.shape[1:],
-            dtype=rows.dtype.name,
-            columns=tuple(getattr(self, "feature_names_in_", ())),
-        )
+    def _clean(self, read: InputRows) -> CleanRows:
+        rows = read.rows
         # an eighth of the memory is for validation rows: this keeps all rows in memory
-        return CleanRows(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
+        return CleanRows(lambda: [rows], read.layout, memory_bytes=8 * rows.nbytes)
 
     def _use(self, model: Autoencoder) -> Self:
         """Use a trained model, with the threshold that the rule gives it."""
@@ -253,56 +265,16 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         if not np.isfinite(decision.cut.score):
             warnings.warn(f"No row will be flagged as an outlier. {decision.promise}", stacklevel=3)
         self.model_ = model
+        self.n_features_in_ = len(model.layout.names) or model.layout.n_features
+        if model.layout.columns:
+            self.feature_names_in_ = np.array(model.layout.names, dtype=object)
+        self.ignored_ = dict(cast("Mapping[str, str]", model.facts.get("ignored", {})))
         self.offset_ = -decision.cut.score
         self.promise_ = decision.promise
         return self
 
-    def _model_settings(self, n_features: int) -> ModelSettings:
-        chosen = self._parameters_of(ModelSettings)
-        chosen["hidden"] = tuple(self.hidden)
-        if self.latent is None:
-            chosen["latent"] = table_latents(n_features)
-        return ModelSettings(**chosen)
+    def _model_settings(self, layout: Layout) -> ModelSettings:
+        return model_settings(self.get_params(deep=False), layout)
 
     def _train_settings(self, n_rows: int) -> TrainSettings:
-        if self.by not in SCORES:
-            raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{self.by}' instead.")
-        chosen = self._parameters_of(TrainSettings)
-        chosen["seed"] = self._seed()
-        if self.epochs is None:
-            chosen["epochs"] = table_epochs(n_rows * (1 - self.calibration - self.validation))
-        return TrainSettings(**chosen)
-
-    def _parameters_of(self, settings: type) -> dict[str, Any]:
-        """Return the parameters that are fields of a settings class."""
-        names = [field.name for field in fields(settings)]
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
-
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31))
-
-
-def _parameters(model: Autoencoder, names: Iterable[str]) -> dict[str, Any]:
-    """Return the estimator's parameters that a bundle knows."""
-    known = {
-        **asdict(model.settings),
-        **asdict(model.train_settings),
-        "by": "error",
-        **cast("Mapping[str, Any]", model.facts.get("score", {})),
-        "device": model.device,
-        "random_state": model.train_settings.seed,
-    }
-    return {name: known[name] for name in names if name in known}
-
-
-def rule_by_row(text: str) -> Rule:
-    """Parse a rule that judges each row by itself. Raises SettingsError for any other."""
-    parsed = parse_rule(text)
-    if parsed.kind not in RULES_BY_ROW:
-        raise SettingsError(
-            "rule must flag each row by its own score, such as 'quantile 0.95' or 'absolute 0.03'. "
-            f"Got '{text}' instead."
-        )
-    return parsed
+        return train_settings(self.get_params(deep=False), n_rows)

@@ -56,16 +56,22 @@ class _Values:
 
 
 def explain(
-    model: Autoencoder, rows: Rebuilt, *, by: str = "error", texts: Texts = NO_TEXTS
+    model: Autoencoder,
+    rows: Rebuilt,
+    *,
+    by: str = "error",
+    texts: Texts = NO_TEXTS,
+    top: int = MAX_FEATURES,
 ) -> list[Cause]:
     """Explain each row's rank by one of SCORES: by its error, or by its novelty if that ranks.
 
-    texts: levels of categories that the bundle has no name for, by column and key.
+    texts: levels of categories that the bundle has no name for, by column and key. top: the most
+    features of a cause.
     """
     if not len(rows.rows):
         return []
     if model.layout.kinds:
-        return explain_mixed(model, rows, by=by, texts=texts)
+        return explain_mixed(model, rows, by=by, texts=texts, top=top)
     missing = np.where(model.scaler.complete, MISSING, 0.0)
     if by == "novelty":
         comparisons = _novelty_comparisons(model, rows, missing)
@@ -73,7 +79,7 @@ def explain(
         comparisons = [_Comparison(rows.rebuilt, np.ones(len(rows.rows)), missing)]
     score = "novelty" if by == "novelty" else "error"
     return [
-        _cause(model, _values(model, rows, index, comparisons, score))
+        _cause(model, _values(model, rows, index, comparisons, score), top)
         for index in range(len(rows.rows))
     ]
 
@@ -132,8 +138,8 @@ def _shares(
     return np.asarray(squares / max(float(squares.sum()), TINY))
 
 
-def _cause(model: Autoencoder, row: _Values) -> Cause:
-    heaviest = np.argsort(-row.share, kind="stable")[:MAX_FEATURES]
+def _cause(model: Autoencoder, row: _Values, top: int) -> Cause:
+    heaviest = np.argsort(-row.share, kind="stable")[:top]
     found = (_feature(model, row, int(index)) for index in heaviest)
     features = tuple(each for each in found if each.share and each.actual != each.expected)
     if not features:

@@ -39,7 +39,7 @@ def evidence(
 
 def evidence_p_values(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64] | None:
     """Compute conformal p-values (3, n) in the order of SIDES; None without calibration rows."""
-    if not model.measured.evidence.size:
+    if not (len(model.calibration) and model.measured.evidence.size):
         return None
     found = evidence(model, rows.scaled, rows.latents, rows.errors)
     pairs = zip(model.measured.evidence, found, strict=True)

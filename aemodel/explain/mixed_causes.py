@@ -26,8 +26,10 @@ HUGE = 1e100
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def explain_mixed(model: Autoencoder, rows: Rebuilt, *, by: str, texts: Texts) -> list[Cause]:
-    """Explain each row's rank by one of SCORES.
+def explain_mixed(
+    model: Autoencoder, rows: Rebuilt, *, by: str, texts: Texts, top: int = MAX_FEATURES
+) -> list[Cause]:
+    """Explain each row's rank by one of SCORES, by at most `top` features.
 
     texts: levels that the bundle has no name for, see `unnamed_levels`.
     """
@@ -36,7 +38,7 @@ def explain_mixed(model: Autoencoder, rows: Rebuilt, *, by: str, texts: Texts) -
     describer, score = _Describer(model, texts), "novelty" if by == "novelty" else "error"
     causes = []
     for index, row in enumerate(rows.rows.astype(np.float64)):
-        heaviest = np.argsort(-shares[index], kind="stable")[:MAX_FEATURES].tolist()
+        heaviest = np.argsort(-shares[index], kind="stable")[:top].tolist()
         features = [
             describer.feature(
                 _Value(

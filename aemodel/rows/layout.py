@@ -31,6 +31,11 @@ class Layout:
     kinds: tuple[str, ...] = ()
     max_levels: int = MAX_LEVELS
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, each once; () if they have no names."""
+        return tuple(dict.fromkeys(self.columns))
+
     def of_kind(self, *kinds: str) -> tuple[int, ...]:
         """Return the indices of the columns of some kinds."""
         return tuple(index for index, kind in enumerate(self.kinds) if kind in kinds)

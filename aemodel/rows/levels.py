@@ -7,7 +7,8 @@ L + 1 for a level that no fit row has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,9 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_LEVELS = 1_000_000
+KEY_BITS = 53  # float64 holds such whole numbers exactly
+LONGEST_NAME = 200  # characters of a level that a bundle keeps
 
 Keys = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+
+def level_key(level: str) -> float:
+    """Return the key of a level, by its text: a whole number below 2^53."""
+    digest = hashlib.blake2b(level.encode(), digest_size=8).digest()
+    return float(int.from_bytes(digest, "little") >> (64 - KEY_BITS))
+
+
+def shorten_level(level: str) -> str:
+    """Return the name of a level that a bundle keeps."""
+    text = level.encode(errors="replace").decode()
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +73,19 @@ class Levels:
     def known(self, category: int) -> Keys:
         """Return the keys of the levels that the network tells apart, by rank."""
         return self.keys[self.of(category)][: self.kept[category]]
+
+    def names(
+        self, columns: Sequence[str], texts: Mapping[str, Mapping[float, str]]
+    ) -> dict[str, list[str]]:
+        """Return the names of the levels that the network tells apart, by column and rank.
+
+        columns: (d,), names of all columns. texts: levels by column and key; '' if unknown.
+        """
+        known = {columns[i]: self.known(category) for category, i in enumerate(self.columns)}
+        return {
+            name: [shorten_level(texts[name].get(key, "")) for key in keys.tolist()]
+            for name, keys in known.items()
+        }
 
     @cached_property
     def _sorted(self) -> list[tuple[Keys, NDArray[np.intp]]]:

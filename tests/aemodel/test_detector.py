@@ -19,6 +19,7 @@ from aemodel.bundle import to_files
 from aemodel.errors import SettingsError
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
+from aemodel.table_defaults import NOISE
 from aemodel.training.loop import CleanRows, train_autoencoder
 
 MAP = np.random.default_rng(99).normal(size=(2, 6))
@@ -31,7 +32,8 @@ def clean_rows(n=600, seed=0):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return AutoencoderDetector(latent=2, epochs=30, by="error").fit(clean_rows())
+    settings = {"latent": 2, "epochs": 30, "scaling": "minmax", "noise": NOISE}
+    return AutoencoderDetector(**settings, by="error").fit(clean_rows())
 
 
 @pytest.mark.slow

@@ -1,0 +1,72 @@
+"""Which columns of a frame are features, by the rules of `nightglass train`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from aemodel.frames.columns import TIME, FrameColumn
+from aemodel.frames.values import moments_of
+from aemodel.rows.layout import CATEGORY, HOUR, WEEKDAY
+from aemodel.rows.levels import MOST_LEVELS
+
+FEW_LEVELS = 50  # any number of rows may have so many
+MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or an id
+DAY = 86_400.0
+DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
+DAYS_FOR_WEEKDAYS = 14
+LONGEST_SHOWN = 40
+
+
+def choose_features(
+    columns: Mapping[str, FrameColumn],
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """Return the features as (column, kind), and why other columns are none."""
+    features, ignored = [], {}
+    for name, column in columns.items():
+        kinds, why_not = _kinds_and_why_not(column)
+        features += [(name, kind) for kind in kinds]
+        if not kinds:
+            ignored[name] = why_not
+    return features, ignored
+
+
+def _kinds_and_why_not(column: FrameColumn) -> tuple[tuple[str, ...], str]:
+    if column.why_not:
+        return (), column.why_not
+    if column.kinds == (CATEGORY,):
+        why_not = _unfit_category(column)
+        return () if why_not else column.kinds, why_not
+    return _kinds_of_time(column) if column.kinds[0] in TIME else (column.kinds, "")
+
+
+def _unfit_category(column: FrameColumn) -> str:
+    """Why a category is no feature; '' if it is one."""
+    texts = column.level_names
+    levels, filled, has_gaps = len(texts), len(column.filled), bool(column.gaps.any())
+    if levels == 1 and not has_gaps:
+        only = texts[0]
+        return f"constant: {only[:LONGEST_SHOWN] + ('…' if len(only) > LONGEST_SHOWN else '')!r}"
+    if levels > MOST_LEVELS:
+        return f"more than {MOST_LEVELS:,} levels"
+    if levels <= max(FEW_LEVELS, MOST_DISTINCT * filled):
+        return ""
+    if levels == filled and not has_gaps:
+        return "ids: distinct in all rows"
+    return f"text or ids: {levels:,} levels in {filled:,} rows"
+
+
+def _kinds_of_time(column: FrameColumn) -> tuple[tuple[str, ...], str]:
+    """As which of hours and weekdays a time is read, and why as none."""
+    seconds = moments_of(column)
+    seconds = seconds[~np.isnan(seconds)]
+    hours = np.unique(seconds % DAY // 3_600)
+    days = float(seconds.max() - seconds.min()) / DAY
+    fit = {
+        HOUR: len(hours) > 1 and (days >= DAYS_FOR_HOURS or len(hours) >= HOURS_OF_A_DAY),
+        WEEKDAY: days >= DAYS_FOR_WEEKDAYS,
+    }
+    kinds = tuple(kind for kind in column.kinds if fit[kind])
+    why_not = f"covers {days:.1f} days: too few to tell usual hours or weekdays"
+    return kinds, "" if kinds else why_not
