@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.network.expansion import EXTRA, Expansion
-from aemodel.rows.layout import CATEGORY
+from aemodel.rows.layout import CATEGORY, ENTITY
 from aemodel.rows.levels import Levels
 from aemodel.scores.novelty import ERROR, Novelty
 from aemodel.scores.surprise import Margins, Surprise
@@ -49,7 +49,8 @@ class MixedNovelty:
     def __init__(self, reference: MixedReference, novelty: Novelty, surprise: Surprise) -> None:
         self.reference, self.novelty, self.surprise = reference, novelty, surprise
         layout = surprise.layout
-        self.weight = math.sqrt(len(layout.of_kind(CATEGORY)) / len(layout.kinds))
+        columns = len(layout.kinds) - len(layout.of_kind(ENTITY))
+        self.weight = math.sqrt(len(layout.of_kind(CATEGORY)) / columns)
 
     def parts(self, scaled: Tensor, points: Tensor, errors: Tensor, *, skip: int = 0) -> Tensor:
         """Compute S, U and E: (3, n) float64.

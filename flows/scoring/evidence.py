@@ -54,7 +54,7 @@ def explain_rows(
     if not len(rows):
         return {}
     rebuilt = model.rebuild(values)
-    expected = model.scaler.inverse(rebuilt.rebuilt).reshape(values.shape)
+    expected = model.in_data_units(rebuilt).reshape(values.shape)
     new = unnamed_levels(model, values)
     texts = find_levels(source, new) if any(new.values()) else {}
     causes = explain(model, rebuilt, by=by, texts=texts)

@@ -154,7 +154,7 @@ def open_clean(job: Job) -> Source:
     return open_surveyed(
         job.path(job.data.clean),
         field=job.data.field,
-        columns=job.data.columns,
+        columns=job.data.columns_read,
         id=job.data.id,
         missing=job.data.missing,
         kinds=job.data.kinds,

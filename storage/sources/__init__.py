@@ -29,7 +29,16 @@ from storage.sources.input_files import (
     is_table,
     list_input,
 )
-from storage.sources.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY, Kinds, Schema
+from storage.sources.schema import (
+    CATEGORY,
+    ENTITY,
+    HOUR,
+    NUMBER,
+    TIME,
+    WEEKDAY,
+    Kinds,
+    Schema,
+)
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
@@ -45,6 +54,7 @@ __all__ = [
     "BROKEN_CELLS",
     "CATEGORY",
     "DISTINCT",
+    "ENTITY",
     "HOUR",
     "NUMBER",
     "TIME",

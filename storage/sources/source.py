@@ -16,7 +16,7 @@ from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.columns import list_unread
 from storage.sources.digests import file_stamps, sha256_text
-from storage.sources.schema import CATEGORY, NUMBER, Schema, require_storable
+from storage.sources.schema import KEYED, NUMBER, Schema, require_storable
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "non-numeric cells"  # the fact of a source that counts and names them
@@ -200,7 +200,7 @@ class Source(ABC):
         if self.missing == "impute":
             finite |= np.isnan(chunk.rows)
         if self.schema.kinds:  # a gap in a category is a level of its own
-            finite[:, [kind == CATEGORY for kind in self.schema.kinds]] = True
+            finite[:, [kind in KEYED for kind in self.schema.kinds]] = True
         return ~finite
 
     def _marked(self, chunk: Chunk) -> Chunk:
