@@ -1,14 +1,15 @@
 """Entities: machines, meters, accounts, whose rows are scaled by their own level and spread.
 
     own = (x - level) / spread
-    level  = mean of the entity's rows, drawn to the mean of all rows by the share
-             spread^2 / (spread^2 + rows * between^2)
-    spread = root of the entity's variance, to which the variance within all entities is added as
-             if it were LIKE_ROWS more rows, and of what is uncertain about the level
 
-between: standard deviation of the entities' true levels (method of moments; Searle, Casella &
-McCulloch 1992). An entity without rows, or a row without an entity, has level and spread of all
-rows. A column that is constant within every entity is divided by its size.
+The level is the mean of the entity's rows, drawn to that of all rows by the share
+
+    variance / (variance + rows * between)
+
+between: variance of the entities' true levels (method of moments). The variance is drawn to that
+which is typical of entities, see `aemodel.rows.variances`, and the spread also holds what is
+uncertain about level and variance. An entity without clean rows, or a row that names none, has
+level and spread of all rows. A column that is constant within every entity is divided by its size.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from numpy.typing import NDArray
 from aemodel.errors import DataError
 from aemodel.rows.far_values import Fences
 from aemodel.rows.moments import Moments
+from aemodel.rows.variances import squeezed_variances
 
 MOST_ENTITIES = 20_000
-LIKE_ROWS = 20.0  # rows that the variance within all entities counts as
 FEWEST_REPEATS = 20  # rows beyond each entity's first; fewer do not show a spread within entities
 GRID = 2.0**-20  # levels are rounded to this fraction of the spread: chunks do not matter
 
@@ -194,9 +195,8 @@ def together(moments: Moments) -> Moments:
 def _shrunk(known: Moments, pool: Moments, rounding: float) -> tuple[Values, Values]:
     """Return level and spread (e + 1, d) of entities with these moments (e, d); pool: (d,)."""
     within, between = _variances(known)
-    repeats = np.maximum(known.count - 1, 0)
+    own = squeezed_variances(known.m2, np.maximum(known.count - 1, 0), within)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        own = (known.m2 + LIKE_ROWS * within) / (repeats + LIKE_ROWS)
         share = known.count * between / (known.count * between + own)
         share = np.nan_to_num(share, nan=0.0)  # no variance at all
         level = pool.mean + share * (known.mean - pool.mean)
