@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.jobs.column_checks import ColumnFindings, check_columns, repeated_share
+from flows.jobs.entity_candidates import entity_candidates
 from flows.jobs.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
 from storage.sources import NUMBER, Feature, Kinds, Source, grouped, spread_rows
@@ -23,7 +24,8 @@ class SampleSummary:
     """Properties of a sample of the clean rows that decide the proposal.
 
     names: of the numbers of a table, to which the indices of columns below refer. kinds: as what
-    each column of a table is read, if not all are numbers. running: columns whose values are all
+    each column of a table is read, if not all are numbers. entities: categories that may name
+    entities. running: columns whose values are all
     distinct and ascending; running_ids: the whole numbers among them.
     """
 
@@ -37,6 +39,7 @@ class SampleSummary:
     is_bytes: bool  # uint8
     names: tuple[str, ...] = ()
     kinds: Kinds = field(default_factory=dict)
+    entities: tuple[str, ...] = ()
     running: tuple[int, ...] = ()
     running_ids: tuple[int, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
@@ -69,6 +72,7 @@ def summarize_sample(
         names=tuple(columns[index].name for index in numbers),
         features=max(found.features, len(columns)),
         kinds=grouped(columns) if mixed else {},
+        entities=entity_candidates(rows, columns) if mixed else (),
         findings=findings,
     )
 
