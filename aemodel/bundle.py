@@ -28,7 +28,7 @@ from aemodel.errors import BundleError, SettingsError
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder, Decoder
 from aemodel.network.build import build_network, decoder_facts, decoder_of_facts
-from aemodel.rows.entities import Entities
+from aemodel.rows.entities.scales import Entities
 from aemodel.rows.layout import Layout
 from aemodel.rows.levels import Levels
 from aemodel.rows.scaling import Scaler

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.rows.entities import Entities
+from aemodel.rows.entities.scales import Entities
 
 MOST_KEPT = 100_000  # keys; of more, those with the smallest are kept
 MOST_NAMED = 20

@@ -21,7 +21,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.rows.entities import Entities, EntityMoments
+from aemodel.rows.entities.fit import EntityMoments
+from aemodel.rows.entities.scales import Entities
 from aemodel.rows.far_values import Fences, find_fences, without_far_values
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import CATEGORY, ENTITY, NUMBER, PERIODS, Layout

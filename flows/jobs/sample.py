@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.entities.candidates import may_name_entities
 from flows.jobs.column_checks import ColumnFindings, check_columns, repeated_share
-from flows.jobs.entity_candidates import entity_candidates
 from flows.jobs.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
-from storage.sources import NUMBER, Feature, Kinds, Source, grouped, spread_rows
+from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
 
 SAMPLE_ROWS = 20_000
 SAMPLE_VALUES = 8_000_000
@@ -72,8 +72,20 @@ def summarize_sample(
         names=tuple(columns[index].name for index in numbers),
         features=max(found.features, len(columns)),
         kinds=grouped(columns) if mixed else {},
-        entities=entity_candidates(rows, columns) if mixed else (),
+        entities=_entities(rows, numbers, columns) if mixed else (),
         findings=findings,
+    )
+
+
+def _entities(
+    rows: NDArray[np.generic], numbers: Sequence[int], columns: Sequence[Feature]
+) -> tuple[str, ...]:
+    """Name the categories that may be entities."""
+    values = rows[:, numbers].astype(np.float64)
+    return tuple(
+        name
+        for index, (name, kind) in enumerate(columns)
+        if kind == CATEGORY and numbers and may_name_entities(rows[:, index], values)
     )
 
 

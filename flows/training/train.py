@@ -272,8 +272,10 @@ def _train_result(
 
 def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
     """The figures below the loss curve: names and values as displayed."""
+    entities = trained.model.scaler.entities
     return {
         "fit rows": f"{trained.n_fit:,}",
+        **({} if entities is None else {"entities": f"{len(entities.keys):,}"}),
         "validation rows": f"{trained.n_validation:,}",
         "best epoch": f"{trained.best_epoch} of {len(trained.history)}",
         "validation error": f"{trained.validation_error:.4g}",

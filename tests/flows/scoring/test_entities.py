@@ -12,6 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, Bench
 
+from flows.jobs.job_file import read_job
+from flows.training.train import open_clean
+from storage.sources import grouped, named_features
+
 JOB = """
 name = "plant"
 [data]
@@ -123,6 +127,41 @@ def test_the_same_rows_train_the_same_model_and_the_gate_compares_them(plant):
 
     assert again.code == 0, again.err
     assert "not worse than the champion" in again.facts["why"]
+
+
+def test_init_names_a_column_that_may_be_the_entity_and_sets_nothing(plant):
+    text = plant.run("init", plant.folder / "clean.parquet").facts["job"]
+
+    assert "data.entity scales rows by their own level and spread: 'machine'" in text.replace(
+        "\n# ", " "
+    )
+    assert "\nentity" not in text
+
+
+def test_columns_name_the_features_and_the_entity_is_read_beside_them(plant):
+    job = read_job(plant.job, ['data.columns=["load"]'])
+    with open_clean(job) as source:
+        assert grouped(named_features(source.schema)) == {
+            "load": ("number",),
+            "machine": ("entity",),
+        }
+
+
+def test_a_table_of_nothing_but_the_entity_is_refused(plant):
+    path = plant.folder / "names.parquet"
+    pq.write_table(pa.table({"machine": readings(50, 1)["machine"]}), path)
+    refused = plant.run("train", plant.job, "--set", f"data.clean={path}")
+
+    assert refused.code == 2
+    assert "no column that can be a feature" in refused.err
+
+
+def test_a_night_without_the_column_is_refused_by_name(plant):
+    day = "2026-11-24"
+    table = pa.table(readings(50, 2)).drop_columns(["machine"])
+    pq.write_table(table, plant.folder / f"nights/{day}.parquet")
+
+    assert "missing: 'machine'" in plant.run("score", plant.job, "--date", day).err
 
 
 def test_a_store_of_a_model_with_entities_is_refused(plant):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aemodel.errors import DataError
-from aemodel.rows import entities
+from aemodel.rows.entities import fit as entity_fit
 from aemodel.rows.layout import Layout
 from aemodel.rows.scaling import Scaler, ScalerFit
 
@@ -136,7 +136,7 @@ def test_one_row_for_each_entity_is_scaled_as_a_table_without_entities():
 
 def test_entities_without_any_name_and_too_many_are_refused(monkeypatch):
     rows = machine_rows(100)
-    monkeypatch.setattr(entities, "MOST_ENTITIES", 9)
+    monkeypatch.setattr(entity_fit, "MOST_ENTITIES", 9)
     with pytest.raises(DataError, match="at most 9 entities"):
         fit(rows)
     rows[:, 0] = np.nan

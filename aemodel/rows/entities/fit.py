@@ -1,91 +1,31 @@
-"""Entities: machines, meters, accounts, whose rows are scaled by their own level and spread.
-
-    own = (x - level) / spread
+"""Fits level and spread of each entity.
 
 The level is the mean of the entity's rows, drawn to that of all rows by the share
 
     variance / (variance + rows * between)
 
 between: variance of the entities' true levels (method of moments). The variance is drawn to that
-which is typical of entities, see `aemodel.rows.variances`, and the spread also holds what is
-uncertain about level and variance. An entity without clean rows, or a row that names none, has
+which is typical of entities, see `aemodel.rows.entities.variances`, and the spread also holds what
+is uncertain about level and variance. An entity without clean rows, or a row that names none, has
 level and spread of all rows. A column that is constant within every entity is divided by its size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.errors import DataError
+from aemodel.rows.entities.scales import Entities, Places, Values
+from aemodel.rows.entities.variances import squeezed_variances
 from aemodel.rows.far_values import Fences
 from aemodel.rows.moments import Moments
-from aemodel.rows.variances import squeezed_variances
 
 MOST_ENTITIES = 20_000
 FEWEST_REPEATS = 20  # rows beyond each entity's first; fewer do not show a spread within entities
 GRID = 2.0**-20  # levels are rounded to this fraction of the spread: chunks do not matter
-
-Values = NDArray[np.float64]
-Places = NDArray[np.intp]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entities:
-    """Level and spread of each entity.
-
-    column: index of the column that names the entity by its key. keys: (e,), ascending.
-    level, spread: (e + 1, d), the last of an unknown entity; 0 and 1 for what is no number.
-    """
-
-    column: int
-    keys: Values
-    level: Values
-    spread: Values
-
-    def places(self, flat: NDArray[np.generic]) -> Places:
-        """Return which entity each of rows (n, d) belongs to, (n,); e for an unknown one."""
-        keys = flat[:, self.column].astype(np.float64)
-        found = np.searchsorted(self.keys, keys)
-        known = np.append(self.keys, np.nan)[found] == keys
-        return np.asarray(np.where(known, found, len(self.keys)))
-
-    def unknown(self, flat: NDArray[np.generic]) -> NDArray[np.bool_]:
-        """Mark the rows (n,) of (n, d) whose entity has no clean rows, or that name none."""
-        return np.asarray(self.places(flat) == len(self.keys), np.bool_)
-
-    def standardize(self, flat: NDArray[np.generic]) -> Values:
-        """Return rows (n, d) in units of their entity; NaN in the column that names it."""
-        places = self.places(flat)
-        own = np.subtract(flat, self.level[places], dtype=np.float64)
-        own /= self.spread[places]
-        own[:, self.column] = np.nan
-        return np.asarray(own)
-
-    def restore(self, own: Values, flat: NDArray[np.generic]) -> Values:
-        """Undo `standardize` in place, for the entities that rows (n, d) `flat` belong to."""
-        places = self.places(flat)
-        own *= self.spread[places]
-        own += self.level[places]
-        own[:, self.column] = flat[:, self.column]
-        return own
-
-    def constants(
-        self, flat: NDArray[np.generic], constant: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Mark the values (n, k) of the k `constant` columns (d,) that have a known constant.
-
-        All have, but in unknown entities those that differ between entities.
-        """
-        return ~self.unknown(flat)[:, None] | ~self._differs[constant]
-
-    @cached_property
-    def _differs(self) -> NDArray[np.bool_]:
-        """Columns (d,) whose level is not the same in all entities."""
-        return np.asarray((self.level != self.level[-1]).any(axis=0), np.bool_)
 
 
 class EntityMoments:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
-
-from storage.sources import CATEGORY, NUMBER, Feature
 
 FEWEST_LEVELS, MOST_LEVELS = 5, 1_000
 FEWEST_ROWS = 5  # of a level, on average
 LEAST_BETWEEN = 0.5  # mean over numbers of the share of variance between levels
 
 
-def entity_candidates(rows: NDArray[np.generic], columns: Sequence[Feature]) -> tuple[str, ...]:
-    """Return the names of such categories in rows (n, d) of a table with these columns (d,)."""
-    numbers = [index for index, (_, kind) in enumerate(columns) if kind == NUMBER]
-    values = rows[:, numbers].astype(np.float64)
-    return tuple(
-        name
-        for index, (name, kind) in enumerate(columns)
-        if kind == CATEGORY and numbers and _names_entities(rows[:, index], values)
-    )
-
-
-def _names_entities(keys: NDArray[np.generic], values: NDArray[np.float64]) -> bool:
+def may_name_entities(keys: NDArray[np.generic], values: NDArray[np.float64]) -> bool:
+    """Return whether a category with keys (n,) may name entities, by numbers (n, d), d >= 1."""
     levels, places = np.unique(keys, return_inverse=True)
     if not FEWEST_LEVELS <= len(levels) <= min(MOST_LEVELS, len(keys) / FEWEST_ROWS):
         return False

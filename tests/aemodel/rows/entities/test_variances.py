@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aemodel.rows.variances import squeezed_variances
+from aemodel.rows.entities.variances import squeezed_variances
 
 
 def squeezed(variances: np.ndarray, rows: int, seed: int = 0) -> np.ndarray:
