@@ -29,6 +29,7 @@ from aemodel.errors import BundleError, SettingsError
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder, Decoder
 from aemodel.network.build import build_network, decoder_facts, decoder_of_facts
+from aemodel.rows.entities.scales import Entities
 from aemodel.rows.layout import Layout
 from aemodel.rows.levels import Levels
 from aemodel.rows.scaling import Scaler
@@ -56,6 +57,7 @@ BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean row
 RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
+ENTITIES = ("keys", "level", "spread")  # where a column names entities
 MIXED = ("weights", "typical", "spread")
 MARGINS = ("tails", "gaps", "clock", "pairs")
 INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
@@ -170,6 +172,8 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
             ("mixed.", model.measured.mixed, MIXED),
             ("margins.", model.measured.mixed.margins, MARGINS),
         ]
+    if model.scaler.entities is not None:
+        parts.append(("entities.", model.scaler.entities, ENTITIES))
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
     ranks = model.measured.reference.ranks
@@ -197,6 +201,9 @@ def _unfitted_model(
         margins = Margins(**_take(arrays, MARGINS, "margins."))
         mixed = MixedReference(**_take(arrays, MIXED, "mixed."), margins=margins)
         measured = dataclasses.replace(measured, mixed=mixed)
+    if layout.entity is not None:
+        scales = _take(arrays, ENTITIES, "entities.")
+        scaler = dataclasses.replace(scaler, entities=Entities(column=layout.entity, **scales))
     del facts["format_version"]
     model = Autoencoder((), settings, layout, scaler, measured, train, facts, device)
     _require_shapes(model)
@@ -296,6 +303,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
     n = measured.calibration.shape[:1]
     of_measured = dict(zip(MEASURED, (n, n, n, (3, *n), d, d, d, (3, *d), (3,), k, k), strict=True))
     return {
+        **_entity_shapes(model.scaler.entities, *d),
         **{f"scaler.{name}": (getattr(model.scaler, name), d) for name in SCALER},
         **{name: (getattr(measured, name), shape) for name, shape in of_measured.items()},
         **(measured.blocks.shapes(*n) if measured.blocks else {}),
@@ -304,6 +312,16 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
         "reference.floor": (reference.floor, (2,)),
         "reference.typical": (reference.typical, (2,)),
     }
+
+
+def _entity_shapes(
+    entities: Entities | None, d: int
+) -> dict[str, tuple[NDArray[np.generic], tuple[int, ...]]]:
+    if entities is None:
+        return {}
+    table = (len(entities.keys) + 1, d)
+    shapes = dict(zip(ENTITIES, (entities.keys.shape[:1], table, table), strict=True))
+    return {f"entities.{name}": (getattr(entities, name), shape) for name, shape in shapes.items()}
 
 
 def _require_ascending(measured: Measured) -> None:

@@ -163,12 +163,15 @@ class Autoencoder:
         """Which columns (d,) are numbers; None if all are."""
         return np.isin(self.layout.kinds, NUMBER) if self.layout.kinds else None
 
-    @property
-    def error_units(self) -> Vector:
-        """What errors are measured in (d,): numbers in data units, others in their usual error."""
+    def error_units(self, rows: Rows) -> Vector:
+        """What errors are measured in: numbers in data units, others in their usual error.
+
+        (d,), or (n, d) where each of `rows` is scaled by its entity.
+        """
         if self.numbers is None:
             return self.scaler.scale
-        return np.where(self.numbers, self.scaler.scale, self.measured.residual_scale)
+        scales = self.scaler.scales(rows)
+        return np.where(self.numbers, scales, self.measured.residual_scale)
 
     def to_values(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return scaled rows (n, d) with the surprise of each level in place of its rank."""
@@ -298,7 +301,11 @@ class Autoencoder:
 
     def reconstruct(self, rows: Rows) -> Vector:
         """Return reconstructions (n, *row_shape) float64 in data units, without rounding."""
-        return self.scaler.inverse(self.rebuild(rows).rebuilt).reshape(rows.shape)
+        return self.in_data_units(self.rebuild(rows)).reshape(rows.shape)
+
+    def in_data_units(self, rows: Rebuilt) -> Vector:
+        """Return reconstructions (n, d) in data units."""
+        return self.scaler.inverse(rows.rebuilt, like=rows.rows)
 
     def scale(self, rows: Rows) -> NDArray[np.float32]:
         """Return rows in scaled units, (n, d).

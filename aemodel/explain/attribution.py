@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, NOTHING, Cause, Feature
-from aemodel.explain.mixed_causes import Texts, explain_mixed
+from aemodel.explain.entity_names import Texts
+from aemodel.explain.mixed_causes import explain_mixed
 from aemodel.explain.number_pairs import format_pair
 from aemodel.model import MISSING, Autoencoder, Rebuilt
 from aemodel.rows.layout import is_signal

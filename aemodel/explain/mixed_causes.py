@@ -12,16 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, Cause, Feature
+from aemodel.explain.entity_names import EntityNames, Texts, short_level, unnamed_entities
 from aemodel.explain.number_pairs import format_pair, format_value
 from aemodel.model import Autoencoder, Rebuilt
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, PERIODS
 
-Texts = Mapping[str, Mapping[float, str]]  # levels by column and key
-
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL = 0.01  # of clean numbers lie below what is called usual, and as many above
 USUAL_HOURS = 0.95  # of clean rows lie in the hours that are called usual
-LONGEST = 60  # characters of a level
 HUGE = 1e100
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -34,21 +32,29 @@ def explain_mixed(
     texts: levels that the bundle has no name for, see `unnamed_levels`.
     """
     shares = _novelty_shares(model, rows) if by == "novelty" else _error_shares(model, rows)
-    expected = model.scaler.inverse(rows.rebuilt)
+    expected = model.in_data_units(rows)
     describer, score = _Describer(model, texts), "novelty" if by == "novelty" else "error"
+    entities, of_features = EntityNames(model, texts), list(model.layout.features)
     causes = []
     for index, row in enumerate(rows.rows.astype(np.float64)):
-        heaviest = np.argsort(-shares[index], kind="stable")[:top].tolist()
+        place = entities.place(row)
+        order = np.argsort(-shares[index, of_features], kind="stable")[:top]
+        heaviest = np.array(of_features)[order].tolist()
         features = [
             describer.feature(
                 _Value(
-                    i, float(row[i]), float(expected[index, i]), float(rows.residuals[index, i])
+                    i,
+                    float(row[i]),
+                    float(expected[index, i]),
+                    float(rows.residuals[index, i]),
+                    place,
                 ),
                 float(shares[index, i]),
             )
             for i in heaviest
         ]
-        causes.append(_cause(features, score))
+        found = _cause(features, score)
+        causes.append(Cause(entities.prefix(row) + found.words, found.features))
     return causes
 
 
@@ -63,7 +69,7 @@ def unnamed_levels(model: Autoencoder, rows: NDArray[np.generic]) -> dict[str, l
     levels = model.scaler.levels
     if levels is None:
         return {}
-    found = {}
+    found = unnamed_entities(model, rows)
     for category, column in enumerate(levels.columns.tolist()):
         name, known = model.layout.columns[column], levels.known(category)
         named = known[: len(_bundled_names(model).get(name, ()))]
@@ -112,12 +118,16 @@ def _novelty_shares(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class _Value:
-    """One value of a row: what it is, what was expected, and its residual."""
+    """One value of a row: what it is, what was expected, and its residual.
+
+    entity: the place of the row's entity among all; None without entities.
+    """
 
     column: int
     actual: float
     expected: float
     residual: float
+    entity: int | None
 
 
 class _Describer:
@@ -129,6 +139,7 @@ class _Describer:
         self.model, self.layout, self.levels = model, model.layout, model.scaler.levels
         self.margins = model.measured.mixed.margins
         self._names = self._known_names(texts)
+        self._entities = EntityNames(model, texts)
 
     def _known_names(self, texts: Texts) -> list[dict[float, str]]:
         """Return the names of each category's levels by key."""
@@ -164,19 +175,26 @@ class _Describer:
 
     def _number(self, value: _Value) -> tuple[str, str, str]:
         place = self.layout.of_kind(NUMBER).index(value.column)
-        low, high = self._clean_range(value.column, place)
+        low, high = self._clean_range(value, place)
         actual, expected = format_pair(value.actual, value.expected)
         if math.isnan(value.actual):
             return "missing", expected, f"missing ({_percent(self.margins.gaps[place])})"
         if low <= value.actual <= high:
             return actual, expected, f"{actual} where {expected} was expected"
-        usual = f"{format_value(low)} to {format_value(high)}"
-        return actual, expected, f"{format_value(value.actual)} (clean 1–99 %: {usual})"
+        usual = self._entities.usual(value.entity) or "clean 1–99 %"
+        span = f"{format_value(low)} to {format_value(high)}"
+        return actual, expected, f"{format_value(value.actual)} ({usual}: {span})"
 
-    def _clean_range(self, column: int, place: int) -> tuple[float, float]:
+    def _clean_range(self, value: _Value, place: int) -> tuple[float, float]:
+        """Return the usual range in data units: of an entity, as far as it has its own."""
+        scaler, column = self.model.scaler, value.column
         tails = self.margins.tails[place].astype(np.float64)
         ends = tails[[int(USUAL * (len(tails) - 1)), math.ceil((1 - USUAL) * (len(tails) - 1))]]
-        low, high = ends * self.model.scaler.scale[column] + self.model.scaler.center[column]
+        low, high = ends * scaler.scale[column] + scaler.center[column]
+        if scaler.entities is not None:
+            spread = scaler.entities.spread[value.entity, column]
+            level = scaler.entities.level[value.entity, column]
+            low, high = low * spread + level, high * spread + level
         return float(low), float(high)
 
     def _category(self, value: _Value) -> tuple[str, str, str]:
@@ -200,7 +218,7 @@ class _Describer:
         if math.isnan(key):
             return "missing"
         name = self._names[category].get(key, "another level")
-        return repr(name if len(name) <= LONGEST else f"{name[:LONGEST]}…")
+        return short_level(name)
 
     def _time(self, value: _Value, kind: str) -> tuple[str, str, str]:
         clock = self.margins.clock[self.layout.of_kind(*PERIODS).index(value.column)]

@@ -2,7 +2,7 @@
 
 At the input, a number is one value, an hour or weekday a point on a circle, and a category one
 value for each level. At the output, a category is one logit for each level. The values of a row
-come in this order: numbers, cosines, sines, categories.
+come in this order: numbers, cosines, sines, categories. An entity has none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aemodel.rows.layout import CATEGORY, NUMBER
+from aemodel.rows.layout import NUMBER, PERIODS
 from aemodel.rows.levels import Levels
 
 EXTRA = 2  # values of a category for all other levels, and for a gap
@@ -29,9 +29,7 @@ class Expansion:
         self.device = device
         self._categories = self._tensor(levels.columns.tolist())
         self._numbers = self._tensor([i for i, kind in enumerate(kinds) if kind == NUMBER])
-        self._circles = self._tensor(
-            [i for i, kind in enumerate(kinds) if kind not in (NUMBER, CATEGORY)]
-        )
+        self._circles = self._tensor([i for i, kind in enumerate(kinds) if kind in PERIODS])
         self.sizes: list[int] = (levels.kept + EXTRA).tolist()
         self._levels, self._kept = self._tensor(levels.sizes), self._tensor(levels.kept)
         self._firsts = self._tensor([sum(self.sizes[:i]) for i in range(len(self.sizes))])
@@ -99,9 +97,10 @@ class Expansion:
         """Return the error of each column, (..., d), of finished outputs (..., width).
 
         A number: (x - x~)^2, NaN where x is. A time: the squared distance of two points on the
-        circle. A category: -log p(level); for a level that no fit row has, log(rows + 2).
+        circle. A category: -log p(level); for a level that no fit row has, log(rows + 2). An
+        entity: NaN.
         """
-        errors = torch.empty_like(scaled)
+        errors = torch.full_like(scaled, torch.nan)
         numbers = scaled.index_select(-1, self._numbers)
         errors[..., self._numbers] = (finished[..., : self.n_numbers] - numbers).square()
         angles = self._angles(scaled)

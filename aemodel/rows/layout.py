@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NUMBER, CATEGORY, HOUR, WEEKDAY = "number", "category", "hour", "weekday"
+ENTITY = "entity"  # what a row belongs to, by which it is scaled; no feature
 PERIODS = {HOUR: 24.0, WEEKDAY: 7.0}
 MAX_LEVELS = 32
 NARROWEST = 4  # columns of an image
@@ -21,8 +22,9 @@ class Layout:
     """Shape and dtype of one row in the source, and the columns if it has any.
 
     kinds: the kind of each column, () if all are numbers. Categories are keys of their levels, see
-    `aemodel.rows.levels`; times are hours, 0 to 24, and weekdays, 0 to 6. The two columns of a time
-    have one name. max_levels: the most levels of a category that the network tells apart.
+    `aemodel.rows.levels`, and so are entities; times are hours, 0 to 24, and weekdays, 0 to 6. The
+    two columns of a time have one name. max_levels: the most levels of a category that the network
+    tells apart.
     """
 
     row_shape: tuple[int, ...]
@@ -39,6 +41,16 @@ class Layout:
     def of_kind(self, *kinds: str) -> tuple[int, ...]:
         """Return the indices of the columns of some kinds."""
         return tuple(index for index, kind in enumerate(self.kinds) if kind in kinds)
+
+    @property
+    def entity(self) -> int | None:
+        """The index of the column that names a row's entity; None without one."""
+        return next(iter(self.of_kind(ENTITY)), None)
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The indices of what is judged: all values of a row but its entity."""
+        return tuple(index for index in range(self.n_features) if index != self.entity)
 
     @property
     def n_features(self) -> int:

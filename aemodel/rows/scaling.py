@@ -2,6 +2,7 @@
 
     scaled = (x - center) / scale
 
+Where a column names entities, x is first put in units of its entity, see `aemodel.rows.entities`.
 An hour or weekday becomes a share of its period, and a category the rank of its level (see
 `aemodel.rows.levels`).
 
@@ -14,15 +15,17 @@ which is the same in meters and in millimeters, large for any change, and never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.entities.fit import EntityMoments
+from aemodel.rows.entities.scales import Entities
 from aemodel.rows.far_values import Fences, find_fences, without_far_values
 from aemodel.rows.hashes import row_hashes
-from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
+from aemodel.rows.layout import CATEGORY, ENTITY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import LevelCounts, Levels
 from aemodel.rows.moments import Moments
 from aemodel.rows.quantiles import column_quantiles
@@ -52,7 +55,8 @@ class Scaler:
     fill: (d,) float32, in scaled units; replaces NaN in what the network sees.
     tolerance: (d,) float64, rounding of a column that is constant in the fit rows; NaN for others.
     complete: (d,) bool, columns without a missing value in the fit rows.
-    levels: of the categories among the columns; None if all columns are numbers.
+    levels: of the categories among the columns; None if all columns are numbers. entities: whose
+        level and spread rows are scaled by; None if no column names them.
     """
 
     center: NDArray[np.float64]
@@ -61,6 +65,7 @@ class Scaler:
     tolerance: NDArray[np.float64]
     complete: NDArray[np.bool_]
     levels: Levels | None = None
+    entities: Entities | None = None
 
     @classmethod
     def inverse_only(cls, center: NDArray[np.float64], scale: NDArray[np.float64]) -> Scaler:
@@ -87,16 +92,27 @@ class Scaler:
         """Scale rows (n, *row_shape) into an existing array (n, d)."""
         flat = rows.reshape(scaled.shape)
         with np.errstate(over="ignore", invalid="ignore"):
-            if rows.dtype.name in _NARROW and not self.center.any():
+            narrow = rows.dtype.name in _NARROW and self.entities is None
+            if narrow and not self.center.any():
                 np.divide(flat, self.scale.astype(np.float32), out=scaled, dtype=np.float32)
                 return
-            exact = np.subtract(flat, self.center, dtype=np.float64)
+            own = flat if self.entities is None else self.entities.standardize(flat)
+            exact = np.subtract(own, self.center, dtype=np.float64)
             exact /= self.scale
             if self.constant.any():
-                exact[:, self.constant] = self._scaled_changes(exact[:, self.constant])
+                exact[:, self.constant] = self._scaled_constants(exact[:, self.constant], flat)
             scaled[...] = exact
         if self.levels is not None:
             self.levels.write_ranks(flat, scaled)
+
+    def _scaled_constants(
+        self, values: NDArray[np.float64], flat: NDArray[np.generic]
+    ) -> NDArray[np.float64]:
+        """Scale the values (n, k) of the constant columns of rows (n, d)."""
+        changes = self._scaled_changes(values)
+        if self.entities is None:
+            return changes
+        return np.where(self.entities.constants(flat, self.constant), changes, values)
 
     def _scaled_changes(self, changes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scale changes (n, k) of the constant columns; see the module."""
@@ -105,9 +121,24 @@ class Scaler:
         scaled = np.sign(changes) * (CHANGED + np.log2(1 + size / unit))
         return np.where(size <= self.tolerance[self.constant], 0.0, scaled)
 
-    def inverse(self, scaled: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Map scaled rows (n, d) back to data units, in a new array."""
-        return self.invert(scaled.astype(np.float64))
+    def inverse(
+        self, scaled: NDArray[np.floating], like: NDArray[np.generic] | None = None
+    ) -> NDArray[np.float64]:
+        """Map scaled rows (n, d) back to data units, in a new array.
+
+        like: rows (n, d) of the same entities; without it, all are unknown.
+        """
+        found = self.invert(scaled.astype(np.float64))
+        if self.entities is not None and like is not None:
+            return self.entities.restore(found, like.reshape(found.shape))
+        return found
+
+    def scales(self, rows: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Return the scale in data units (n, d) of rows (n, *row_shape); (d,) without entities."""
+        if self.entities is None:
+            return self.scale
+        flat = rows.reshape(len(rows), len(self.scale))
+        return np.asarray(self.entities.spread[self.entities.places(flat)] * self.scale)
 
     def invert(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map scaled rows (n, d) back to data units in place."""
@@ -128,6 +159,8 @@ class ScalerFit:
         self.kind, self.dtype, self.layout = kind, np.dtype(layout.dtype), layout
         n_features = layout.n_features
         self._level_counts = LevelCounts(layout.of_kind(CATEGORY))
+        column = layout.entity
+        self._by_entity = None if column is None else EntityMoments(column, n_features)
         self.moments = Moments.empty(n_features)
         self.fences = Fences.none(n_features)
         self._n_rows = 0
@@ -144,6 +177,8 @@ class ScalerFit:
         step = max(1, BLOCK_VALUES // n_features)
         for start in range(0, len(flat), step):
             self.moments = self.moments.merge(Moments.of(flat[start : start + step]))
+            if self._by_entity is not None:
+                self._by_entity.update(flat[start : start + step])
         self._level_counts.update(flat)
         if len(flat) and self._needs_medians():
             self._keep(row_hashes(rows) if hashes is None else hashes, flat)
@@ -152,6 +187,8 @@ class ScalerFit:
         """Add all rows of another fit."""
         self.moments = self.moments.merge(other.moments)
         self._n_rows += other._n_rows
+        if self._by_entity is not None and other._by_entity is not None:
+            self._by_entity.merge(other._by_entity)
         self._keep(other._hashes, other._sample)
 
     def finish(self) -> Scaler:
@@ -160,6 +197,7 @@ class ScalerFit:
             self.fences = self._fences()
             known = without_far_values(self.moments, self._sample, self.fences)
             self.moments, self._sample = known
+        entities = self._fit_entities() if self._by_entity is not None else None
         constant = ~self._varies() & (self.moments.count > 0)
         center, scale = self._center_scale()
         scale = np.where(~constant & (scale > 0) & np.isfinite(scale), scale, 1.0)
@@ -168,23 +206,38 @@ class ScalerFit:
         tolerance = np.where(constant, self._rounding(*self._low_high()), np.nan)
         complete = self.moments.count == self._n_rows
         scaler = Scaler(center, scale, fill.astype(np.float32), tolerance, complete)
-        return self._of_kinds(scaler) if self.layout.kinds else scaler
+        return replace(self._of_kinds(scaler), entities=entities) if self.layout.kinds else scaler
+
+    def _fit_entities(self) -> Entities:
+        """Fit level and spread of each entity; moments and sample are in units of them then."""
+        assert self._by_entity is not None
+        found, numbers = self._by_entity, self._is_number()
+        found = found.without_far_values(self._sample, self.fences)
+        entities = found.finish(numbers, self._eps)
+        constant = numbers & found.constant(self._eps)
+        self.moments = found.standardized(entities, constant)
+        self._sample = entities.standardize(self._sample)
+        return entities
 
     def _fences(self) -> Fences:
         """Limits of the numbers; hours, weekdays and categories have none."""
         found = find_fences(self._sample)
-        others = list(self.layout.of_kind(CATEGORY, *PERIODS))
+        others = list(self.layout.of_kind(CATEGORY, ENTITY, *PERIODS))
         found.low[others], found.high[others] = -np.inf, np.inf
         return found
 
     def _of_kinds(self, scaler: Scaler) -> Scaler:
         """Scale hours and weekdays by their period, and add the levels of categories."""
         center, scale, tolerance = scaler.center, scaler.scale, scaler.tolerance
-        for index in self.layout.of_kind(CATEGORY, *PERIODS):
+        for index in self.layout.of_kind(CATEGORY, ENTITY, *PERIODS):
             center[index], tolerance[index] = 0.0, np.nan
             scale[index] = PERIODS.get(self.layout.kinds[index], 1.0)
         fill = np.where(self._is_number(), scaler.fill, (self._median() - center) / scale)
+        fill[list(self.layout.of_kind(ENTITY))] = 0.0
         complete = scaler.complete | np.isin(self.layout.kinds, CATEGORY)
+        complete &= ~np.isin(self.layout.kinds, ENTITY)
+        if self._by_entity is not None:  # constants are 0 in units of their entity
+            tolerance = np.where(np.isnan(tolerance), np.nan, self._eps)
         levels = self._level_counts.finish(self.layout.max_levels)
         return Scaler(center, scale, fill.astype(np.float32), tolerance, complete, levels)
 
@@ -219,8 +272,12 @@ class ScalerFit:
 
     def _rounding(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
         """Rounding (d,) of values from low to high (d,); 0 for integers."""
-        eps = float(np.finfo(self.dtype).eps) if self.dtype.kind == "f" else 0.0
-        return np.asarray(CONSTANT * eps * np.maximum(np.abs(low), np.abs(high)))
+        return np.asarray(self._eps * np.maximum(np.abs(low), np.abs(high)))
+
+    @property
+    def _eps(self) -> float:
+        """Rounding relative to a value; 0 for integers."""
+        return CONSTANT * float(np.finfo(self.dtype).eps) if self.dtype.kind == "f" else 0.0
 
     def _is_bytes_range(self) -> bool:
         """Whether the range is 0 to 255, whatever the values."""

@@ -15,7 +15,7 @@ from aemodel.rows.blocks import BlockSplit, CleanBlocks, split_blocks
 from aemodel.rows.far_values import Fences
 from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.sampling import AllRows, BitMask, SampledRows
-from aemodel.rows.scaling import Scaler, ScalerFit
+from aemodel.rows.scaling import BY_COLUMN, Scaler, ScalerFit
 from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 
@@ -270,9 +270,15 @@ def _require_numbers_only(layout: Layout, model: ModelSettings) -> None:
     for key, value in needed.items() if layout.kinds else ():
         if getattr(model, key) != value:
             raise SettingsError(
-                f"model.{key} must be '{value}' for a table with categories or times. "
-                f"Got '{getattr(model, key)}' instead; change it, or list numbers in data.columns."
+                f"model.{key} must be '{value}' for a table with categories, times, or entities. "
+                f"Got '{getattr(model, key)}' instead; change it, or list numbers in data.columns "
+                "and remove data.entity."
             )
+    if layout.entity is not None and model.scaling not in BY_COLUMN:
+        raise SettingsError(
+            f"model.scaling must be one of {', '.join(BY_COLUMN)} with data.entity. "
+            f"Got '{model.scaling}' instead."
+        )
 
 
 def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.network.expansion import EXTRA, Expansion
+from aemodel.rows.layout import ENTITY
 from aemodel.rows.levels import Levels
 from aemodel.scores.novelty import ERROR, Novelty
 from aemodel.scores.surprise import Margins, Surprise
@@ -48,7 +49,9 @@ class MixedNovelty:
 
     def __init__(self, reference: MixedReference, novelty: Novelty, surprise: Surprise) -> None:
         self.reference, self.novelty, self.surprise = reference, novelty, surprise
-        self.weight = math.sqrt(surprise.n_varied / len(surprise.layout.kinds))
+        layout = surprise.layout
+        columns = len(layout.kinds) - len(layout.of_kind(ENTITY))
+        self.weight = math.sqrt(surprise.n_varied / columns)
 
     def parts(self, scaled: Tensor, points: Tensor, errors: Tensor, *, skip: int = 0) -> Tensor:
         """Compute S, U and E: (3, n) float64.

@@ -70,7 +70,7 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: Rows) -> C
     Both errors are in the larger of the two models' units, column by column. Otherwise a column
     that was nearly constant for one model would dominate.
     """
-    units = np.maximum(challenger.error_units, champion.error_units)
+    units = np.maximum(challenger.error_units(rows), champion.error_units(rows))
     own, theirs = (errors_in_units(units, model, rows) for model in (challenger, champion))
     known = np.isfinite(own) & np.isfinite(theirs)  # rows beyond float32 cannot be compared
     if not known.any():
@@ -78,7 +78,7 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: Rows) -> C
     own, theirs = own[known], theirs[known]
     low, high = bootstrap_interval(own - theirs)
     error, other = float(own.mean()), float(theirs.mean())
-    allowed = tolerated(other, error_of_column_means(units, champion, rows[known]))
+    allowed = tolerated(other, error_of_column_means(of_rows(units, known), champion, rows[known]))
     figures = {
         "error": error,
         "champion_error": other,
@@ -226,37 +226,44 @@ def find_gaps(rows: Rows) -> NDArray[np.bool_]:
 
 
 def errors_in_units(units: Vector, model: Autoencoder, rows: Rows) -> Vector:
-    """Return errors (n,) of `model` in units (d,), each in data units.
+    """Return errors (n,) of `model` in units (d,) or (n, d), each in data units.
 
     This makes models with different scalers comparable.
     """
     errors = np.empty(len(rows))
     for start in range(0, len(rows), model.size):
-        piece = rows[start : start + model.size]
+        part = slice(start, start + model.size)
+        piece = rows[part]
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = (_residuals_in_data_units(model, piece) / units) ** 2
+            squares = (_residuals_in_data_units(model, piece) / of_rows(units, part)) ** 2
         gaps = find_gaps(piece) if model.numbers is None else np.isnan(squares)
         total = np.where(gaps, 0.0, squares).sum(axis=1)
-        errors[start : start + model.size] = total / (~gaps).sum(axis=1)
+        errors[part] = total / (~gaps).sum(axis=1)
     return errors
+
+
+def of_rows(units: Vector, part: slice | NDArray[np.bool_]) -> Vector:
+    """Return the units of a part of the rows; units (d,) are those of all rows."""
+    return units if units.ndim == 1 else units[part]
 
 
 def _residuals_in_data_units(model: Autoencoder, rows: Rows) -> Vector:
     """Return residuals (n, d): of numbers in data units, of other columns as the model's."""
     if model.numbers is None:
         return (model.reconstruct(rows) - rows.astype(np.float64)).reshape(len(rows), -1)
-    return model.residuals(rows) * np.where(model.numbers, model.scaler.scale, 1.0)
+    return model.residuals(rows) * np.where(model.numbers, model.scaler.scales(rows), 1.0)
 
 
 def error_of_column_means(units: Vector, model: Autoencoder, rows: Rows) -> float:
-    """Return the mean error in units (d,) of rows (n, *row_shape) against their column means.
+    """Return the mean error of rows (n, *row_shape) against their column means.
 
-    It is the error of a model that knows nothing else.
+    units: (d,) or (n, d). It is the error of a model that knows nothing else.
     """
     if model.expansion is not None and model.numbers is not None:
         usual = model.expansion.usual_errors(torch.from_numpy(model.scale(rows))).numpy()
-        scale = np.where(model.numbers, model.scaler.scale, 1.0)
-        return float((usual * (scale / units) ** 2).mean())
+        scale = np.where(model.numbers, model.scaler.scales(rows), 1.0)
+        found = usual * (scale / units) ** 2
+        return float(found[..., list(model.layout.features)].mean())
     values = rows.reshape(len(rows), -1).astype(np.float64)
     seen = ~np.isnan(values)
     with np.errstate(over="ignore", invalid="ignore"):

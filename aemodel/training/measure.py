@@ -300,7 +300,8 @@ def column_mean_error(model: Autoencoder, means: Vector, rows: Rows) -> float:
     """
     if model.expansion is not None:
         usual = model.expansion.usual_errors(torch.from_numpy(model.scale(rows))).numpy()
-        return float(np.nanmean(usual / model.measured.residual_scale**2))
+        errors = usual / model.measured.residual_scale**2
+        return float(np.nanmean(errors[list(model.layout.features)]))
     expected = ((means - model.scaler.center) / model.scaler.scale).astype(np.float32)
     total, observed = np.zeros(len(rows)), np.zeros(len(rows))
     for start in range(0, len(rows), model.size):

@@ -84,8 +84,11 @@ def planted_auroc_parts(
     clean = [model.scores_by(by, rows) for model in models]
     parts = [np.zeros(len(rows)) for _ in models]
     kinds = 0
+    entity = models[0].layout.entity
     for planted in iter_planted(rows, models[0].numbers):
         kinds += 1
+        if entity is not None:
+            planted[:, entity] = rows[:, entity]
         for total, model, scores in zip(parts, models, clean, strict=True):
             total += auroc_parts(scores, model.scores_by(by, planted))
     return [total / kinds for total in parts]

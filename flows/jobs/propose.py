@@ -107,6 +107,7 @@ def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[st
         "[data]",
         *_data_keys(rows, sample),
         *_kinds(sample),
+        *_entities(sample),
         *(line for what, names in source.not_read.items() for line in _comment(what, [names])),
         *_warnings(sample),
     ]
@@ -141,6 +142,15 @@ def _kinds(sample: SampleSummary) -> Iterator[str]:
     )
     if sample.kinds:
         yield from _comment("change that with", ["data.categories, times, ignore, or columns"])
+
+
+def _entities(sample: SampleSummary) -> list[str]:
+    """A comment on categories that may name entities."""
+    return _comment(
+        "numbers differ more between the levels of these than within them; if levels are machines, "
+        "meters, or the like, data.entity scales rows by their own level and spread",
+        [repr(name) for name in sample.entities],
+    )
 
 
 def _warnings(sample: SampleSummary) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.rows.entities.candidates import may_name_entities
 from flows.jobs.column_checks import ColumnFindings, check_columns, repeated_share
 from flows.jobs.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
@@ -23,7 +24,7 @@ class SampleSummary:
 
     names: of the numbers of a table, to which the indices of columns below refer.
     kinds: as what each column of a table is read, if not all are numbers.
-    constant_levels: categories with one level.
+    constant_levels: categories with one level. entities: those that may name entities.
     running: columns whose values are all distinct and ascending; running_ids: the whole numbers
         among them.
     """
@@ -39,6 +40,7 @@ class SampleSummary:
     names: tuple[str, ...] = ()
     kinds: Kinds = field(default_factory=dict)
     constant_levels: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
     running: tuple[int, ...] = ()
     running_ids: tuple[int, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
@@ -71,6 +73,7 @@ def summarize_sample(
         features=max(found.features, len(columns)),
         kinds=grouped(columns) if mixed else {},
         constant_levels=tuple(_constant_levels(rows, columns)) if mixed else (),
+        entities=_entities(rows, numbers, columns) if mixed else (),
         findings=findings,
     )
 
@@ -79,6 +82,18 @@ def _constant_levels(rows: NDArray[np.generic], columns: Sequence[Feature]) -> I
     for column, (name, kind) in zip(rows.T.astype(np.float64), columns, strict=True):
         if kind == CATEGORY and (column == column[0]).all():
             yield name
+
+
+def _entities(
+    rows: NDArray[np.generic], numbers: Sequence[int], columns: Sequence[Feature]
+) -> tuple[str, ...]:
+    """Name the categories that may be entities."""
+    values = rows[:, numbers].astype(np.float64)
+    return tuple(
+        name
+        for index, (name, kind) in enumerate(columns)
+        if kind == CATEGORY and numbers and may_name_entities(rows[:, index], values)
+    )
 
 
 def _summarize(rows: NDArray[np.generic], n_rows: int) -> SampleSummary:

@@ -18,7 +18,7 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from storage.sources import CATEGORY, TIME
+from storage.sources import CATEGORY, ENTITY, TIME
 from storage.units import format_bytes
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
@@ -38,7 +38,8 @@ class DataSettings:
 
     clean, incoming: paths, or globs of Parquet or CSV files.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
-    their types say, or not at all. max_levels: most levels of a category told apart.
+    their types say, or not at all. entity: the column by whose level and spread rows are scaled.
+    max_levels: most levels of a category told apart.
     ready: marker file of a complete input. settle: how long an input without a marker must stay
     unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
     """
@@ -50,6 +51,7 @@ class DataSettings:
     categories: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    entity: str = ""
     max_levels: int = MAX_LEVELS
     id: str = ""
     missing: str = "error"
@@ -77,16 +79,28 @@ class DataSettings:
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
         """As what columns are read, where the job file says so."""
-        categories = dict.fromkeys(self.categories, (CATEGORY,))
-        return {**categories, **dict.fromkeys(self.times, TIME), **dict.fromkeys(self.ignore, ())}
+        return {
+            **dict.fromkeys(self.categories, (CATEGORY,)),
+            **dict.fromkeys(self.times, TIME),
+            **dict.fromkeys(self.ignore, ()),
+            **({self.entity: (ENTITY,)} if self.entity else {}),
+        }
+
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """The columns to read: the features and the entity; () for all that can be features."""
+        entity = (self.entity,) if self.entity and self.columns else ()
+        return (*self.columns, *entity)
 
     def _require_one_kind(self) -> None:
-        named = [*self.categories, *self.times, *self.ignore, *([self.id] if self.id else [])]
+        single = [name for name in (self.id, self.entity) if name]
+        named = [*self.categories, *self.times, *self.ignore, *single]
         twice = sorted({name for name in named if named.count(name) > 1})
-        ignored = sorted({*self.ignore} & {*self.columns})
+        ignored = sorted({*self.ignore, self.entity} & {*self.columns})
         if twice or ignored:
             raise UsageError(
-                "data.columns, categories, times, ignore, and id must not contradict each other. "
+                "data.columns, categories, times, ignore, id, and entity must not contradict each "
+                "other. "
                 f"Got {', '.join(map(repr, [*twice, *ignored]))} in more than one instead."
             )
 

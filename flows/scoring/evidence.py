@@ -66,7 +66,7 @@ def _explain_part(
     source: Source,
 ) -> dict[int, Evidence]:
     rebuilt = model.rebuild(values)
-    expected = model.scaler.inverse(rebuilt.rebuilt).reshape(values.shape)
+    expected = model.in_data_units(rebuilt).reshape(values.shape)
     new = unnamed_levels(model, values)
     texts = find_levels(source, new) if any(new.values()) else {}
     causes = explain(model, rebuilt, by=by, texts=texts)

@@ -20,7 +20,7 @@ from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.score_shards import ScoredShards, summary_path
 from flows.scoring.shard_summary import Candidates, ShardSummary
 from storage.nights.repeated_ids import find_repeated_ids
-from storage.sources import RowsDigest, Source, combine_digests
+from storage.sources import RowsDigest, Source, combine_digests, find_levels
 
 TRAINING_ROWS = (
     "these are the rows that the model was trained on, so their scores are lower than those of "
@@ -54,7 +54,12 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         decision=decision if summary else None,
         summary=summary,
         drift=drift,
-        notes=(*others, *remarks(run, source), *repeated_ids(run, scored, tally.rows)),
+        notes=(
+            *others,
+            *remarks(run, source),
+            *unknown_entities(run, source, summary),
+            *repeated_ids(run, scored, tally.rows),
+        ),
         failed=tuple(scored.failed),
         shards_done=len(scored.notes),
         shards=scored.total,
@@ -99,6 +104,20 @@ def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
     columns = f"columns unknown to the model, not read: {', '.join(new)}"
     notes = (columns if new else "", contamination_warning(run.calibration), *run.remarks)
     return tuple(note for note in notes if note)
+
+
+def unknown_entities(
+    run: NightRun, source: Source, summary: ShardSummary | None
+) -> tuple[str, ...]:
+    """Note for the report about rows whose entity has no clean rows; empty if there are none."""
+    entities = run.model.scaler.entities
+    if entities is None or summary is None:
+        return ()
+    column = run.model.layout.columns[entities.column]
+    wanted = {column: summary.unknown.largest().tolist()}
+    names = find_levels(source, wanted)[column] if wanted[column] else {}
+    text = summary.unknown.to_text(column, names)
+    return (text,) if text else ()
 
 
 def repeated_ids(run: NightRun, scored: ScoredShards, rows: int) -> tuple[str, ...]:

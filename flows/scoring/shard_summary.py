@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aemodel.decisions.feature_shift import FeatureTally
 from aemodel.decisions.ranking import Ranking, Tally, best_first
+from aemodel.decisions.unknown_entities import UnknownEntities
 from aemodel.model import Autoencoder
 from storage.sources import Chunk
 
@@ -82,7 +83,7 @@ class ShardSummary:
     """What a night's decision and report need from scored rows.
 
     tally: counts against the calibration scores. best: the highest rows. novel: the most novel of
-    the other rows. features: sums of each feature.
+    the other rows. features: sums of each feature. unknown: entities without clean rows.
     A row scoring above all calibration scores leads the ranking anyway and is never in `novel`.
     """
 
@@ -90,6 +91,7 @@ class ShardSummary:
     best: Candidates
     novel: Candidates
     features: FeatureTally
+    unknown: UnknownEntities
 
     def merge(self, other: ShardSummary) -> ShardSummary:
         """Return the summary of the rows of both."""
@@ -98,6 +100,7 @@ class ShardSummary:
             self.best.merge(other.best),
             self.novel.merge(other.novel),
             self.features.merge(other.features),
+            self.unknown.merge(other.unknown),
         )
 
     def save(self, path: Path) -> None:
@@ -110,8 +113,9 @@ class ShardSummary:
         }
         rows = self.best.to_arrays("best") | self.novel.to_arrays("strange")
         features = {f"features.{name}": value for name, value in vars(self.features).items()}
+        unknown = {f"unknown.{name}": value for name, value in vars(self.unknown).items()}
         with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **tally, **rows, **features)
+            np.savez(file, allow_pickle=False, **tally, **rows, **features, **unknown)
 
     @classmethod
     def load(cls, path: Path, keep: int) -> ShardSummary:
@@ -122,12 +126,21 @@ class ShardSummary:
                 Candidates.from_arrays(keep, "best", file),
                 Candidates.from_arrays(MOST_NOVEL, "strange", file),
                 _load_features(file),
+                _load_unknown(file),
             )
 
 
 def _load_features(arrays: Mapping[str, NDArray[np.generic]]) -> FeatureTally:
     sums = [arrays[f"features.{name}"].astype(np.float64) for name in ("count", "total", "squares")]
     return FeatureTally(int(arrays["features.rows"]), *sums)
+
+
+def _load_unknown(arrays: Mapping[str, NDArray[np.generic]]) -> UnknownEntities:
+    if "unknown.keys" not in arrays:  # written before there were entities
+        return UnknownEntities.none()
+    keys = arrays["unknown.keys"].astype(np.float64)
+    counts = arrays["unknown.counts"].astype(np.int64)
+    return UnknownEntities(keys, counts, int(arrays["unknown.unnamed"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +176,7 @@ class Summarizer:
             FeatureTally.of(
                 self.model.to_values(scaled), measured.feature_center, measured.feature_spread
             ),
+            UnknownEntities.of(self.model.scaler.entities, chunk.rows),
         )
 
     def _novelty_below_top(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:

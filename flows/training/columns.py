@@ -17,12 +17,17 @@ def column_facts(model: Autoencoder, source: Source) -> dict[str, object]:
 
 
 def level_names(model: Autoencoder, source: Source) -> Mapping[str, list[str]]:
-    """The levels that the network tells apart, by column and rank. Reads the clean rows again."""
-    levels = model.scaler.levels
+    """The levels that the network tells apart, by column and rank, and all entities by key.
+
+    Reads the clean rows again.
+    """
+    levels, entities = model.scaler.levels, model.scaler.entities
     if levels is None:
         return {}
     columns = model.layout.columns
     known = {columns[i]: levels.known(rank) for rank, i in enumerate(levels.columns)}
+    if entities is not None:
+        known[columns[entities.column]] = entities.keys
     found = find_levels(source, {name: keys.tolist() for name, keys in known.items()})
     return {
         name: [_shortened(found[name].get(key, "")) for key in keys.tolist()]

@@ -159,7 +159,7 @@ def open_clean(job: Job) -> Source:
     return open_surveyed(
         job.path(job.data.clean),
         field=job.data.field,
-        columns=job.data.columns,
+        columns=job.data.columns_read,
         id=job.data.id,
         missing=job.data.missing,
         kinds=job.data.kinds,
@@ -285,8 +285,10 @@ def _train_result(
 
 def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
     """The figures below the loss curve: names and values as displayed."""
+    entities = trained.model.scaler.entities
     return {
         "fit rows": f"{trained.n_fit:,}",
+        **({} if entities is None else {"entities": f"{len(entities.keys):,}"}),
         "validation rows": f"{trained.n_validation:,}",
         "best epoch": f"{trained.best_epoch} of {len(trained.history)}",
         "validation error": f"{trained.validation_error:.4g}",

@@ -31,6 +31,7 @@ from storage.sources.input_files import (
 )
 from storage.sources.schema import (
     CATEGORY,
+    ENTITY,
     HOUR,
     NUMBER,
     TIME,
@@ -54,6 +55,7 @@ __all__ = [
     "BROKEN_CELLS",
     "CATEGORY",
     "DISTINCT",
+    "ENTITY",
     "HOUR",
     "NUMBER",
     "TIME",

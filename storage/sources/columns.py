@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
-from storage.sources.schema import CATEGORY, HOUR, NUMBER, WEEKDAY, Kinds, Schema
+from storage.sources.schema import CATEGORY, ENTITY, HOUR, NUMBER, WEEKDAY, Kinds, Schema
 from storage.text import list_first
 
 MOST_REASONS = 20  # why columns are not read, in one message
@@ -17,7 +17,13 @@ MOST_CANDIDATES = 10  # columns that might be a missing one
 NO_FEATURE = "not a feature of the job or model"
 IGNORED = "data.ignore"
 NO_KINDS: Kinds = {}
-KIND_NAMES = {NUMBER: "a number", CATEGORY: "a category", HOUR: "a time", WEEKDAY: "a time"}
+KIND_NAMES = {
+    NUMBER: "a number",
+    CATEGORY: "a category",
+    HOUR: "a time",
+    WEEKDAY: "a time",
+    ENTITY: "an entity",
+}
 
 
 class Column(NamedTuple):
@@ -36,7 +42,11 @@ class Column(NamedTuple):
         """Return as what the column is read if `wanted` is asked for; () if it cannot be."""
         if wanted is None:
             return self.kinds
-        return tuple(kind for kind in wanted if kind in self.kinds or kind in self.others)
+        return tuple(kind for kind in wanted if self._can_be(kind))
+
+    def _can_be(self, kind: str) -> bool:
+        """Whether the column can be read so; whatever can be a category can name an entity."""
+        return (CATEGORY if kind == ENTITY else kind) in (*self.kinds, *self.others)
 
 
 class Feature(NamedTuple):
@@ -115,7 +125,7 @@ def pick_features(
         for name, column in columns.items()
         if name not in read
     }
-    if not chosen:
+    if all(wanted.kinds.get(name) == (ENTITY,) for name in chosen):
         listed = list_unread(unread) or wanted.id
         raise SourceError(f"{path}: no column that can be a feature; columns: {listed}")
     return tuple(

@@ -25,7 +25,7 @@ from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
-from storage.sources.schema import CATEGORY, NUMBER, TIME, Schema
+from storage.sources.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, Chunk, Origin
 from storage.sources.tables import Batch, TableSource
 
@@ -134,7 +134,7 @@ class CsvSource(TableSource):
             column = rows.column(name)
             if not pa.types.is_string(column.type):
                 continue
-            if kind == CATEGORY:
+            if kind in KEYED:
                 values: pa.Array = levels_in(column)
             else:
                 values, no_value = (times_in if kind in TIME else numbers_of)(column)[:2]

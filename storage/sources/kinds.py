@@ -1,7 +1,8 @@
 """Kinds of columns by Arrow type, and the values that stand for them in rows of float64.
 
-A number stands for itself. A category is a key: a hash of the level's text, so that a level has
-the same key in every file. A time is one or two columns: the hour of the day and the weekday.
+A number stands for itself. A category or entity is a key: a hash of the level's text, so that a
+level has the same key in every file. A time is one or two columns: the hour of the day and the
+weekday.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDEST = 8  # bytes of a value
 NUMBER, CATEGORY, HOUR, WEEKDAY = "number", "category", "hour", "weekday"
+ENTITY = "entity"  # what a row belongs to, by which it is scaled; no feature
+KEYED = (CATEGORY, ENTITY)  # read as keys of levels
 TIME = (HOUR, WEEKDAY)
 
 Kinds = Mapping[str, tuple[str, ...]]  # by column: as what it is read; () for not at all

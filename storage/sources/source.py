@@ -16,7 +16,7 @@ from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
 from storage.sources.columns import grouped, list_unread, named_features
 from storage.sources.digests import file_stamps, sha256_text
-from storage.sources.schema import CATEGORY, NUMBER, Schema, StoredColumns, require_storable
+from storage.sources.schema import KEYED, NUMBER, Schema, StoredColumns, require_storable
 from storage.text import list_first
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Source(ABC):
         if self.missing == "impute":
             finite |= np.isnan(chunk.rows)
         if self.schema.kinds:  # a gap in a category is a level of its own
-            finite[:, [kind == CATEGORY for kind in self.schema.kinds]] = True
+            finite[:, [kind in KEYED for kind in self.schema.kinds]] = True
         return ~finite
 
     def _marked(self, chunk: Chunk) -> Chunk:

@@ -20,7 +20,7 @@ from storage.errors import SchemaError, SourceError
 from storage.sources.columns import Feature, named_features
 from storage.sources.ids import id_texts
 from storage.sources.kinds import levels_of, numbers_in, time_parts
-from storage.sources.schema import CATEGORY, NUMBER, TIME, Schema, StoredColumns
+from storage.sources.schema import KEYED, NUMBER, TIME, Schema, StoredColumns
 from storage.sources.source import Chunk, Source
 
 EXACT = 2**53  # float64 holds every whole number below
@@ -104,7 +104,7 @@ class TableSource(Source):
         self, column: pa.Array, feature: Feature, start: int
     ) -> NDArray[np.generic]:
         """Return a column as what it is read (n,), see `storage.sources.kinds`."""
-        if feature.kind == CATEGORY:
+        if feature.kind in KEYED:
             return levels_of(column)[0]
         if feature.kind in TIME:
             return time_parts(column, feature.kind)
