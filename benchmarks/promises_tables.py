@@ -29,7 +29,7 @@ from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
-from flows.jobs.propose_blocks import calibration_share
+from flows.jobs.proposal.held_out_files import calibration_share
 
 CLEAN = 5_000  # rows
 NIGHT = 2_000

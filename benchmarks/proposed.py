@@ -15,7 +15,7 @@ from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.result import Trained
 from flows.jobs.job_file import read_job
-from flows.jobs.propose import propose_job
+from flows.jobs.proposal.propose import propose_job
 from flows.jobs.settings import Job
 
 MEMORY_BYTES = 1_000_000_000

@@ -49,6 +49,6 @@ def init_command(source: CleanRows, field: Field = "", json: AsJson = False) -> 
     Example: nightglass init mnist/train-images-idx3-ubyte.gz > digits.toml
     """
     with reporting(as_json=json) as report:
-        from flows.jobs.propose import propose_job  # late: keeps --help fast
+        from flows.jobs.proposal.propose import propose_job  # late: keeps --help fast
 
         report(propose_job(source, field=field))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.jobs.propose import propose_job
+from flows.jobs.proposal.propose import propose_job
 
 DAY = "2026-11-22"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from flows.errors import UsageError
-from flows.jobs.column_checks import warnings_of
-from flows.jobs.contaminated import contaminated_comment
-from flows.jobs.propose_blocks import files_held_out
-from flows.jobs.proposed_settings import key_line, model_section, train_and_score_sections
-from flows.jobs.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
+from flows.jobs.proposal.column_checks import warnings_of
+from flows.jobs.proposal.contaminated import contaminated_comment
+from flows.jobs.proposal.held_out_files import files_held_out
+from flows.jobs.proposal.proposed_settings import key_line, model_section, train_and_score_sections
+from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
 from storage.sources import DISTINCT, Source, named_features, open_surveyed
 from storage.text import list_first, printable

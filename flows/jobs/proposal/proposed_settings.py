@@ -19,8 +19,8 @@ from aemodel.table_defaults import (
     table_latents,
     wide_latents,
 )
-from flows.jobs.propose_blocks import calibration_share, promise_condition, split_reason
-from flows.jobs.sample import SAMPLE_ROWS, SampleSummary
+from flows.jobs.proposal.held_out_files import calibration_share, promise_condition, split_reason
+from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary
 
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.errors import UsageError
-from flows.jobs.propose import propose_job
-from flows.jobs.suspect_values import Sentinel, find_sentinels
+from flows.jobs.proposal.propose import propose_job
+from flows.jobs.proposal.suspect_values import Sentinel, find_sentinels
 
 N = 3_000
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.rows.entities.candidates import may_name_entities
-from flows.jobs.column_checks import ColumnFindings, check_columns, repeated_share
-from flows.jobs.suspect_values import Sentinel, ascending_columns, find_sentinels
+from flows.jobs.proposal.column_checks import ColumnFindings, check_columns, repeated_share
+from flows.jobs.proposal.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
 from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flows.jobs.column_checks import ColumnFindings, check_columns, warnings_of
+from flows.jobs.proposal.column_checks import ColumnFindings, check_columns, warnings_of
 
 N = 2_000
 

@@ -7,7 +7,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from flows.jobs.propose import propose_job
+from flows.jobs.proposal.propose import propose_job
 
 
 def proposed(folder, rows):
