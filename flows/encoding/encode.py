@@ -38,9 +38,9 @@ from storage.files.atomic import publish_folder, refusals, write_json
 from storage.files.locks import lock
 from storage.files.manifest import require_whole
 from storage.latents import EncodedShard
-from storage.latents.plan import STORE, keep_same_plan, store_manifest
+from storage.latents.plan import STORE, finish_files, keep_same_plan, store_manifest
 from storage.latents.size_report import write_size_report
-from storage.latents.store import finish_files, write_decoder, write_store_manifest
+from storage.latents.store import write_decoder, write_store_manifest
 from storage.sources import Shard, Source, combine_digests, plan_shards
 from storage.text import list_first
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from aemodel.model import Autoencoder, Decoder
+from flows.encoding.read_back import as_read, identical
 from flows.encoding.waiting_rows import (
     Errors,
     KeptRows,
@@ -27,7 +28,6 @@ from flows.engine.shard_job import ShardJob
 from flows.engine.shard_tasks import join_chunks, merge_chunks
 from storage.codecs.bounded import LATENTS, block_rows, reads_latents
 from storage.codecs.deviation import norms
-from storage.codecs.grid import to_types
 from storage.errors import DamagedError
 from storage.files.atomic import sha256_file
 from storage.latents import Blocks, EncodedShard, ShardRows, StorePlan
@@ -35,7 +35,7 @@ from storage.latents.archive import Files
 from storage.latents.exact_columns import same_values, source_bytes
 from storage.latents.loss import Loss
 from storage.latents.plan import STORE, note_done, shard_done
-from storage.sources import Chunk, RowsDigest, Schema, Shard, Source
+from storage.sources import Chunk, RowsDigest, Shard, Source
 
 SAMPLE_BYTES = 4_000_000  # sampled from all sampled shards together
 COMPARED = ("codes", "outside_values", "exact_rows", "exact_values", "gap_rows", "gap_bits")
@@ -120,11 +120,11 @@ class ShardEncoder(ShardJob[EncodedShard]):
         """Whether each file of a shard gives back what was written."""
         shard, blocks = gathered.shard, gathered.blocks
         n, files = shard.stop - shard.start, Files(self.store)
-        yield _identical(self.plan.read_rows(files, shard.index, 0, n)[0], errors)
+        yield identical(self.plan.read_rows(files, shard.index, 0, n)[0], errors)
         if self._needs_latents(blocks):
             back = self.plan.read(files, shard.index, 0, n)
             pairs = [(getattr(back, name), getattr(rows, name)) for name in COMPARED]
-            yield all(_identical(found, expected) for found, expected in pairs)
+            yield all(identical(found, expected) for found, expected in pairs)
         yield self._holds(shard.index, blocks)
         if gathered.columns is not None:
             yield same_values(self.plan.read_columns(files, shard.index, n), gathered.columns)
@@ -140,28 +140,10 @@ class ShardEncoder(ShardJob[EncodedShard]):
             reader.close()
 
 
-def _identical(found: Rows, expected: Rows) -> bool:
-    return np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f")
-
-
 def finite_mean(errors: Errors) -> float:
     """Mean of the finite errors; 0 if there are none."""
     finite = errors[np.isfinite(errors)]
     return float(finite.mean()) if len(finite) else 0.0
-
-
-def as_read(decoder: Decoder, latents: NDArray[np.float32], schema: Schema) -> Rows:
-    """Rows (n, d) as a reader gets them.
-
-    Decoded and rounded batch by batch, so that exact values stay in the CPU caches.
-    """
-    rows = np.empty((len(latents), decoder.layout.n_features), schema.dtype)
-    for start in range(0, len(rows), decoder.size):
-        batch = slice(start, start + decoder.size)
-        exact = decoder.decode_exactly(latents[batch])
-        flat = exact.reshape(len(exact), rows.shape[1])
-        rows[batch] = to_types(flat, schema.dtype, schema.types)
-    return rows
 
 
 class _Gathered:

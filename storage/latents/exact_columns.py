@@ -6,6 +6,7 @@ columns-00000.parquet   these columns of a shard, in the Arrow types of the sour
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from storage.sources.schema import Schema, StoredColumns
 SUFFIX = ".parquet"
 GROUP_ROWS = 32_768  # reading one row unpacks its group; smaller groups take more bytes
 LEVEL = 12  # of zstd
+ENCODINGS = ("", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT")  # of whole numbers; '': dictionary
 BITS = {2: pa.int16(), 4: pa.int32(), 8: pa.int64()}
 
 
@@ -50,12 +52,36 @@ def columns_from_json(content: Mapping[str, Any]) -> StoredColumns:
 
 
 def write_columns(path: Path, table: pa.Table) -> None:
-    """Write the exact columns of a shard."""
+    """Write the exact columns of a shard; the same rows give the same bytes."""
+    whole = table.combine_chunks()
+    first = whole.slice(0, GROUP_ROWS)
+    chosen = {name: _smallest(first.select([name])) for name in whole.column_names}
+    _write(path, whole, {name: encoding for name, encoding in chosen.items() if encoding})
+
+
+def _smallest(column: pa.Table) -> str:
+    """Return the encoding that packs a table of one column best."""
+    kind = column.schema.types[0]
+    if not (pa.types.is_temporal(kind) or pa.types.is_integer(kind)):
+        return ""
+    return min(ENCODINGS, key=lambda encoding: _packed_size(column, encoding))
+
+
+def _packed_size(column: pa.Table, encoding: str) -> int:
+    packed = io.BytesIO()
+    _write(packed, column, {column.column_names[0]: encoding} if encoding else {})
+    return len(packed.getvalue())
+
+
+def _write(where: Path | io.BytesIO, table: pa.Table, encodings: Mapping[str, str]) -> None:
+    """Write a table; encodings: of some columns, the others have dictionaries."""
     pq.write_table(
-        table.combine_chunks(),  # so that the same rows give the same bytes
-        path,
+        table,
+        where,
         compression="zstd",
         compression_level=LEVEL,
+        use_dictionary=[name for name in table.column_names if name not in encodings] or False,
+        column_encoding=dict(encodings),
         row_group_size=GROUP_ROWS,
         write_page_checksum=True,
         write_statistics=False,

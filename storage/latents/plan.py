@@ -211,6 +211,23 @@ def _plan_digest(plan: StorePlan, decoder: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
+def finish_files(folder: Path, plan: StorePlan, shards: Sequence[EncodedShard]) -> None:
+    """Write latents.h5, the virtual dataset over all HDF5 shards, if all have latents."""
+    complete = all(plan.path(folder, facts.index).exists() for facts in shards)
+    if plan.format != "hdf5" or not complete:
+        return
+    parts = [
+        hdf5.VirtualPart(
+            latents_file=plan.path(Path(), facts.index).name,
+            errors_file=plan.path(Path(), facts.index, "rows").name,
+            start=facts.start,
+            stop=facts.stop,
+        )
+        for facts in shards
+    ]
+    hdf5.write_virtual(folder, parts, plan.scale, plan.latent_dim)
+
+
 def store_manifest(
     plan: StorePlan,
     shards: Sequence[EncodedShard],

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
@@ -30,10 +30,9 @@ from storage.codecs.grid import restore_types, to_types
 from storage.errors import DamagedError, SourceError
 from storage.files.atomic import write_bytes
 from storage.files.manifest import NAME, Json, digest_files, sealed_bytes
-from storage.latents import hdf5
 from storage.latents.archive import Files
 from storage.latents.exact_columns import ColumnsReader, columns_from_json
-from storage.latents.plan import EncodedShard, StorePlan
+from storage.latents.plan import StorePlan
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
 
@@ -294,20 +293,3 @@ def _near_runs(wanted: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
     for places in np.split(order, gaps + 1):
         for start in range(0, len(places), TOGETHER):
             yield places[start : start + TOGETHER]
-
-
-def finish_files(folder: Path, plan: StorePlan, shards: Sequence[EncodedShard]) -> None:
-    """Write latents.h5, the virtual dataset over all HDF5 shards, if all have latents."""
-    complete = all(plan.path(folder, facts.index).exists() for facts in shards)
-    if plan.format != "hdf5" or not complete:
-        return
-    parts = [
-        hdf5.VirtualPart(
-            latents_file=plan.path(Path(), facts.index).name,
-            errors_file=plan.path(Path(), facts.index, "rows").name,
-            start=facts.start,
-            stop=facts.stop,
-        )
-        for facts in shards
-    ]
-    hdf5.write_virtual(folder, parts, plan.scale, plan.latent_dim)

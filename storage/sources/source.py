@@ -306,14 +306,11 @@ def check_schema(source: Source, expected: Schema) -> None:
             f"rows must have shape {expected.row_shape}, as in training. "
             f"Got {source.schema.row_shape} instead."
         )
-    if not expected.columns and _is_float(source.schema) != _is_float(expected):
+    floats = {np.dtype(schema.dtype).kind == "f" for schema in (source.schema, expected)}
+    if not expected.columns and len(floats) > 1:
         problems.append(
             f"values must be {expected.dtype}, as in training. "
             f"Got {source.schema.dtype} instead; were they rescaled?"
         )
     if problems:
         raise SchemaError(f"{source.path}: {' Also, '.join(problems)}")
-
-
-def _is_float(schema: Schema) -> bool:
-    return np.dtype(schema.dtype).kind == "f"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -114,6 +115,13 @@ def test_the_same_rows_give_the_same_bytes_however_they_are_cut(tmp_path):
     write_columns(tmp_path / "b", pa.table({"c": column.dictionary_encode()}))
 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_times_take_few_bytes_whether_they_count_up_or_repeat(tmp_path, random):
+    minutes = np.arange(20_000) * 60
+    for seconds, most in ((minutes, 3_000), (random.integers(0, 9, 20_000), 12_000)):
+        write_columns(tmp_path / "a", pa.table({"t": pa.array(seconds, pa.timestamp("s"))}))
+        assert (tmp_path / "a").stat().st_size < most
 
 
 def test_a_damaged_page_is_noticed_on_reading(tmp_path):

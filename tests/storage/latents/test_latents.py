@@ -20,10 +20,10 @@ from storage.files.manifest import verify_folder
 from storage.latents import EncodedShard, Scale, ShardRows, StorePlan, open_store, write_decoded
 from storage.latents.archive import Files
 from storage.latents.loss import Loss
-from storage.latents.plan import STORE, note_done, shard_done, store_manifest
+from storage.latents.plan import STORE, finish_files, note_done, shard_done, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.sizes import SizeReport
-from storage.latents.store import finish_files, write_decoder, write_store_manifest
+from storage.latents.store import write_decoder, write_store_manifest
 from storage.lossless import lossless_bytes, narrowest
 from storage.sources import Schema, Shard, StoredColumns
 
