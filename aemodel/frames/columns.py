@@ -141,8 +141,13 @@ class FrameColumn:
 
 
 def is_frame(rows: object) -> bool:
-    """Return whether rows are a DataFrame or Arrow table, not an array or list."""
+    """Return whether rows are a DataFrame or Arrow table, not an array or list.
+
+    Raises ValueError for a frame that is not in memory.
+    """
     found = type(rows)  # an attribute of a DataFrame may be a column
+    if hasattr(found, "collect") and hasattr(found, "columns"):
+        raise ValueError(f"X must be in memory. Got {found.__name__} instead; call X.collect().")
     return hasattr(found, "column_names") or (hasattr(found, "columns") and hasattr(found, "shape"))
 
 

@@ -68,10 +68,8 @@ def read_clean(
 
 def read_rows(estimator: BaseEstimator, rows: ArrayLike, layout: Layout) -> InputRows:
     """Read rows for a fitted estimator. Raises ValueError for rows that do not match it."""
-    if is_frame(rows) and layout.columns:
-        columns = read_frame(rows)
-        if not layout.kinds and not {*layout.columns} < columns.keys():
-            validate_data(estimator, rows, reset=False, skip_check_array=True)
+    columns = read_frame(rows) if is_frame(rows) and layout.columns else None
+    if columns is not None and _go_by_name(columns, layout):
         features = _features(layout)
         _require_columns(columns, features)
         return InputRows(_matrix(estimator, columns, features), layout, _texts(columns, features))
@@ -84,6 +82,12 @@ def read_rows(estimator: BaseEstimator, rows: ArrayLike, layout: Layout) -> Inpu
     flat = flat_rows(rows, layout.row_shape)
     checked = validate_data(estimator, flat, reset=False, dtype=FLOATS)
     return InputRows(checked.reshape(len(checked), *layout.row_shape), layout)
+
+
+def _go_by_name(columns: Mapping[str, FrameColumn], layout: Layout) -> bool:
+    """Whether columns are chosen by name; otherwise scikit-learn says what is wrong with them."""
+    has_more = {*layout.columns} < columns.keys()
+    return bool(layout.kinds) or has_more or (*columns,) == layout.columns
 
 
 def _is_plain(columns: Mapping[str, FrameColumn]) -> bool:

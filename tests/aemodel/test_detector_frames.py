@@ -237,6 +237,15 @@ def test_numbers_with_gaps_and_an_id_use_the_settings_for_numbers():
     assert np.isfinite(fitted.score_samples(clean.append_column("other", clean["warm"]))).all()
 
 
+def test_columns_named_by_numbers_are_named_by_their_texts():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame({0: [None] + [1.0, 2.0] * 50, 1: [0.5] + [2.0, 1.0] * 50})
+    fitted = detector().fit(frame)
+
+    assert fitted.feature_names_in_.tolist() == ["0", "1"]
+    assert np.isfinite(fitted.score_samples(frame)).all()
+
+
 def test_frames_of_numbers_equal_arrays_and_keep_the_rule_of_scikit_learn():
     rows = np.random.default_rng(0).normal(size=(300, 3))
     frame = pa.table(list(rows.T), names=["a", "b", "c"])

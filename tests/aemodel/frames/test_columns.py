@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aemodel.frames.columns import read_frame
+from aemodel.frames.columns import is_frame, read_frame
 from aemodel.frames.levels import level_texts_in
 from aemodel.frames.survey import choose_features
 from aemodel.frames.values import clock_values, values_of_kind
@@ -169,3 +169,9 @@ def test_the_index_that_pandas_wrote_is_no_feature():
     rows = pa.table({"a": [1.0, 2.0], "when": [1, 2]}).replace_schema_metadata(index)
 
     assert choose_features(read_frame(rows)) == ([("a", "number")], {"when": "pandas index"})
+
+
+def test_a_lazy_frame_is_refused_with_what_to_do():
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    with pytest.raises(ValueError, match=r"in memory. Got LazyFrame instead; call X.collect\(\)"):
+        is_frame(polars.LazyFrame({"a": [1.0, 2.0]}))
