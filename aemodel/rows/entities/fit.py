@@ -24,6 +24,7 @@ from aemodel.rows.far_values import Fences
 from aemodel.rows.moments import Moments
 
 MOST_ENTITIES = 20_000
+MOST_SCALES = 5_000_000  # entities times columns: 200 MB of moments while they are counted
 FEWEST_REPEATS = 20  # rows beyond each entity's first; fewer do not show a spread within entities
 GRID = 2.0**-20  # levels are rounded to this fraction of the spread: chunks do not matter
 
@@ -44,10 +45,12 @@ class EntityMoments:
         values = flat.astype(np.float64)
         keys, places = np.unique(values[:, self.column], return_inverse=True)
         self._add(keys, _by_group(values, places))
-        if len(self.keys) > MOST_ENTITIES:
+        most = min(MOST_ENTITIES, MOST_SCALES // len(values[0]))
+        if len(self.keys) > most:
             raise DataError(
-                f"data.entity must name a column with at most {MOST_ENTITIES:,} entities in the "
-                "clean rows. Got more instead; choose a column that many rows share."
+                f"data.entity must name a column with at most {most:,} entities in the clean rows, "
+                f"for rows of {len(values[0]):,} values. Got more instead; choose a column that "
+                "many rows share."
             )
 
     def merge(self, other: EntityMoments) -> None:
