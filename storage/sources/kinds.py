@@ -55,7 +55,7 @@ def kinds_of(kind: pa.DataType) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (HOUR,), (CATEGORY,)
     if types.is_duration(kind):
         return (NUMBER,), (CATEGORY,)
-    return (), ()
+    return (), (NUMBER, CATEGORY, *TIME) if types.is_null(kind) else ()
 
 
 def _kinds_of_dictionary(values: pa.DataType) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -75,7 +75,7 @@ def numbers_in(column: pa.Array) -> pa.Array:
     """Return a column of a type that can be read as numbers as one that NumPy can hold."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_decimal(column.type):
+    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
         return column.cast(pa.float64())
     if pa.types.is_duration(column.type):
         return column.cast(pa.int64())
@@ -122,8 +122,8 @@ def seconds_of(column: pa.Array) -> NDArray[np.float64]:
     """Return times (n,) as seconds since 1970 on the clock of their zone, NaN for a gap."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if is_text(column.type):
-        column = parse_times(column)
+    if is_text(column.type) or pa.types.is_null(column.type):
+        column = parse_times(column.cast(pa.string()))
     kind = column.type
     if pa.types.is_date(kind):
         days = column.cast(pa.date32()).cast(pa.int32()).cast(pa.float64())

@@ -178,6 +178,14 @@ def test_reordered_added_and_widened_columns_read_as_before(tmp_path):
     assert rows.tolist() == [[2.0, level_key("a")]]
 
 
+def test_a_column_without_values_is_all_gaps_of_the_kind_that_is_asked_for(tmp_path):
+    path = save(tmp_path, pa.table({"x": [1.0, 2.0], **dict.fromkeys("ncw", pa.nulls(2))}))
+    kinds = {"n": (NUMBER,), "c": (CATEGORY,), "w": (HOUR, WEEKDAY)}
+    rows = read(open_source(path, columns=["x", *kinds], kinds=kinds, missing="impute"))
+    assert np.isnan(rows[:, 1:]).all()
+    assert rows.shape == (2, 5)
+
+
 def test_a_misspelled_column_to_ignore_is_refused(tmp_path):
     path = save(tmp_path, pa.table({"x": [1.0], "note": ["a"]}))
     with pytest.raises(SchemaError, match=r"missing: 'notes' \(did you mean 'note'\?\)"):
