@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from bench import JOB, Bench, tree
 
+from flows.encoding.probe import original_rows
 from flows.jobs.inputs import open_rows
 from flows.jobs.job_file import read_job
 from flows.jobs.workspace import open_workspace
 from flows.training.load_model import load_model
+from storage.errors import SourceError
 from storage.latents import exact_columns
 from storage.latents.exact_columns import same_values
 
@@ -187,6 +189,15 @@ def test_a_flipped_bit_in_the_exact_columns_is_found(kinds_bench, place):
     assert [each["file"] for each in result.facts["problems"]] == [path.name]
 
 
+def test_probe_takes_no_distances_between_the_rows_of_the_source(kinds_bench):
+    store, _ = encode(kinds_bench, night_of(kinds_bench, mixed(50, 4)))
+
+    with pytest.raises(
+        SourceError, match="holds columns that are no numbers and have no distances"
+    ):
+        original_rows(store)
+
+
 def test_only_parquet_can_hold_the_decoded_table(kinds_bench):
     store, _ = encode(kinds_bench, night_of(kinds_bench, mixed(50, 4)))
     for name in ("back.npy", "back.h5"):
@@ -254,12 +265,16 @@ def test_files_whose_types_have_none_in_common_are_refused_by_name(kinds_bench):
 def test_cells_of_csv_come_back_as_they_are_written(tmp_path):
     job = JOB.replace("clean.npy", "clean.csv")
     (tmp_path / "small.toml").write_text(job)
-    table = mixed(900, 0).select(["amount", "color", "day", "open", "size"])
-    pa_csv.write_csv(table, tmp_path / "clean.csv")
+    names = ["amount", "color", "day", "open", "size"]
+    pa_csv.write_csv(mixed(900, 0).select(names), tmp_path / "clean.csv")
     bench = Bench(tmp_path)
     assert bench.run("train", bench.job).code == 0
-    back = decode(bench, encode(bench, tmp_path / "clean.csv", "max_error=1e-9")[0])
+    table = mixed(60_000, 1).select(names)
+    pa_csv.write_csv(table, tmp_path / "night.csv")
+    store, _ = encode(bench, tmp_path / "night.csv", "max_error=1e-9")
+    back = decode(bench, store)
 
+    assert len([*store.glob("columns-*")]) > 1
     assert back.column_names == table.column_names
     for name in ("color", "day", "open"):
         assert back[name].to_pylist() == table[name].cast(pa.string()).to_pylist()
