@@ -241,6 +241,8 @@ def _number_type(kind: pa.DataType) -> np.dtype[np.generic]:
         return _number_type(kind.value_type)
     if pa.types.is_decimal(kind):
         return np.dtype(np.float64)
+    if pa.types.is_null(kind):
+        return np.dtype(np.float32)  # holds gaps
     return np.dtype(np.int64) if pa.types.is_duration(kind) else np.dtype(kind.to_pandas_dtype())
 
 

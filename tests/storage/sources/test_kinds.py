@@ -184,6 +184,8 @@ def test_a_column_without_values_is_all_gaps_of_the_kind_that_is_asked_for(tmp_p
     rows = read(open_source(path, columns=["x", *kinds], kinds=kinds, missing="impute"))
     assert np.isnan(rows[:, 1:]).all()
     assert rows.shape == (2, 5)
+    numbers = read(open_source(path, columns=["x", "n"], kinds={"n": (NUMBER,)}, missing="impute"))
+    assert np.isnan(numbers[:, 1]).all()
 
 
 def test_a_misspelled_column_to_ignore_is_refused(tmp_path):
