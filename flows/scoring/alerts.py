@@ -24,6 +24,25 @@ log = logging.getLogger(__name__)
 MOST_CAUSES = 3
 MOST_NIGHTS = 10  # in one message
 TIMEOUT = 20  # seconds for a webhook
+NUMBER = r"-?(?:[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?|inf)"
+LEVEL = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|missing)"""  # as repr writes a text
+ENTITY = rf"(?:.+? {LEVEL}(?: \(not in clean rows\))?: )?"
+FORMS = {  # what `aemodel.explain` says after the name of a feature
+    "above": r" is \S+, above the |: higher than expected",
+    "below": r" is \S+, below the |: lower than expected",
+    "missing": r" is missing, never so | missing \(",
+    "unseen": rf" {LEVEL} never seen \(",
+    "unexpected": rf" {LEVEL} where {LEVEL} was expected \(",
+    "rare": rf" {LEVEL} \([^)]+ % of clean rows\)",
+    "hour": r" at \d\d:\d\d \(",
+    "weekday": r" on \w+day \(",
+    "number": rf" {NUMBER} (?:where|\((?:clean|usual)[^:]+:) {NUMBER} ",
+}
+CAUSE = re.compile(
+    f"{ENTITY}(?P<feature>.+?)(?:"
+    + "|".join(f"(?P<{name}>{form})" for name, form in FORMS.items())
+    + ")"
+)
 LAST_SENT, PENDING = "told.txt", "owed.txt"  # in the work folder
 
 
@@ -113,13 +132,23 @@ def _cause_line(group: Sequence[tuple[str, str]]) -> str:
 
 
 def without_figures(cause: str) -> str:
-    """Reduce a cause to feature and direction, so that rows with the same cause compare equal.
+    """Reduce a cause to its first feature and what is odd about it, so that like causes are equal.
 
-    A cause in any other form is returned unchanged.
+    The entity that a cause names first is left out. A cause in any other form is returned
+    unchanged.
     """
-    of_feature = r"(.+?) is \S+, (above the|below the|never so) "
-    found = re.match(of_feature + r"|(.+?): (higher|lower) than expected", cause)
-    return " ".join(part for part in found.groups() if part) if found else cause
+    found = CAUSE.match(cause)
+    if found is None:
+        return cause
+    form = found.lastgroup or ""
+    odd = _direction(found[form]) if form == "number" else form
+    return f"{found['feature']} {odd}"
+
+
+def _direction(words: str) -> str:
+    """Whether a number is above or below what is usual: the second number in `words`."""
+    value, usual = (float(text.replace(",", "")) for text in re.findall(NUMBER, words)[:2])
+    return "above" if value > usual else "below"
 
 
 def _deliver(alert: AlertSettings, text: str) -> None:

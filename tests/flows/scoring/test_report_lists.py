@@ -122,6 +122,51 @@ def test_an_alert_counts_rows_without_a_value_of_one_column_together():
     assert line.startswith("- 2 rows like row a: d is missing, ")
 
 
+@pytest.mark.parametrize(
+    ("cause", "like", "unlike"),
+    [
+        ("country 'XK' never seen (4 levels known)", "'O\\'K' never seen (5", "'XK' (3 % of clean"),
+        (
+            "amount 90,000 (clean 1–99 %: 38.2 to 469)",
+            "1e+10 (clean 1–99 %: 5",
+            "-9 (clean 1–99 %: 1",
+        ),
+        (
+            "t 90 (usual for this m: 1 to 9)",
+            "9.5 (usual for this m: 2 to 9)",
+            "0 (usual for this m: 2",
+        ),
+        ("x 5 where 0.1235 was expected", "7 where 6 was expected", "missing (2 % of clean rows)"),
+        (
+            "item 'a' where 'b' was expected (p = 0.002)",
+            '"it\'s" where missing was expected (p',
+            "'a' (1",
+        ),
+        (
+            "when at 03:12 (97 % of clean rows: 07 to 20 h)",
+            "at 04:00 (97",
+            "on Sunday (2 % of clean",
+        ),
+        ("item 'rare' (0.2 % of clean rows)", "'other' (0.1 % of clean rows)", "missing (2 %"),
+        ("x missing (2 % of clean rows)", "missing (expected 07:10)", "is 5, above the 4 expected"),
+    ],
+)
+def test_an_alert_counts_rows_together_in_which_the_same_is_odd(cause, like, unlike):
+    feature = cause.partition(" ")[0]
+    second = "x 5 where 7 was expected, 2% of the novelty"
+    causes = [f"{cause}, 98% of the novelty", f"machine 'M7': {feature} {like} 9); {second}"]
+    causes.append(f"{feature} {unlike} 9); {second}")
+
+    lines = top_causes([(str(index), text) for index, text in enumerate(causes)])
+    assert [line.partition(":")[0] for line in lines] == ["- 2 rows like row 0", "- row 2"]
+
+
+def test_an_alert_tells_the_same_oddity_in_two_columns_apart():
+    new = "{} 'XK' never seen (4 levels known), 98% of the novelty; x missing (2 % of clean rows)"
+
+    assert len(top_causes([("a", new.format("country")), ("b", new.format("region"))])) == 2
+
+
 def test_a_row_of_a_night_ranked_by_novelty_is_explained_by_its_novelty(bench):
     bench.night(outliers=3)
     result = bench.score(*settings("score.by=novelty"))
