@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aemodel.frames.columns import TIME, FrameColumn
-from aemodel.frames.values import moments_of
+from aemodel.frames.values import moments_of, parse_moment
 from aemodel.rows.layout import CATEGORY, HOUR, WEEKDAY
 from aemodel.rows.levels import MOST_LEVELS
 
@@ -16,7 +16,6 @@ MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or 
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
 DAYS_FOR_WEEKDAYS = 14
-LONGEST_SHOWN = 40
 
 
 def choose_features(
@@ -45,9 +44,8 @@ def _unfit_category(column: FrameColumn) -> str:
     """Why a category is no feature; '' if it is one."""
     texts = column.level_names
     levels, filled, has_gaps = len(texts), len(column.filled), bool(column.gaps.any())
-    if levels == 1 and not has_gaps:
-        only = texts[0]
-        return f"constant: {only[:LONGEST_SHOWN] + ('…' if len(only) > LONGEST_SHOWN else '')!r}"
+    if levels == 1 and not has_gaps and parse_moment(texts[0]):
+        return f"one time in all rows: {texts[0]!r}"
     if levels > MOST_LEVELS:
         return f"more than {MOST_LEVELS:,} levels"
     if levels <= max(FEW_LEVELS, MOST_DISTINCT * filled):

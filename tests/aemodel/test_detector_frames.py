@@ -215,8 +215,8 @@ def test_an_array_is_refused_where_columns_are_of_several_kinds(fitted):
 
 
 def test_a_frame_without_features_is_refused_with_the_reasons():
-    with pytest.raises(ValueError, match=r"Got 'a' \(constant: 'x'\), 'b' \(list<item: int64>\) i"):
-        detector().fit(pa.table({"a": ["x"] * 5, "b": [[1]] * 5}))
+    with pytest.raises(ValueError, match=r"Got 'a' \(no values\), 'b' \(list<item: int64>\) i"):
+        detector().fit(pa.table({"a": pa.nulls(5), "b": [[1]] * 5}))
 
 
 def test_infinite_numbers_and_single_rows_are_refused():
