@@ -17,7 +17,7 @@ from proposed import parse_job, propose_for_file
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.training.loop import CleanRows, train_autoencoder
-from flows.jobs.inputs import kinds_of_columns, names_of_columns
+from flows.jobs.inputs import kinds_of_columns
 from storage.sources import open_source, open_surveyed
 
 Rows = NDArray[np.float64]
@@ -32,11 +32,10 @@ class Fitted:
 
     def read(self, table: pa.Table) -> Rows:
         """Return a table as rows (n, d) of the model's columns."""
-        layout = self.model.layout
-        names, kinds = names_of_columns(layout), kinds_of_columns(layout)
+        kinds = kinds_of_columns(self.model.layout)
         with (
             saved(table) as path,
-            open_source(path, missing="impute", columns=names, kinds=kinds) as source,
+            open_source(path, missing="impute", columns=[*kinds], kinds=kinds) as source,
         ):
             return np.concatenate([chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS)])
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
@@ -36,7 +36,7 @@ from storage.files.locks import lock
 from storage.nights.in_sample import InSamplePlace, publish_in_sample
 from storage.nights.night import IN_SAMPLE
 from storage.nights.revisions import NIGHT
-from storage.sources import Kinds, Source, open_sound_files, plan_shards, survey_columns
+from storage.sources import Source, open_surveyed, plan_shards
 
 WAIT = float("inf")  # until another run of the same job ends
 ID_DIGITS = 12
@@ -83,26 +83,9 @@ def _require_no_night(request: ScoreRequest) -> None:
 
 def _open_source(job: Job) -> Source:
     """Open the clean rows, tolerant of broken files and rows; they are listed in the report."""
-    source = _open_as(job, job.data.columns, job.data.kinds)
-    if source.schema.kinds:
-        found, unfit = survey_columns(source, asked={*job.data.columns, *job.data.kinds})
-        unread = {**source.unread, **unfit}
-        source = _open_as(job, tuple(found), found)
-        source.unread = unread
+    source = open_surveyed(job.path(job.data.clean), only_sound=True, **job.data.reading)
     source.tolerant = True
     return source
-
-
-def _open_as(job: Job, columns: Sequence[str], kinds: Kinds) -> Source:
-    data = job.data
-    return open_sound_files(
-        job.path(data.clean),
-        field=data.field,
-        columns=columns,
-        id=data.id,
-        missing=data.missing,
-        kinds=kinds,
-    )
 
 
 def _unfitted_run(job: Job, request: ScoreRequest, source: Source) -> NightRun:

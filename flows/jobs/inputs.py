@@ -12,12 +12,14 @@ from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
 from storage.errors import NoDataError
 from storage.sources import (
-    NUMBER,
     Kinds,
+    Reading,
     Schema,
     Source,
     check_schema,
     find_files,
+    grouped,
+    named_features,
     open_sound_files,
     open_source,
 )
@@ -37,33 +39,26 @@ def input_path(job: Job, *, source: str, date: str) -> Path:
 
 def open_rows(job: Job, path: Path, layout: Layout) -> Source:
     """Open `path` as the job file says, with the columns of a model in their order and kinds."""
-    return open_source(
-        path,
-        field=job.data.field,
-        columns=names_of_columns(layout),
-        id=job.data.id,
-        missing=job.data.missing,
-        kinds=kinds_of_columns(layout),
-    )
+    return open_source(path, **_reading(job, layout))
 
 
-def names_of_columns(layout: Layout) -> tuple[str, ...]:
-    """The columns of a table that a model reads, each once."""
-    return tuple(dict.fromkeys(layout.columns))
+def _reading(job: Job, layout: Layout) -> Reading:
+    kinds = kinds_of_columns(layout)
+    return {**job.data.reading, "columns": [*kinds], "kinds": kinds}
 
 
 def kinds_of_columns(layout: Layout) -> Kinds:
     """As what a model reads each column of a table."""
-    kinds: dict[str, tuple[str, ...]] = {}
-    all_kinds = layout.kinds or (NUMBER,) * len(layout.columns)
-    for name, kind in zip(layout.columns, all_kinds, strict=True):
-        kinds[name] = (*kinds.get(name, ()), kind)
-    return kinds
+    return grouped(named_features(_schema(layout)))
+
+
+def _schema(layout: Layout) -> Schema:
+    return Schema(layout.row_shape, layout.dtype, layout.columns, kinds=layout.kinds)
 
 
 def check_layout(source: Source, layout: Layout) -> None:
     """Raise SchemaError unless the rows have the shape, dtype and columns of the model."""
-    check_schema(source, Schema(layout.row_shape, layout.dtype, layout.columns, kinds=layout.kinds))
+    check_schema(source, _schema(layout))
 
 
 def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) -> Source:
@@ -75,14 +70,7 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
     """
     if data_date:
         require_ready(job, data_date)
-    opened = open_sound_files(
-        path,
-        field=job.data.field,
-        columns=names_of_columns(layout),
-        id=job.data.id,
-        missing=job.data.missing,
-        kinds=kinds_of_columns(layout),
-    )
+    opened = open_sound_files(path, **_reading(job, layout))
     check_layout(opened, layout)
     opened.tolerant = True
     return opened

@@ -18,8 +18,8 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from storage.sources import CATEGORY, ENTITY, TIME
-from storage.units import format_bytes
+from flows.jobs.limits import require_choice, require_range, require_size
+from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
 
@@ -28,7 +28,6 @@ FORMATS = ("hdf5", "parquet")
 RUNNERS = ("threads", "dask")
 PRECISIONS = ("float32", "float16", "int8", "auto")
 BOUNDS = ("max_error", "max_error_relative", "max_rmse")
-SMALLEST_BUDGET = 1_000_000
 MOST_DAYS = 36_500
 
 
@@ -67,9 +66,9 @@ class DataSettings:
             )
         self._require_distinct_columns()
         self._require_one_kind()
-        _require_range("data.max_levels", self.max_levels, 1, 10_000)
-        _require_choice("data.missing", self.missing, ("error", "impute"))
-        _require_size("data.shard_bytes", self.shard_bytes)
+        require_range("data.max_levels", self.max_levels, 1, 10_000)
+        require_choice("data.missing", self.missing, ("error", "impute"))
+        require_size("data.shard_bytes", self.shard_bytes)
         if self.ready and "{date}" not in self.ready:
             raise UsageError(
                 "data.ready must contain {date}, as in 'nights/{date}.done'. "
@@ -87,10 +86,16 @@ class DataSettings:
         }
 
     @property
-    def columns_read(self) -> tuple[str, ...]:
-        """The columns to read: the features and the entity; () for all that can be features."""
+    def reading(self) -> Reading:
+        """How clean rows are read: the features and the entity, or all that can be features."""
         entity = (self.entity,) if self.entity and self.columns else ()
-        return (*self.columns, *entity)
+        return {
+            "field": self.field,
+            "columns": (*self.columns, *entity),
+            "id": self.id,
+            "missing": self.missing,
+            "kinds": self.kinds,
+        }
 
     def _require_one_kind(self) -> None:
         single = [name for name in (self.id, self.entity) if name]
@@ -129,12 +134,12 @@ class EncodeSettings:
     keep_latents: bool = False
 
     def __post_init__(self) -> None:
-        _require_choice("encode.format", self.format, FORMATS)
-        _require_choice("encode.precision", self.precision, PRECISIONS)
-        _require_range("encode.keep_exact", self.keep_exact, 0.0, 0.1)
-        _require_range("encode.max_error_relative", self.max_error_relative, 0.0, 1.0)
+        require_choice("encode.format", self.format, FORMATS)
+        require_choice("encode.precision", self.precision, PRECISIONS)
+        require_range("encode.keep_exact", self.keep_exact, 0.0, 0.1)
+        require_range("encode.max_error_relative", self.max_error_relative, 0.0, 1.0)
         for name in ("max_error", "max_rmse"):
-            _require_range(f"encode.{name}", getattr(self, name), 0.0, 1e300)
+            require_range(f"encode.{name}", getattr(self, name), 0.0, 1e300)
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -159,13 +164,13 @@ class ScoreSettings:
     dask_address: str = ""
 
     def __post_init__(self) -> None:
-        _require_choice("score.by", self.by, SCORES)
-        _require_choice("score.runner", self.runner, RUNNERS)
+        require_choice("score.by", self.by, SCORES)
+        require_choice("score.runner", self.runner, RUNNERS)
         if self.dask_address and self.runner != "dask":
             raise UsageError('score.dask_address requires score.runner = "dask"')
-        _require_range("score.top_n", self.top_n, 1, 100_000)
-        _require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
-        _require_size("score.memory", self.memory)
+        require_range("score.top_n", self.top_n, 1, 100_000)
+        require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
+        require_size("score.memory", self.memory)
 
     def digested(self) -> dict[str, object]:
         """The settings that a report depends on, as written in the job file."""
@@ -197,8 +202,8 @@ class ScheduleSettings:
                 "schedule.cron must look like '0 4 * * *' (minute, hour, day, month, weekday). "
                 f"Got '{self.cron}' instead."
             ) from error
-        _require_range("schedule.max_catch_up_days", self.max_catch_up_days, 0, 366)
-        _require_range("schedule.max_model_age_days", self.max_model_age_days, 0, MOST_DAYS)
+        require_range("schedule.max_catch_up_days", self.max_catch_up_days, 0, 366)
+        require_range("schedule.max_model_age_days", self.max_model_age_days, 0, MOST_DAYS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +246,7 @@ class RetentionSettings:
 
     def __post_init__(self) -> None:
         for name in ("scores", "superseded", "latents", "models", "work"):
-            _require_range(f"retention.{name}", getattr(self, name), 0, MOST_DAYS)
+            require_range(f"retention.{name}", getattr(self, name), 0, MOST_DAYS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,18 +295,3 @@ class Job:
         if not self.data.ready:
             return None
         return self.path(self.data.ready.replace("{date}", data_date.isoformat()))
-
-
-def _require_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(f"{key} must be one of {', '.join(choices)}. Got '{value}' instead.")
-
-
-def _require_range(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UsageError(f"{key} must be from {low} to {high}. Got {value} instead.")
-
-
-def _require_size(key: str, value: int) -> None:
-    if value < SMALLEST_BUDGET:
-        raise UsageError(f"{key} must be at least 1 MB. Got {format_bytes(value)} instead.")

@@ -156,14 +156,7 @@ def require_unchanged(source: Source, fingerprint: str) -> None:
 
 def open_clean(job: Job) -> Source:
     """Open the clean rows that the job file names, with the columns that are features."""
-    return open_surveyed(
-        job.path(job.data.clean),
-        field=job.data.field,
-        columns=job.data.columns_read,
-        id=job.data.id,
-        missing=job.data.missing,
-        kinds=job.data.kinds,
-    )
+    return open_surveyed(job.path(job.data.clean), **job.data.reading)
 
 
 def fit_and_judge(

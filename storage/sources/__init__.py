@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
@@ -63,6 +64,7 @@ __all__ = [
     "Chunk",
     "Feature",
     "Kinds",
+    "Reading",
     "RowsDigest",
     "Schema",
     "Shard",
@@ -88,17 +90,8 @@ HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
 SUPPORTED = ".npy, .npz, .h5, .parquet, .csv (also .gz) and IDX (-ubyte, .idx, also .gz)"
 
 
-def open_source(
-    path: Path | str,
-    *,
-    field: str = "",
-    columns: Sequence[str] = (),
-    id: str = "",
-    missing: str = "error",
-    kinds: Kinds = NO_KINDS,
-    keep: int = 0,
-) -> Source:
-    """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
+class Reading(TypedDict, total=False):
+    """How rows are read; each key may be left out.
 
     field: HDF5 dataset or NPZ member.
     columns: features of a table; empty for all that can be read.
@@ -106,38 +99,38 @@ def open_source(
     missing: "error", or "impute" to let NaN pass.
     kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
     keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
+    """
+
+    field: str
+    columns: Sequence[str]
+    id: str
+    missing: str
+    kinds: Kinds
+    keep: int
+
+
+def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
+    """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
     """
     path = Path(path)
     with read_refusals(path):
-        found = list_input(path)
-        wanted = Wanted(tuple(columns), id, kinds, keep)
-        return _open(path, found, wanted, field=field, missing=missing)
+        return _open(path, list_input(path), how)
 
 
-def open_sound_files(
-    path: Path | str,
-    *,
-    field: str = "",
-    columns: Sequence[str] = (),
-    id: str = "",
-    missing: str = "error",
-    kinds: Kinds = NO_KINDS,
-) -> Source:
+def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     """Open the rows at `path` like `open_source`, but leave out broken files among several.
 
     The source's `broken` names them. Raises like `open_source` if no file is sound, or if a file
     does not fit the others.
     """
     path, found = Path(path), list_input(Path(path))
-    wanted = Wanted(tuple(columns), id, kinds)
 
     def open_files(files: Sequence[Path]) -> Source:
-        some = replace(found, files=list(files))
         with read_refusals(path):
-            return _open(path, some, wanted, field=field, missing=missing)
+            return _open(path, replace(found, files=list(files)), how)
 
     try:
         return open_files(found.files)
@@ -150,33 +143,23 @@ def open_sound_files(
     return source
 
 
-def open_surveyed(
-    path: Path | str,
-    *,
-    field: str = "",
-    columns: Sequence[str] = (),
-    id: str = "",
-    missing: str = "error",
-    kinds: Kinds = NO_KINDS,
-    keep: int = 0,
-) -> Source:
+def open_surveyed(path: Path | str, *, only_sound: bool = False, **how: Unpack[Reading]) -> Source:
     """Open the rows at `path` like `open_source`, without columns that are no features.
 
     A category or time is one by all its values, see `survey_columns`, unless `columns` or `kinds`
-    name it. The source's `unread` says why a column is none.
+    name it. The source's `unread` says why a column is none. only_sound: whether to open like
+    `open_sound_files`.
     """
-    asked = {*columns, *kinds}
-    opened = open_source(
-        path, field=field, columns=columns, id=id, missing=missing, kinds=kinds, keep=keep
-    )
+    open_rows = open_sound_files if only_sound else open_source
+    asked = {*how.get("columns", ()), *how.get("kinds", ())}
+    opened = open_rows(path, **how)
     if not opened.schema.kinds or {*opened.schema.columns} <= asked:
         return opened
     found, unfit = survey_columns(opened, asked=asked)
     if not found:
         raise SourceError(f"{path}: no column can be a feature: {list_unread(unfit)}")
-    source = open_source(
-        path, field=field, columns=[*found], id=id, missing=missing, kinds=found, keep=keep
-    )
+    chosen: Reading = {**how, "columns": [*found], "kinds": found}
+    source = open_rows(path, **chosen)
     source.unread = {**opened.unread, **unfit}
     return source
 
@@ -192,23 +175,32 @@ def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
         return str(error)
 
 
-def _open(path: Path, found: InputFiles, wanted: Wanted, *, field: str, missing: str) -> Source:
-    files = found.files
+def _open(path: Path, found: InputFiles, how: Reading) -> Source:
+    files, missing = found.files, how.get("missing", "error")
     _require_content(files)
     if is_table(files[0]):
-        source = _open_table(path, files, wanted, missing=missing)
+        source = _open_table(path, files, _wanted(how), missing=missing)
         source.left_out = tuple(found.left_out)
         return source
     if len(files) > 1:
         raise SourceError(
             f"{path}: only Parquet and CSV may have several files; select one of these {len(files)}"
         )
-    if wanted.columns or wanted.id or wanted.kinds:
+    if how.get("columns") or how.get("id") or how.get("kinds"):
         raise SourceError(
             f"{path}: data.columns, data.id, and the kinds of columns apply to Parquet and CSV "
             "files only; remove them for an array"
         )
-    return _open_array(files[0], field=field, missing=missing)
+    return _open_array(files[0], field=how.get("field", ""), missing=missing)
+
+
+def _wanted(how: Reading) -> Wanted:
+    return Wanted(
+        tuple(how.get("columns", ())),
+        how.get("id", ""),
+        how.get("kinds", NO_KINDS),
+        how.get("keep", 0),
+    )
 
 
 def _require_content(files: Sequence[Path]) -> None:

@@ -109,3 +109,19 @@ def test_copies_of_a_row_are_judged_by_a_model_that_saw_none_of_them():
 
     assert (folds == folds[:, :1]).all()
     assert len(np.unique(folds)) == 5
+
+
+def test_rows_are_scaled_by_their_entity_where_the_job_names_columns(tmp_path):
+    rows, machines = rows_of(600, 0), ["M1", "M2"] * 300
+    rows[::2] += 1_000
+    names = [f"f{each}" for each in range(8)]
+    columns = dict(zip(names, rows.T, strict=True))
+    pq.write_table(pa.table({"machine": machines, **columns}), tmp_path / "all.parquet")
+    data = f'clean = "all.parquet"\nentity = "machine"\ncolumns = {json.dumps(names)}'
+    (tmp_path / "small.toml").write_text(FAST.replace('clean = "clean.npy"', data))
+    bench = Bench(tmp_path)
+    result = bench.run("score", bench.job, "--in-sample")
+
+    assert result.code == 0, result.err
+    outliers = pq.read_table(tmp_path / result.facts["path"] / "outliers.parquet")
+    assert outliers["cause"][0].as_py().startswith("machine 'M")

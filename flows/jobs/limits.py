@@ -1,0 +1,26 @@
+"""Limits of the settings in a job file."""
+
+from __future__ import annotations
+
+from flows.errors import UsageError
+from storage.units import format_bytes
+
+SMALLEST_BUDGET = 1_000_000
+
+
+def require_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise UsageError unless the value of a key is one of `choices`."""
+    if value not in choices:
+        raise UsageError(f"{key} must be one of {', '.join(choices)}. Got '{value}' instead.")
+
+
+def require_range(key: str, value: float, low: float, high: float) -> None:
+    """Raise UsageError unless the value of a key is from `low` to `high`."""
+    if not low <= value <= high:
+        raise UsageError(f"{key} must be from {low} to {high}. Got {value} instead.")
+
+
+def require_size(key: str, value: int) -> None:
+    """Raise UsageError unless a number of bytes is at least SMALLEST_BUDGET."""
+    if value < SMALLEST_BUDGET:
+        raise UsageError(f"{key} must be at least 1 MB. Got {format_bytes(value)} instead.")
