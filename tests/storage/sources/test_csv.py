@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storage.errors import SchemaError, SourceError
-from storage.sources import find_levels, open_source
+from storage.sources import find_levels, list_unread, open_source
 
 
 @pytest.fixture
