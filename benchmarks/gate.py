@@ -47,8 +47,9 @@ from aemodel.table_defaults import (
     table_latents,
 )
 from aemodel.training.loop import MOST_START_ROWS, fit_ensemble
-from aemodel.training.measure import measure_model, sample_fit_rows, unmeasured_model
+from aemodel.training.measure import measure_model, unmeasured_model
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
+from aemodel.training.reference_rows import sample_fit_rows
 from aemodel.training.result import Trained
 
 TABLES = (

@@ -13,9 +13,10 @@ from torch import Tensor
 from aemodel.errors import DataError, SettingsError
 from aemodel.rows.blocks import BlockSplit, CleanBlocks, split_blocks
 from aemodel.rows.far_values import Fences
-from aemodel.rows.layout import NUMBER, Layout
+from aemodel.rows.layout import Layout
 from aemodel.rows.sampling import AllRows, BitMask, SampledRows
-from aemodel.rows.scaling import BY_COLUMN, Scaler, ScalerFit
+from aemodel.rows.scaler_fit import BY_COLUMN, ScalerFit
+from aemodel.rows.scaling import Scaler
 from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
 from aemodel.settings import ModelSettings, TrainSettings
 
@@ -283,7 +284,7 @@ def _require_numbers_only(layout: Layout, model: ModelSettings) -> None:
 
 def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None:
     """Check that the network's output can reach the scaled values."""
-    low, high = _scaled_range(fit, scaler)
+    low, high = fit.scaled_range(scaler)
     if model.output == "sigmoid" and not (low >= -SLACK and high <= 1 + SLACK):
         raise SettingsError(
             f"model.output = 'sigmoid' needs scaled values in [0, 1]. Got {low:.4g} to {high:.4g} "
@@ -295,12 +296,3 @@ def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None
             "model.output = 'relu' cannot produce negative values. "
             f"Got scaled values down to {low:.4g}; set model.output to 'identity'."
         )
-
-
-def _scaled_range(fit: ScalerFit, scaler: Scaler) -> tuple[float, float]:
-    """Range of the fit rows in scaled units, always including 0."""
-    known = fit.moments.count > 0
-    known &= np.isin(fit.layout.kinds or (NUMBER,) * len(known), NUMBER)
-    low = (fit.moments.low - scaler.center) / scaler.scale
-    high = (fit.moments.high - scaler.center) / scaler.scale
-    return float(low[known].min(initial=0.0)), float(high[known].max(initial=0.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 
 import numpy as np
 import torch
@@ -15,16 +14,16 @@ from aemodel.decisions.ranking import Ranking
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder, Rows, Vector
 from aemodel.rows.far_values import count_far_values
-from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import NUMBER, Layout
-from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
+from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.rows.training_rows import FitRows
 from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measure_parts
-from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset, far_ranks
+from aemodel.scores.novelty import Reference
 from aemodel.scores.relative_error import usual_error
 from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings
 from aemodel.training.calibrate import calibrate
+from aemodel.training.reference_rows import MOST_ROWS, build_reference, sample_fit_rows
 from aemodel.training.result import History, Trained
 
 # latents beyond these quantiles are stored as exceptions: a wider range would make all others
@@ -32,13 +31,8 @@ from aemodel.training.result import History, Trained
 TAIL = 0.0005
 FEWEST_FOR_TAIL = 2_000
 LEAST_SHARE = 0.05  # of the error of the column means, added to what errors are measured in
-REFERENCE_ROWS = 2_000
-REFERENCE_BYTES = 16_000_000
-MOST_CANDIDATES = 20_000  # rows that the reference is chosen from
-CANDIDATE_VALUES = 8_000_000
 MOST_LISTED = 100  # rows left out by train.trim that are listed
 MOST_COMPARED = 4_000  # unseen rows that novelty and relative error are calibrated on
-MOST_ROWS = 50_000  # rows that residual and latent scales are measured on
 
 
 def unmeasured_model(
@@ -204,85 +198,6 @@ def unseen_rows(rows: FitRows) -> Rows:
     found = rows.validation if len(rows.validation) else sample_fit_rows(rows)
     usual = ~rows.has_far_values(found)
     return found if usual.all() or not usual.any() else found[usual]
-
-
-def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector) -> Reference:
-    """Choose fit rows that cover all fit rows, and measure typical distances to them.
-
-    Typical are those of `unseen` rows (n, *row_shape) with these errors (n,); without validation
-    rows, those of each reference row to all others.
-    """
-    chosen, copies = _reference_rows(model, rows)
-    points = model.to_points(rows.tensor(chosen))
-    itself = 0 if len(rows.validation) else 1
-    if itself:
-        unseen, errors = chosen, model.errors(chosen)
-    scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
-    error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
-    floor = np.array([LEAST, error_floor])
-    ranks = far_ranks(ceil(rows.train.trim * int(copies.sum())))
-    bare = Reference(rows=chosen, copies=copies, floor=floor, typical=np.zeros(2), ranks=ranks)
-    distance = usual_distance(Novelty(bare, points).nearest(scaled, 1 + itself)[0][-1])
-    floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
-    far, badly = Novelty(floored, points).parts(scaled, found, skip=itself)
-    return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
-
-
-def usual_distance(distances: torch.Tensor) -> float:
-    """Mean of distances to the nearest reference row; copies of a reference row do not count.
-
-    1 if all are copies: any distance is then unusual.
-    """
-    apart = distances[distances > 0]
-    return float(apart.mean()) if len(apart) else 1.0
-
-
-def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np.int64]]:
-    """Return distinct fit rows without far values, and how often each occurs.
-
-    They are a coreset; with train.trim, a sample without the rows with the largest errors.
-    """
-    by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
-    sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
-    sample = sample[~rows.has_far_values(sample)]
-    if rows.train.trim:
-        kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
-        sample = sample[np.sort(np.argsort(model.errors(sample), kind="stable")[:kept])]
-    count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
-    if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
-        return _distinct(sample[:: -(-len(sample) // count)])
-    distinct, copies = _distinct(sample)
-    places = coreset(model.to_points(rows.tensor(distinct)).numpy(), count)
-    return distinct[places], copies[places]
-
-
-def _distinct(sample: Rows) -> tuple[Rows, NDArray[np.int64]]:
-    """Return distinct rows in source order and how often each occurs; two rows at least."""
-    _, first, copies = np.unique(row_hashes(sample), return_index=True, return_counts=True)
-    if len(first) < FEWEST_FIT_ROWS:
-        return sample[:FEWEST_FIT_ROWS], np.full(FEWEST_FIT_ROWS, len(sample))
-    order = np.argsort(first)
-    return sample[first[order]], copies[order].astype(np.int64)
-
-
-def sample_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> Rows:
-    """Return fit rows, evenly spaced over the source.
-
-    At most about `most`, and an eighth of the memory.
-    """
-    pieces = [rows.fit] if rows.fit is not None else rows.sides("fit")
-    kept: list[Rows] = []
-    step = 0
-    for piece in pieces:
-        if not step:
-            allowed = min(most, rows.memory_bytes // 8 // _row_bytes(piece))
-            step = -(-rows.n_fit // max(1, allowed))
-        kept.append(piece[::step])
-    return np.concatenate(kept)
-
-
-def _row_bytes(rows: Rows) -> int:
-    return max(1, rows[:1].nbytes)
 
 
 def dead_latents(latents: NDArray[np.float32]) -> tuple[int, ...]:

@@ -21,16 +21,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemodel.decisions.contamination import count_suspects
 from aemodel.network.expansion import Expansion
 from aemodel.rows.hashes import Hashes, row_hashes
-from aemodel.rows.scaling import BY_COLUMN
+from aemodel.rows.layout import Layout
+from aemodel.rows.scaler_fit import BY_COLUMN
 from aemodel.rows.splits import FEWEST_FIT_ROWS
-from aemodel.rows.training_rows import FitRows
+from aemodel.rows.training_rows import FitRows, prepare_rows
 from aemodel.scores.novelty import FLOOR, LEAST, NEIGHBORS
+from aemodel.settings import ModelSettings, TrainSettings
 
 MOST_COMPARED = 5_000  # rows in the sample
 MOST_VALUES = 8_000_000  # in the sample
 BLOCK_ROWS = 256  # rows compared with the sample at once
+APART_UNITS = ModelSettings(scaling="minmax", output="identity", loss="mse")
+# a group that could vouch for itself is larger than any that `count_suspects` reports
+APART_PASS = TrainSettings(calibration=0.0, validation=0.0, trim=0.05)
 
 
 @dataclass(frozen=True)
@@ -110,3 +116,24 @@ def find_trimming(
 
 def _as_is(scaled: Tensor) -> Tensor:
     return scaled
+
+
+def share_apart(rows: NDArray[np.generic]) -> float:
+    """Return the share of rows (n, d) that lie beyond a wide gap from the bulk; 0 if none do.
+
+    At most MOST_COMPARED rows are looked at, evenly spaced. Where
+    most rows have copies, gaps between scores mean nothing, and the share is 0.
+    """
+    rows = rows[:: -(-len(rows) // MOST_COMPARED)]
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name, columns=())
+    prepared = prepare_rows(
+        lambda: [rows],
+        layout=layout,
+        model=APART_UNITS,
+        train=APART_PASS,
+        memory_bytes=8 * rows.nbytes,
+    )
+    found = find_trimming(prepared, rows, scaling=APART_UNITS.scaling)
+    if np.median(found.distances(rows)[:, 0]) == 0:
+        return 0.0
+    return count_suspects(np.sort(np.exp(found.apart(rows)))) / len(rows)

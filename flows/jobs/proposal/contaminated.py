@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from aemodel.training.apart import share_apart
+from aemodel.training.trimming import share_apart
 from storage.sources import NUMBER, Source
 
 SAMPLE_ROWS = 20_000

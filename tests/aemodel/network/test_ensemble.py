@@ -13,7 +13,8 @@ from aemodel.network.ensemble import Ensemble
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.training.loop import CleanRows, fit_ensemble, train_autoencoder, without_worst
+from aemodel.training.loop import CleanRows, fit_ensemble, train_autoencoder
+from aemodel.training.losses import without_worst
 
 TABLE = {
     "hidden": (12,),

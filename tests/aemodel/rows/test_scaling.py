@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from aemodel.rows.layout import Layout
-from aemodel.rows.scaling import ScalerFit
+from aemodel.rows.scaler_fit import ScalerFit
 from aemodel.settings import SCALINGS
 
 KINDS = pytest.mark.parametrize("kind", SCALINGS)

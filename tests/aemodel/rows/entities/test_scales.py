@@ -8,7 +8,8 @@ import pytest
 from aemodel.errors import DataError
 from aemodel.rows.entities import fit as entity_fit
 from aemodel.rows.layout import Layout
-from aemodel.rows.scaling import Scaler, ScalerFit
+from aemodel.rows.scaler_fit import ScalerFit
+from aemodel.rows.scaling import Scaler
 
 KEYS = np.arange(1.0, 11.0)  # of ten machines
 LEVEL = np.random.default_rng(1).normal(0, 50, (10, 3))

@@ -1,19 +1,80 @@
-"""Loss and noise for rows whose columns are of several kinds."""
+"""What training minimizes: the losses of rows of numbers and of several kinds, and penalties."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from aemodel.network.dense import finish_output
 from aemodel.network.expansion import Expansion
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import FitRows
-from aemodel.training.measure import sample_fit_rows
+from aemodel.settings import ModelSettings
+from aemodel.training.reference_rows import sample_fit_rows
 
 LEAST_USUAL = 0.05  # error of the column means, below which a column does not weigh more
 SWAPPED = 0.15  # share of the levels that noise replaces by those of other rows
 MOST_SAMPLED = 10_000  # rows that the usual errors are measured on
 OWN = 0.7  # of a prototype's first probabilities, its own level's; the rest is as in all rows
+
+
+def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
+    """Return each row's loss (n,), the mean over members and observed features.
+
+    It is the squared error or the binary cross-entropy (model.loss). logits, clean:
+    (members, n, d), NaN in `clean` where nothing was observed.
+    """
+    gaps = gap_mask(clean)
+    if gaps is not None:
+        losses = feature_losses(logits, clean.masked_fill(gaps, 0.0), model)
+        observed = (~gaps).sum(dim=(0, 2)).clamp_min(1)
+        return losses.masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed
+    return feature_losses(logits, clean, model).mean(dim=(0, 2))
+
+
+def gap_mask(values: Tensor) -> Tensor | None:
+    """Mark NaN; None without any, which the sum tells at a tenth of the cost."""
+    return values.isnan() if values.sum().isnan() else None
+
+
+def fill_gaps(values: Tensor, fill: Tensor) -> Tensor:
+    """Put fill (d,) in place of NaN in values (..., d)."""
+    gaps = gap_mask(values)
+    return values if gaps is None else torch.where(gaps, fill, values)
+
+
+def feature_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
+    """Return the loss of every feature, (members, n, d)."""
+    if model.loss == "bce":
+        targets = clean.clamp(0, 1)
+        return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return functional.mse_loss(finish_output(logits, model.output), clean, reduction="none")
+
+
+def without_worst(losses: Tensor, share: float) -> Tensor:
+    """Return the losses (n,) without the `share` of them that are highest.
+
+    Iteratively trimmed loss (Shen & Sanghavi, ICML 2019).
+    """
+    kept = len(losses) - int(share * len(losses))
+    return losses if kept == len(losses) else losses.topk(kept, largest=False).values
+
+
+def penalty(weights: Mapping[str, Tensor], latents: Tensor, model: ModelSettings) -> Tensor:
+    """Return l1 times the mean absolute latent plus l2 times the sum of squared weights.
+
+    With several members, the sum of their penalties.
+    """
+    cost = torch.zeros((), device=latents.device)
+    if model.l1:
+        cost = cost + model.l1 * model.members * latents.abs().mean()
+    if model.l2:
+        squares = [weight.square().sum() for name, weight in weights.items() if "weight" in name]
+        cost = cost + model.l2 * torch.stack(squares).sum()
+    return cost
 
 
 class MixedLoss:
