@@ -6,8 +6,7 @@ model.safetensors holds every array, model.json every setting and fact. Nothing 
 from __future__ import annotations
 
 import dataclasses
-import lzma
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,28 +15,29 @@ from torch import nn
 
 from aemodel.bundle_files import (
     FORMAT_VERSIONS,
-    Arrays,
+    INVALID,
     Files,
     Json,
+    array_of,
     facts_bytes,
+    layout_of_facts,
+    load_weights,
     read_arrays,
     read_facts,
     tensor_bytes,
 )
 from aemodel.decisions.block_scores import MeasuredBlocks
-from aemodel.errors import BundleError, SettingsError
+from aemodel.errors import BundleError
 from aemodel.measured import Measured
-from aemodel.model import Autoencoder, Decoder
-from aemodel.network.build import build_network, decoder_facts, decoder_of_facts
+from aemodel.model import Autoencoder
+from aemodel.network.build import build_network
 from aemodel.rows.entities.scales import Entities
-from aemodel.rows.layout import Layout
 from aemodel.rows.levels import Levels
 from aemodel.rows.scaling import Scaler
 from aemodel.scores.mixed_novelty import MixedReference
 from aemodel.scores.novelty import Reference
 from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings, TrainSettings
-from aemodel.weight_rounding import pack_xz, restore_weights, round_weights
 
 MEASURED = (
     "calibration",
@@ -60,15 +60,6 @@ LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several
 ENTITIES = ("keys", "level", "spread")  # where a column names entities
 MIXED = ("weights", "typical", "spread")
 MARGINS = ("tails", "gaps", "clock", "pairs")
-INVALID = (KeyError, TypeError, ValueError, SettingsError)  # raised by files of the wrong content
-
-
-class _LayoutFacts(TypedDict):
-    row_shape: list[int]
-    dtype: str
-    columns: list[str]
-    kinds: list[str]
-    max_levels: int
 
 
 def to_files(model: Autoencoder) -> dict[str, bytes]:
@@ -100,66 +91,16 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
             f"model.json or model.safetensors: not a complete model ({error}); "
             "restore the bundle or train again"
         ) from error
-    _load(nn.ModuleList(model.members), arrays, "member.", "model.safetensors")
+    load_weights(nn.ModuleList(model.members), arrays, "member.", "model.safetensors")
     members = tuple(member.to(device).eval() for member in model.members)
     return dataclasses.replace(model, members=members)
-
-
-def decoder_files(model: Autoencoder) -> dict[str, bytes]:
-    """Return all that `decode` needs: {"decoder.safetensors": ..., "decoder.json": ...}."""
-    decoder = model.decoder
-    scaler = {
-        f"scaler.{name}": _without_repeats(getattr(decoder.scaler, name))
-        for name in ("center", "scale")
-    }
-    facts = {
-        "format_version": FORMAT_VERSIONS["decoder.json"],
-        **decoder_facts(decoder.layout.row_shape, model.settings),
-        "output": decoder.output,
-        "layout": dataclasses.asdict(decoder.layout),
-    }
-    return {
-        "decoder.safetensors": tensor_bytes({**_decoder_weights(decoder.network), **scaler}),
-        "decoder.json": facts_bytes(facts),
-    }
-
-
-def compact_decoder_files(
-    files: Files, latents: NDArray[np.float32], roughness: float
-) -> dict[str, bytes]:
-    """Return a decoder's files with rounded and compressed weights.
-
-    See `aemodel.weight_rounding`. `latents` (n, k) are a sample of those it will decode.
-    """
-    arrays = read_arrays(files, "decoder.safetensors")
-    weights = {name: values for name, values in arrays.items() if not name.startswith("scaler.")}
-    compact = {**arrays, **round_weights(weights, latents, roughness)}
-    return {
-        "decoder.safetensors.xz": pack_xz(tensor_bytes(compact)),
-        "decoder.json": files["decoder.json"],
-    }
-
-
-def decoder_from_files(files: Files, *, device: str = "cpu") -> Decoder:
-    """Load the decoder of a latent store. Raises BundleError."""
-    facts = read_facts(files, "decoder.json")
-    arrays = restore_weights(read_arrays(_decompressed(files), "decoder.safetensors"))
-    try:
-        decoder = _unfitted_decoder(facts, arrays, device)
-    except INVALID as error:
-        raise BundleError(
-            f"decoder.json or decoder.safetensors: not a complete decoder ({error}); "
-            "restore the store or encode again"
-        ) from error
-    _load(decoder.network, arrays, "", "decoder.safetensors")
-    return dataclasses.replace(decoder, network=decoder.network.to(device).eval())
 
 
 def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
     arrays: dict[str, NDArray[np.generic]] = {}
     for index, member in enumerate(model.members):
         for name, weight in member.state_dict().items():
-            arrays[f"member.{index}.{name}"] = _array(weight)
+            arrays[f"member.{index}.{name}"] = array_of(weight)
     parts: list[tuple[str, object, tuple[str, ...]]] = [
         ("scaler.", model.scaler, SCALER),
         ("", model.measured, MEASURED),
@@ -190,7 +131,7 @@ def _unfitted_model(
     facts = dict(facts)
     settings = ModelSettings(**_with_tuples(facts.pop("model")))
     train = TrainSettings(**_with_tuples(facts.pop("train")))
-    layout = _layout(facts.pop("layout"))
+    layout = layout_of_facts(facts.pop("layout"))
     scaler = Scaler(**_take(arrays, SCALER, "scaler."))
     ranks = arrays.pop(RANKS, np.empty(0, np.int64)).astype(np.int64)
     reference = Reference(**_take(arrays, REFERENCE, "reference."), ranks=ranks)
@@ -218,70 +159,11 @@ def _unfitted_networks(model: Autoencoder) -> tuple[nn.Module, ...]:
     return tuple(build_network(row_shape, model.settings, generator) for _ in count)
 
 
-def _unfitted_decoder(facts: Json, arrays: dict[str, NDArray[np.generic]], device: str) -> Decoder:
-    """Build a decoder with uninitialized weights; removes the scaler from `arrays`."""
-    layout = _layout(facts["layout"])
-    center, scale = (
-        np.broadcast_to(arrays.pop(f"scaler.{name}"), layout.n_features)
-        for name in ("center", "scale")
-    )
-    scaler = Scaler.inverse_only(center, scale)
-    network = decoder_of_facts(facts, layout.row_shape)
-    return Decoder(network, str(facts["output"]), scaler, layout, device)
-
-
-def _decompressed(files: Files) -> Files:
-    try:
-        return dict(_decompress(name, content) for name, content in files.items())
-    except (lzma.LZMAError, EOFError) as error:
-        raise BundleError(
-            f"decoder.safetensors.xz: damaged ({error}); "
-            "restore the store from a copy or encode again"
-        ) from error
-
-
-def _decompress(name: str, content: bytes) -> tuple[str, bytes]:
-    if not name.endswith(".xz"):
-        return name, content
-    return name.removesuffix(".xz"), lzma.decompress(content)
-
-
-def _decoder_weights(network: nn.Module) -> dict[str, NDArray[np.generic]]:
-    """Return weight and bias of every layer; `Transposed` has no weight in its state_dict."""
-    weights = {}
-    for name, layer in network.named_modules():
-        if hasattr(layer, "bias"):
-            weights[f"{name}.weight"] = _array(layer.weight)
-            weights[f"{name}.bias"] = _array(layer.bias)
-    return weights
-
-
-def _array(tensor: object) -> NDArray[np.generic]:
-    assert isinstance(tensor, torch.Tensor)
-    return np.ascontiguousarray(tensor.detach().cpu().numpy())
-
-
-def _without_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a single value if all are equal."""
-    return values[:1] if (values == values[:1]).all() else values
-
-
 def _take(
     arrays: dict[str, NDArray[np.generic]], names: tuple[str, ...], prefix: str = ""
 ) -> dict[str, Any]:
     """Move the arrays with these names out of `arrays`."""
     return {name: arrays.pop(prefix + name) for name in names}
-
-
-def _layout(facts: object) -> Layout:
-    found = cast("_LayoutFacts", facts)
-    return Layout(
-        row_shape=tuple(found["row_shape"]),
-        dtype=np.dtype(found["dtype"]).name,
-        columns=tuple(found["columns"]),
-        kinds=tuple(found["kinds"]),
-        max_levels=found["max_levels"],
-    )
 
 
 def _require_shapes(model: Autoencoder) -> None:
@@ -336,17 +218,3 @@ def _with_tuples(facts: object) -> dict[str, Any]:
     """Turn JSON's lists into tuples, as the settings expect."""
     items = cast("Json", facts).items()
     return {key: tuple(value) if isinstance(value, list) else value for key, value in items}
-
-
-def _load(network: nn.Module, arrays: Arrays, prefix: str, name: str) -> None:
-    """Load weights into a network; names and shapes must match exactly."""
-    state = {
-        key.removeprefix(prefix): torch.from_numpy(value.copy()) for key, value in arrays.items()
-    }
-    try:
-        network.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise BundleError(
-            f"{name}: the weights do not fit the settings ({error}); "
-            "restore the bundle or train again"
-        ) from error

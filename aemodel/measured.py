@@ -44,3 +44,12 @@ class Measured:
     reference: Reference
     mixed: MixedReference | None = None
     blocks: MeasuredBlocks | None = None
+
+    def calibration_by(self, score: str) -> Vector:
+        """Return the calibration rows' scores by one of SCORES, ascending."""
+        by_score = {
+            "error": self.calibration,
+            "novelty": self.novelty_calibration,
+            "relative": self.relative_calibration,
+        }
+        return by_score[score]

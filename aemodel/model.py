@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.decisions.block_scores import BlockScores
+from aemodel.decoder import Decoder
 from aemodel.errors import DataError
 from aemodel.measured import Measured
-from aemodel.network.dense import finish_output, with_outputs
 from aemodel.network.expansion import Expansion
 from aemodel.network.inference import (
     BatchPlan,
     Forward,
     WriteInputs,
     batch_rows,
+    copy_inputs,
     layer_widths,
     map_rows,
-    run_layers,
 )
-from aemodel.rows.layout import NUMBER, Layout, cast_rows
+from aemodel.network.networks import Networks, Rebuilt, exact_device
+from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.scaling import Scaler
 from aemodel.scores.mixed_novelty import MixedNovelty
 from aemodel.scores.novelty import Novelty
@@ -33,62 +34,9 @@ from aemodel.scores.relative_error import relative_errors
 from aemodel.scores.surprise import Surprise
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 
-MISSING = 4.0  # scaled residual of a value that is never missing in clean rows
-
 Rows = NDArray[np.generic]  # (n, *row_shape), in the source's dtype or a similar one
 Vector = NDArray[np.float64]
 Scores = tuple[Vector, Vector, Vector]  # by each of SCORES
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """Rows (n, *row_shape) and what the networks make of them in one pass.
-
-    scaled, rebuilt: (n, d) float32, the rows and their reconstructions in scaled units.
-    residuals: (n, d) float32, their difference, NaN where a value is missing; for a time or a
-        category, the square root of its error.
-    latents: (n, k) float32. errors: (n,) float64.
-    """
-
-    rows: Rows
-    scaled: NDArray[np.float32]
-    rebuilt: NDArray[np.float32]
-    residuals: NDArray[np.float32]
-    latents: NDArray[np.float32]
-    errors: Vector
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """Maps latents to rows; holds only what that needs."""
-
-    network: nn.Module
-    output: str
-    scaler: Scaler
-    layout: Layout
-    device: str = "cpu"
-
-    @property
-    def size(self) -> int:
-        """Rows of every batch."""
-        return batch_rows(layer_widths(self.network), self.device)
-
-    def decode(self, latents: NDArray[np.floating]) -> Rows:
-        """Map latents (n, k) to rows (n, *row_shape) in the source's dtype.
-
-        Integers are rounded and clipped.
-        """
-        return cast_rows(self.decode_exactly(latents), self.layout.dtype)
-
-    def decode_exactly(self, latents: NDArray[np.floating]) -> Vector:
-        """Map latents (n, k) to rows (n, *row_shape) float64 in data units, without rounding."""
-        rows = np.empty((len(latents), self.layout.n_features))
-        plan = BatchPlan(self.size, latents.shape[1], self.device)
-        map_rows(latents, plan, _copy_inputs, self._forward, [rows])
-        return self.scaler.invert(rows).reshape(len(latents), *self.layout.row_shape)
-
-    def _forward(self, latents: Tensor) -> tuple[Tensor]:
-        return (finish_output(run_layers(self.network, latents), self.output),)
 
 
 @dataclass(frozen=True)
@@ -117,13 +65,7 @@ class Autoencoder:
 
     def calibration_by(self, score: str) -> Vector:
         """Return the calibration rows' scores by one of SCORES, ascending."""
-        measured = self.measured
-        by_score = {
-            "error": measured.calibration,
-            "novelty": measured.novelty_calibration,
-            "relative": measured.relative_calibration,
-        }
-        return by_score[score]
+        return self.measured.calibration_by(score)
 
     def blocks_by(self, score: str) -> BlockScores | None:
         """Return what one of SCORES says about blocks of clean rows, if these are known."""
@@ -136,7 +78,7 @@ class Autoencoder:
     def novelty(self) -> Novelty:
         """The novelty score, with the reference rows on the model's device."""
         scaled = torch.from_numpy(self.scaled_reference).to(self.device)
-        points = self.to_points(self._filled(scaled)).to(self._exact_device)
+        points = self.to_points(self.fill(scaled)).to(self._exact_device)
         return Novelty(self.measured.reference, points)
 
     @cached_property
@@ -163,16 +105,6 @@ class Autoencoder:
         """Which columns (d,) are numbers; None if all are."""
         return np.isin(self.layout.kinds, NUMBER) if self.layout.kinds else None
 
-    def error_units(self, rows: Rows) -> Vector:
-        """What errors are measured in: numbers in data units, others in their usual error.
-
-        (d,), or (n, d) where each of `rows` is scaled by its entity.
-        """
-        if self.numbers is None:
-            return self.scaler.scale
-        scales = self.scaler.scales(rows)
-        return np.where(self.numbers, scales, self.measured.residual_scale)
-
     def to_values(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return scaled rows (n, d) with the surprise of each level in place of its rank."""
         if self.mixed_novelty is None or self.scaler.levels is None:
@@ -196,8 +128,7 @@ class Autoencoder:
 
     @property
     def _exact_device(self) -> str:
-        """Where float64 is computed: MPS has none."""
-        return "cpu" if self.device == "mps" else self.device
+        return exact_device(self.device)
 
     @property
     def size(self) -> int:
@@ -215,14 +146,8 @@ class Autoencoder:
     def decoder(self) -> Decoder:
         """The first member's decoder."""
         network = self.members[0].get_submodule("decoder")
-        if not self.decoded:
-            return Decoder(network, self.settings.output, self.scaler, self.layout, self.device)
-        places, numbers = list(self.decoded), self.layout.of_kind(NUMBER)
-        some = with_outputs(network, [numbers.index(place) for place in places])
-        scaler = Scaler.inverse_only(self.scaler.center[places], self.scaler.scale[places])
-        columns = tuple(self.layout.columns[place] for place in places)
-        layout = Layout(row_shape=(len(places),), dtype=self.layout.dtype, columns=columns)
-        return Decoder(some, self.settings.output, scaler, layout, self.device)
+        whole = Decoder(network, self.settings.output, self.scaler, self.layout, self.device)
+        return whole.of_columns(self.decoded) if self.decoded else whole
 
     def encode(self, rows: Rows) -> NDArray[np.float32]:
         """Return the latents (n, k)."""
@@ -259,7 +184,7 @@ class Autoencoder:
 
     def score_scaled(self, scaled: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
         """Return the scores of rows in scaled units (n, d), and their latents (n, k)."""
-        return self._score(scaled, _copy_inputs)
+        return self._score(scaled, copy_inputs)
 
     def parts(self, rows: Rows) -> Iterator[tuple[Autoencoder, NDArray[np.intp]]]:
         """Yield the models that judge rows (n, *row_shape), each with the indices of its rows."""
@@ -283,17 +208,6 @@ class Autoencoder:
         latents, errors = np.empty((n, self.settings.latent), np.float32), np.empty(n)
         self._map(rows, self._rebuild_and_keep, [scaled, rebuilt, residuals, latents, errors])
         return Rebuilt(rows, scaled, rebuilt, residuals, latents, _or_infinite(errors))
-
-    def novelty_terms(self, rows: Rebuilt) -> tuple[Vector, Vector, Vector]:
-        """Return what the novelty of rows consists of.
-
-        The mean (n, d) of the nearest clean rows in scaled units, and both terms (n,) of the
-        novelty: see `Novelty.expected` and `Novelty.excesses`.
-        """
-        filled = self._filled(torch.from_numpy(rows.scaled).to(self._exact_device))
-        far, badly = self.novelty.excesses(filled, torch.from_numpy(rows.errors).to(filled.device))
-        nearest = self.novelty.expected(filled)
-        return nearest.cpu().numpy(), far.cpu().numpy(), badly.cpu().numpy()
 
     def residuals(self, rows: Rows) -> Vector:
         """Return `Rebuilt.residuals` (n, d) as float64."""
@@ -339,42 +253,12 @@ class Autoencoder:
         return (_or_infinite(errors), novelties, relatives), latents
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
-        latents, errors, _ = self._rebuild_and_compare(scaled, self._filled(scaled))
-        return latents, errors
-
-    def _rebuild_and_compare(
-        self, scaled: Tensor, filled: Tensor
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the first member's latents (n, k), errors (n,), each member's rows (n, d)."""
-        seen, gaps = self._unchanged(filled), filled is not scaled
-        outcomes = [self._rebuild(member, seen) for member in self.members]
-        rebuilt = [each for _, each in outcomes]
-        errors = torch.stack([self._error(scaled, each, gaps=gaps) for each in rebuilt])
-        return outcomes[0][0], self._combined(errors), rebuilt
-
-    def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
-        """Return one member's error of each row, (n,) float64."""
-        if self.expansion is not None:
-            squares = self.expansion.errors(rebuilt, scaled).to(self._exact_device).double()
-            squares = squares / self._usual_squares
-        else:
-            squares = (rebuilt - scaled).to(self._exact_device).double().square_()
-        if not gaps:
-            return squares.sum(dim=1) / squares.shape[1]
-        missing = squares.isnan()
-        unusual = missing & self._complete
-        squares = squares.masked_fill(missing, 0).masked_fill(unusual, MISSING**2)
-        counted = (~missing | unusual).sum(dim=1)
-        errors = squares.sum(dim=1) / counted
-        return errors.masked_fill(missing.all(dim=1), torch.nan)
-
-    def _combined(self, errors: Tensor) -> Tensor:
-        """Combine the members' errors (members, n) into (n,)."""
-        return errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
+        found = self._networks(scaled, self.fill(scaled))
+        return found.latents, found.errors
 
     def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        filled = self._filled(scaled)
-        latents, errors, _ = self._rebuild_and_compare(scaled, filled)
+        filled = self.fill(scaled)
+        latents, errors, _ = self._networks(scaled, filled)
         filled = filled.to(self._exact_device)
         relatives = relative_errors(filled, errors, self.measured.usual)
         if self.mixed_novelty is not None:
@@ -383,7 +267,7 @@ class Autoencoder:
         return errors, self.novelty(filled, errors), relatives, latents
 
     def _rebuild_and_keep(self, scaled: Tensor) -> tuple[Tensor, ...]:
-        latents, errors, outputs = self._rebuild_and_compare(scaled, self._filled(scaled))
+        latents, errors, outputs = self._networks(scaled, self.fill(scaled))
         mean = reduce(torch.add, outputs) / len(outputs)
         if self.expansion is None:
             return scaled, mean, scaled - mean, latents, errors
@@ -391,24 +275,19 @@ class Autoencoder:
         residuals = self.expansion.residuals(mean, scaled, rebuilt)
         return scaled, rebuilt, residuals, latents, errors
 
-    def _rebuild(self, member: nn.Module, filled: Tensor) -> tuple[Tensor, Tensor]:
-        """Return latents (n, k) and reconstructions (n, d) of one member.
-
-        With columns of several kinds, the reconstructions are outputs (n, width), see
-        `aemodel.network.expansion`.
-        """
-        inputs = filled if self.expansion is None else self.expansion(filled)
-        latents = run_layers(member.get_submodule("encoder"), inputs)
-        logits = run_layers(member.get_submodule("decoder"), latents)
-        outputs = finish_output(logits, self.settings.output)
-        return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
+    @cached_property
+    def _networks(self) -> Networks:
+        return Networks(
+            self.members,
+            self.settings,
+            self.scaler,
+            self.expansion,
+            self.measured.residual_scale,
+            self.device,
+        )
 
     def fill(self, scaled: Tensor) -> Tensor:
-        """Return scaled rows (n, d) with the column's median for NaN."""
-        return self._filled(scaled)
-
-    def _filled(self, scaled: Tensor) -> Tensor:
-        """Return rows with the column's median for NaN.
+        """Return scaled rows (n, d) with the column's median for NaN.
 
         Returns `scaled` itself if nothing is missing. The sum is NaN if any value is, and costs a
         tenth of testing every value.
@@ -417,29 +296,6 @@ class Autoencoder:
             return scaled
         return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
 
-    def _unchanged(self, filled: Tensor) -> Tensor:
-        """Return what the network sees: 0 for columns that are constant in the clean rows."""
-        if not self.scaler.constant.any():
-            return filled
-        return filled.masked_fill(self._constant, 0.0)
-
-    @cached_property
-    def _constant(self) -> Tensor:
-        return torch.from_numpy(self.scaler.constant).to(self.device)
-
-    @cached_property
-    def _usual_squares(self) -> Tensor:
-        scale = self.measured.residual_scale
-        return torch.from_numpy(scale**2).to(self._exact_device)
-
-    @cached_property
-    def _complete(self) -> Tensor:
-        return torch.from_numpy(self.scaler.complete).to(self._exact_device)
-
 
 def _or_infinite(errors: Vector) -> Vector:
     return np.where(np.isnan(errors), np.inf, errors)
-
-
-def _copy_inputs(rows: NDArray[np.generic], inputs: NDArray[np.float32]) -> None:
-    np.copyto(inputs, rows, casting="same_kind")

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, NOTHING, Cause, Feature
 from aemodel.explain.entity_names import Texts
 from aemodel.explain.mixed_causes import explain_mixed
 from aemodel.explain.number_pairs import format_pair
-from aemodel.model import MISSING, Autoencoder, Rebuilt
+from aemodel.model import Autoencoder
+from aemodel.network.networks import MISSING, Rebuilt, exact_device
 from aemodel.rows.layout import is_signal
 from aemodel.scores.novelty import ERROR
 
@@ -92,14 +94,21 @@ def _novelty_comparisons(
 
     The weights are the two terms of the novelty, as far as they exceed what is typical.
     """
-    nearest, *terms = model.novelty_terms(rows)
-    far, badly = (np.nan_to_num(term, nan=HUGE, posinf=HUGE).clip(0, HUGE) for term in terms)
+    device = exact_device(model.device)
+    filled = model.fill(torch.from_numpy(rows.scaled).to(device))
+    terms = model.novelty.excesses(filled, torch.from_numpy(rows.errors).to(device))
+    far, badly = (_finite(term.cpu().numpy()) for term in terms)
+    nearest = model.novelty.expected(filled).cpu().numpy()
     typical = (far == 0) & (badly == 0)
     far, badly = np.where(typical, 1.0, far), np.where(typical, ERROR, badly)
     return [
         _Comparison(nearest, far, np.zeros_like(missing)),
         _Comparison(rows.rebuilt, badly, missing),
     ]
+
+
+def _finite(term: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.nan_to_num(term, nan=HUGE, posinf=HUGE).clip(0, HUGE)
 
 
 def _values(

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aemodel.model import Autoencoder, Rebuilt
+from aemodel.model import Autoencoder
+from aemodel.network.networks import Rebuilt
 from aemodel.scores.p_values import p_values
 
 SIDES = ("range", "latent", "residual")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, Cause, Feature
 from aemodel.explain.entity_names import EntityNames, Texts, short_level, unnamed_entities
 from aemodel.explain.number_pairs import format_pair, format_value
-from aemodel.model import Autoencoder, Rebuilt
+from aemodel.model import Autoencoder
+from aemodel.network.networks import Rebuilt
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, PERIODS
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -163,3 +163,8 @@ def _in_pieces(forward: Forward, batch: Tensor, pieces: int) -> Sequence[Tensor]
         return forward(batch)
     results = [forward(piece) for piece in batch.chunk(pieces)]
     return [torch.cat(parts) for parts in zip(*results, strict=True)]
+
+
+def copy_inputs(rows: NDArray[np.generic], inputs: NDArray[np.float32]) -> None:
+    """Write rows that are scaled already into the inputs of a network."""
+    np.copyto(inputs, rows, casting="same_kind")

@@ -70,7 +70,7 @@ def check_error(challenger: Autoencoder, champion: Autoencoder, rows: Rows) -> C
     Both errors are in the larger of the two models' units, column by column. Otherwise a column
     that was nearly constant for one model would dominate.
     """
-    units = np.maximum(challenger.error_units(rows), champion.error_units(rows))
+    units = np.maximum(_error_units(challenger, rows), _error_units(champion, rows))
     own, theirs = (errors_in_units(units, model, rows) for model in (challenger, champion))
     known = np.isfinite(own) & np.isfinite(theirs)  # rows beyond float32 cannot be compared
     if not known.any():
@@ -223,6 +223,16 @@ def find_gaps(rows: Rows) -> NDArray[np.bool_]:
     if rows.dtype.kind != "f":
         return np.zeros(flat.shape, np.bool_)
     return np.asarray(np.isnan(cast("NDArray[np.floating]", flat)))
+
+
+def _error_units(model: Autoencoder, rows: Rows) -> Vector:
+    """What errors are measured in: numbers in data units, others in their usual error.
+
+    (d,), or (n, d) where each of `rows` is scaled by its entity.
+    """
+    if model.numbers is None:
+        return model.scaler.scale
+    return np.where(model.numbers, model.scaler.scales(rows), model.measured.residual_scale)
 
 
 def errors_in_units(units: Vector, model: Autoencoder, rows: Rows) -> Vector:

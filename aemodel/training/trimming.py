@@ -121,8 +121,8 @@ def _as_is(scaled: Tensor) -> Tensor:
 def share_apart(rows: NDArray[np.generic]) -> float:
     """Return the share of rows (n, d) that lie beyond a wide gap from the bulk; 0 if none do.
 
-    At most MOST_COMPARED rows are looked at, evenly spaced. Where
-    most rows have copies, gaps between scores mean nothing, and the share is 0.
+    Inspects at most MOST_COMPARED rows, evenly spaced. Where most rows have copies, gaps between
+    scores mean nothing, and the share is 0.
     """
     rows = rows[:: -(-len(rows) // MOST_COMPARED)]
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name, columns=())

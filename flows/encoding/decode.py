@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.bundle import decoder_from_files
+from aemodel.decoder_files import decoder_from_files
 from flows.errors import UsageError
 from flows.results import Done
 from storage.latents import Store, open_store, write_decoded, write_decoded_table

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder, Decoder
+from aemodel.decoder import Decoder
+from aemodel.model import Autoencoder
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.training.promotion_gate import block_split_of
 from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes, latent_bytes

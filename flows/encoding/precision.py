@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.bundle import compact_decoder_files, decoder_files, decoder_from_files
-from aemodel.model import Autoencoder, Decoder
+from aemodel.decoder import Decoder
+from aemodel.decoder_files import compact_decoder_files, decoder_files, decoder_from_files
+from aemodel.model import Autoencoder
 from aemodel.weight_rounding import ROUGHNESS, sensitivity
 from storage.codecs.bounded import block_rows
 from storage.codecs.candidates import rmse

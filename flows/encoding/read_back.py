@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.model import Decoder
+from aemodel.decoder import Decoder
 from flows.encoding.waiting_rows import Rows
 from storage.codecs.grid import to_types
 from storage.sources import Schema

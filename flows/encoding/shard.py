@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder, Decoder
+from aemodel.decoder import Decoder
+from aemodel.model import Autoencoder
 from flows.encoding.read_back import as_read, identical
 from flows.encoding.waiting_rows import (
     Errors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aemodel.bundle import compact_decoder_files, decoder_files
+from aemodel.decoder_files import compact_decoder_files, decoder_files
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
+from aemodel.bundle import from_files, to_files
+from aemodel.decoder_files import decoder_files, decoder_from_files
 from aemodel.errors import BundleError, SettingsError
 from aemodel.network.build import build_network
 from aemodel.network.conv import image_shape, plan_levels

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from aemodel.bundle import decoder_files, decoder_from_files, from_files, to_files
+from aemodel.bundle import from_files, to_files
+from aemodel.decoder_files import decoder_files, decoder_from_files
 from aemodel.errors import BundleError, DataError, SettingsError
 from aemodel.explain.attribution import explain
 from aemodel.rows.layout import Layout, cast_rows

@@ -1,0 +1,127 @@
+"""The networks of a model: batches of scaled rows to latents, reconstructions, and errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aemodel.network.dense import finish_output
+from aemodel.network.expansion import Expansion
+from aemodel.network.inference import run_layers
+from aemodel.rows.scaling import Scaler
+from aemodel.settings import ModelSettings
+
+MISSING = 4.0  # scaled residual of a value that is never missing in clean rows
+
+
+class Compared(NamedTuple):
+    """The first member's latents (n, k), errors (n,) float64, each member's outputs (n, width)."""
+
+    latents: Tensor
+    errors: Tensor
+    outputs: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """Rows (n, *row_shape) and what the networks make of them in one pass.
+
+    scaled, rebuilt: (n, d) float32, the rows and their reconstructions in scaled units.
+    residuals: (n, d) float32, their difference, NaN where a value is missing; for a time or a
+        category, the square root of its error.
+    latents: (n, k) float32. errors: (n,) float64.
+    """
+
+    rows: NDArray[np.generic]
+    scaled: NDArray[np.float32]
+    rebuilt: NDArray[np.float32]
+    residuals: NDArray[np.float32]
+    latents: NDArray[np.float32]
+    errors: NDArray[np.float64]
+
+
+def exact_device(device: str) -> str:
+    """Where float64 is computed: MPS has none."""
+    return "cpu" if device == "mps" else device
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Fitted networks and what their errors are measured in.
+
+    expansion: where columns are of several kinds. residual_scale: (d,), used only with it.
+    """
+
+    members: tuple[nn.Module, ...]
+    settings: ModelSettings
+    scaler: Scaler
+    expansion: Expansion | None
+    residual_scale: NDArray[np.float64]
+    device: str
+
+    def __call__(self, scaled: Tensor, filled: Tensor) -> Compared:
+        """Rebuild scaled rows (n, d).
+
+        filled: the same rows without NaN; `scaled` itself where nothing is missing.
+        """
+        seen, gaps = self._unchanged(filled), filled is not scaled
+        outcomes = [self._rebuild(member, seen) for member in self.members]
+        rebuilt = [each for _, each in outcomes]
+        errors = torch.stack([self._error(scaled, each, gaps=gaps) for each in rebuilt])
+        return Compared(outcomes[0][0], self._combined(errors), rebuilt)
+
+    def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
+        """Return one member's error of each row, (n,) float64."""
+        if self.expansion is not None:
+            squares = self.expansion.errors(rebuilt, scaled).to(exact_device(self.device)).double()
+            squares = squares / self._usual_squares
+        else:
+            squares = (rebuilt - scaled).to(exact_device(self.device)).double().square_()
+        if not gaps:
+            return squares.sum(dim=1) / squares.shape[1]
+        missing = squares.isnan()
+        unusual = missing & self._complete
+        squares = squares.masked_fill(missing, 0).masked_fill(unusual, MISSING**2)
+        counted = (~missing | unusual).sum(dim=1)
+        errors = squares.sum(dim=1) / counted
+        return errors.masked_fill(missing.all(dim=1), torch.nan)
+
+    def _combined(self, errors: Tensor) -> Tensor:
+        """Combine the members' errors (members, n) into (n,)."""
+        return errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
+
+    def _rebuild(self, member: nn.Module, filled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return latents (n, k) and reconstructions (n, d) of one member.
+
+        With columns of several kinds, the reconstructions are outputs (n, width), see
+        `aemodel.network.expansion`.
+        """
+        inputs = filled if self.expansion is None else self.expansion(filled)
+        latents = run_layers(member.get_submodule("encoder"), inputs)
+        logits = run_layers(member.get_submodule("decoder"), latents)
+        outputs = finish_output(logits, self.settings.output)
+        return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
+
+    def _unchanged(self, filled: Tensor) -> Tensor:
+        """Return what the network sees: 0 for columns that are constant in the clean rows."""
+        if not self.scaler.constant.any():
+            return filled
+        return filled.masked_fill(self._constant, 0.0)
+
+    @cached_property
+    def _constant(self) -> Tensor:
+        return torch.from_numpy(self.scaler.constant).to(self.device)
+
+    @cached_property
+    def _usual_squares(self) -> Tensor:
+        return torch.from_numpy(self.residual_scale**2).to(exact_device(self.device))
+
+    @cached_property
+    def _complete(self) -> Tensor:
+        return torch.from_numpy(self.scaler.complete).to(exact_device(self.device))
