@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
-from storage.sources.columns import NUMERIC, Column, Wanted, unnamed
+from storage.sources.columns import NO_VALUES, NUMERIC, Column, Wanted, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
 from storage.sources.csv_files.spread_rows import SpreadRows
 from storage.sources.csv_files.text import decompressing, read_cell, require_header
@@ -22,6 +22,7 @@ from storage.sources.tables import require_distinct
 
 BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
 BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell
+EMPTY = Column((NUMBER,), (CATEGORY, *TIME), type=NO_VALUES)
 MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as text at once
 
 
@@ -40,7 +41,7 @@ class CsvFile:
         try:
             options = self._read_options(), self._parse_options()
             with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
-                first = next(iter(reader), reader.schema.empty_table().to_batches())
+                first = next(iter(reader), _no_rows(reader.schema))
         except pa.ArrowInvalid as error:
             raise SourceError(
                 f"{self.path}: not a CSV file with a header line and rows ({error})"
@@ -120,6 +121,8 @@ class FileScan:
         scan = self.scanned[name]
         if pa.types.is_boolean(scan.type):
             return Column((CATEGORY,), (NUMBER,), type="bool")
+        if pa.types.is_null(scan.found) and not scan.filled:
+            return EMPTY
         if scan.is_numeric:
             return NUMERIC
         if pa.types.is_temporal(scan.found) and scan.times:
@@ -143,6 +146,8 @@ class FileScan:
 
 def _column_of(kind: pa.DataType, type_name: str) -> Column:
     """Describe a column by the type of its first rows; what is empty there may hold anything."""
+    if pa.types.is_null(kind):
+        return EMPTY
     if is_number(kind):
         return NUMERIC
     default, _ = kinds_of(kind)
@@ -167,6 +172,10 @@ def scan_file(file: CsvFile, wanted: Wanted, kept: SpreadRows | None = None) -> 
     rows, scanned = _checked(file, found, kept)
     scanned = {name: scanned[name] for name in features}
     return FileScan(file, rows, first.schema.names, types, scanned)
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
 
 
 def _fields(rows: pa.RecordBatch) -> tuple[list[str], list[pa.DataType]]:
@@ -198,10 +207,15 @@ def _checked(
 
 def _scan(file: CsvFile, scans: Mapping[str, ColumnScan], kept: SpreadRows | None) -> int:
     texts = [name for name, scan in scans.items() if pa.types.is_string(scan.type)]
+    untold = [
+        name for name, scan in scans.items() if pa.types.is_null(scan.found) and name not in texts
+    ]
     start = 0
     for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
         for name in texts:
             scans[name].add(name, start, batch.column(name))
+        for name in untold:
+            scans[name].filled += batch.num_rows - batch.column(name).null_count
         if kept:
             kept.add(batch, file.path)
         start += batch.num_rows

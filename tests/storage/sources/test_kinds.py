@@ -188,6 +188,14 @@ def test_a_column_without_values_is_all_gaps_of_the_kind_that_is_asked_for(tmp_p
     assert np.isnan(numbers[:, 1]).all()
 
 
+def test_a_column_without_values_in_the_first_file_is_what_the_next_file_says(tmp_path):
+    pq.write_table(pa.table({"x": [1.0], "c": pa.nulls(1)}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"x": [2.0], "c": ["DE"]}), tmp_path / "b.parquet")
+    with open_source(tmp_path) as source:
+        assert source.unread == {}
+        assert read(source)[:, 1].tolist() == pytest.approx([np.nan, level_key("DE")], nan_ok=True)
+
+
 def test_a_misspelled_column_to_ignore_is_refused(tmp_path):
     path = save(tmp_path, pa.table({"x": [1.0], "note": ["a"]}))
     with pytest.raises(SchemaError, match=r"missing: 'notes' \(did you mean 'note'\?\)"):
