@@ -83,9 +83,9 @@ class CsvSource(TableSource):
         return bool(pa.types.is_floating(column.type)) and any(map(pa.types.is_integer, kinds))
 
     def _broken_cells(self) -> dict[str, str]:
-        """Count and name the cells of features that are no number; empty if there are none."""
-        numbers = [feature.name for feature in self._features if feature.kind == NUMBER]
-        scans = [(scan, name) for scan in self._scans.values() for name in numbers]
+        """Count and name the cells of features that cannot be read; empty if there are none."""
+        checked = dict.fromkeys(name for name, kind in self._features if kind not in KEYED)
+        scans = [(scan, name) for scan in self._scans.values() for name in checked]
         broken = [(scan, name) for scan, name in scans if scan.scanned[name].broken]
         if not broken:
             return {}

@@ -22,13 +22,13 @@ from storage.sources.columns import (
     pick_shared,
     unnamed,
 )
+from storage.sources.ids import is_whole
 from storage.sources.kinds import describe_column
 from storage.sources.schema import NUMBER, Schema
 from storage.sources.source import Origin
 from storage.sources.tables import (
     Batch,
     TableSource,
-    is_whole,
     number_schema,
     require_distinct,
 )

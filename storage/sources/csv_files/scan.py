@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from storage.sources.tables import require_distinct
 BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
 BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell
 EMPTY = Column((NUMBER,), (CATEGORY, *TIME), type=NO_VALUES)
+UNCHECKED = ColumnScan(pa.string(), pa.string())
 MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as text at once
 
 
@@ -112,28 +113,38 @@ class FileScan:
         )
 
     def broken_cells(self, name: str) -> list[str]:
-        """Name the first cells of a feature that are no number."""
+        """Name the first cells of a feature that are no number, or no time."""
         return [self._named(cell) for cell in self.scanned[name].first]
 
     def _column(self, name: str) -> Column:
         if name not in self.scanned:
             return _column_of(self.types[name], _type_name(self.types[name]))
         scan = self.scanned[name]
+        if scan.as_time:
+            return self._column_of_times(scan, self.types[name])
         if pa.types.is_boolean(scan.type):
             return Column((CATEGORY,), (NUMBER,), type="bool")
         if pa.types.is_null(scan.found) and not scan.filled:
             return EMPTY
-        if scan.is_numeric:
+        if scan.is_readable:
             return NUMERIC
         if pa.types.is_temporal(scan.found) and scan.times:
             return _column_of(scan.found, str(scan.found))
         return Column((CATEGORY,), TIME, type=self._why_text(scan))
 
+    def _column_of_times(self, scan: ColumnScan, kind: pa.DataType) -> Column:
+        if scan.is_readable:
+            return _column_of(kind, _type_name(kind))
+        return Column((CATEGORY,), type=self._why_not(scan, "times"))
+
     def _why_text(self, scan: ColumnScan) -> str:
         if scan.broken == scan.filled or not scan.first:
             return "text"
+        return self._why_not(scan, "numbers")
+
+    def _why_not(self, scan: ColumnScan, expected: str) -> str:
         return (
-            f"{scan.broken:,} of {scan.filled:,} cells are not numbers, "
+            f"{scan.broken:,} of {scan.filled:,} cells are not {expected}, "
             f"the first in {self._named(scan.first[0])}"
         )
 
@@ -159,19 +170,20 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def scan_file(file: CsvFile, wanted: Wanted, kept: SpreadRows | None = None) -> FileScan:
-    """Count the rows and check every cell of the features that may be numbers.
+    """Count the rows and check every cell of the features that may be numbers, or are times.
 
     kept: where to keep some of the rows.
     """
     first = file.first_rows()
     types = {name: kind for name, kind in zip(*_fields(first), strict=True) if name}
     named = [name for name in wanted.columns or types if name in types and name != wanted.id]
-    features = [name for name in named if NUMBER in wanted.kinds.get(name, (NUMBER,))]
-    found = {name: types[name] if name in features else pa.string() for name in named}
-    found = found if kept else {name: found[name] for name in features}
-    rows, scanned = _checked(file, found, kept)
-    scanned = {name: scanned[name] for name in features}
-    return FileScan(file, rows, first.schema.names, types, scanned)
+    numbers = [name for name in named if NUMBER in wanted.kinds.get(name, (NUMBER,))]
+    times = [name for name in named if {*TIME} & {*wanted.kinds.get(name, ())}]
+    plan = {name: ColumnScan(_read_as(types[name]), types[name]) for name in numbers}
+    plan |= {name: ColumnScan(pa.string(), types[name], as_time=True) for name in times}
+    beside = [name for name in named if name not in plan] if kept else []
+    rows, scanned = _checked(file, plan | dict.fromkeys(beside, UNCHECKED), kept)
+    return FileScan(file, rows, first.schema.names, types, {name: scanned[name] for name in plan})
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
@@ -183,12 +195,12 @@ def _fields(rows: pa.RecordBatch) -> tuple[list[str], list[pa.DataType]]:
 
 
 def _checked(
-    file: CsvFile, found: Mapping[str, pa.DataType], kept: SpreadRows | None
+    file: CsvFile, plan: Mapping[str, ColumnScan], kept: SpreadRows | None
 ) -> tuple[int, dict[str, ColumnScan]]:
-    """Read all rows, columns as text in which a cell is no number."""
-    types = {name: _read_as(kind) for name, kind in found.items()}
+    """Read all rows as planned, columns as text in which a cell is no number."""
+    types = {name: scan.type for name, scan in plan.items()}
     for attempt in range(len(types) + 1):
-        scans = {name: ColumnScan(kind, found[name]) for name, kind in types.items()}
+        scans = {name: replace(scan, type=types[name], first=[]) for name, scan in plan.items()}
         trial = kept.copy() if kept else None
         try:
             rows = _scan(file, scans, trial)

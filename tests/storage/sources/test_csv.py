@@ -9,6 +9,7 @@ import pytest
 
 from storage.errors import SchemaError, SourceError
 from storage.sources import find_levels, open_source
+from storage.sources.columns import list_unread
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_cell_that_is_no_number_is_named_wherever_it_stands(tmp_path, small_bl
 
     with open_source(path) as source:
         assert source.schema.columns == ("a", "b")
-        assert source.facts["non-numeric cells"] == (
+        assert source.facts["unreadable cells"] == (
             f"1 (a.csv, line {row + 2}, column b: {text!r})"
         )
         with pytest.raises(SourceError, match=message):
@@ -189,19 +190,14 @@ def test_many_columns_that_are_not_read_are_counted(tmp_path):
     columns = [f"c{index}" for index in range(150)]
     path = write(tmp_path / "a.csv", ["x," + ",".join(columns), "1" + ",word" * 150])
 
-    with open_source(path) as source:
-        assert source.not_read["columns not read"].endswith("c98, c99 and 50 more (text)")
-
-
-def test_many_reasons_not_to_read_a_column_are_counted(tmp_path):
-    columns = [f"c{index}" for index in range(150)]
-    rows = ["1" + f",{text}" * 150 for text in ("word", "2", "3")]
-    path = write(tmp_path / "a.csv", ["x," + ",".join(columns), *rows])
-
-    with open_source(path) as source:
+    with open_source(path, columns=["x"]) as source:
         text = source.not_read["columns not read"]
-    assert text.endswith("; and 130 more columns for other reasons")
-    assert "c19 (1 of 3 cells are not numbers, the first in a.csv, line 2" in text
+    assert text.endswith("c98, c99 and 50 more (not a feature of the job or model)")
+
+
+def test_many_reasons_not_to_read_a_column_are_counted():
+    unread = {f"c{index}": f"{index} levels" for index in range(150)}
+    assert list_unread(unread).endswith("; c19 (19 levels); and 130 more columns for other reasons")
 
 
 def test_lines_longer_than_four_megabytes_are_read(tmp_path):
@@ -244,3 +240,18 @@ def test_a_column_whose_values_begin_late_is_what_they_are(tmp_path, small_block
 
     with open_source(path, missing="impute") as source:
         assert rows_of(source)[-1].tolist() == [400, 7]
+
+
+@pytest.mark.parametrize("missing", ["error", "impute"])
+def test_cells_that_are_no_times_are_counted_and_named(tmp_path, missing):
+    path = write(tmp_path / "a.csv", ["x,t", *["1,2026-11-22"] * 10, "2,yesterday", "3,"])
+
+    with open_source(path, kinds={"t": ("weekday",)}, missing=missing) as source:
+        assert source.facts["unreadable cells"] == "1 (a.csv, line 12, column t: 'yesterday')"
+
+
+def test_a_column_whose_cells_are_mostly_no_times_is_refused_as_a_time(tmp_path):
+    path = write(tmp_path / "a.csv", ["x,t", "1,2026-11-22", "2,yesterday"])
+
+    with pytest.raises(SchemaError, match=r"'t' \(1 of 2 cells are not times, the first in a.csv"):
+        open_source(path, kinds={"t": ("weekday",)}, missing="impute")
