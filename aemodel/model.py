@@ -89,9 +89,10 @@ class Autoencoder:
     @cached_property
     def mixed_novelty(self) -> MixedNovelty | None:
         """Novelty where columns are of several kinds."""
-        mixed, levels = self.measured.mixed, self.scaler.levels
-        if mixed is None or levels is None:
+        levels = self.scaler.levels
+        if levels is None or self.measured.mixed is None:
             return None
+        mixed = self.measured.mixed
         return MixedNovelty(mixed, self.novelty, Surprise(mixed.margins, levels, self.layout))
 
     @cached_property

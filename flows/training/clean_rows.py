@@ -20,7 +20,7 @@ CHUNKS_A_PIECE = 4  # read in order at a random place of the source
 class DigestedPasses:
     """Callable that starts a pass over the source's rows; the first full pass takes a digest.
 
-    Rows in which a cell is no number are left out of every pass.
+    Rows in which a cell is no number or time are left out of every pass.
 
     max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
     """
@@ -74,7 +74,7 @@ class DigestedPasses:
         if not len(self._broken):
             return self.source.not_read
         cells = self.source.facts[BROKEN_CELLS]
-        rows = f"{len(self._broken):,}, each with a non-numeric cell: {cells}"
+        rows = f"{len(self._broken):,}, each with an unreadable cell: {cells}"
         return {**self.source.not_read, "clean rows left out": rows}
 
     def source_rows(self, counted: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:

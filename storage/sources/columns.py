@@ -16,6 +16,7 @@ MOST_REASONS = 20  # why columns are not read, in one message
 MOST_CANDIDATES = 10  # columns that might be a missing one
 NO_FEATURE = "not a feature of the job or model"
 IGNORED = "data.ignore"
+NO_VALUES = "no values"  # type of a column that may hold anything
 NO_KINDS: Kinds = {}
 KIND_NAMES = {
     NUMBER: "a number",
@@ -43,6 +44,11 @@ class Column(NamedTuple):
         if wanted is None:
             return self.kinds
         return tuple(kind for kind in wanted if self._can_be(kind))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing tells what the column holds."""
+        return self.type == NO_VALUES
 
     def _can_be(self, kind: str) -> bool:
         """Whether the column can be read so; whatever can be a category can name an entity."""
@@ -133,6 +139,26 @@ def pick_features(
         for name in dict.fromkeys(chosen)
         for kind in columns[name].read_as(wanted.kinds.get(name))
     ), unread
+
+
+def pick_shared(
+    files: Sequence[Path], described: Sequence[Mapping[str, Column]], wanted: Wanted
+) -> tuple[tuple[Feature, ...], dict[str, str]]:
+    """Pick features in the first file, and require them, of the same kinds, in all.
+
+    A column without values in the first file is what the next file with values says.
+    """
+    telling = {name: _first_telling(name, described) for name in described[0]}
+    features, unread = pick_features(files[0], telling, wanted)
+    same = Wanted(names_of(features), wanted.id, grouped(features))
+    for file, columns in zip(files, described, strict=True):
+        pick_features(file, columns, same)
+    return features, unread
+
+
+def _first_telling(name: str, described: Sequence[Mapping[str, Column]]) -> Column:
+    found = (columns[name] for columns in described if name in columns)
+    return next((column for column in found if not column.is_empty), described[0][name])
 
 
 def _why_unread(column: Column, kinds: tuple[str, ...] | None) -> str:

@@ -13,14 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.columns import (
-    NO_FEATURE,
-    Feature,
-    Wanted,
-    grouped,
-    names_of,
-    pick_features,
-)
+from storage.sources.columns import NO_FEATURE, Feature, Wanted, pick_shared
 from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
@@ -45,10 +38,8 @@ class CsvSource(TableSource):
         self._scans = {
             file: scan_file(CsvFile(file, self.delimiter), wanted, kept) for file in files
         }
-        features, unread = pick_features(files[0], self._scans[files[0]].columns(), wanted)
-        same = Wanted(names_of(features), wanted.id, grouped(features))
-        for file in files:
-            pick_features(file, self._scans[file].columns(), same)
+        described = [self._scans[file].columns() for file in files]
+        features, unread = pick_shared(files, described, wanted)
         self._features = features
         self.id_column = wanted.id
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
@@ -92,9 +83,9 @@ class CsvSource(TableSource):
         return bool(pa.types.is_floating(column.type)) and any(map(pa.types.is_integer, kinds))
 
     def _broken_cells(self) -> dict[str, str]:
-        """Count and name the cells of features that are no number; empty if there are none."""
-        numbers = [feature.name for feature in self._features if feature.kind == NUMBER]
-        scans = [(scan, name) for scan in self._scans.values() for name in numbers]
+        """Count and name the cells of features that cannot be read; empty if there are none."""
+        checked = dict.fromkeys(name for name, kind in self._features if kind not in KEYED)
+        scans = [(scan, name) for scan in self._scans.values() for name in checked]
         broken = [(scan, name) for scan, name in scans if scan.scanned[name].broken]
         if not broken:
             return {}

@@ -91,3 +91,8 @@ def _bytes_text(value: bytes) -> str:
     except UnicodeDecodeError:
         return f"0x{value.hex()}"
     return text if text.isprintable() and not text.startswith("0x") else f"0x{value.hex()}"
+
+
+def is_whole(kind: pa.DataType) -> bool:
+    """Return whether all values of an Arrow type are integers that int64 can hold."""
+    return bool(pa.types.is_integer(kind)) and kind != pa.uint64()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from storage.sources.columns import Column
+from storage.sources.columns import NO_VALUES, Column
 from storage.sources.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY
 
 KEY_BITS = 53  # float64 holds such whole numbers exactly
@@ -32,7 +32,7 @@ PARSED = pa.timestamp("us")
 def describe_column(kind: pa.DataType) -> Column:
     """Describe a column of an Arrow type."""
     default, others = kinds_of(kind)
-    type_name = "no values" if pa.types.is_null(kind) else str(kind)
+    type_name = NO_VALUES if pa.types.is_null(kind) else str(kind)
     return Column(default, others, "" if default else type_name, type_name)
 
 

@@ -19,18 +19,16 @@ from storage.sources.columns import (
     Column,
     Feature,
     Wanted,
-    grouped,
-    names_of,
-    pick_features,
+    pick_shared,
     unnamed,
 )
+from storage.sources.ids import is_whole
 from storage.sources.kinds import describe_column
 from storage.sources.schema import NUMBER, Schema
 from storage.sources.source import Origin
 from storage.sources.tables import (
     Batch,
     TableSource,
-    is_whole,
     number_schema,
     require_distinct,
 )
@@ -164,11 +162,7 @@ def _shared_features(
     """Pick features in the first file, and require them, of the same kinds, in all."""
     for file, schema in zip(files, schemas, strict=True):
         require_distinct(file, schema.names)
-    features, unread = pick_features(files[0], _columns(schemas[0]), wanted)
-    same = Wanted(names_of(features), wanted.id, grouped(features))
-    for file, schema in zip(files[1:], schemas[1:], strict=True):
-        pick_features(file, _columns(schema), same)
-    return features, unread
+    return pick_shared(files, list(map(_columns, schemas)), wanted)
 
 
 def _layout(schemas: Sequence[pa.Schema], features: Sequence[Feature], missing: str) -> Schema:

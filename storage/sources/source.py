@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NUMERIC = "biuf"
-BROKEN_CELLS = "non-numeric cells"  # the fact of a source that counts and names them
+BROKEN_CELLS = "unreadable cells"  # the fact of a source that counts and names them
 
 
 @dataclass(frozen=True)

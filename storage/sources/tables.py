@@ -22,6 +22,7 @@ from storage.sources.ids import id_texts
 from storage.sources.kinds import levels_of, numbers_in, time_parts
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema, StoredColumns
 from storage.sources.source import Chunk, Source
+from storage.visible_text import visible_name
 
 EXACT = 2**53  # float64 holds every whole number below
 BATCH_ROWS = 65_536
@@ -196,6 +197,23 @@ class TableSource(Source):
                 "offset, or encode the column in a job of its own without gaps"
             )
 
+    def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
+        name, kind = named_features(self.schema)[index[1]]
+        if kind not in TIME:
+            return super()._not_finite(chunk, index)
+        row = chunk.start + index[0]
+        return SourceError(
+            f"{self._place(row)}, column {name}: expected a time, got {self._cell(row, name)}; "
+            'fix the row, or set data.missing = "impute" to read it as a gap'
+        )
+
+    def _cell(self, row: int, name: str) -> str:
+        """Return a cell as a message shows it."""
+        file, number = self._locate(row)
+        batch = next(self._batches(file, number, number + 1, BATCH_ROWS))
+        cell = batch.rows.column(name)[0].as_py()
+        return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
+
     def _ids(self, column: pa.Array, start: int) -> NDArray[np.generic]:
         """Return ids (n,): int64, or text; the same in all chunks."""
         if self.whole_ids:
@@ -280,8 +298,3 @@ def require_distinct(file: Path, names: Sequence[str]) -> None:
 def first_gap(column: pa.Array) -> int:
     """Return the index of the first null in a column that contains one."""
     return int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-
-
-def is_whole(kind: pa.DataType) -> bool:
-    """Return whether all values of an Arrow type are integers that int64 can hold."""
-    return bool(pa.types.is_integer(kind)) and kind != pa.uint64()

@@ -51,7 +51,8 @@ class ColumnScan:
     type: the Arrow type to read it as; text if a cell is no number.
     found: the type of the first rows.
     first: the first broken cells, at most MOST_NAMED.
-    times: whether all filled cells are times.
+    times: whether all filled cells are times. as_time: whether it is read as a time, so that cells
+    which are none are broken.
     """
 
     type: pa.DataType
@@ -60,20 +61,21 @@ class ColumnScan:
     broken: int = 0
     first: list[BrokenCell] = field(default_factory=list)
     times: bool = True
+    as_time: bool = False
 
     @property
-    def is_numeric(self) -> bool:
-        """Whether the column is one of numbers, at most MOST_BROKEN of its cells excepted."""
+    def is_readable(self) -> bool:
+        """Whether the column is one of numbers or times, at most MOST_BROKEN cells excepted."""
         return self.broken <= MOST_BROKEN * self.filled
 
     def add(self, name: str, start: int, texts: pa.StringArray) -> None:
         """Count the cells of consecutive rows from row `start` on."""
         if pa.types.is_temporal(self.found) and self.times:
             self.times = not times_in(texts).broken.any()
-        numbers = numbers_of(texts)
-        self.filled += numbers.filled
-        self.broken += int(numbers.broken.sum())
-        for index in np.flatnonzero(numbers.broken)[: MOST_NAMED - len(self.first)].tolist():
+        read = times_in(texts) if self.as_time else numbers_of(texts)
+        self.filled += read.filled
+        self.broken += int(read.broken.sum())
+        for index in np.flatnonzero(read.broken)[: MOST_NAMED - len(self.first)].tolist():
             text = texts[index].as_buffer().to_pybytes().decode(errors="replace")
             self.first.append(BrokenCell(start + index, name, text))
 
@@ -93,17 +95,19 @@ class Times(NamedTuple):
     """Cells of a column as times, null where there is a gap or no time.
 
     broken: (n,) bool, cells that are neither a time nor a gap.
+    filled: number of cells that are no gap.
     """
 
     values: pa.TimestampArray
     broken: NDArray[np.bool_]
+    filled: int
 
 
 def times_in(texts: pa.StringArray) -> Times:
     """Convert cells to times; see `parse_times`."""
     values = parse_times(texts)
-    gaps = pc.is_in(pc.ascii_trim_whitespace(texts), GAPS)
-    return Times(values, _mask(values.is_null()) & ~_mask(gaps))
+    filled = ~_mask(pc.is_in(pc.ascii_trim_whitespace(texts), GAPS))
+    return Times(values, _mask(values.is_null()) & filled, int(filled.sum()))
 
 
 def levels_in(texts: pa.StringArray) -> pa.StringArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
-from storage.sources.columns import NUMERIC, Column, Wanted, unnamed
+from storage.sources.columns import NO_VALUES, NUMERIC, Column, Wanted, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
 from storage.sources.csv_files.spread_rows import SpreadRows
 from storage.sources.csv_files.text import decompressing, read_cell, require_header
@@ -22,6 +22,8 @@ from storage.sources.tables import require_distinct
 
 BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
 BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell
+EMPTY = Column((NUMBER,), (CATEGORY, *TIME), type=NO_VALUES)
+UNCHECKED = ColumnScan(pa.string(), pa.string())
 MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as text at once
 
 
@@ -40,7 +42,7 @@ class CsvFile:
         try:
             options = self._read_options(), self._parse_options()
             with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
-                first = next(iter(reader), reader.schema.empty_table().to_batches())
+                first = next(iter(reader), _no_rows(reader.schema))
         except pa.ArrowInvalid as error:
             raise SourceError(
                 f"{self.path}: not a CSV file with a header line and rows ({error})"
@@ -111,26 +113,38 @@ class FileScan:
         )
 
     def broken_cells(self, name: str) -> list[str]:
-        """Name the first cells of a feature that are no number."""
+        """Name the first cells of a feature that are no number, or no time."""
         return [self._named(cell) for cell in self.scanned[name].first]
 
     def _column(self, name: str) -> Column:
         if name not in self.scanned:
             return _column_of(self.types[name], _type_name(self.types[name]))
         scan = self.scanned[name]
+        if scan.as_time:
+            return self._column_of_times(scan, self.types[name])
         if pa.types.is_boolean(scan.type):
             return Column((CATEGORY,), (NUMBER,), type="bool")
-        if scan.is_numeric:
+        if pa.types.is_null(scan.found) and not scan.filled:
+            return EMPTY
+        if scan.is_readable:
             return NUMERIC
         if pa.types.is_temporal(scan.found) and scan.times:
             return _column_of(scan.found, str(scan.found))
         return Column((CATEGORY,), TIME, type=self._why_text(scan))
 
+    def _column_of_times(self, scan: ColumnScan, kind: pa.DataType) -> Column:
+        if scan.is_readable:
+            return _column_of(kind, _type_name(kind))
+        return Column((CATEGORY,), type=self._why_not(scan, "times"))
+
     def _why_text(self, scan: ColumnScan) -> str:
         if scan.broken == scan.filled or not scan.first:
             return "text"
+        return self._why_not(scan, "numbers")
+
+    def _why_not(self, scan: ColumnScan, expected: str) -> str:
         return (
-            f"{scan.broken:,} of {scan.filled:,} cells are not numbers, "
+            f"{scan.broken:,} of {scan.filled:,} cells are not {expected}, "
             f"the first in {self._named(scan.first[0])}"
         )
 
@@ -143,6 +157,8 @@ class FileScan:
 
 def _column_of(kind: pa.DataType, type_name: str) -> Column:
     """Describe a column by the type of its first rows; what is empty there may hold anything."""
+    if pa.types.is_null(kind):
+        return EMPTY
     if is_number(kind):
         return NUMERIC
     default, _ = kinds_of(kind)
@@ -154,19 +170,24 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def scan_file(file: CsvFile, wanted: Wanted, kept: SpreadRows | None = None) -> FileScan:
-    """Count the rows and check every cell of the features that may be numbers.
+    """Count the rows and check every cell of the features that may be numbers, or are times.
 
     kept: where to keep some of the rows.
     """
     first = file.first_rows()
     types = {name: kind for name, kind in zip(*_fields(first), strict=True) if name}
     named = [name for name in wanted.columns or types if name in types and name != wanted.id]
-    features = [name for name in named if NUMBER in wanted.kinds.get(name, (NUMBER,))]
-    found = {name: types[name] if name in features else pa.string() for name in named}
-    found = found if kept else {name: found[name] for name in features}
-    rows, scanned = _checked(file, found, kept)
-    scanned = {name: scanned[name] for name in features}
-    return FileScan(file, rows, first.schema.names, types, scanned)
+    numbers = [name for name in named if NUMBER in wanted.kinds.get(name, (NUMBER,))]
+    times = [name for name in named if {*TIME} & {*wanted.kinds.get(name, ())}]
+    plan = {name: ColumnScan(_read_as(types[name]), types[name]) for name in numbers}
+    plan |= {name: ColumnScan(pa.string(), types[name], as_time=True) for name in times}
+    beside = [name for name in named if name not in plan] if kept else []
+    rows, scanned = _checked(file, plan | dict.fromkeys(beside, UNCHECKED), kept)
+    return FileScan(file, rows, first.schema.names, types, {name: scanned[name] for name in plan})
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
 
 
 def _fields(rows: pa.RecordBatch) -> tuple[list[str], list[pa.DataType]]:
@@ -174,12 +195,12 @@ def _fields(rows: pa.RecordBatch) -> tuple[list[str], list[pa.DataType]]:
 
 
 def _checked(
-    file: CsvFile, found: Mapping[str, pa.DataType], kept: SpreadRows | None
+    file: CsvFile, plan: Mapping[str, ColumnScan], kept: SpreadRows | None
 ) -> tuple[int, dict[str, ColumnScan]]:
-    """Read all rows, columns as text in which a cell is no number."""
-    types = {name: _read_as(kind) for name, kind in found.items()}
+    """Read all rows as planned, columns as text in which a cell is no number."""
+    types = {name: scan.type for name, scan in plan.items()}
     for attempt in range(len(types) + 1):
-        scans = {name: ColumnScan(kind, found[name]) for name, kind in types.items()}
+        scans = {name: replace(scan, type=types[name], first=[]) for name, scan in plan.items()}
         trial = kept.copy() if kept else None
         try:
             rows = _scan(file, scans, trial)
@@ -198,10 +219,15 @@ def _checked(
 
 def _scan(file: CsvFile, scans: Mapping[str, ColumnScan], kept: SpreadRows | None) -> int:
     texts = [name for name, scan in scans.items() if pa.types.is_string(scan.type)]
+    untold = [
+        name for name, scan in scans.items() if pa.types.is_null(scan.found) and name not in texts
+    ]
     start = 0
     for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
         for name in texts:
             scans[name].add(name, start, batch.column(name))
+        for name in untold:
+            scans[name].filled += batch.num_rows - batch.column(name).null_count
         if kept:
             kept.add(batch, file.path)
         start += batch.num_rows

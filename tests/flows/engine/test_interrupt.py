@@ -19,7 +19,7 @@ from flows.engine import interrupt
 from flows.engine.run_all import run_in_threads
 
 def work(item):
-    print("ready", flush=True)
+    print("ready\\n", end="", flush=True)  # in one piece: two threads do
     {work}
 
 with reporting(as_json=False, interrupted="rerun to resume"):

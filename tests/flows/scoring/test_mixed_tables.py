@@ -183,7 +183,7 @@ def test_a_network_that_cannot_hold_categories_is_refused(cards):
         "train", bench.job, "--set", "model.network=conv", "--set", "model.prototypes=0"
     )
     assert result.code == 2
-    assert "model.network must be 'dense' for a table with categories or times" in result.err
+    assert "model.network must be 'dense' for a table with categories, times" in result.err
 
 
 def test_the_summary_holds_only_json(cards):

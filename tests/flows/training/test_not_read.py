@@ -44,7 +44,7 @@ def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(t
     assert trained.facts["not_read"] == {
         "columns not read": "note (ids: distinct in all rows)",
         "files not read": "old.xlsx",
-        "clean rows left out": "1, each with a non-numeric cell: "
+        "clean rows left out": "1, each with an unreadable cell: "
         "1 (rows.csv, line 702, column b: '?')",
     }
     assert all(
@@ -52,6 +52,18 @@ def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(t
         for words in ("note (ids: distinct in all rows)", "old.xlsx", "line 702, column b: ")
     )
     assert summary["checks"]["columns not read"] == "note (not a feature of the job or model)"
+
+
+def test_a_clean_row_whose_cell_is_no_time_is_left_out_and_named(tmp_path):
+    lines = [f"{row},2026-11-22" for row in range(20)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,day", *lines, "20,soon"]) + "\n")
+
+    with open_source(tmp_path / "rows.csv", kinds={"day": ("weekday",)}) as source:
+        passes = DigestedPasses(source, 8)
+        assert sum(map(len, passes())) == 20
+        assert passes.not_read["clean rows left out"] == (
+            "1, each with an unreadable cell: 1 (rows.csv, line 22, column day: 'soon')"
+        )
 
 
 def test_train_says_on_the_terminal_what_it_did_not_read(tables):
@@ -62,7 +74,7 @@ def test_train_says_on_the_terminal_what_it_did_not_read(tables):
     out = CliRunner().invoke(app, ["train", str(tables.job)]).stdout
 
     assert "  columns not read: note (ids: distinct in all rows)\n" in out
-    assert "  clean rows left out: 1, each with a non-numeric cell: 1 (rows.csv, line" in out
+    assert "  clean rows left out: 1, each with an unreadable cell: 1 (rows.csv, line" in out
 
 
 def test_rows_counted_in_a_pass_get_their_row_numbers_in_the_file(tmp_path):

@@ -40,7 +40,7 @@ def test_a_cell_that_is_no_number_is_named_wherever_it_stands(tmp_path, small_bl
 
     with open_source(path) as source:
         assert source.schema.columns == ("a", "b")
-        assert source.facts["non-numeric cells"] == (
+        assert source.facts["unreadable cells"] == (
             f"1 (a.csv, line {row + 2}, column b: {text!r})"
         )
         with pytest.raises(SourceError, match=message):
@@ -207,3 +207,51 @@ def test_lines_longer_than_four_megabytes_are_read(tmp_path):
 
     with open_source(path) as source:
         assert (source.n_rows, len(source.schema.columns)) == (1, columns)
+
+
+def test_a_file_with_a_header_line_only_holds_no_rows(tmp_path):
+    with open_source(write(tmp_path / "a.csv", ["a,b"])) as source:
+        assert source.n_rows == 0
+        assert source.schema.columns == ("a", "b")
+
+
+@pytest.mark.parametrize("empty", [["c,x,t"], ["c,x,t", ",1,", ",2,"]])
+@pytest.mark.parametrize("name", ["a.csv", "c.csv"])
+def test_columns_without_values_in_one_file_are_what_other_files_say(tmp_path, empty, name):
+    full = ["c,x,t", "DE,1,2026-11-22 10:00", "FR,2,2026-11-23 11:00"]
+    write(tmp_path / "b.csv", full)
+    write(tmp_path / name, empty)
+
+    with open_source(tmp_path, missing="impute") as source:
+        assert source.schema.kinds == ("category", "number", "hour", "weekday")
+        assert source.n_rows == 2 + len(empty) - 1
+
+
+def test_a_column_that_is_empty_at_night_is_all_gaps_of_the_kind_that_is_asked_for(tmp_path):
+    path = write(tmp_path / "night.csv", ["c,x,t", ",1,", ",2,"])
+    kinds = {"c": ("category",), "x": ("number",), "t": ("hour", "weekday")}
+
+    with open_source(path, columns=["c", "x", "t"], kinds=kinds, missing="impute") as source:
+        assert np.isnan(rows_of(source)).tolist() == [[True, False, True, True]] * 2
+
+
+def test_a_column_whose_values_begin_late_is_what_they_are(tmp_path, small_blocks):
+    path = write(tmp_path / "a.csv", ["a,b", *[f"{row}," for row in range(400)], "400,7"])
+
+    with open_source(path, missing="impute") as source:
+        assert rows_of(source)[-1].tolist() == [400, 7]
+
+
+@pytest.mark.parametrize("missing", ["error", "impute"])
+def test_cells_that_are_no_times_are_counted_and_named(tmp_path, missing):
+    path = write(tmp_path / "a.csv", ["x,t", *["1,2026-11-22"] * 10, "2,yesterday", "3,"])
+
+    with open_source(path, kinds={"t": ("weekday",)}, missing=missing) as source:
+        assert source.facts["unreadable cells"] == "1 (a.csv, line 12, column t: 'yesterday')"
+
+
+def test_a_column_whose_cells_are_mostly_no_times_is_refused_as_a_time(tmp_path):
+    path = write(tmp_path / "a.csv", ["x,t", "1,2026-11-22", "2,yesterday"])
+
+    with pytest.raises(SchemaError, match=r"'t' \(1 of 2 cells are not times, the first in a.csv"):
+        open_source(path, kinds={"t": ("weekday",)}, missing="impute")

@@ -147,11 +147,37 @@ def test_text_is_read_as_a_time_if_it_is_iso_8601(text, hour, weekday):
 
 
 def test_a_csv_cell_that_is_no_time_is_named_with_its_line(tmp_path):
-    lines = ["x,when", "1,2026-11-26 10:30:00", "2,soon"]
+    lines = ["x,when", *["1,2026-11-26 10:30:00"] * 10, "2,soon"]
     (tmp_path / "rows.csv").write_text("\n".join(lines), encoding="utf-8")
     with (
         open_source(tmp_path / "rows.csv", kinds={"when": (HOUR,)}) as source,
-        pytest.raises(SourceError, match=r"line 3\), column when: expected a time, got 'soon'"),
+        pytest.raises(SourceError, match=r"line 12\), column when: expected a time, got 'soon'"),
+    ):
+        list(source.chunks(max_rows=10))
+
+
+@pytest.mark.parametrize(
+    ("times", "got"),
+    [
+        (["2026-11-26 10:30", "soon"], "'soon'"),
+        (["2026-11-26 10:30", None], "nothing"),
+        (pa.array([THURSDAY, None]), "nothing"),
+    ],
+)
+def test_a_parquet_cell_that_is_no_time_is_named(tmp_path, times, got):
+    path = save(tmp_path, pa.table({"x": [1.0, 2.0], "when": times}))
+    with (
+        open_source(path, kinds={"when": (HOUR,)}) as source,
+        pytest.raises(SourceError, match=f"row 1, column when: expected a time, got {got}; fix"),
+    ):
+        list(source.chunks(max_rows=10))
+
+
+def test_a_csv_gap_among_times_is_named_as_one(tmp_path):
+    (tmp_path / "rows.csv").write_text("x,when\n1,2026-11-26 10:30\n2,\n", encoding="utf-8")
+    with (
+        open_source(tmp_path / "rows.csv", kinds={"when": (HOUR,)}) as source,
+        pytest.raises(SourceError, match="row 1, column when: expected a time, got nothing; fix"),
     ):
         list(source.chunks(max_rows=10))
 
@@ -186,6 +212,14 @@ def test_a_column_without_values_is_all_gaps_of_the_kind_that_is_asked_for(tmp_p
     assert rows.shape == (2, 5)
     numbers = read(open_source(path, columns=["x", "n"], kinds={"n": (NUMBER,)}, missing="impute"))
     assert np.isnan(numbers[:, 1]).all()
+
+
+def test_a_column_without_values_in_the_first_file_is_what_the_next_file_says(tmp_path):
+    pq.write_table(pa.table({"x": [1.0], "c": pa.nulls(1)}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"x": [2.0], "c": ["DE"]}), tmp_path / "b.parquet")
+    with open_source(tmp_path) as source:
+        assert source.unread == {}
+        assert read(source)[:, 1].tolist() == pytest.approx([np.nan, level_key("DE")], nan_ok=True)
 
 
 def test_a_misspelled_column_to_ignore_is_refused(tmp_path):
