@@ -69,7 +69,9 @@ class InterruptWatch:
             interrupted = True
             raise
         finally:
-            if not (interrupted and self._counting.wait(NOTICE)):
+            if interrupted and self._counting.wait(NOTICE):
+                signal.signal(signal.SIGINT, _leave_it_to_the_watch)
+            else:
                 signal.set_wakeup_fd(before)
                 atexit.unregister(self._end)
                 self._writer.close()
@@ -105,6 +107,10 @@ class InterruptWatch:
         except TimeoutError:
             pass
         return False
+
+
+def _leave_it_to_the_watch(*_: object) -> None:
+    """Do not raise in the main thread, which may be inside the interpreter's own shutdown."""
 
 
 def _write_raw(text: str) -> None:
