@@ -19,6 +19,7 @@ from storage.sources.columns import (
     Feature,
     Wanted,
     grouped,
+    list_by_kind,
     list_unread,
     named_features,
 )
@@ -40,13 +41,13 @@ from storage.sources.schema import (
     Kinds,
     Schema,
     StoredColumns,
+    check_schema,
 )
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
     Shard,
     Source,
-    check_schema,
     plan_shards,
 )
 from storage.sources.spread import spread_rows
@@ -76,6 +77,7 @@ __all__ = [
     "find_files",
     "find_levels",
     "grouped",
+    "list_by_kind",
     "list_unread",
     "named_features",
     "open_sound_files",

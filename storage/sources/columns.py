@@ -75,6 +75,14 @@ def grouped(features: Sequence[Feature]) -> dict[str, tuple[str, ...]]:
     return kinds
 
 
+def list_by_kind(schema: Schema) -> dict[str, str]:
+    """List the columns by kind: 'read as category' and their names; empty if all are numbers."""
+    names: dict[str, list[str]] = {}
+    for name, kinds in grouped(named_features(schema)).items() if schema.kinds else ():
+        names.setdefault(f"read as {' and '.join(kinds)}", []).append(name)
+    return {what: list_first(found) for what, found in names.items()}
+
+
 NUMERIC = Column((NUMBER,), (CATEGORY,), type="numbers")
 
 

@@ -131,6 +131,7 @@ def test_inspect_of_the_model_lists_kinds_and_ignored_columns(cards):
     bench, trained, _ = cards
     found = bench.run("inspect", trained.facts["path"]).facts
     assert found["read as category"] == "shop, item, country, online"
+    assert found["read as hour and weekday"] == "when"
     assert found["columns not read"] == "run (one time in all rows: '2026-11-22')"
 
 
@@ -183,7 +184,7 @@ def test_a_network_that_cannot_hold_categories_is_refused(cards):
         "train", bench.job, "--set", "model.network=conv", "--set", "model.prototypes=0"
     )
     assert result.code == 2
-    assert "model.network must be 'dense' for a table with categories or times" in result.err
+    assert "model.network must be 'dense' for a table with categories, times" in result.err
 
 
 def test_the_summary_holds_only_json(cards):
