@@ -182,7 +182,7 @@ def _unfit(column: Column, kinds: tuple[str, ...] | None) -> str:
 
 
 def _candidates(columns: Mapping[str, Column], named: Collection[str]) -> list[str]:
-    """Return the columns that are not read and might be a missing one, numeric ones first."""
+    """Return the columns that are not read and might be a missing one, numbers first."""
     unread = [name for name in columns if name not in named]
     return sorted(unread, key=lambda name: NUMBER not in columns[name].kinds)
 
