@@ -33,8 +33,8 @@ class Chunk:
     rows: (n, *row_shape) in the source's dtype.
     ids: (n,) int64 or text, or None if the row numbers are the ids.
     file: name of the file within the source.
-    broken: (n,) bool, rows with a cell that is no number, unless missing = "impute", where it is a
-        gap; None if there are none.
+    broken: (n,) bool, rows with a cell that is no number or time, as its column is, unless
+        missing = "impute", where it is a gap; None if there are none.
     usable: (n,) whether a row holds a number in every column; None if all do.
     numbers: (n,) row numbers within the source; None if they count up from `start`.
     beside: the columns that a store keeps exactly, if the source is exact and has any.

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, Bench
 
+from flows.scoring.alerts import without_figures
+
 JOB = """
 name = "cards"
 [data]
@@ -119,6 +121,13 @@ def test_training_lists_every_column_with_its_kind_and_why_others_are_not_read(c
 def test_planted_rows_are_listed_and_the_cause_names_the_odd_column_first(cards, row, words):
     found = causes(cards[0])
     assert found[f"T7-{row}"].startswith(words)
+
+
+def test_an_alert_reduces_every_cause_to_a_column_and_what_is_odd(cards):
+    found = {without_figures(cause) for cause in causes(cards[0]).values()}
+
+    assert {"country unseen", "item unexpected", "amount above", "when hour"} <= found
+    assert not [words for words in found if "%" in words]
 
 
 def test_the_page_shows_levels_as_text_and_never_as_markup(cards):
