@@ -190,8 +190,8 @@ def _open(path: Path, found: InputFiles, how: Reading) -> Source:
         )
     if how.get("columns") or how.get("id") or how.get("kinds"):
         raise SourceError(
-            f"{path}: expected Parquet or CSV files, since data.columns, categories, times, ignore, "
-            "id, or entity is set, got an array; remove these keys"
+            f"{path}: expected Parquet or CSV files, since data.columns, categories, times, "
+            "ignore, id, or entity is set, got an array; remove these keys"
         )
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
 
