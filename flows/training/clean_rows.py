@@ -20,7 +20,7 @@ CHUNKS_A_PIECE = 4  # read in order at a random place of the source
 class DigestedPasses:
     """Callable that starts a pass over the source's rows; the first full pass takes a digest.
 
-    Rows in which a cell is no number or no time are left out of every pass.
+    Rows in which a cell is no number are left out of every pass.
 
     max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
     """
@@ -73,15 +73,9 @@ class DigestedPasses:
         """Columns, files and rows that no pass yields, by what they are."""
         if not len(self._broken):
             return self.source.not_read
-        rows = f"{len(self._broken):,}, each with {self._broken_cells()}"
+        cells = self.source.facts[BROKEN_CELLS]
+        rows = f"{len(self._broken):,}, each with a non-numeric cell: {cells}"
         return {**self.source.not_read, "clean rows left out": rows}
-
-    def _broken_cells(self) -> str:
-        """Say what is wrong with cells of broken rows; the facts of a source list no times."""
-        if cells := self.source.facts.get(BROKEN_CELLS):
-            return f"a non-numeric cell: {cells}"
-        file, row = self.source.locate(int(self._broken[0]))
-        return f"a cell that is no time: the first in {file.name}, row {row}"
 
     def source_rows(self, counted: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
         """Turn rows as counted in a pass, each with a value, into row numbers of the source."""

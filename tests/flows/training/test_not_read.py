@@ -65,20 +65,6 @@ def test_train_says_on_the_terminal_what_it_did_not_read(tables):
     assert "  clean rows left out: 1, each with a non-numeric cell: 1 (rows.csv, line" in out
 
 
-def test_a_cell_that_is_no_time_is_reported_with_its_row(tmp_path):
-    lines = [f"{row / 7},2026-01-{row % 28 + 1:02d} {row % 24:02d}:00" for row in range(100)]
-    lines[39] = "1.5,soon"
-    (tmp_path / "clean.csv").write_text("\n".join(["a,when", *lines]))
-
-    with open_source(tmp_path / "clean.csv", kinds={"when": ("hour",)}) as source:
-        passes = DigestedPasses(source, 30)
-        assert sum(map(len, passes())) == 99
-        assert passes.not_read == {
-            "clean rows left out": "1, each with a cell that is no time: "
-            "the first in clean.csv, row 39"
-        }
-
-
 def test_rows_counted_in_a_pass_get_their_row_numbers_in_the_file(tmp_path):
     lines = ["a,b", *(f"{row},{'?' if row in (3, 4, 90) else row}" for row in range(100))]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
