@@ -78,7 +78,7 @@ class Autoencoder:
     def novelty(self) -> Novelty:
         """The novelty score, with the reference rows on the model's device."""
         scaled = torch.from_numpy(self.scaled_reference).to(self.device)
-        points = self.to_points(self.fill(scaled)).to(self._exact_device)
+        points = self.to_points(self.fill(scaled)).to(exact_device(self.device))
         return Novelty(self.measured.reference, points)
 
     @cached_property
@@ -126,10 +126,6 @@ class Autoencoder:
     def reference_latents(self) -> NDArray[np.float32]:
         """Latents (m, k) of the reference rows."""
         return self.encode(self.measured.reference.rows)
-
-    @property
-    def _exact_device(self) -> str:
-        return exact_device(self.device)
 
     @property
     def size(self) -> int:
@@ -260,7 +256,7 @@ class Autoencoder:
     def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         filled = self.fill(scaled)
         latents, errors, _ = self._networks(scaled, filled)
-        filled = filled.to(self._exact_device)
+        filled = filled.to(exact_device(self.device))
         relatives = relative_errors(filled, errors, self.measured.usual)
         if self.mixed_novelty is not None:
             points = self.to_points(filled)

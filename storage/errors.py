@@ -1,7 +1,7 @@
 """Errors of the storage package.
 
 StorageError
-├── SourceError          bad input: unreadable, empty, not numeric, or NaN where none is allowed
+├── SourceError          bad input: unreadable, empty, of another kind, or a gap that is not allowed
 │   ├── NoDataError      no input at the given path
 │   ├── ReadError        the operating system refused a read; a retry may succeed
 │   └── SchemaError      readable, but not what the model was trained on

@@ -17,6 +17,7 @@ from aemodel.frames.survey import choose_features
 from aemodel.frames.values import values_of_kind
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import NUMBER, Layout, flat_rows
+from aemodel.rows.levels import level_names
 
 FLOATS = (np.float64, np.float32)
 KIND_NAMES = {NUMBER: "a number", **dict.fromkeys(TIME, "a time")}
@@ -41,7 +42,9 @@ class InputRows:
         """Add to a model that was fitted to these rows what `nightglass train` stores of them."""
         facts: dict[str, object] = {"ignored": dict(self.ignored)} if self.ignored else {}
         if model.scaler.levels is not None:
-            facts["levels"] = model.scaler.levels.names(self.layout.columns, self.texts)
+            known = model.scaler.levels.known_by_column(self.layout.columns)
+            names = {name: level_names(keys, self.texts[name]) for name, keys in known.items()}
+            facts["levels"] = names
         return replace(model, facts={**model.facts, **facts})
 
 

@@ -29,8 +29,12 @@ def level_key(level: str) -> float:
     return float(int.from_bytes(digest, "little") >> (64 - KEY_BITS))
 
 
-def shorten_level(level: str) -> str:
-    """Return the name of a level that a bundle keeps."""
+def level_names(keys: Keys, texts: Mapping[float, str]) -> list[str]:
+    """Return the names of levels (n,) that a bundle keeps; texts: by key, '' if unknown."""
+    return [_shortened(texts.get(key, "")) for key in keys.tolist()]
+
+
+def _shortened(level: str) -> str:
     text = level.encode(errors="replace").decode()
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
 
@@ -74,18 +78,9 @@ class Levels:
         """Return the keys of the levels that the network tells apart, by rank."""
         return self.keys[self.of(category)][: self.kept[category]]
 
-    def names(
-        self, columns: Sequence[str], texts: Mapping[str, Mapping[float, str]]
-    ) -> dict[str, list[str]]:
-        """Return the names of the levels that the network tells apart, by column and rank.
-
-        columns: (d,), names of all columns. texts: levels by column and key; '' if unknown.
-        """
-        known = {columns[i]: self.known(category) for category, i in enumerate(self.columns)}
-        return {
-            name: [shorten_level(texts[name].get(key, "")) for key in keys.tolist()]
-            for name, keys in known.items()
-        }
+    def known_by_column(self, columns: Sequence[str]) -> dict[str, Keys]:
+        """Return `known` by column; columns: (d,), the names of all columns."""
+        return {columns[i]: self.known(category) for category, i in enumerate(self.columns)}
 
     @cached_property
     def _sorted(self) -> list[tuple[Keys, NDArray[np.intp]]]:

@@ -73,24 +73,8 @@ def train_autoencoder(
 
     Raises DataError if there are too few rows, SettingsError if the settings do not fit the values.
     """
-    layout = clean.layout
-    generator = torch.Generator().manual_seed(train.seed)
-    prepare = partial(
-        prepare_rows,
-        clean.read_chunks,
-        layout=layout,
-        model=model,
-        train=train,
-        memory_bytes=clean.memory_bytes,
-        blocks=clean.blocks,
-    )
-    rows = prepare()
-    if train.trim:
-        sample = sample_fit_rows(rows, MOST_COMPARED)
-        rows = prepare(
-            keeps=find_trimming(rows, sample, scaling=model.scaling, kinds=layout.kinds).keeps
-        )
-    rows = replace(rows, read_shuffled=clean.read_shuffled)
+    layout, generator = clean.layout, torch.Generator().manual_seed(train.seed)
+    rows = _prepared(clean, model, train)
     mixed = MixedLoss.of(rows, layout, device)
     row_shape = (mixed.expansion.width,) if mixed else layout.row_shape
     members = [build_network(row_shape, model, generator) for _ in range(model.members)]
@@ -106,6 +90,25 @@ def train_autoencoder(
         ensemble.unstacked(), rows, settings=model, layout=layout, device=device
     )
     return measure_model(fitted, rows, history=history)
+
+
+def _prepared(clean: CleanRows, model: ModelSettings, train: TrainSettings) -> FitRows:
+    """Prepare clean rows for training, without those that train.trim leaves out."""
+    prepare = partial(
+        prepare_rows,
+        clean.read_chunks,
+        layout=clean.layout,
+        model=model,
+        train=train,
+        memory_bytes=clean.memory_bytes,
+        blocks=clean.blocks,
+    )
+    rows = prepare()
+    if train.trim:
+        kinds = clean.layout.kinds
+        sample = sample_fit_rows(rows, MOST_COMPARED)
+        rows = prepare(keeps=find_trimming(rows, sample, scaling=model.scaling, kinds=kinds).keeps)
+    return replace(rows, read_shuffled=clean.read_shuffled)
 
 
 def _start_prototypes(

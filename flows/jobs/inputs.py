@@ -58,7 +58,7 @@ def _schema(layout: Layout) -> Schema:
 
 def check_layout(source: Source, layout: Layout) -> None:
     """Raise SchemaError unless the rows have the shape, dtype and columns of the model."""
-    check_schema(source, _schema(layout))
+    check_schema(source.path, source.schema, _schema(layout))
 
 
 def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) -> Source:

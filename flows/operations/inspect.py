@@ -12,7 +12,7 @@ from flows.results import CommandResult
 from storage.errors import DamagedError, NoDataError
 from storage.files.manifest import NAME, Problem, parse_manifest, read_manifest, verify_folder
 from storage.latents.archive import Files, is_packed, verify_packed
-from storage.sources import list_unread, open_surveyed
+from storage.sources import Schema, list_by_kind, list_unread, open_surveyed
 from storage.text import list_first
 from storage.units import format_bytes
 
@@ -77,13 +77,10 @@ def _figures(content: Mapping[str, object]) -> dict[str, object]:
 
 def _columns(content: Mapping[str, Any]) -> dict[str, object]:
     """Describe the columns of a model whose columns are of several kinds, by model.json."""
-    layout = content.get("layout", {})
-    names: dict[str, list[str]] = {}
-    for name, kind in zip(layout.get("columns", ()), layout.get("kinds", ()), strict=False):
-        names.setdefault(f"read as {kind}", []).append(name)
-    ignored = content.get("ignored", {})
-    listed = {what: list_first(found) for what, found in names.items()}
-    return {**listed, **({"columns not read": list_unread(ignored)} if ignored else {})}
+    layout, ignored = content.get("layout", {}), content.get("ignored", {})
+    unread = {"columns not read": list_unread(ignored)} if ignored else {}
+    kinds = list_by_kind(Schema.from_json(layout)) if layout else {}
+    return {**kinds, **unread}
 
 
 def inspect_source(path: Path, field: str) -> CommandResult:

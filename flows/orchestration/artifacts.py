@@ -21,7 +21,7 @@ from flows.orchestration.run_pages.nights import (
 from flows.orchestration.run_pages.store import shard_rows, shards_by_error, store_markdown
 from flows.orchestration.run_pages.training import training_markdown
 from flows.scoring.result import NightResult, NightsResult
-from flows.training.train import TrainResult
+from flows.training.result import TrainResult
 from storage.units import format_bytes
 
 MAX_ROWS = 100

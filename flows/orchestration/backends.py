@@ -13,7 +13,7 @@ from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 if TYPE_CHECKING:  # importing these loads torch, which takes seconds
     from flows.encoding.encode import EncodeResult
     from flows.scoring.result import NightResult
-    from flows.training.train import TrainResult
+    from flows.training.result import TrainResult
 
 HEALTH_TIMEOUT = 10  # seconds
 

@@ -24,7 +24,7 @@ from flows.orchestration.forms import BackfillForm, EncodeForm, JobForm, NightFo
 from flows.scoring.alerts import send_alert
 from flows.scoring.catch_up import AS_OF, CURRENT, DueNight, score_due, score_or_error
 from flows.scoring.result import NightResult, NightsResult
-from flows.training.train import TrainResult
+from flows.training.result import TrainResult
 
 
 def _run_name() -> str:

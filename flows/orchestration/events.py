@@ -8,7 +8,7 @@ from prefect.events import emit_event
 
 from flows.encoding.encode import EncodeResult
 from flows.scoring.result import NightResult
-from flows.training.train import TrainResult
+from flows.training.result import TrainResult
 
 
 def emit_night(job: str, result: NightResult) -> None:

@@ -13,7 +13,8 @@ from flows.in_sample.score import score_in_sample
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.scoring.result import NightResult
 from flows.scoring.score import score_night
-from flows.training.train import TrainResult, train_model
+from flows.training.result import TrainResult
+from flows.training.train import train_model
 
 
 class LocalBackend:

@@ -32,7 +32,8 @@ from flows.orchestration.prefect_tasks import progress_artifact, run_as_tasks
 from flows.orchestration.run_pages.markdown import escape
 from flows.scoring.result import NightResult
 from flows.scoring.score import score_night
-from flows.training.train import TrainResult, train_model
+from flows.training.result import TrainResult
+from flows.training.train import train_model
 
 AnyTaskRunner = TaskRunner[Any]  # threads or Dask, whose futures differ
 ONE_TASK: AnyTaskRunner = ThreadPoolTaskRunner(max_workers=1)

@@ -54,17 +54,23 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         decision=decision if summary else None,
         summary=summary,
         drift=drift,
-        notes=(
-            *others,
-            *remarks(run, source),
-            *unknown_entities(run, source, summary),
-            *repeated_ids(run, scored, tally.rows),
-        ),
+        notes=(*others, *_notes(run, source, scored, summary)),
         failed=tuple(scored.failed),
         shards_done=len(scored.notes),
         shards=scored.total,
         digest=scored.digest,
         why="" if summary else scored.failed[0][1],
+    )
+
+
+def _notes(
+    run: NightRun, source: Source, scored: ScoredShards, summary: ShardSummary | None
+) -> tuple[str, ...]:
+    rows = summary.tally.rows if summary else 0
+    return (
+        *remarks(run, source),
+        *unknown_entities(run, source, summary),
+        *repeated_ids(run, scored, rows),
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
-from aemodel.training.gate_checks import Check
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Epoch, Trained
@@ -20,75 +19,19 @@ from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.settings import Job
-from flows.jobs.workspace import Workspace, near, open_workspace
-from flows.results import Done
+from flows.jobs.workspace import Workspace, open_workspace
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.clean_rows import DigestedPasses
 from flows.training.columns import column_facts
-from flows.training.facts import far_value_notes, finite_or_none, training_facts
+from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
+from flows.training.result import TrainResult, fit_figures, report_page
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
-from storage.pages.training import TrainingReport, render_training_report
 from storage.sources import Source, open_surveyed
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainResult(Done):
-    """The outcome of a training run.
-
-    promoted: whether the model is champion now. figures, calibration: names and values as
-    displayed. checks: those of the promotion gate. warning: what is wrong with the calibration
-    rows, or ''. read_as: columns by kind, if not all are numbers. not_read: columns, files and
-    rows that were not trained on, by what they are.
-    """
-
-    model_id: str
-    path: Path
-    promoted: bool
-    why: str
-    epochs: int
-    validation_loss: float
-    rows: int
-    train_losses: tuple[float, ...]
-    validation_losses: tuple[float, ...]
-    figures: Mapping[str, str]
-    checks: tuple[Check, ...]
-    calibration: Mapping[str, str]
-    promise: str
-    warning: str
-    read_as: Mapping[str, str]
-    not_read: Mapping[str, str]
-
-    def to_json(self) -> dict[str, object]:
-        """For --json."""
-        return {
-            "path": str(self.path),
-            "model_id": self.model_id,
-            "promoted": self.promoted,
-            "why": self.why,
-            "epochs": self.epochs,
-            "rows": self.rows,
-            "validation_loss": finite_or_none(self.validation_loss),
-            "read_as": dict(self.read_as),
-            "not_read": dict(self.not_read),
-        }
-
-    def to_text(self) -> str:
-        """For a terminal."""
-        verdict = "promoted" if self.promoted else "NOT promoted"
-        notes = {**self.read_as, **self.not_read}.items()
-        not_read = "".join(f"  {what}: {names}\n" for what, names in notes)
-        return (
-            f"Model {self.model_id} {verdict}: {self.why}\n"
-            f"  {self.rows:,} clean rows, {self.epochs} epochs, "
-            f"validation loss {self.validation_loss:.6g}\n"
-            f"{not_read}"
-            f"  {near(self.path / 'training.html')}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,46 +217,3 @@ def _train_result(
         read_as=challenger.read_as,
         not_read={**challenger.not_read, **far_value_notes(trained)},
     )
-
-
-def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
-    """The figures below the loss curve: names and values as displayed."""
-    entities = trained.model.scaler.entities
-    return {
-        "fit rows": f"{trained.n_fit:,}",
-        **({} if entities is None else {"entities": f"{len(entities.keys):,}"}),
-        "validation rows": f"{trained.n_validation:,}",
-        "best epoch": f"{trained.best_epoch} of {len(trained.history)}",
-        "validation error": f"{trained.validation_error:.4g}",
-        "column means' error": f"{trained.column_mean_error:.4g}",
-        "dead latents": f"{len(trained.dead_latents)} of {job.model.latent}",
-    }
-
-
-def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVerdict) -> bytes:
-    """training.html."""
-    report = TrainingReport(
-        job=job.name,
-        model_id=result.model_id,
-        promoted=result.promoted,
-        reasons=verdict.reasons,
-        figures=result.figures,
-        checks=[(check.what, check.found, check.allowed, check.passed) for check in result.checks],
-        gate=verdict.figures,
-        settings={
-            **asdict(job.model),
-            **{key: value for key, value in asdict(job.train).items() if key != "device"},
-        },
-        train_loss=result.train_losses,
-        validation_loss=result.validation_losses,
-        calibration=trained.model.calibration_by(job.score.by),
-        score=job.score.by,
-        calibration_figures=result.calibration,
-        promise=result.promise,
-        warning=result.warning,
-        read_as=result.read_as,
-        not_read=result.not_read,
-        n_left_out=trained.n_left_out,
-        left_out=trained.left_out,
-    )
-    return render_training_report(report)

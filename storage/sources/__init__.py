@@ -19,6 +19,7 @@ from storage.sources.columns import (
     Feature,
     Wanted,
     grouped,
+    list_by_kind,
     list_unread,
     named_features,
 )
@@ -40,13 +41,13 @@ from storage.sources.schema import (
     Kinds,
     Schema,
     StoredColumns,
+    check_schema,
 )
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
     Shard,
     Source,
-    check_schema,
     plan_shards,
 )
 from storage.sources.spread import spread_rows
@@ -76,6 +77,7 @@ __all__ = [
     "find_files",
     "find_levels",
     "grouped",
+    "list_by_kind",
     "list_unread",
     "named_features",
     "open_sound_files",
@@ -188,8 +190,8 @@ def _open(path: Path, found: InputFiles, how: Reading) -> Source:
         )
     if how.get("columns") or how.get("id") or how.get("kinds"):
         raise SourceError(
-            f"{path}: data.columns, data.id, and the kinds of columns apply to Parquet and CSV "
-            "files only; remove them for an array"
+            f"{path}: expected Parquet or CSV files, since data.columns, categories, times, "
+            "ignore, id, or entity is set, got an array; remove these keys"
         )
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
 

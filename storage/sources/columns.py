@@ -81,6 +81,14 @@ def grouped(features: Sequence[Feature]) -> dict[str, tuple[str, ...]]:
     return kinds
 
 
+def list_by_kind(schema: Schema) -> dict[str, str]:
+    """List the columns by kind: 'read as category' and their names; empty if all are numbers."""
+    names: dict[str, list[str]] = {}
+    for name, kinds in grouped(named_features(schema)).items() if schema.kinds else ():
+        names.setdefault(f"read as {' and '.join(kinds)}", []).append(name)
+    return {what: list_first(found) for what, found in names.items()}
+
+
 NUMERIC = Column((NUMBER,), (CATEGORY,), type="numbers")
 
 
@@ -200,7 +208,7 @@ def _unfit(column: Column, kinds: tuple[str, ...] | None) -> str:
 
 
 def _candidates(columns: Mapping[str, Column], named: Collection[str]) -> list[str]:
-    """Return the columns that are not read and might be a missing one, numeric ones first."""
+    """Return the columns that are not read and might be a missing one, numbers first."""
     unread = [name for name in columns if name not in named]
     return sorted(unread, key=lambda name: NUMBER not in columns[name].kinds)
 

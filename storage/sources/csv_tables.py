@@ -26,8 +26,8 @@ from storage.sources.tables import Batch, TableSource
 class CsvSource(TableSource):
     """CSV with a header line; the delimiter is detected.
 
-    Opening counts the rows and checks every value. In a column of numbers, a cell that is none is
-    a gap, and its row is marked as broken.
+    Opening counts the rows and checks every value. In a column of numbers or times, a cell that is
+    none is a gap, and its row is marked as broken.
     """
 
     sequential = True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SchemaError, SourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,3 +115,26 @@ def require_storable(path: Path, schema: Schema) -> None:
         )
     if np.dtype(schema.dtype).itemsize > WIDEST:
         raise SourceError(f"{path}: values must have at most 64 bits. Got {schema.dtype} instead.")
+
+
+def check_schema(path: Path, found: Schema, expected: Schema) -> None:
+    """Require rows of the shape and kind of the training data. Raises SchemaError."""
+    problems = []
+    if found.kinds != expected.kinds:
+        problems.append(
+            f"columns must be of the kinds {', '.join(expected.kinds) or NUMBER}, as in training. "
+            f"Got {', '.join(found.kinds) or NUMBER} instead."
+        )
+    if found.row_shape != expected.row_shape:
+        problems.append(
+            f"rows must have shape {expected.row_shape}, as in training. "
+            f"Got {found.row_shape} instead."
+        )
+    floats = {np.dtype(schema.dtype).kind == "f" for schema in (found, expected)}
+    if not expected.columns and len(floats) > 1:
+        problems.append(
+            f"values must be {expected.dtype}, as in training. "
+            f"Got {found.dtype} instead; were they rescaled?"
+        )
+    if problems:
+        raise SchemaError(f"{path}: {' Also, '.join(problems)}")

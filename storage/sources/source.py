@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import SchemaError, SourceError
+from storage.errors import SourceError
 from storage.files.reads import read_refusals
-from storage.sources.columns import grouped, list_unread, named_features
+from storage.sources.columns import list_by_kind, list_unread
 from storage.sources.digests import file_stamps, sha256_text
-from storage.sources.schema import KEYED, NUMBER, Schema, StoredColumns, require_storable
-from storage.text import list_first
+from storage.sources.schema import KEYED, Schema, StoredColumns, require_storable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,8 +33,8 @@ class Chunk:
     rows: (n, *row_shape) in the source's dtype.
     ids: (n,) int64 or text, or None if the row numbers are the ids.
     file: name of the file within the source.
-    broken: (n,) bool, rows with a cell that is no number, unless missing = "impute", where it is a
-        gap; None if there are none.
+    broken: (n,) bool, rows with a cell that is no number or time, as its column is, unless
+        missing = "impute", where it is a gap; None if there are none.
     usable: (n,) whether a row holds a number in every column; None if all do.
     numbers: (n,) row numbers within the source; None if they count up from `start`.
     beside: the columns that a store keeps exactly, if the source is exact and has any.
@@ -134,15 +133,8 @@ class Source(ABC):
 
     @property
     def read_as(self) -> dict[str, str]:
-        """The columns by kind: 'read as category' and their names; empty if all are numbers."""
-        if not self.schema.kinds:
-            return {}
-        names: dict[str, list[str]] = {}
-        for name, kinds in grouped(named_features(self.schema)).items():
-            names.setdefault(f"read as {' and '.join(kinds)}", []).append(name)
-        return (
-            {what: list_first(found) for what, found in names.items()} if self.schema.kinds else {}
-        )
+        """The columns by kind, see `list_by_kind`."""
+        return list_by_kind(self.schema)
 
     @property
     def not_read(self) -> dict[str, str]:
@@ -291,26 +283,3 @@ def _shard_end(source: Source, start: int, shard_rows: int) -> int:
     border = bisect_right(source.borders, stop) - 1
     at_border = border >= 0 and source.borders[border] > start
     return source.borders[border] if at_border else stop
-
-
-def check_schema(source: Source, expected: Schema) -> None:
-    """Require rows of the shape and kind of the training data. Raises SchemaError."""
-    problems = []
-    if source.schema.kinds != expected.kinds:
-        problems.append(
-            f"columns must be of the kinds {', '.join(expected.kinds) or NUMBER}, as in training. "
-            f"Got {', '.join(source.schema.kinds) or NUMBER} instead."
-        )
-    if source.schema.row_shape != expected.row_shape:
-        problems.append(
-            f"rows must have shape {expected.row_shape}, as in training. "
-            f"Got {source.schema.row_shape} instead."
-        )
-    floats = {np.dtype(schema.dtype).kind == "f" for schema in (source.schema, expected)}
-    if not expected.columns and len(floats) > 1:
-        problems.append(
-            f"values must be {expected.dtype}, as in training. "
-            f"Got {source.schema.dtype} instead; were they rescaled?"
-        )
-    if problems:
-        raise SchemaError(f"{source.path}: {' Also, '.join(problems)}")

@@ -31,7 +31,7 @@ BATCH_ROWS = 65_536
 class Batch(NamedTuple):
     """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
 
-    broken: (n,) bool, rows with a cell that is no number; None if there are none.
+    broken: (n,) bool, rows with a cell that is no number or time; None if there are none.
     cells: the columns as the file has them, where `rows` has them converted.
     """
 

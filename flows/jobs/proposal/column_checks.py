@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aemodel.rows.hashes import row_hashes
 
-BLOCK_VALUES = 4_000_000  # looked at together
+BLOCK_VALUES = 4_000_000  # inspected together
 FEWEST_ROWS = 10  # fewer are constant or equal by chance
 FEWEST_CODES, MOST_CODES = 3, 1_000
 ROWS_PER_CODE = 20

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aemodel.training.gate_checks import Check
 from flows.orchestration.run_pages.markdown import MarkdownArtifact, escape, facts_table
-from flows.training.train import TrainResult
+from flows.training.result import TrainResult
 from storage.pages.figures import loss_curve
 
 

@@ -1,4 +1,4 @@
-"""Cells of a CSV column as numbers; what is no number is found, counted and named."""
+"""Cells of a CSV column as numbers, times, or levels; what is no number is counted and named."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from aemodel.frames.columns import is_frame, read_frame
 from aemodel.frames.levels import level_texts_in
 from aemodel.frames.survey import choose_features
 from aemodel.frames.values import clock_values, values_of_kind
-from aemodel.rows import levels
-from storage.sources import named_features, open_surveyed
+from aemodel.rows import layout, levels
+from storage.sources import named_features, open_surveyed, schema
 from storage.sources.kinds import level_key, level_texts, time_parts
 
 N = 400
@@ -88,6 +88,11 @@ def test_a_frame_is_read_as_the_commands_read_the_same_file(tmp_path, frame_of):
     np.testing.assert_allclose(rows, stored, rtol=3e-16)  # decimals are rounded otherwise
     assert ignored.keys() == source.unread.keys()
     assert {**ignored, "list": ""} == {**source.unread, "list": ""}
+
+
+def test_kinds_have_the_same_names_in_both_packages():
+    for name in ("NUMBER", "CATEGORY", "HOUR", "WEEKDAY", "ENTITY"):
+        assert getattr(layout, name) == getattr(schema, name)
 
 
 @pytest.mark.parametrize("level", ["", "Oslo", "Zürich", "true", "1e+10", "x" * 1_000])

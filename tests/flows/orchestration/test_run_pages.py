@@ -25,7 +25,7 @@ from flows.orchestration.run_pages.store import store_markdown
 from flows.orchestration.run_pages.training import training_markdown
 from flows.scoring.result import NightsResult
 from flows.training.calibration_summary import calibration_facts, rule_promise
-from flows.training.train import TrainResult
+from flows.training.result import TrainResult
 
 TRAINED = TrainResult(
     model_id="0123",

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, Bench
 
+from flows.scoring.alerts import without_figures
+
 JOB = """
 name = "cards"
 [data]
@@ -121,6 +123,13 @@ def test_planted_rows_are_listed_and_the_cause_names_the_odd_column_first(cards,
     assert found[f"T7-{row}"].startswith(words)
 
 
+def test_an_alert_reduces_every_cause_to_a_column_and_what_is_odd(cards):
+    found = {without_figures(cause) for cause in causes(cards[0]).values()}
+
+    assert {"country unseen", "item unexpected", "amount above", "when hour"} <= found
+    assert not [words for words in found if "%" in words]
+
+
 def test_the_page_shows_levels_as_text_and_never_as_markup(cards):
     page = report(cards[0], "report.html").read_text(encoding="utf-8")
     assert "XK &lt;b&gt;" in page
@@ -131,6 +140,7 @@ def test_inspect_of_the_model_lists_kinds_and_ignored_columns(cards):
     bench, trained, _ = cards
     found = bench.run("inspect", trained.facts["path"]).facts
     assert found["read as category"] == "shop, item, country, online"
+    assert found["read as hour and weekday"] == "when"
     assert found["columns not read"] == "run (one time in all rows: '2026-11-22')"
 
 

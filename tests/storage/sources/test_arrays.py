@@ -121,3 +121,10 @@ def test_a_full_temporary_folder_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.copyfileobj", refuse)
     with pytest.raises(WorkspaceError, match=r"a.npz\[rows\]: .*No space left.* set TMPDIR"):
         read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("how", [{"columns": ["a"]}, {"id": "a"}, {"kinds": {"a": ("hour",)}}])
+def test_an_array_has_no_columns_to_choose(tmp_path, how):
+    np.save(tmp_path / "rows.npy", np.ones((4, 2)))
+    with pytest.raises(SourceError, match=r"npy: expected Parquet or CSV .*remove these keys"):
+        open_source(tmp_path / "rows.npy", **how)

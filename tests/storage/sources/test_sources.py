@@ -443,4 +443,4 @@ def test_rows_that_differ_from_the_training_data_are_refused(tmp_path, expected,
     write_npy(tmp_path / "rows.npy")
 
     with pytest.raises(SchemaError, match=message), open_source(tmp_path / "rows.npy") as source:
-        check_schema(source, expected)
+        check_schema(source.path, source.schema, expected)
