@@ -134,6 +134,12 @@ def test_inspect_of_the_model_lists_kinds_and_ignored_columns(cards):
     assert found["columns not read"] == "run (one time in all rows: '2026-11-22')"
 
 
+def test_inspect_of_the_rows_lists_each_column_once(cards):
+    bench, _, _ = cards
+    found = bench.run("inspect", bench.folder / "clean.parquet").facts
+    assert found["columns"] == ["shop", "item", "country", "online", "amount", "when"]
+
+
 def test_a_night_in_csv_with_reordered_and_new_columns_scores_the_same(cards):
     bench, _, _ = cards
     rows = planted()
@@ -183,7 +189,7 @@ def test_a_network_that_cannot_hold_categories_is_refused(cards):
         "train", bench.job, "--set", "model.network=conv", "--set", "model.prototypes=0"
     )
     assert result.code == 2
-    assert "model.network must be 'dense' for a table with categories or times" in result.err
+    assert "model.network must be 'dense' for a table with categories, times, or" in result.err
 
 
 def test_the_summary_holds_only_json(cards):
