@@ -127,6 +127,12 @@ def test_the_page_shows_levels_as_text_and_never_as_markup(cards):
     assert "XK <b>" not in page
 
 
+def test_a_long_cause_wraps_instead_of_running_out_of_the_page(cards):
+    page = report(cards[0], "report.html").read_text(encoding="utf-8")
+    line = page[: page.index("XK &lt;b&gt;")].rsplit("<div", 1)[1]
+    assert line.startswith(' class="break">')
+
+
 def test_inspect_of_the_model_lists_kinds_and_ignored_columns(cards):
     bench, trained, _ = cards
     found = bench.run("inspect", trained.facts["path"]).facts
