@@ -32,6 +32,7 @@ from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
 from storage.pages.training import TrainingReport, render_training_report
 from storage.sources import Source, open_surveyed
+from storage.visible_text import visible
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class TrainResult(Done):
         """For a terminal."""
         verdict = "promoted" if self.promoted else "NOT promoted"
         notes = {**self.read_as, **self.not_read}.items()
-        not_read = "".join(f"  {what}: {names}\n" for what, names in notes)
+        not_read = "".join(f"  {what}: {visible(names)}\n" for what, names in notes)
         return (
             f"Model {self.model_id} {verdict}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, "
