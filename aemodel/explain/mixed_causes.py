@@ -21,6 +21,7 @@ from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, PERIODS
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL = 0.01  # of clean numbers lie below what is called usual, and as many above
 USUAL_HOURS = 0.95  # of clean rows lie in the hours that are called usual
+MOST_HOURS = 20  # of a day; where rows come around the clock, no hours are usual
 HUGE = 1e100
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -180,6 +181,8 @@ class _Describer:
         actual, expected = format_pair(value.actual, value.expected)
         if math.isnan(value.actual):
             return "missing", expected, f"missing ({_percent(self.margins.gaps[place])})"
+        if self.margins.gaps[place] == 1:
+            return actual, "missing", f"{format_value(value.actual)} (missing in all clean rows)"
         if low <= value.actual <= high:
             return actual, expected, f"{actual} where {expected} was expected"
         usual = self._entities.usual(value.entity) or "clean 1–99 %"
@@ -209,10 +212,10 @@ class _Describer:
         size = int(self.levels.sizes[category])
         if rank > size:
             return actual, expected, f"{actual} never seen ({size:,} levels known)"
-        if value.actual == value.expected:
+        chance = math.exp(-(value.residual**2))
+        if value.actual == value.expected or chance > 0.5:  # as one of the levels that share a rest
             count = self.levels.counts[self.levels.of(category)][rank]
             return actual, expected, f"{actual} ({_percent(count / max(1, self.levels.rows))})"
-        chance = math.exp(-(value.residual**2))
         return actual, expected, f"{actual} where {expected} was expected (p = {chance:.1g})"
 
     def _level(self, category: int, key: float) -> str:
@@ -231,7 +234,9 @@ class _Describer:
             share = clock[int(value.actual) % len(WEEKDAYS)] / total
             return actual, expected, f"on {actual} ({_percent(share)})"
         first, length, share = _usual_hours(clock / total)
-        usual = f"{share:.0%} of clean rows: {first:02d} to {(first + length) % 24:02d} h"
+        usual = f"{100 * share:.0f} % of clean rows: {first:02d} to {(first + length) % 24:02d} h"
+        if length > MOST_HOURS:
+            usual = f"{_percent(clock[int(value.actual) % 24] / total)} in that hour"
         return actual, expected, f"at {actual} ({usual})"
 
 

@@ -1,6 +1,6 @@
 """Novelty of rows with categories or times: distance, surprise, and error.
 
-    novelty = exp((D + w * V) / (1 + w)),  w = (categories / columns)^(1/2)
+    novelty = exp(X),  X = (D + w * V) / (1 + w),  w = (categories / columns)^(1/2)
     D = (S - typical + ERROR * (E - typical)) / spread,  V = (U - typical) / spread
 
 S and E are those of `aemodel.scores.novelty`, between the points of `Expansion.points`. U is the
@@ -8,6 +8,9 @@ log of the surprise, see `aemodel.scores.surprise`: a distance does not see that
 Typical values and spreads are medians and standard deviations over validation rows. Only
 categories that vary in the clean rows count in w: the fewer there are, the nearer this is to the
 novelty of numbers.
+
+Where clean rows hardly differ, spreads are small and X may exceed what exp can take. Beyond LARGE,
+novelty grows with X itself: exp(LARGE) * X / LARGE.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from aemodel.scores.surprise import Margins, Surprise
 
 LEAST_VARIETY = 0.01  # of a category: nearly all rows have the same level
 LEAST_SPREAD = 1e-3
+LARGE = 50.0  # exp(50) is 5e21
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,8 @@ class MixedNovelty:
     def __call__(self, scaled: Tensor, points: Tensor, errors: Tensor) -> Tensor:
         """Compute the novelty (n,) float64; infinite where a row or its error overflows."""
         excess = self.excesses(scaled, points, errors).sum(dim=0) / (1 + self.weight)
-        return torch.where(excess.isnan(), torch.inf, excess.exp())
+        novelty = excess.clamp_max(LARGE).exp() * (excess / LARGE).clamp_min(1)
+        return torch.where(excess.isnan(), torch.inf, novelty)
 
     def excesses(self, scaled: Tensor, points: Tensor, errors: Tensor) -> Tensor:
         """Compute the parts of D + w * V that come from S, U and E: (3, n) float64."""

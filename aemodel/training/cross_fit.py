@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.errors import DataError
 from aemodel.model import Autoencoder, Rows, Scores, Vector
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import hasher_for, without_empty_parts
@@ -93,7 +94,7 @@ def cross_fit(
     fitted = []
     for fold in range(FOLDS):
         others = replace(rows, read_chunks=_without(rows.read_chunks, fold), read_shuffled=None)
-        fitted.append(train_autoencoder(others, model=model, train=train, device=device).model)
+        fitted.append(_fit(others, model, train, device))
         on_fold(fold + 1)
     first = fitted[0]
     known = {name: getattr(first, name) for name in Autoencoder.__dataclass_fields__}
@@ -107,6 +108,16 @@ def cross_fit(
         relative_calibration=relatives,
     )
     return replace(joined, measured=measured)
+
+
+def _fit(rows: CleanRows, model: ModelSettings, train: TrainSettings, device: str) -> Autoencoder:
+    try:
+        return train_autoencoder(rows, model=model, train=train, device=device).model
+    except DataError as error:
+        raise DataError(
+            "no model can be fitted to rows other than those it scores and their copies "
+            f"({error}); add rows that differ"
+        ) from error
 
 
 def _without(read_chunks: ReadChunks, fold: int) -> ReadChunks:

@@ -106,7 +106,7 @@ class DataSettings:
             raise UsageError(
                 "data.columns, categories, times, ignore, id, and entity must not contradict each "
                 "other. "
-                f"Got {', '.join(map(repr, [*twice, *ignored]))} in more than one instead."
+                f"Got {', '.join(map(repr, [*twice, *ignored]))} in more than one place instead."
             )
 
     def _require_distinct_columns(self) -> None:

@@ -93,7 +93,7 @@ def inspect_source(path: Path, field: str) -> CommandResult:
             "row shape": list(source.schema.row_shape),
             "dtype": source.schema.dtype,
             "size": format_bytes(source.n_bytes),
-            "columns": list(source.schema.columns),
+            "columns": list(source.schema.names),
             **source.read_as,
             **source.not_read,
         }

@@ -14,6 +14,7 @@ from flows.jobs.workspace import near
 from flows.results import Done
 from flows.training.facts import finite_or_none
 from storage.pages.training import TrainingReport, render_training_report
+from storage.visible_text import visible
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class TrainResult(Done):
         """For a terminal."""
         verdict = "promoted" if self.promoted else "NOT promoted"
         notes = {**self.read_as, **self.not_read}.items()
-        not_read = "".join(f"  {what}: {names}\n" for what, names in notes)
+        not_read = "".join(f"  {what}: {visible(names)}\n" for what, names in notes)
         return (
             f"Model {self.model_id} {verdict}: {self.why}\n"
             f"  {self.rows:,} clean rows, {self.epochs} epochs, "

@@ -7,6 +7,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from aemodel import AutoencoderDetector
+from aemodel.errors import DataError
+from aemodel.rows.layout import Layout
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.cross_fit import cross_fit
+from aemodel.training.loop import CleanRows
 
 FAST = {"epochs": 15, "members": 1, "prototypes": 64}
 
@@ -52,3 +57,12 @@ def test_few_rows_are_judged_too(n):
 
     assert set(detector.fit_predict(rows)) <= {-1, 1}
     assert np.isfinite(detector.out_of_fold_scores_).all()
+
+
+def test_rows_that_are_all_copies_of_one_are_refused_with_the_reason():
+    rows = np.ones((100, 3))
+    clean = CleanRows(lambda: [rows], Layout(row_shape=(3,), dtype="float64"), 10_000_000)
+    model = ModelSettings(hidden=(), latent=1, output="identity", loss="mse", scaling="standard")
+
+    with pytest.raises(DataError, match="rows other than those it scores and their copies"):
+        cross_fit(clean, model=model, train=TrainSettings(epochs=1))

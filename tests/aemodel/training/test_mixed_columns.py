@@ -110,6 +110,38 @@ def test_a_level_without_a_name_is_described_all_the_same(model):
     assert unseen.words.startswith("shop 'kiosk' never seen")
 
 
+def words_of(model, row, column):
+    [cause] = explain(model, model.rebuild(np.array([row])), by="error", top=len(COLUMNS))
+    return next((each.words for each in cause.features if each.name == column), "")
+
+
+@pytest.fixture(scope="module")
+def around_the_clock():
+    """A model of rows at all hours, with many items and an amount that clean rows lack."""
+    rows = payments(600, 0)
+    rows[:, 3] = np.arange(600) % 24 + 0.5
+    rows[:, 2] = 10.0 + np.arange(600) // 2
+    rows[:, 0] = np.nan
+    return train(rows, epochs=5).model
+
+
+def test_no_hours_are_usual_where_rows_come_around_the_clock(around_the_clock):
+    words = words_of(around_the_clock, [np.nan, KEYS[0], 11.0, 3.2], "when")
+    assert words.startswith("when at 03:12 (4")
+    assert words.endswith(" % of clean rows in that hour)")
+
+
+def test_a_level_among_the_rest_is_not_told_to_be_another_one(around_the_clock):
+    [*_, key] = around_the_clock.scaler.levels.keys
+    words = words_of(around_the_clock, [np.nan, KEYS[0], key, 3.2], "item")
+    assert words.endswith("% of clean rows)")
+
+
+def test_a_number_in_a_column_without_clean_values_is_described_as_such(around_the_clock):
+    words = words_of(around_the_clock, [19.0, KEYS[0], 11.0, 3.2], "amount")
+    assert words == "amount 19 (missing in all clean rows)"
+
+
 def test_a_row_of_gaps_only_has_scores(model):
     scores = np.stack(model.scores(np.full((1, 4), np.nan)))
     assert not np.isnan(scores).any()

@@ -136,12 +136,24 @@ def test_the_page_shows_levels_as_text_and_never_as_markup(cards):
     assert "XK <b>" not in page
 
 
+def test_a_long_cause_wraps_instead_of_running_out_of_the_page(cards):
+    page = report(cards[0], "report.html").read_text(encoding="utf-8")
+    line = page[: page.index("XK &lt;b&gt;")].rsplit("<div", 1)[1]
+    assert line.startswith(' class="break">')
+
+
 def test_inspect_of_the_model_lists_kinds_and_ignored_columns(cards):
     bench, trained, _ = cards
     found = bench.run("inspect", trained.facts["path"]).facts
     assert found["read as category"] == "shop, item, country, online"
     assert found["read as hour and weekday"] == "when"
     assert found["columns not read"] == "run (one time in all rows: '2026-11-22')"
+
+
+def test_inspect_of_the_rows_lists_each_column_once(cards):
+    bench, _, _ = cards
+    found = bench.run("inspect", bench.folder / "clean.parquet").facts
+    assert found["columns"] == ["shop", "item", "country", "online", "amount", "when"]
 
 
 def test_a_night_in_csv_with_reordered_and_new_columns_scores_the_same(cards):
@@ -193,7 +205,7 @@ def test_a_network_that_cannot_hold_categories_is_refused(cards):
         "train", bench.job, "--set", "model.network=conv", "--set", "model.prototypes=0"
     )
     assert result.code == 2
-    assert "model.network must be 'dense' for a table with categories, times" in result.err
+    assert "model.network must be 'dense' for a table with categories, times, or" in result.err
 
 
 def test_the_summary_holds_only_json(cards):

@@ -77,6 +77,19 @@ def test_train_says_on_the_terminal_what_it_did_not_read(tables):
     assert "  clean rows left out: 1, each with an unreadable cell: 1 (rows.csv, line" in out
 
 
+def test_a_line_break_in_a_column_name_starts_no_line_on_the_terminal(tmp_path):
+    from typer.testing import CliRunner
+
+    from flows.cli.app import app
+
+    text = csv_text(rows_of(300, 1, 3)).replace("note\n", '"no\nte"\n', 1)
+    (tmp_path / "clean.csv").write_text(text)
+    (tmp_path / "small.toml").write_text(JOB.replace(".npy", ".csv"))
+    out = CliRunner().invoke(app, ["train", str(tmp_path / "small.toml")]).stdout
+
+    assert "  columns not read: no\\u000ate (ids: distinct in all rows)\n" in out
+
+
 def test_rows_counted_in_a_pass_get_their_row_numbers_in_the_file(tmp_path):
     lines = ["a,b", *(f"{row},{'?' if row in (3, 4, 90) else row}" for row in range(100))]
     (tmp_path / "rows.csv").write_text("\n".join(lines))
