@@ -136,7 +136,7 @@ def test_the_runbook_covers_every_situation(situation):
         ("may need", "flows/engine/disk_space.py"),
         ("is free", "flows/engine/disk_space.py"),
         ("columns do not match", "storage/sources/columns.py"),
-        ("as in training", "storage/sources/source.py"),
+        ("as in training", "storage/sources/schema.py"),
         ("is using it", "storage/files/locks.py"),
         ("changed while it was read", "flows/scoring/publish.py"),
         ("no Prefect server answers", "flows/orchestration/backends.py"),
