@@ -3,14 +3,17 @@
     python benchmarks/planted_levels.py [--seeds 0 1 2]
 
 In `adult` and in 200,000 generated transactions, one category of every test row gets a level that
-was never seen, the level of another row, or a level that never occurs with another of the row. The
-models are those of the job file that `nightglass init` writes, ranked by novelty.
+was never seen, the level of another row, or a level that never occurs with another of the row's,
+although 10 training rows would have both by chance. The models are those of the job file that
+`nightglass init` writes, ranked by novelty.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +26,12 @@ from sklearn.metrics import roc_auc_score
 
 from aemodel.explain.attribution import explain
 
-TEST_ROWS = 4_000
+TEST_ROWS = 2_000
 EXPLAINED = 500
+MOST_DRAWN = 2_000  # rows that swapped levels are drawn from
+EXPECTED = 10  # rows with a pair of levels, were it due to chance
 Values = dict[str, NDArray[np.object_]]
+Row = dict[str, object]
 Places = NDArray[np.intp]
 
 
@@ -54,66 +60,76 @@ def text_columns(table: pa.Table) -> list[str]:
     return [each.name for each in table.schema if pa.types.is_string(each.type)]
 
 
-def plant(table: pa.Table, kind: str, seed: int) -> tuple[pa.Table, list[str]]:
-    """Change one category of every row; return the rows, and which column each has changed."""
-    random, names = np.random.default_rng(seed), text_columns(table)
-    values = {name: np.array(table[name].to_pylist(), object) for name in names}
-    chosen = random.integers(0, len(names), table.num_rows)
-    for index, name in enumerate(names):
-        rows = np.flatnonzero(chosen == index)
-        changed = values[name].copy()
-        changed[rows] = KINDS[kind](values, name, rows, random)
-        place = table.column_names.index(name)
-        table = table.set_column(place, name, pa.array(changed.tolist(), pa.string()))
-    return table, [names[each] for each in chosen]
+@dataclass(frozen=True)
+class Planted:
+    """Rows with one wrong level each: which rows of the clean ones, and the changed columns."""
+
+    rows: pa.Table
+    places: Places
+    columns: list[str]
 
 
-def _unseen(_: Values, __: str, rows: Places, ___: np.random.Generator) -> list[str]:
-    return ["never seen"] * len(rows)
+def plant(train: pa.Table, clean: pa.Table, kind: str, seed: int) -> Planted:
+    """Change one category of every clean row for which there is a level of this kind."""
+    random, names = np.random.default_rng(seed), text_columns(clean)
+    values = {name: np.array(clean[name].to_pylist(), object) for name in names}
+    known = {name: np.array(train[name].to_pylist(), object) for name in names}
+    chosen = random.integers(0, len(names), clean.num_rows)
+    changed = {name: column.copy() for name, column in values.items()}
+    places = []
+    for place, name in enumerate(names[each] for each in chosen):
+        row = {other: values[other][place] for other in names}
+        levels = KINDS[kind](known, name, row)
+        if levels:
+            changed[name][place] = str(random.choice(levels))
+            places.append(place)
+    for name, column in changed.items():
+        texts = pa.array(column.tolist(), pa.string())
+        clean = clean.set_column(clean.column_names.index(name), name, texts)
+    columns = [names[chosen[place]] for place in places]
+    return Planted(clean.take(places), np.array(places, np.intp), columns)
 
 
-def _swapped(values: Values, name: str, rows: Places, random: np.random.Generator) -> list[str]:
-    """Take another level, as often as it occurs."""
-    column = values[name]
-    return [str(random.choice(column[column != column[row]])) for row in rows]
+def _unseen(_: Values, __: str, ___: Row) -> list[str]:
+    return ["never seen"]
 
 
-def _rare_pair(values: Values, name: str, rows: Places, random: np.random.Generator) -> list[str]:
-    """Take a level that never occurs with the row's level of the column that depends most."""
-    column, others = values[name], [each for each in values if each != name]
-    partner = values[max(others, key=lambda each: _missing_pairs(column, values[each]))]
-    absent = {
-        level: sorted({*map(str, column)} - {*map(str, column[partner == level])})
-        for level in set(partner)
-    }
-    return [
-        str(random.choice(absent[partner[row]])) if absent[partner[row]] else str(column[row])
-        for row in rows
-    ]
+def _swapped(known: Values, name: str, row: Row) -> list[str]:
+    """Levels of other rows, as often as they occur."""
+    column = known[name]
+    return [each for each in column[:MOST_DRAWN] if each not in (None, row[name])]
 
 
-def _missing_pairs(first: NDArray[np.object_], second: NDArray[np.object_]) -> float:
-    """Share of the pairs of levels of two columns that never occur."""
-    pairs = set(zip(first, second, strict=True))
-    return 1 - len(pairs) / (len(set(first)) * len(set(second)))
+def _rare_pair(known: Values, name: str, row: Row) -> list[str]:
+    """Levels that no row has with another level of this row, though EXPECTED rows would."""
+    frequent = Counter(known[name].tolist())
+    found: set[str] = set()
+    for other in known:
+        if other != name:
+            together = known[name][known[other] == row[other]]
+            share = len(together) / len(known[name])
+            usual = {each for each, count in frequent.items() if count * share >= EXPECTED}
+            found |= usual - set(together) - {None}
+    return sorted(found)
 
 
-KINDS: dict[str, Callable[[Values, str, Places, np.random.Generator], list[str]]] = {
+KINDS: dict[str, Callable[[Values, str, Row], list[str]]] = {
     "never seen": _unseen,
     "swapped": _swapped,
     "rare pair": _rare_pair,
 }
 
 
-def figures(fitted: Fitted, clean: pa.Table, kind: str, seed: int) -> list[float]:
-    """AUROC by novelty and by error, and the share of causes that name the changed column first."""
-    changed, names = plant(clean, kind, seed)
-    before, after = fitted.scores(clean), fitted.scores(changed)
-    labels = np.repeat([0, 1], len(clean))
+def figures(fitted: Fitted, train: pa.Table, clean: pa.Table, kind: str, seed: int) -> list[float]:
+    """AUROC by error and by novelty, and the share of causes that name the changed column first."""
+    planted = plant(train, clean, kind, seed)
+    before, after = fitted.scores(clean), fitted.scores(planted.rows)
+    labels = np.repeat([0, 1], [len(clean), len(planted.places)])
     found = [roc_auc_score(labels, np.append(before[by], after[by])) for by in before]
-    rows = fitted.read(changed)[:EXPLAINED]
+    rows = fitted.read(planted.rows)[:EXPLAINED]
     causes = explain(fitted.model, fitted.model.rebuild(rows), by="novelty")
-    named = [cause.features[0].name == name for cause, name in zip(causes, names, strict=False)]
+    pairs = zip(causes, planted.columns, strict=False)
+    named = [cause.features[0].name == name for cause, name in pairs]
     return [*found, float(np.mean(named))]
 
 
@@ -136,7 +152,7 @@ def show(name: str, make: Callable[[int], tuple[pa.Table, pa.Table]], seeds: Seq
         train, clean = make(seed)
         fitted = fit(train, seed)
         for kind, each in found.items():
-            each.append(figures(fitted, clean, kind, seed))
+            each.append(figures(fitted, train, clean, kind, seed))
     for kind, each in found.items():
         print_row(name, kind, *(f"{figure:.3f}" for figure in np.mean(each, axis=0)))
 
