@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, WEEKDAY, Layout
 from aemodel.rows.levels import Levels
 
-MOST_LEVELS = 32
+MOST_LEVELS = (512, 256, 128, 64, 32)  # of a category: as many as MOST_CELLS allows
 EIGHTHS = 8
 MOST_COLUMNS = 100
 MOST_CELLS = 2_000_000  # of all pairs together
@@ -40,7 +40,8 @@ class Binning:
     @classmethod
     def of(cls, layout: Layout, levels: Levels, tails: NDArray[np.float32]) -> Binning:
         """Bin the columns of a layout; tails: see `aemodel.scores.surprise.Margins`."""
-        known = [min(MOST_LEVELS, size) for size in levels.sizes.tolist()]
+        most = _most_levels(layout, levels.sizes)
+        known = [min(most, size) for size in levels.sizes.tolist()]
         sizes = np.full(len(layout.kinds), EIGHTHS)
         sizes[list(layout.of_kind(WEEKDAY))] = int(PERIODS[WEEKDAY])
         sizes[list(layout.of_kind(CATEGORY))] = known
@@ -66,6 +67,16 @@ class Binning:
         none, gap = self.sizes[column] - 1, self.sizes[column] - 2
         kept = np.where(ranks < gap, ranks, none)
         return np.asarray(np.where(ranks == self.levels[rank], gap, kept), np.int64)
+
+
+def _most_levels(layout: Layout, sizes: NDArray[np.int64]) -> int:
+    """Return how many levels of each category are counted, so that all pairs fit in MOST_CELLS."""
+    others = [EIGHTHS] * (len(layout.features) - len(sizes))
+    for most in MOST_LEVELS:
+        bins = np.concatenate([np.minimum(sizes, most), others]) + 2
+        if (bins.sum() ** 2 - (bins**2).sum()) / 2 <= MOST_CELLS:
+            return most
+    return MOST_LEVELS[-1]
 
 
 def paired_columns(binning: Binning) -> list[int]:

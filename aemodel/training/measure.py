@@ -19,6 +19,7 @@ from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.rows.training_rows import FitRows
 from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measure_parts
 from aemodel.scores.novelty import Reference
+from aemodel.scores.pairs import Binning, count_pairs
 from aemodel.scores.relative_error import usual_error
 from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings
@@ -84,7 +85,20 @@ def _column_scales(model: Autoencoder, rows: FitRows, unseen: Rows) -> Measured:
     sample = model.scale(sample_fit_rows(rows))
     usual = model.expansion.usual_errors(torch.from_numpy(sample)).numpy()
     raised = np.sqrt(scale**2 + LEAST_SHARE * usual)
-    return replace(model.measured, residual_scale=raised, mixed=start_mixed(model, sample))
+    mixed = start_mixed(model, sample)
+    margins = replace(mixed.margins, pairs=_pairs_of(model, mixed.margins, rows))
+    return replace(model.measured, residual_scale=raised, mixed=replace(mixed, margins=margins))
+
+
+def _pairs_of(model: Autoencoder, margins: Margins, rows: FitRows) -> NDArray[np.int32]:
+    """Count the pairs of values in all fit rows: in a sample, rare ones would not show."""
+    assert model.scaler.levels is not None
+    binning = Binning.of(model.layout, model.scaler.levels, margins.tails)
+    counts = np.zeros(len(margins.pairs), np.int64)
+    for piece in [rows.fit] if rows.fit is not None else rows.sides("fit"):
+        for start in range(0, len(piece), MOST_ROWS):
+            counts += count_pairs(binning, model.scale(piece[start : start + MOST_ROWS]))
+    return counts.clip(max=np.iinfo(np.int32).max).astype(np.int32)
 
 
 def start_mixed(model: Autoencoder, scaled: NDArray[np.float32]) -> MixedReference:

@@ -38,7 +38,7 @@ calibration = 0.3
 [score]
 by = "novelty"
 rule = "quantile 0.99"
-top_n = 8
+top_n = 20
 """
 SHOPS = {"grocery": ("food", "drink"), "fuel": ("diesel", "petrol"), "travel": ("train", "flight")}
 COUNTRIES = ["DE", "FR", "IT", "ES", None]
