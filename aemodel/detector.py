@@ -151,7 +151,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: N803, ARG002 # scikit-learn's names
+    def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: ARG002 # scikit-learn's
         """Fit to clean rows X (n, d), n >= 2; with convolutions also (n, *row_shape).
 
         X may also be a DataFrame or Arrow table; see the class.
@@ -169,7 +169,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         )
         return self._use(clean.describe(trained.model))
 
-    def fit_predict(self, X: ArrayLike, y: None = None) -> NDArray[np.int64]:  # noqa: N803 # scikit-learn's name
+    def fit_predict(self, X: ArrayLike, y: None = None) -> NDArray[np.int64]:
         """Fit to rows X (n, d) and return -1 for outliers among them and +1 for others, (n,).
 
         With `trim`, each row is judged by models that were not fitted on it; see the class.
@@ -186,7 +186,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         decision = decide_beforehand(rule_by_row(self.rule), fitted.calibration_by(self.by))
         return np.where(scores > decision.cut.score, -1, 1)
 
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the negated score of each row of X (n, d), (n,): lower is more anomalous.
 
         Rows of images or signals may also have the shape of those that were fitted. A frame needs
@@ -196,15 +196,15 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         rows = read_rows(self, X, self.model_.layout).rows
         return -np.minimum(self.model_.scores_by(self.by, rows), np.finfo(np.float64).max)
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 # scikit-learn's name
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return `score_samples` minus `offset_`, (n,): negative for outliers."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803 # scikit-learn's name
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Return -1 for outliers and +1 for other rows, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def explain(self, X: ArrayLike, *, top: int = MAX_FEATURES) -> list[Cause]:  # noqa: N803 # scikit-learn's name
+    def explain(self, X: ArrayLike, *, top: int = MAX_FEATURES) -> list[Cause]:
         """Explain the score of each row of X (n, d), in words and by at most `top` features.
 
         Each `Cause` has `words` and `features`; a feature has a `name`, its `share` of the score,
@@ -248,7 +248,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         detector = cls(**known_parameters(model, cls._get_param_names()))
         return detector._use(model)
 
-    def _read_clean(self, X: ArrayLike) -> InputRows:  # noqa: N803 # scikit-learn's name
+    def _read_clean(self, X: ArrayLike) -> InputRows:
         """Read rows to fit to. Raises like `fit`."""
         rule_by_row(self.rule)
         row_shape = np.shape(X)[1:] if self.network == "conv" else ()

@@ -108,11 +108,10 @@ class Autoencoder:
 
     def to_values(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return scaled rows (n, d) with the surprise of each level in place of its rank."""
-        if self.mixed_novelty is None or self.scaler.levels is None:
+        if self.mixed_novelty is None:
             return scaled
         values = scaled.copy()
-        categories = self.scaler.levels.columns
-        values[:, categories] = self.mixed_novelty.surprise.columns(scaled)[:, categories]
+        self.mixed_novelty.surprise.write_levels(scaled, values)
         return values
 
     def to_points(self, filled: Tensor) -> Tensor:

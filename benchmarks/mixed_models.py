@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from proposed import parse_job, propose_for_file
 
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout
 from aemodel.training.loop import CleanRows, train_autoencoder
-from flows.jobs.inputs import kinds_of_columns
+from flows.jobs.inputs import kinds_of_columns, layout_of
 from storage.sources import open_source, open_surveyed
 
 Rows = NDArray[np.float64]
@@ -59,15 +58,8 @@ def fit(table: pa.Table, seed: int) -> Fitted:
     with saved(table) as path:
         job = parse_job(propose_for_file(path))
         with open_surveyed(path, missing=job.data.missing, id=job.data.id) as source:
-            schema = source.schema
+            layout = layout_of(job, source.schema)
             rows = np.concatenate([chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS)])
-    layout = Layout(
-        row_shape=schema.row_shape,
-        dtype=schema.dtype,
-        columns=schema.columns,
-        kinds=schema.kinds,
-        max_levels=job.data.max_levels,
-    )
     clean = CleanRows(lambda: [rows], layout, job.score.memory)
     train = replace(job.train, seed=seed)
     return Fitted(train_autoencoder(clean, model=job.model, train=train).model)

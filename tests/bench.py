@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from flows.cli.app import app
@@ -37,6 +40,7 @@ top_n = 5
 alert_budget = 200
 """
 DAY = "2026-11-22"
+Columns = dict[str, Any]
 
 
 def rows_of(n: int, seed: int, d: int = 8) -> np.ndarray:
@@ -107,3 +111,26 @@ def run_command(words: list[str], output: Path = Path(os.devnull)) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         app(words)
+
+
+Trained = tuple[Bench, Result, Result]  # with the results of train and score
+
+
+def trained_table(folder: Path, job: str, clean: Columns, night: Columns) -> Trained:
+    """A job on tables in `folder`: trained on the clean columns, with one scored night."""
+    (folder / "small.toml").write_text(job)
+    (folder / "nights").mkdir()
+    pq.write_table(pa.table(clean), folder / "clean.parquet")
+    pq.write_table(pa.table(night), folder / f"nights/{DAY}.parquet")
+    bench = Bench(folder)
+    trained = bench.run("train", bench.job)
+    assert trained.code == 0, trained.err
+    scored = bench.run("score", bench.job, "--date", DAY)
+    assert scored.code == 0, scored.err
+    return bench, trained, scored
+
+
+def causes_by(column: str, report: Path) -> dict[str, str]:
+    """The causes of the listed rows in the folder of a report, by a column such as the id."""
+    with (report / "outliers.csv").open(encoding="utf-8", newline="") as file:
+        return {row[column]: row["cause"] for row in csv.DictReader(file)}

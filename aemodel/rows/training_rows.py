@@ -96,6 +96,12 @@ class FitRows:
         """Mark the rows (n,) of (n, *row_shape) with a value far outside all others."""
         return np.asarray(self.fences.outside(rows.reshape(len(rows), -1)).any(axis=1))
 
+    def fit_pieces(self, most: int = 0) -> Iterator[NDArray[np.generic]]:
+        """Yield all fit rows in source order, in pieces of at most `most` rows; 0: of any size."""
+        for piece in [self.fit] if self.fit is not None else self.sides("fit"):
+            for start in range(0, len(piece), most or max(1, len(piece))):
+                yield piece[start : start + most] if most else piece
+
     def sides(self, side: str) -> Iterator[NDArray[np.generic]]:
         """Yield the rows of one split chunk by chunk, in source order.
 

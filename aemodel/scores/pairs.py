@@ -8,7 +8,7 @@ counted in bins: the most frequent levels, eighths of the numbers, eighths of a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -94,8 +94,13 @@ def paired_columns(binning: Binning) -> list[int]:
     return sorted(chosen)
 
 
-def count_pairs(binning: Binning, scaled: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Count the pairs of bins in scaled rows (n, d): flat, pair of columns by pair of columns."""
+def count_pairs(binning: Binning, pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.int32]:
+    """Count the pairs of bins in pieces of scaled rows (n, d): flat, by pair of columns."""
+    total = sum((_pairs_in(binning, scaled) for scaled in pieces), np.zeros(1, np.int64))
+    return total.clip(max=np.iinfo(np.int32).max).astype(np.int32)
+
+
+def _pairs_in(binning: Binning, scaled: NDArray[np.float32]) -> NDArray[np.int64]:
     bins, columns = binning(scaled), paired_columns(binning)
     counts = [np.empty(0, np.int64)]
     for place, first in enumerate(columns):
@@ -103,7 +108,7 @@ def count_pairs(binning: Binning, scaled: NDArray[np.float32]) -> NDArray[np.int
             size = int(binning.sizes[second])
             cells = bins[:, first] * size + bins[:, second]
             counts.append(np.bincount(cells, minlength=int(binning.sizes[first]) * size))
-    return np.concatenate(counts).astype(np.int32)
+    return np.concatenate(counts)
 
 
 class PairSurprise:

@@ -16,6 +16,7 @@ A distance does not see that a level is rare: all levels are equally far apart.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,13 @@ class Margins:
     pairs: NDArray[np.int32]
 
     @classmethod
-    def of(cls, scaled: NDArray[np.float32], layout: Layout, levels: Levels) -> Margins:
+    def of(
+        cls,
+        scaled: NDArray[np.float32],
+        layout: Layout,
+        levels: Levels,
+        pieces: Iterable[NDArray[np.float32]],
+    ) -> Margins:
         """Measure scaled clean rows (n, d), NaN where a value is missing."""
         numbers = scaled[:, list(layout.of_kind(NUMBER))]
         count = max(1, min(len(scaled), MOST_VALUES, MOST_TAILS // max(1, numbers.shape[1])))
@@ -61,7 +68,7 @@ class Margins:
             tails=tails,
             gaps=np.isnan(numbers).mean(axis=0, dtype=np.float64),
             clock=np.array(times, np.int64).reshape(-1, HOURS),
-            pairs=count_pairs(Binning.of(layout, levels, tails), scaled),
+            pairs=count_pairs(Binning.of(layout, levels, tails), pieces),
         )
 
 
@@ -115,13 +122,17 @@ class Surprise:
         found = np.zeros(scaled.shape)
         numbers = list(self.layout.of_kind(NUMBER))
         found[:, numbers] = self._of_numbers(scaled[:, numbers])
-        for column, table in zip(self.layout.of_kind(CATEGORY), self._levels, strict=True):
-            found[:, column] = table[scaled[:, column].astype(np.intp)]
+        self.write_levels(scaled, found)
         for column, table in zip(self.layout.of_kind(*PERIODS), self._clock, strict=True):
             turns = scaled[:, column].astype(np.float64)
             bins = _bins(np.nan_to_num(turns), self.layout.kinds[column])
             found[:, column] = np.where(np.isnan(turns), table[-1], table[bins])
         return found
+
+    def write_levels(self, scaled: NDArray[np.float32], found: NDArray[np.floating]) -> None:
+        """Write the surprise of each level of scaled rows into the categories of `found` (n, d)."""
+        for column, table in zip(self.layout.of_kind(CATEGORY), self._levels, strict=True):
+            found[:, column] = table[scaled[:, column].astype(np.intp)]
 
     def _of_numbers(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
         if not scaled.shape[1]:

@@ -19,7 +19,6 @@ from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.rows.training_rows import FitRows
 from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measure_parts
 from aemodel.scores.novelty import Reference
-from aemodel.scores.pairs import Binning, count_pairs
 from aemodel.scores.relative_error import usual_error
 from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings
@@ -73,7 +72,7 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
         column_mean_error(model, rows.column_means, comparable),
         rows.n_left_out,
         left_out(model, rows),
-        count_far_values(rows.fences, [rows.fit] if rows.fit is not None else rows.sides("fit")),
+        count_far_values(rows.fences, rows.fit_pieces()),
     )
 
 
@@ -85,33 +84,25 @@ def _column_scales(model: Autoencoder, rows: FitRows, unseen: Rows) -> Measured:
     sample = model.scale(sample_fit_rows(rows))
     usual = model.expansion.usual_errors(torch.from_numpy(sample)).numpy()
     raised = np.sqrt(scale**2 + LEAST_SHARE * usual)
-    mixed = start_mixed(model, sample)
-    margins = replace(mixed.margins, pairs=_pairs_of(model, mixed.margins, rows))
-    return replace(model.measured, residual_scale=raised, mixed=replace(mixed, margins=margins))
+    mixed = start_mixed(model, rows, sample)
+    return replace(model.measured, residual_scale=raised, mixed=mixed)
 
 
-def _pairs_of(model: Autoencoder, margins: Margins, rows: FitRows) -> NDArray[np.int32]:
-    """Count the pairs of values in all fit rows: in a sample, rare ones would not show."""
-    assert model.scaler.levels is not None
-    binning = Binning.of(model.layout, model.scaler.levels, margins.tails)
-    counts = np.zeros(len(margins.pairs), np.int64)
-    for piece in [rows.fit] if rows.fit is not None else rows.sides("fit"):
-        for start in range(0, len(piece), MOST_ROWS):
-            counts += count_pairs(binning, model.scale(piece[start : start + MOST_ROWS]))
-    return counts.clip(max=np.iinfo(np.int32).max).astype(np.int32)
+def start_mixed(model: Autoencoder, rows: FitRows, sample: NDArray[np.float32]) -> MixedReference:
+    """Measure distances and margins on a scaled sample (n, d); typical values come later.
 
-
-def start_mixed(model: Autoencoder, scaled: NDArray[np.float32]) -> MixedReference:
-    """Measure distances and margins on scaled fit rows (n, d); typical values come later."""
+    Pairs of values are counted in all fit rows: in a sample, rare ones would not show.
+    """
     levels = model.scaler.levels
     assert model.expansion is not None
     assert levels is not None
-    deviations = _deviations(scaled[:, list(model.layout.of_kind(NUMBER))].astype(np.float64))
+    deviations = _deviations(sample[:, list(model.layout.of_kind(NUMBER))].astype(np.float64))
+    pieces = map(model.scale, rows.fit_pieces(MOST_ROWS))
     return MixedReference(
         weights=distance_weights(model.expansion, levels, deviations),
         typical=np.zeros(3),
         spread=np.ones(2),
-        margins=Margins.of(scaled, model.layout, levels),
+        margins=Margins.of(sample, model.layout, levels, pieces),
     )
 
 

@@ -86,10 +86,9 @@ def sample_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> Rows:
 
     At most about `most`, and an eighth of the memory.
     """
-    pieces = [rows.fit] if rows.fit is not None else rows.sides("fit")
     kept: list[Rows] = []
     step = 0
-    for piece in pieces:
+    for piece in rows.fit_pieces():
         if not step:
             allowed = min(most, rows.memory_bytes // 8 // _row_bytes(piece))
             step = -(-rows.n_fit // max(1, allowed))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import cast
 
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout
 from aemodel.training.cross_fit import FOLDS, CrossFitted, cross_fit, fold_settings
 from aemodel.training.loop import CleanRows
 from flows.engine.disk_space import require_space, score_bytes
@@ -21,6 +20,7 @@ from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.in_sample.judge import judge_in_sample
+from flows.jobs.inputs import layout_of
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
@@ -119,14 +119,7 @@ def _command(request: ScoreRequest) -> str:
 
 def _fit(job: Job, source: Source, on_fold: Callable[[int], None], device: str) -> CrossFitted:
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
-    schema = source.schema
-    layout = Layout(
-        row_shape=schema.row_shape,
-        dtype=schema.dtype,
-        columns=schema.columns,
-        kinds=schema.kinds,
-        max_levels=job.data.max_levels,
-    )
+    layout = layout_of(job, source.schema)
     return cross_fit(
         CleanRows(passes, layout, job.score.memory),
         model=job.model,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from aemodel.rows.layout import Layout
 from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
@@ -23,9 +23,6 @@ from storage.sources import (
     open_sound_files,
     open_source,
 )
-
-if TYPE_CHECKING:
-    from aemodel.rows.layout import Layout
 
 
 def input_path(job: Job, *, source: str, date: str) -> Path:
@@ -45,6 +42,17 @@ def open_rows(job: Job, path: Path, layout: Layout) -> Source:
 def _reading(job: Job, layout: Layout) -> Reading:
     kinds = kinds_of_columns(layout)
     return {**job.data.reading, "columns": [*kinds], "kinds": kinds}
+
+
+def layout_of(job: Job, schema: Schema) -> Layout:
+    """The layout of the clean rows of a job, as a model is trained on them."""
+    return Layout(
+        row_shape=schema.row_shape,
+        dtype=schema.dtype,
+        columns=schema.columns,
+        kinds=schema.kinds,
+        max_levels=job.data.max_levels,
+    )
 
 
 def kinds_of_columns(layout: Layout) -> Kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,32 +53,24 @@ def explain_rows(
     """
     found: dict[int, Evidence] = {}
     for part, places in model.parts(values) if len(rows) else ():
-        found |= _explain_part(part, rows[places], values[places], by=by, source=source)
+        evidence = _evidence(part, values[places], by=by, source=source)
+        found |= zip(rows[places].tolist(), evidence, strict=True)
     return {row: found[row] for row in rows.tolist()}
 
 
-def _explain_part(
-    model: Autoencoder,
-    rows: NDArray[np.int64],
-    values: NDArray[np.generic],
-    *,
-    by: str,
-    source: Source,
-) -> dict[int, Evidence]:
+def _evidence(
+    model: Autoencoder, values: NDArray[np.generic], *, by: str, source: Source
+) -> Iterator[Evidence]:
     rebuilt = model.rebuild(values)
     expected = model.in_data_units(rebuilt).reshape(values.shape)
     new = unnamed_levels(model, values)
     texts = find_levels(source, new) if any(new.values()) else {}
     causes = explain(model, rebuilt, by=by, texts=texts)
     sides = evidence_p_values(model, rebuilt)
-    found = {}
-    for index, row in enumerate(rows):
+    for index, cause in enumerate(causes):
         chances = {} if sides is None else dict(zip(SIDES, sides[:, index].tolist(), strict=True))
-        features = [asdict(feature) for feature in causes[index].features]
-        found[int(row)] = Evidence(
-            causes[index].words, features, values[index], expected[index], chances
-        )
-    return found
+        features = [asdict(feature) for feature in cause.features]
+        yield Evidence(cause.words, features, values[index], expected[index], chances)
 
 
 @dataclass(frozen=True)

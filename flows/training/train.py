@@ -11,13 +11,13 @@ from pathlib import Path
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Epoch, Trained
 from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
+from flows.jobs.inputs import layout_of
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.training.calibration_summary import calibration_facts, rule_promise
@@ -111,14 +111,7 @@ def fit_and_judge(
 ) -> Challenger:
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
-    schema = source.schema
-    layout = Layout(
-        row_shape=schema.row_shape,
-        dtype=schema.dtype,
-        columns=schema.columns,
-        kinds=schema.kinds,
-        max_levels=job.data.max_levels,
-    )
+    layout = layout_of(job, source.schema)
     trained = train_autoencoder(
         CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
         model=job.model,

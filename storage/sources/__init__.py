@@ -160,6 +160,8 @@ def open_surveyed(path: Path | str, *, only_sound: bool = False, **how: Unpack[R
     found, unfit = survey_columns(opened, asked=asked)
     if not found:
         raise SourceError(f"{path}: no column can be a feature: {list_unread(unfit)}")
+    if found == grouped(named_features(opened.schema)):
+        return opened
     chosen: Reading = {**how, "columns": [*found], "kinds": found}
     source = open_rows(path, **chosen)
     source.unread = {**opened.unread, **unfit}

@@ -20,7 +20,7 @@ def build(kinds, scaled):
     levels = counts.finish(32)
     ranked = scaled.astype(np.float32)
     levels.write_ranks(scaled, ranked)
-    return Surprise(Margins.of(ranked, layout, levels), levels, layout)
+    return Surprise(Margins.of(ranked, layout, levels, [ranked]), levels, layout)
 
 
 def rows(*values):

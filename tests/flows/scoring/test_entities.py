@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from bench import DAY, Bench
+from bench import DAY, causes_by, trained_table
 
 from flows.jobs.job_file import read_job
 from flows.training.train import open_clean
@@ -72,16 +71,7 @@ def planted():
 def plant(tmp_path_factory):
     """A folder with a trained job and one scored night."""
     folder = tmp_path_factory.mktemp("plant")
-    (folder / "small.toml").write_text(JOB)
-    (folder / "nights").mkdir()
-    pq.write_table(pa.table(readings(3_000, 1)), folder / "clean.parquet")
-    pq.write_table(pa.table(planted()), folder / f"nights/{DAY}.parquet")
-    bench = Bench(folder)
-    trained = bench.run("train", bench.job)
-    assert trained.code == 0, trained.err
-    scored = bench.run("score", bench.job, "--date", DAY)
-    assert scored.code == 0, scored.err
-    return bench
+    return trained_table(folder, JOB, readings(3_000, 1), planted())[0]
 
 
 def report(bench, name, date=DAY):
@@ -89,8 +79,7 @@ def report(bench, name, date=DAY):
 
 
 def causes(bench, date=DAY):
-    with report(bench, "outliers.csv", date).open(encoding="utf-8", newline="") as file:
-        return {int(row["row"]): row["cause"] for row in csv.DictReader(file)}
+    return {int(row): cause for row, cause in causes_by("row", report(bench, "", date)).items()}
 
 
 def test_a_reading_of_another_machine_leads_the_list_and_its_cause_names_the_machine(plant):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import json
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from bench import DAY, Bench
+from bench import DAY, causes_by, trained_table
 
 from flows.scoring.alerts import without_figures
 
@@ -77,16 +76,7 @@ def planted():
 def cards(tmp_path_factory):
     """A folder with a trained job and one scored night."""
     folder = tmp_path_factory.mktemp("cards")
-    (folder / "small.toml").write_text(JOB)
-    (folder / "nights").mkdir()
-    pq.write_table(pa.table(payments(3_000, 1)), folder / "clean.parquet")
-    pq.write_table(pa.table(planted()), folder / f"nights/{DAY}.parquet")
-    bench = Bench(folder)
-    trained = bench.run("train", bench.job)
-    assert trained.code == 0, trained.err
-    scored = bench.run("score", bench.job, "--date", DAY)
-    assert scored.code == 0, scored.err
-    return bench, trained, scored
+    return trained_table(folder, JOB, payments(3_000, 1), planted())
 
 
 def report(bench, name, date=DAY):
@@ -94,8 +84,7 @@ def report(bench, name, date=DAY):
 
 
 def causes(bench, date=DAY):
-    with report(bench, "outliers.csv", date).open(encoding="utf-8", newline="") as file:
-        return {row["id"]: row["cause"] for row in csv.DictReader(file)}
+    return causes_by("id", report(bench, "", date))
 
 
 def test_training_lists_every_column_with_its_kind_and_why_others_are_not_read(cards):
