@@ -27,9 +27,8 @@ from sklearn.metrics import roc_auc_score
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.training.loop import CleanRows, train_autoencoder
-from flows.jobs.inputs import open_rows
+from flows.jobs.inputs import open_clean, open_rows
 from flows.jobs.settings import Job
-from flows.training.train import open_clean
 from storage.sources import Source
 
 MACHINES, NUMBERS = 50, 5

@@ -6,6 +6,7 @@ StorageError
 │   ├── ReadError        the operating system refused a read; a retry may succeed
 │   └── SchemaError      readable, but not what the model was trained on
 ├── DamagedError         a stored file is missing or does not match its checksum
+├── DatabaseError        a SQL database cannot be reached, or refuses a statement
 ├── CodecError           a codec cannot pack these values; another one can
 ├── FormatVersionError   written by a newer version
 └── WorkspaceError       a result cannot be written: permissions, disk space, or another process
@@ -37,6 +38,17 @@ class SchemaError(SourceError):
 
 class DamagedError(StorageError):
     """A stored file is missing or does not match its checksum."""
+
+
+class DatabaseError(StorageError):
+    """A SQL database cannot be reached, or refuses a statement.
+
+    passing: whether a retry may succeed.
+    """
+
+    def __init__(self, why: str, *, passing: bool) -> None:
+        super().__init__(why)
+        self.passing = passing
 
 
 class CodecError(StorageError):

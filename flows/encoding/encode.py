@@ -26,7 +26,7 @@ from flows.engine.run_record import RunRecord
 from flows.engine.shard_job import run_shards
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError, WorkFailed
-from flows.jobs.inputs import check_layout, input_path, open_rows
+from flows.jobs.inputs import check_layout, open_input
 from flows.jobs.requests import EncodeRequest
 from flows.jobs.settings import Job
 from flows.jobs.workspace import near, open_workspace
@@ -124,8 +124,7 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
     workspace, record = open_workspace(job), RunRecord.begin()
     model_id, model = load_model(workspace, device=device)
     _require_one_scale(model)
-    path = input_path(job, source=request.source, date=request.date)
-    with open_rows(job, path, model.layout) as source:
+    with open_input(job, model.layout, source=request.source, date=request.date) as source:
         check_layout(source, model.layout)
         source.exact = True
         name = store_name(source, job, model_id, request.date)

@@ -206,7 +206,7 @@ def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:
 @contextmanager
 def _open_clean(job: Job, model: Autoencoder) -> Iterator[Source]:
     try:
-        with open_rows(job, job.path(job.data.clean), model.layout) as source:
+        with open_rows(job, job.clean, model.layout) as source:
             yield source
     except StorageError as error:
         raise UsageError(
@@ -233,7 +233,7 @@ def _validation_rows(inputs: StoreInputs) -> Iterator[Rows]:
     """Yield the validation rows among the clean rows, until there are enough."""
     job, model = inputs.job, inputs.model
     settings = model.train_settings
-    if not settings.validation or not job.path(job.data.clean).exists():
+    if not settings.validation or not job.clean.exists():
         return
     count = 0
     with _open_clean(job, model) as source:

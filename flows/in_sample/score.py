@@ -6,7 +6,8 @@ import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
@@ -20,7 +21,7 @@ from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.in_sample.judge import judge_in_sample
-from flows.jobs.inputs import layout_of
+from flows.jobs.inputs import layout_of, open_clean
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
@@ -36,7 +37,7 @@ from storage.files.locks import lock
 from storage.nights.in_sample import InSamplePlace, publish_in_sample
 from storage.nights.night import IN_SAMPLE
 from storage.nights.revisions import NIGHT
-from storage.sources import Source, open_surveyed, plan_shards
+from storage.sources import Source, plan_shards
 
 WAIT = float("inf")  # until another run of the same job ends
 ID_DIGITS = 12
@@ -81,11 +82,12 @@ def _require_no_night(request: ScoreRequest) -> None:
         )
 
 
-def _open_source(job: Job) -> Source:
+@contextmanager
+def _open_source(job: Job) -> Iterator[Source]:
     """Open the clean rows, tolerant of broken files and rows; they are listed in the report."""
-    source = open_surveyed(job.path(job.data.clean), only_sound=True, **job.data.reading)
-    source.tolerant = True
-    return source
+    with open_clean(job, only_sound=True) as source:
+        source.tolerant = True
+        yield source
 
 
 def _unfitted_run(job: Job, request: ScoreRequest, source: Source) -> NightRun:

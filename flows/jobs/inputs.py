@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
 from aemodel.rows.layout import Layout
 from flows.errors import UsageError
 from flows.jobs.dates import parse_date
+from flows.jobs.queries import ensure_clean_rows, fetch_rows, require_rows, run_of_query
 from flows.jobs.settings import Job
+from storage.databases.query import is_query
 from storage.errors import NoDataError
 from storage.sources import (
     Kinds,
@@ -22,6 +26,7 @@ from storage.sources import (
     named_features,
     open_sound_files,
     open_source,
+    open_surveyed,
 )
 
 
@@ -30,8 +35,47 @@ def input_path(job: Job, *, source: str, date: str) -> Path:
     if source and date:
         raise UsageError("--source and --date name two inputs; pass only one")
     if source:
-        return Path(source)
-    return job.incoming(parse_date(date)) if date else job.path(job.data.clean)
+        return source_path(source)
+    return job.incoming(parse_date(date)) if date else job.clean
+
+
+def source_path(source: str) -> Path:
+    """The path of --source. Raises UsageError for a query."""
+    if is_query(source):
+        raise UsageError(
+            "--source must be a path. Got a query instead; set data.incoming or data.clean to it"
+        )
+    return Path(source)
+
+
+@contextmanager
+def open_input(job: Job, layout: Layout, *, source: str, date: str) -> Iterator[Source]:
+    """Open the input of a command, see `input_path`; a query is run first."""
+    path, day = input_path(job, source=source, date=date), parse_date(date) if date else None
+    if source:
+        ensure_clean_rows(job)
+        with open_rows(job, path, layout) as opened:
+            yield opened
+        return
+    with run_of_query(job, day):
+        fetch_rows(job, day)
+        if day:
+            ensure_clean_rows(job)
+            require_rows(job, day)
+        with open_rows(job, path, layout) as opened:
+            yield opened
+
+
+@contextmanager
+def open_clean(job: Job, *, only_sound: bool = False) -> Iterator[Source]:
+    """Open the clean rows that the job file names, with the columns that are features.
+
+    only_sound: see `open_surveyed`.
+    """
+    with run_of_query(job, None):
+        fetch_rows(job, None)
+        with open_surveyed(job.clean, only_sound=only_sound, **job.data.reading) as source:
+            yield source
 
 
 def open_rows(job: Job, path: Path, layout: Layout) -> Source:
@@ -77,6 +121,8 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
     Raises NoDataError, SourceError and SchemaError.
     """
     if data_date:
+        require_marker(job, data_date)
+        fetch_rows(job, data_date)
         require_ready(job, data_date)
     opened = open_sound_files(path, **_reading(job, layout))
     check_layout(opened, layout)
@@ -85,13 +131,24 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
 
 
 def require_ready(job: Job, data_date: date) -> None:
-    """Raise NoDataError if the input of a data date is missing or may be incomplete."""
+    """Raise NoDataError if the input of a data date is missing or may be incomplete.
+
+    Of a query, the input is the result when it last ran.
+    """
+    require_marker(job, data_date)
+    if "incoming" in job.data.queries:
+        require_rows(job, data_date)
+        return
+    files = find_files(job.incoming(data_date))
+    if not job.data.ready and job.data.settle:
+        _require_settled(files, job.data.settle)
+
+
+def require_marker(job: Job, data_date: date) -> None:
+    """Raise NoDataError if the marker of a complete input is missing."""
     marker = job.marker(data_date)
     if marker is not None and not marker.exists():
         raise NoDataError(f"{marker}: not found; the night is rechecked until it exists")
-    files = find_files(job.incoming(data_date))
-    if marker is None and job.data.settle:
-        _require_settled(files, job.data.settle)
 
 
 def _require_settled(files: list[Path], settle: timedelta) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flows.errors import UsageError
 from storage.units import format_bytes
 
@@ -24,3 +26,12 @@ def require_size(key: str, value: int) -> None:
     """Raise UsageError unless a number of bytes is at least SMALLEST_BUDGET."""
     if value < SMALLEST_BUDGET:
         raise UsageError(f"{key} must be at least 1 MB. Got {format_bytes(value)} instead.")
+
+
+def require_variable(key: str, name: str, *, holds: str) -> None:
+    """Raise UsageError unless the value of a key is the name of an environment variable."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise UsageError(  # without the value, which may be a secret
+            f"{key} must be the name of an environment variable that holds {holds}, "
+            f"such as NIGHTGLASS_{re.sub(r'.*[.-]', '', key).upper()}"
+        )

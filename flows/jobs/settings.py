@@ -7,35 +7,35 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NewType
 from zoneinfo import ZoneInfo
-
-from cronsim import CronSim, CronSimError
 
 from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
 from flows.jobs.limits import require_choice, require_range, require_size
+from flows.jobs.operation_settings import AlertSettings, RetentionSettings, ScheduleSettings
+from flows.jobs.query_settings import parse_queries, require_queries
+from storage.databases.query import Query, is_query
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FORMATS = ("hdf5", "parquet")
 RUNNERS = ("threads", "dask")
 PRECISIONS = ("float32", "float16", "int8", "auto")
 BOUNDS = ("max_error", "max_error_relative", "max_rmse")
-MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths, or globs of Parquet or CSV files.
+    clean, incoming: paths, globs of Parquet or CSV files, or queries ("sql: SELECT …").
+    connection: name of the environment variable that holds the URI of the queries' database.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
@@ -45,6 +45,7 @@ class DataSettings:
 
     clean: str
     incoming: str = ""
+    connection: str = ""
     field: str = ""
     columns: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -69,11 +70,19 @@ class DataSettings:
         require_range("data.max_levels", self.max_levels, 1, 10_000)
         require_choice("data.missing", self.missing, ("error", "impute"))
         require_size("data.shard_bytes", self.shard_bytes)
+        require_queries(
+            self.queries, connection=self.connection, id_column=self.id, settle=self.settle
+        )
         if self.ready and "{date}" not in self.ready:
             raise UsageError(
                 "data.ready must contain {date}, as in 'nights/{date}.done'. "
                 f"Got '{self.ready}' instead."
             )
+
+    @property
+    def queries(self) -> dict[str, Query]:
+        """The queries among `clean` and `incoming`, by key. Raises UsageError."""
+        return parse_queries({"clean": self.clean, "incoming": self.incoming})
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
@@ -183,73 +192,6 @@ class ScoreSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleSettings:
-    """[schedule]: when the nightly run starts and how far back it catches up.
-
-    timezone: the zone in which a data date is a day. max_model_age_days: 0 = no limit.
-    """
-
-    cron: str = "0 4 * * *"
-    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-    max_catch_up_days: int = 7
-    max_model_age_days: int = 0
-
-    def __post_init__(self) -> None:
-        try:
-            CronSim(self.cron, EPOCH)
-        except CronSimError as error:
-            raise UsageError(
-                "schedule.cron must look like '0 4 * * *' (minute, hour, day, month, weekday). "
-                f"Got '{self.cron}' instead."
-            ) from error
-        require_range("schedule.max_catch_up_days", self.max_catch_up_days, 0, 366)
-        require_range("schedule.max_model_age_days", self.max_model_age_days, 0, MOST_DAYS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlertSettings:
-    """[alert]: where the nightly message goes.
-
-    Secrets stay out of the job file: `webhook` names an environment variable that holds a URL,
-    `block` a Prefect notification block. `reports_url` is where a web server publishes
-    workspace/reports.
-    """
-
-    webhook: str = ""
-    block: str = ""
-    reports_url: str = ""
-
-    def __post_init__(self) -> None:
-        if self.webhook and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.webhook):
-            raise UsageError(  # without the value, which may be a secret
-                "alert.webhook must be the name of an environment variable that holds the URL, "
-                "such as NIGHTGLASS_WEBHOOK"
-            )
-        if self.block and not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", self.block):
-            raise UsageError(
-                f"alert.block must look like 'slack-webhook/operators'. Got '{self.block}' instead."
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetentionSettings:
-    """[retention]: days after which `prune` offers to delete; 0 = never.
-
-    Reports are never deleted.
-    """
-
-    scores: int = 0
-    superseded: int = 90
-    latents: int = 0
-    models: int = 180
-    work: int = 14
-
-    def __post_init__(self) -> None:
-        for name in ("scores", "superseded", "latents", "models", "work"):
-            require_range(f"retention.{name}", getattr(self, name), 0, MOST_DAYS)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Job:
     """One job file. Relative paths start at `folder`, the folder of the job file."""
 
@@ -281,13 +223,30 @@ class Job:
         """Resolve a path of the job file against the job file's folder."""
         return self.folder / text
 
+    @property
+    def clean(self) -> Path:
+        """The clean rows; of a query, the snapshot of its result."""
+        if is_query(self.data.clean):
+            return self.snapshots / "clean" / "clean.parquet"
+        return self.path(self.data.clean)
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder with the results of queries."""
+        return self.path(self.workspace) / "snapshots" / self.name
+
     def incoming(self, data_date: date) -> Path:
-        """The input of `data_date`. Raises UsageError if data.incoming is not set."""
+        """The input of `data_date`; of a query, the snapshot of its result.
+
+        Raises UsageError if data.incoming is not set.
+        """
         if "{date}" not in self.data.incoming:
             raise UsageError(
                 "data.incoming must contain {date}, as in 'nights/{date}.npy'; "
                 "set it, or name the input with --source"
             )
+        if is_query(self.data.incoming):
+            return self.snapshots / f"date={data_date}" / f"{data_date}.parquet"
         return self.path(self.data.incoming.replace("{date}", data_date.isoformat()))
 
     def marker(self, data_date: date) -> Path | None:

@@ -5,7 +5,7 @@ Never deleted:
 - reports;
 - the champion, the previous champion, champions within the catch-up window, and the model of the
   newest report of each date;
-- scores within the catch-up window;
+- scores and snapshots of queries within the catch-up window, and the snapshot of the clean rows;
 - a finished night whose publication was interrupted;
 - what another process is writing.
 

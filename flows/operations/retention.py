@@ -16,7 +16,7 @@ from storage.files.manifest import NAME as MANIFEST
 from storage.models import champion_lock, list_models, read_champion
 from storage.nights.revisions import NIGHT, is_ready, newest_nights
 
-DATED = ("scores", "superseded")  # kinds of folders named `date=...`
+DATED = ("scores", "superseded", "snapshots")  # kinds of folders named `date=...`
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Retention:
 
     def rule(self, kind: str) -> Callable[[Path], bool]:
         """Return what decides whether a folder of this kind may be deleted, as of now."""
+        if kind == "snapshots":  # an old night may be scored again just now
+            return lambda path: date_of(path) < self._cutoff(kind) and self._aged(kind, path)
         if kind in DATED:
             return lambda path: date_of(path) < self._cutoff(kind)
         if kind == "models":
@@ -56,7 +58,7 @@ class Retention:
         return self.today - timedelta(days=self.job.schedule.max_catch_up_days + 1)
 
     def _cutoff(self, kind: str) -> date:
-        """The date before which a night's scores may be deleted."""
+        """The date before which a night's scores or snapshot may be deleted."""
         return min(self.today - timedelta(days=self.days(kind)), self.window)
 
     def _aged(self, kind: str, path: Path) -> bool:

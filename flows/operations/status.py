@@ -24,7 +24,7 @@ from storage.models import list_models, read_champion
 from storage.nights.revisions import newest_nights
 from storage.units import format_bytes
 
-KINDS = ("models", "latents", "scores", "superseded", "reports")
+KINDS = ("models", "latents", "snapshots", "scores", "superseded", "reports")
 
 
 @dataclass(frozen=True)

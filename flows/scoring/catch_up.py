@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from flows.errors import describe, unexpected
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
+from flows.jobs.queries import fetch_again
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace, open_workspace
 from flows.scoring.result import NightResult, NightsResult, read_result
@@ -138,6 +139,34 @@ def _days_before_window(job: Job, data_date: date) -> list[date]:
     return [first + timedelta(days=each) for each in range(count)]
 
 
+def fetch_late_rows(job: Job, data_date: date) -> None:
+    """Run the queries of earlier nights that are done again, once for each data date.
+
+    Nights without data are asked for in every run. If the database refuses, the nights stay as
+    they are until the next run.
+    """
+    if "incoming" not in job.data.queries:
+        return
+    for day in _days_to_check(job, data_date):
+        try:
+            if day < data_date and _is_done(job, day):
+                fetch_again(job, day, asked=data_date)
+        except SourceError as error:
+            log.warning("late data is not looked for: %s", error)
+            return
+
+
+def _is_done(job: Job, day: date) -> bool:
+    """Return whether a night is complete or has no data; any other is due anyway."""
+    place = NightPlace(find_workspace(job).root, job.name, day.isoformat())
+    newest = place.newest()
+    try:
+        summary = place.summary(newest) if newest else None
+    except (OSError, ValueError, KeyError):  # damaged, which makes the night due
+        return False
+    return summary is not None and (summary.complete or summary.verdict == "NO DATA")
+
+
 def _is_forgotten(job: Job, day: date) -> bool:
     place = NightPlace(find_workspace(job).root, job.name, day.isoformat())
     return _is_unscored(place) and _has_input(job, day)
@@ -191,7 +220,8 @@ def _has_input(job: Job, day: date) -> bool:
 def input_changed(job: Job, place: NightPlace, revision: int) -> bool:
     """Return whether a complete input differs from the files that a revision was scored from.
 
-    Compares files by name, size and modification time.
+    Compares files by name, size and modification time. Of a query, the file is the snapshot of
+    its result, which is replaced only if the result has changed.
     """
     day = parse_date(place.date)
     fingerprint = str(place.run(revision).get("fingerprint", ""))
@@ -208,6 +238,7 @@ def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult
     night is scored. If nothing is due, returns the newest revision of the data date.
     """
     results = finish_publications(job)
+    fetch_late_rows(job, data_date)
     for night in due_nights(job, data_date):
         log.info("%s: %s", night.date, night.why)
         results[night.date] = score_or_error(score, night)

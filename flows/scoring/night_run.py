@@ -17,6 +17,7 @@ from aemodel.decisions.drift import Drift
 from aemodel.decisions.rules import Decision
 from aemodel.model import Autoencoder
 from flows.engine.run_record import RunRecord
+from flows.jobs.queries import name_queries
 from flows.jobs.settings import Job
 from flows.scoring.shard_summary import ShardSummary
 from storage.nights.revisions import NightPlace
@@ -73,7 +74,7 @@ class NightRun:
 
     def without_folder(self, message: str) -> str:
         """Strip the input's folder from `message`; digests must not depend on paths."""
-        return message.replace(f"{self.path.parent}/", "")
+        return name_queries(self.job, message).replace(f"{self.path.parent}/", "")
 
 
 @dataclass(frozen=True, kw_only=True)

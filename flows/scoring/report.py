@@ -262,11 +262,11 @@ def drift_figures(run: NightRun, judged: Judged, summary: ShardSummary) -> Mappi
 
 def input_checks(run: NightRun, source: Source | None) -> dict[str, str]:
     """Describe the input: name, format, rows, and columns that were not read."""
+    checks = {"input": run.without_folder(str(run.path))}
     if source is None:
-        return {"input": run.path.name, "rows": "none"}
+        return {**checks, "rows": "none"}
     shape = " × ".join(map(str, source.schema.row_shape))
     size = format_bytes(source.n_bytes)
-    checks = {"input": run.path.name}
     checks |= {name: str(value) for name, value in source.facts.items()}
     checks["rows"] = f"{source.n_rows:,} of {shape} {source.schema.dtype}, {size}"
     return {**checks, **source.read_as, **source.not_read}

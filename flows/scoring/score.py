@@ -6,13 +6,13 @@ Scores the shards, makes one decision over all of them, and publishes scores and
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from flows.engine.disk_space import require_space, score_bytes
 from flows.engine.run_all import RunAll
 from flows.engine.run_record import RunRecord
 from flows.jobs.dates import parse_date
-from flows.jobs.inputs import open_night
+from flows.jobs.inputs import open_night, source_path
+from flows.jobs.queries import run_of_query
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
@@ -67,7 +67,7 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
         job=job,
         place=NightPlace(workspace.root, job.name, day.isoformat()),
         work=workspace.work(f"score-{day}"),
-        path=Path(request.source) if request.source else job.incoming(day),
+        path=source_path(request.source) if request.source else job.incoming(day),
         model_id=model_id,
         model=model,
         record=record,
@@ -91,17 +91,18 @@ def _score_named_source(run: NightRun, run_all: RunAll) -> NightResult:
 def _score_data_date(run: NightRun, run_all: RunAll) -> NightResult:
     """Score the job's input for the data date; publish NO DATA or FAILED if it cannot be opened."""
     data_date = parse_date(run.place.date)
-    try:
-        opened = open_night(run.job, run.path, run.model.layout, data_date=data_date)
-    except NoDataError as error:
-        return publish_no_data(run, str(error))
-    except SourceError as error:
-        publish_failed(run, str(error))
-        raise
-    with opened:
-        if not opened.n_rows:
-            return publish_no_data(run, f"{run.path}: holds no rows")
-        return _score_source(run, opened, run_all)
+    with run_of_query(run.job, data_date):
+        try:
+            opened = open_night(run.job, run.path, run.model.layout, data_date=data_date)
+        except NoDataError as error:
+            return publish_no_data(run, str(error))
+        except SourceError as error:
+            publish_failed(run, str(error))
+            raise
+        with opened:
+            if not opened.n_rows:
+                return publish_no_data(run, f"{run.path}: holds no rows")
+            return _score_source(run, opened, run_all)
 
 
 def _score_source(run: NightRun, source: Source, run_all: RunAll) -> NightResult:

@@ -17,7 +17,7 @@ from aemodel.training.result import Epoch, Trained
 from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
-from flows.jobs.inputs import layout_of
+from flows.jobs.inputs import layout_of, open_clean
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.training.calibration_summary import calibration_facts, rule_promise
@@ -29,7 +29,7 @@ from flows.training.result import TrainResult, fit_figures, report_page
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
-from storage.sources import Source, open_surveyed
+from storage.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +95,6 @@ def require_unchanged(source: Source, fingerprint: str) -> None:
         raise SourceError(
             f"{source.path}: changed while it was read; rerun 'train' once it is complete"
         )
-
-
-def open_clean(job: Job) -> Source:
-    """Open the clean rows that the job file names, with the columns that are features."""
-    return open_surveyed(job.path(job.data.clean), **job.data.reading)
 
 
 def fit_and_judge(

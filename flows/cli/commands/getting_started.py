@@ -19,7 +19,20 @@ DemoPrefect = Annotated[
 CleanRows = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="Clean rows: a file, a folder of Parquet or CSV files, or a glob."
+        metavar="SOURCE",
+        help=(
+            "Clean rows: a file, a folder of Parquet or CSV files, a glob, or a query "
+            "('sql: SELECT …')."
+        ),
+    ),
+]
+
+Connection = Annotated[
+    str,
+    typer.Option(
+        "--connection",
+        metavar="VARIABLE",
+        help="Environment variable that holds the URI of the query's database.",
     ),
 ]
 
@@ -41,7 +54,9 @@ def demo_command(
         report(run_demo(folder, prefect=prefect))
 
 
-def init_command(source: CleanRows, field: Field = "", json: AsJson = False) -> None:
+def init_command(
+    source: CleanRows, field: Field = "", connection: Connection = "", json: AsJson = False
+) -> None:
     """Inspect clean data and print a job file for it.
 
     A comment explains each choice.
@@ -51,4 +66,4 @@ def init_command(source: CleanRows, field: Field = "", json: AsJson = False) -> 
     with reporting(as_json=json) as report:
         from flows.jobs.proposal.propose import propose_job  # late: keeps --help fast
 
-        report(propose_job(source, field=field))
+        report(propose_job(source, field=field, connection=connection))

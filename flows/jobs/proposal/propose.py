@@ -6,7 +6,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from flows.jobs.proposal.column_checks import warnings_of
 from flows.jobs.proposal.contaminated import contaminated_comment
 from flows.jobs.proposal.held_out_files import files_held_out
 from flows.jobs.proposal.proposed_settings import key_line, model_section, train_and_score_sections
+from flows.jobs.proposal.query_input import clean_query, incoming_query, rows_in_file
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
 from storage.sources import DISTINCT, Source, named_features, open_surveyed
@@ -27,33 +28,42 @@ MOST_NAME = 100  # letters of a job's name
 
 @dataclass(frozen=True)
 class Input:
-    """The keys of [data] that say which rows to read."""
+    """The keys of [data] that say which rows to read; `file` holds the result of a query."""
 
     path: str
+    file: Path
     field: str = ""
+    connection: str = ""
     id: str = ""
 
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
         return open_surveyed(
-            Path(self.path), field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
+            self.file, field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
         )
 
 
-def propose_job(source: str, *, field: str) -> CommandResult:
-    """The facts and the text of a job file for the rows at `source`."""
+def propose_job(source: str, *, field: str, connection: str = "") -> CommandResult:
+    """The facts and the text of a job file for the rows at `source`, a path or query.
+
+    connection: the environment variable that holds the URI of the query's database.
+    """
     _require_utf8(source)
-    rows = Input(source, field)
+    with rows_in_file(source, connection) as file:
+        return _propose(Input(source, file, field, connection))
+
+
+def _propose(rows: Input) -> CommandResult:
     with rows.open() as opened:
         found, columns = read_sample(opened), list(named_features(opened.schema))
         sample = summarize_sample(found, opened.n_rows, columns)
-        rows = Input(source, field, _running_id(sample) or _text_id(opened))
+        rows = replace(rows, id=_running_id(sample) or _text_id(opened))
         if rows.id in sample.names:
             place = opened.schema.columns.index(rows.id)
             del columns[place]
             sample = summarize_sample(np.delete(found, place, axis=1), opened.n_rows, columns)
         text = write_job(opened, rows, sample)
-    facts = {"path": source, "rows": sample.rows, "features": sample.features, "job": text}
+    facts = {"path": rows.path, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)
 
 
@@ -80,10 +90,11 @@ def _text_id(source: Source) -> str:
 def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
     """The job file as text."""
     facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
+    facts = "a query's result" if rows.connection else facts
     size = f"{sample.rows:,} rows of {sample.features:,} features"
     lines = [
         printable(f"# {rows.path}: {size}, {source.schema.dtype}; {facts}"),
-        f'name = "{job_name(rows.path)}"',
+        f'name = "{job_name(str(rows.file))}"',
         "",
         *_data_section(source, rows, sample),
         "",
@@ -114,10 +125,13 @@ def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[st
 
 
 def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
-    suffix = "".join(Path(rows.path).suffixes[-2:]) or ".parquet"
-    incoming = _quoted(f"nights/{{date}}{suffix}")
     yield key_line("clean", _quoted(rows.path), "rows assumed to contain no outliers")
-    yield key_line("incoming", incoming, "the input of a night; change it to your own path")
+    if rows.connection:
+        yield from _query_keys(rows)
+    else:
+        suffix = "".join(rows.file.suffixes[-2:]) or ".parquet"
+        incoming = _quoted(f"nights/{{date}}{suffix}")
+        yield key_line("incoming", incoming, "the input of a night; change it to your own path")
     if rows.field:
         yield key_line("field", _quoted(rows.field), "the part of the file to read")
     if rows.id:
@@ -126,6 +140,16 @@ def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
     if sample.has_gaps:
         why = "NaN found: the network sees the median, the error counts observed features only"
         yield key_line("missing", '"impute"', why)
+
+
+def _query_keys(rows: Input) -> Iterator[str]:
+    query = clean_query(rows.path)
+    incoming = _quoted(incoming_query(query, rows.id))
+    yield key_line("incoming", incoming, "the rows of a night; change it to your own query")
+    why = "the environment variable that holds the URI of the database"
+    yield key_line("connection", _quoted(rows.connection), why)
+    if not rows.id and not query.is_ordered:
+        yield "# no column identifies rows: add ORDER BY to both queries, or set id"
 
 
 def _kinds(sample: SampleSummary) -> Iterator[str]:

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, causes_by, trained_table
 
+from flows.jobs.inputs import open_clean
 from flows.jobs.job_file import read_job
-from flows.training.train import open_clean
 from storage.sources import grouped, named_features
 
 JOB = """

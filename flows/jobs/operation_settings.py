@@ -1,0 +1,81 @@
+"""The sections of a job file on its operation: schedule, alerts, retention."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from flows.errors import UsageError
+from flows.jobs.limits import require_range, require_variable
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+MOST_DAYS = 36_500
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSettings:
+    """[schedule]: when the nightly run starts and how far back it catches up.
+
+    timezone: the zone in which a data date is a day. max_model_age_days: 0 = no limit.
+    """
+
+    cron: str = "0 4 * * *"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    max_catch_up_days: int = 7
+    max_model_age_days: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            CronSim(self.cron, EPOCH)
+        except CronSimError as error:
+            raise UsageError(
+                "schedule.cron must look like '0 4 * * *' (minute, hour, day, month, weekday). "
+                f"Got '{self.cron}' instead."
+            ) from error
+        require_range("schedule.max_catch_up_days", self.max_catch_up_days, 0, 366)
+        require_range("schedule.max_model_age_days", self.max_model_age_days, 0, MOST_DAYS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertSettings:
+    """[alert]: where the nightly message goes.
+
+    Secrets stay out of the job file: `webhook` names an environment variable that holds a URL,
+    `block` a Prefect notification block. `reports_url` is where a web server publishes
+    workspace/reports.
+    """
+
+    webhook: str = ""
+    block: str = ""
+    reports_url: str = ""
+
+    def __post_init__(self) -> None:
+        if self.webhook:
+            require_variable("alert.webhook", self.webhook, holds="the URL")
+        if self.block and not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", self.block):
+            raise UsageError(
+                f"alert.block must look like 'slack-webhook/operators'. Got '{self.block}' instead."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionSettings:
+    """[retention]: days after which `prune` offers to delete; 0 = never.
+
+    Reports are never deleted.
+    """
+
+    scores: int = 0
+    superseded: int = 90
+    latents: int = 0
+    models: int = 180
+    snapshots: int = 30
+    work: int = 14
+
+    def __post_init__(self) -> None:
+        for name in ("scores", "superseded", "latents", "models", "snapshots", "work"):
+            require_range(f"retention.{name}", getattr(self, name), 0, MOST_DAYS)
