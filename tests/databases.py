@@ -16,6 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bench import DAY, JOB, Bench, rows_of
 
+from storage.databases.database import Database
+from storage.databases.query import Query
+from storage.databases.sessions import connect
+
 VARIABLE = "SALES_DB"
 CLEAN_DAY, NIGHTS = "2026-01-01", ("2026-11-20", "2026-11-21", DAY)
 COLUMNS = tuple("abcdefgh")
@@ -54,6 +58,11 @@ class Sales(ABC):
         self.run(f"create table sales (day date, id bigint, {columns})")
         for day, rows in sales_of_days().items():
             self.add(day, rows)
+
+    def rows(self, statement: str) -> list[dict[str, object]]:
+        with connect(Database(VARIABLE, self.uri)) as session:
+            batches = list(session.read(Query(f"sql: {statement}"), day=None, order_by=""))
+        return pa.Table.from_batches(batches).to_pylist()
 
     @property
     def path(self) -> str:

@@ -1,4 +1,4 @@
-"""The sections of a job file on its operation: schedule, alerts, retention."""
+"""The sections of a job file on its operation: schedule, alerts, publishing, retention."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flows.jobs.limits import require_range, require_variable
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 MOST_DAYS = 36_500
+TABLE_NAME = r"([A-Za-z_]\w{0,62}\.)?[A-Za-z_]\w{0,62}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,42 @@ class AlertSettings:
             raise UsageError(
                 f"alert.block must look like 'slack-webhook/operators'. Got '{self.block}' instead."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishSettings:
+    """[publish]: where results go besides the workspace.
+
+    scores, outliers: tables of a SQL database, also "schema.table", for the scores of all rows and
+    for the rows that reports list; '' for none. connection: name of the environment variable that
+    holds the URI of the database.
+    """
+
+    connection: str = ""
+    scores: str = ""
+    outliers: str = ""
+
+    def __post_init__(self) -> None:
+        for what, table in self.tables.items():
+            if not re.fullmatch(TABLE_NAME, table):
+                raise UsageError(
+                    f"publish.{what} must be the name of a table, such as night_{what} or "
+                    f"public.night_{what}. Got '{table}' instead."
+                )
+        if self.tables:
+            holds = "the URI of the database"
+            require_variable("publish.connection", self.connection, holds=holds)
+        if self.scores and self.scores == self.outliers:
+            raise UsageError(
+                "publish.scores and publish.outliers must be two tables. "
+                f"Got '{self.scores}' twice."
+            )
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """The tables by what they hold: "scores" and "outliers"."""
+        named = {"scores": self.scores, "outliers": self.outliers}
+        return {what: table for what, table in named.items() if table}
 
 
 @dataclass(frozen=True, kw_only=True)

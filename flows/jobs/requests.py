@@ -15,6 +15,7 @@ from pathlib import Path
 WITHOUT_EFFECT = (
     "alert.",
     "encode.",
+    "publish.",
     "retention.",
     "schedule.",
     "score.dask_address",

@@ -17,7 +17,12 @@ from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
 from flows.jobs.limits import require_choice, require_range, require_size
-from flows.jobs.operation_settings import AlertSettings, RetentionSettings, ScheduleSettings
+from flows.jobs.operation_settings import (
+    AlertSettings,
+    PublishSettings,
+    RetentionSettings,
+    ScheduleSettings,
+)
 from flows.jobs.query_settings import parse_queries, require_queries
 from storage.databases.query import Query, is_query
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
@@ -204,6 +209,7 @@ class Job:
     score: ScoreSettings = field(default_factory=ScoreSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     alert: AlertSettings = field(default_factory=AlertSettings)
+    publish: PublishSettings = field(default_factory=PublishSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     folder: Path = Path()
 

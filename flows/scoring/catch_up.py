@@ -16,6 +16,7 @@ from flows.jobs.inputs import require_ready
 from flows.jobs.queries import fetch_again
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace, open_workspace
+from flows.publishing.database import publish_missing
 from flows.scoring.result import NightResult, NightsResult, read_result
 from storage.errors import SourceError
 from storage.files.locks import CHANGE_SECONDS, is_locked, lock
@@ -242,6 +243,7 @@ def score_due(job: Job, data_date: date, score: Callable[[DueNight], NightResult
     for night in due_nights(job, data_date):
         log.info("%s: %s", night.date, night.why)
         results[night.date] = score_or_error(score, night)
+    publish_missing(job)
     if not results:
         place = NightPlace(find_workspace(job).root, job.name, data_date.isoformat())
         results[place.date] = read_result(place, place.newest(), written=False)

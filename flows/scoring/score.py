@@ -16,6 +16,7 @@ from flows.jobs.queries import run_of_query
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
+from flows.publishing.database import publish_missing
 from flows.scoring.night_run import NightRun
 from flows.scoring.publish import (
     publish_failed,
@@ -46,9 +47,10 @@ def score_night(job: Job, request: ScoreRequest, *, run_all: RunAll, device: str
     with lock(open_workspace(job).lock(f"score-{run.place.date}"), wait=WAIT):
         # An earlier run may have been killed between finishing its revision and publishing it.
         publish_revision(run.place, run.work / NIGHT)
-        if request.source:
-            return _score_named_source(run, run_all)
-        return _score_data_date(run, run_all)
+        score = _score_named_source if request.source else _score_data_date
+        result = score(run, run_all)
+    publish_missing(job, also=run.place.date)
+    return result
 
 
 def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:

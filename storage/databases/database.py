@@ -47,8 +47,9 @@ REFUSALS = (
         "type mismatch in column",
         "give the column one type in the query, as with CAST(amount AS REAL)",
     ),
-    Refusal("", "fix the statement, or restore what it reads"),
 )
+READING = "fix the query, or restore what it reads"
+WRITING = "rename the table or the key in [publish], or let this user write the table"
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,22 @@ class Database:
         return self.folder / path
 
     @contextmanager
-    def refusals(self, *kinds: type[Exception]) -> Iterator[None]:
-        """Turn errors of a driver into a DatabaseError that says what to do."""
+    def refusals(self, *kinds: type[Exception], otherwise: str = READING) -> Iterator[None]:
+        """Turn errors of a driver into a DatabaseError that says what to do.
+
+        otherwise: what to do about errors that are not in REFUSALS.
+        """
         try:
             yield
         except kinds as error:
             # not chained: what a driver says is shown only without passwords
-            raise self._refusal(error) from None
+            raise self._refusal(error, otherwise) from None
 
-    def _refusal(self, error: Exception) -> DatabaseError:
+    def _refusal(self, error: Exception, otherwise: str) -> DatabaseError:
         text = self._without_secrets(_plain_text(error))
         state = f"{getattr(error, 'sqlstate', None) or ''} {text}"
-        kind = next(each for each in REFUSALS if re.search(each.pattern, state, re.IGNORECASE))
+        kinds = (*REFUSALS, Refusal("", otherwise))
+        kind = next(each for each in kinds if re.search(each.pattern, state, re.IGNORECASE))
         advice = kind.advice.format(variable=self.variable)
         return DatabaseError(f"{self}: {text}; {advice}", passing=kind.passing)
 

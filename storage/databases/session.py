@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from storage.databases.database import Database
+from storage.databases.database import WRITING, Database
 from storage.databases.query import Query
 
 SQL_TYPES = {
@@ -103,7 +103,7 @@ class Session(ABC):
 
         Creates tables that are absent. Raises DatabaseError; all tables then stay unchanged.
         """
-        with self.database.refusals(*self.errors):
+        with self.database.refusals(*self.errors, otherwise=WRITING):
             for night in nights:
                 self._replace(night, job, day)
             self._commit()

@@ -59,7 +59,7 @@ def test_a_table_that_was_dropped_is_named(bench, sales):
 
     assert failed.code == 2
     assert "sales" in failed.err.split("database behind")[1]
-    assert "fix the statement, or restore what it reads" in failed.err
+    assert "fix the query, or restore what it reads" in failed.err
     assert "retry" not in failed.err
 
 
