@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bench import DAY, JOB, Bench, rows_of
 
+from storage.databases.connect import connect
 from storage.databases.database import Database
 from storage.databases.query import Query
-from storage.databases.sessions import connect
 
 VARIABLE = "SALES_DB"
 CLEAN_DAY, NIGHTS = "2026-01-01", ("2026-11-20", "2026-11-21", DAY)

@@ -19,9 +19,9 @@ from flows.errors import WorkFailed
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
 from storage.databases.columns import storable_batch
+from storage.databases.connect import connect
 from storage.databases.database import Database
 from storage.databases.query import Query
-from storage.databases.sessions import connect
 from storage.databases.snapshot import Snapshot, note_snapshot, read_snapshot, write_snapshot
 from storage.errors import DatabaseError, NoDataError, ReadError, SourceError
 from storage.files.atomic import sha256_file
@@ -99,7 +99,7 @@ def fetch_rows(job: Job, day: date | None) -> None:
         with _locked(query):
             found = read_snapshot(query.path)
             if found is None or not _may_resume(query, found):
-                asked = max(found.asked if found else "", str(day))
+                asked = max(found.asked if found else "", str(day or ""))
                 note_snapshot(query.path, replace(_run(query), asked=asked))
 
 

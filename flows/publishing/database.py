@@ -13,8 +13,8 @@ from flows.errors import describe, unexpected
 from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace
+from storage.databases.connect import connect
 from storage.databases.database import Database
-from storage.databases.sessions import connect
 from storage.errors import DamagedError, DatabaseError, LockedError, StorageError
 from storage.files.locks import lock
 from storage.nights.published import Published, note_published, read_published

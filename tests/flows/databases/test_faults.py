@@ -182,3 +182,25 @@ def test_a_query_of_postgresql_cannot_write(on_guarded, guarded):
 
     assert refused.code == 2
     assert "data-modifying" in refused.err
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("sales", ["postgres"], indirect=True)
+def test_a_backend_that_is_terminated_in_the_middle_is_asked_again(bench, sales, monkeypatch):
+    sales.add(DAY, late(DAY, n=3_000))
+    next_batch, calls = Session._next_batch, []
+
+    def terminate_once(session, batches):
+        calls.append(True)
+        if len(calls) == 2:
+            sales.run(
+                "select pg_terminate_backend(pid) from pg_stat_activity where query like 'FETCH %'"
+            )
+        return next_batch(session, batches)
+
+    monkeypatch.setattr(Session, "_next_batch", terminate_once)
+    scored = bench.score()
+
+    assert (scored.code, scored.facts["rows"]) == (0, 3_300)
+    assert scored.err.count("retry ") == 1
+    assert "terminating connection due to administrator command" in scored.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from bench import DAY, Bench, tree
 from databases import CLEAN, INCOMING, NIGHTS, VARIABLE, late, on_queries, sales_of
+from kills import done, killed_until_done
 from nights import promoted_on, run
 
 import flows.jobs.queries
@@ -217,3 +219,17 @@ def test_init_says_what_a_query_lacks(sales, tmp_path):
 
     assert "# no column identifies rows: add ORDER BY to both queries" in without_ids.facts["job"]
     assert "--connection must be the name of an environment variable" in without_variable.err
+
+
+@ON_SQLITE
+@pytest.mark.slow
+def test_a_run_that_is_killed_and_resumed_ends_in_the_same_bytes(bench):
+    line = ["score", bench.job, "--date", DAY]
+    longest = done(line)
+    expected = tree(bench.workspace)
+    results = [bench.workspace / name for name in ("scores", "reports", "snapshots")]
+    for folder in results:
+        shutil.rmtree(folder)
+    killed_until_done(line, longest=longest, results=results, kills=4)
+
+    assert tree(bench.workspace) == expected

@@ -109,6 +109,15 @@ def test_a_database_that_is_away_spoils_no_night_and_is_listed(publishing, sales
 
 
 @ON_SQLITE
+def test_rows_with_one_id_are_all_in_the_table(publishing, sales):
+    sales.run(f"update sales set id = 7 where day = '{DAY}' and a > 0")
+    publishing.score()
+
+    assert len(sales.rows(SCORES)) == 300
+    assert len(sales.rows("SELECT DISTINCT id FROM night_scores")) < 200
+
+
+@ON_SQLITE
 def test_nights_scored_before_publishing_was_set_up_are_written_if_recent(bench, sales):
     for day in ("2026-11-20", "2026-11-21", DAY):
         bench.score(day=day)

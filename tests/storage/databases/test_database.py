@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from storage.databases.connect import connect
 from storage.databases.database import Database
 from storage.databases.query import Query
-from storage.databases.sessions import connect
 from storage.errors import DatabaseError
 
 SECRET = "geheim"
