@@ -15,7 +15,7 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace
 from storage.databases.connect import connect
 from storage.databases.database import Database
-from storage.errors import DamagedError, DatabaseError, LockedError, StorageError
+from storage.errors import DatabaseError, LockedError, StorageError
 from storage.files.locks import lock
 from storage.nights.published import Published, note_published, read_published
 from storage.nights.revisions import NightPlace
@@ -63,7 +63,7 @@ def _why_missing(job: Job, place: NightPlace, *, is_recent: bool) -> str:
     """Say why a night is not in the database; '' if it is, or need not be."""
     try:
         found, wanted = read_published(place), _published(job, place)
-    except StorageError as error:  # damaged, which hides no other night
+    except (StorageError, OSError, ValueError, TypeError) as error:  # hides no other night
         return str(error)
     if found is None:
         return NOT_TRIED if is_recent else ""
@@ -71,7 +71,7 @@ def _why_missing(job: Job, place: NightPlace, *, is_recent: bool) -> str:
 
 
 def _scored_dates(workspace: Workspace) -> list[str]:
-    folders: Iterator[Path] = (workspace.root / "scores" / workspace.job).glob("date=*")
+    folders: Iterator[Path] = (workspace.root / "scores" / workspace.job).glob("date=????-??-??")
     return [folder.name.removeprefix("date=") for folder in folders]
 
 
@@ -88,6 +88,8 @@ def _publish(job: Job, place: NightPlace) -> Exception | None:
             return _write(job, place)
     except LockedError:  # that run writes it
         return None
+    except StorageError as error:  # not noted
+        return error
 
 
 def _write(job: Job, place: NightPlace) -> Exception | None:
@@ -102,8 +104,8 @@ def _write(job: Job, place: NightPlace) -> Exception | None:
 
 
 def _noted(job: Job, place: NightPlace, error: Exception) -> Exception:
-    """Note a failed attempt, unless the night is damaged."""
-    with contextlib.suppress(DamagedError):
+    """Note a failed attempt, unless the night is damaged or the disk is full."""
+    with contextlib.suppress(StorageError):
         note_published(place, _published(job, place, describe(error)))
     return error
 

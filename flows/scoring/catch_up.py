@@ -18,7 +18,7 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace, open_workspace
 from flows.publishing.database import publish_missing
 from flows.scoring.result import NightResult, NightsResult, read_result
-from storage.errors import SourceError
+from storage.errors import SourceError, StorageError
 from storage.files.locks import CHANGE_SECONDS, is_locked, lock
 from storage.models import read_champion
 from storage.nights.revisions import NIGHT, NightPlace, is_ready, publish_revision
@@ -152,7 +152,7 @@ def fetch_late_rows(job: Job, data_date: date) -> None:
         try:
             if day < data_date and _is_done(job, day):
                 fetch_again(job, day, asked=data_date)
-        except SourceError as error:
+        except StorageError as error:
             log.warning("late data is not looked for: %s", error)
             return
 

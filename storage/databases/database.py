@@ -38,7 +38,7 @@ REFUSALS = (
         "raise statement_timeout of this user, or make the statement faster, as with an index",
     ),
     Refusal(
-        r"^(08|40|53|57P)|failed to connect|no connection|server closed the connection|SSL"
+        r"^(08|40|53|57P)|failed to connect|no connection|server closed the connection|\bSSL\b"
         r"|is locked|could not set lock",
         "check that the database runs and that {variable} holds its URI, then rerun",
         passing=True,
@@ -48,7 +48,7 @@ REFUSALS = (
         "give the column one type in the query, as with CAST(amount AS REAL)",
     ),
 )
-READING = "fix the query, or restore what it reads"
+READING = "fix the query, restore what it reads, or let this user read it"
 WRITING = "rename the table or the key in [publish], or let this user write the table"
 
 
@@ -125,8 +125,10 @@ class Database:
 
 
 def _has_valid_port(uri: str) -> bool:
+    """Return whether the part after the host is a port; a list of hosts is left to the driver."""
     try:
-        return urlsplit(uri).port != 0
+        parts = urlsplit(uri)
+        return "," in parts.netloc or parts.port != 0
     except ValueError:
         return False
 

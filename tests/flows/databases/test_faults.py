@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
 from bench import DAY
 from databases import INCOMING, VARIABLE, InPostgres, late, on_queries
+from nights import promoted_on, run
 
 import flows.engine.run_all
 from storage.databases.session import Session
@@ -59,7 +61,7 @@ def test_a_table_that_was_dropped_is_named(bench, sales):
 
     assert failed.code == 2
     assert "sales" in failed.err.split("database behind")[1]
-    assert "fix the query, or restore what it reads" in failed.err
+    assert "fix the query, restore what it reads" in failed.err
     assert "retry" not in failed.err
 
 
@@ -116,6 +118,17 @@ def test_a_query_for_nights_needs_the_date_as_a_parameter(tmp_path, incoming, wh
     bench = on_queries(tmp_path, incoming=incoming)
 
     assert why in bench.run("score", bench.job).err
+
+
+@ON_SQLITE
+def test_nights_that_are_done_stay_as_they_are_while_the_database_is_away(bench, monkeypatch):
+    promoted_on(bench, "2026-11-21")
+    run(bench, day=date(2026, 11, 21))
+    monkeypatch.delenv(VARIABLE)
+    nights = run(bench).results
+
+    assert list(nights) == [DAY]
+    assert "must hold the URI of a database" in str(nights[DAY])
 
 
 @ON_SQLITE

@@ -81,3 +81,8 @@ def test_a_column_of_several_types_in_sqlite_is_to_be_cast(tmp_path):
     refused = pytest.raises(DatabaseError, match=r"one type in the query, as with CAST\(amount")
     with connect(database, write=True) as session, refused:
         list(session.read(Query(f"sql: {numbers}"), day=None, order_by=""))
+
+
+def test_a_uri_may_name_several_hosts_or_a_socket():
+    for uri in ("postgresql://u:p@a:1,b:2/shop", "postgresql:///shop?host=/run/postgresql"):
+        assert Database("SHOP_DB", uri).kind == "postgresql"
