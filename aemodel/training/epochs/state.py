@@ -61,9 +61,7 @@ def state_from_bytes(content: bytes) -> TrainingState:
                 f"Got {facts['format_version']} instead; train again"
             )
         return TrainingState(
-            epochs=tuple(
-                Epoch(i, *losses) for i, losses in enumerate(arrays["losses"].tolist(), 1)
-            ),
+            epochs=_epochs(arrays["losses"]),
             generator=arrays["generator"].astype(np.uint8),
             best=int(facts["best"]),
             **{part: _part(arrays, f"{part}.") for part in PARTS},

@@ -188,7 +188,7 @@ def test_checkpoints_take_a_small_share_of_the_time(tmp_path, monkeypatch):
         now[0] += 1.0
         between.keep(lambda: None)
 
-    assert written[:3] == [7.0, 209.0, 411.0]
+    assert written[:3] == [7.0, 109.0, 211.0]
 
 
 def test_an_abandoned_checkpoint_is_pruned_as_old_work(interrupted, work):
