@@ -19,6 +19,7 @@ from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
 from flows.jobs.limits import require_choice, require_range, require_size
+from storage.objects.paths import ObjectPath, located
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
@@ -35,7 +36,7 @@ MOST_DAYS = 36_500
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths, or globs of Parquet or CSV files.
+    clean, incoming: paths or URIs, or globs of Parquet or CSV files.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
@@ -271,6 +272,8 @@ class Job:
                 "name must be lower-case letters, digits and dashes, at most 100. "
                 f"Got '{self.name}' instead."
             )
+        if isinstance(self.path(self.workspace), ObjectPath):
+            raise UsageError(f"workspace must be a local folder. Got '{self.workspace}' instead.")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -278,8 +281,8 @@ class Job:
         return self.schedule.timezone
 
     def path(self, text: str) -> Path:
-        """Resolve a path of the job file against the job file's folder."""
-        return self.folder / text
+        """Resolve a path of the job file against the job file's folder; a URI stands for itself."""
+        return located(text, below=self.folder)
 
     def incoming(self, data_date: date) -> Path:
         """The input of `data_date`. Raises UsageError if data.incoming is not set."""
