@@ -15,6 +15,7 @@ from flows.jobs.queries import ensure_clean_rows, fetch_rows, require_rows, run_
 from flows.jobs.settings import Job
 from storage.databases.query import is_query
 from storage.errors import NoDataError
+from storage.objects.paths import located
 from storage.sources import (
     Kinds,
     Reading,
@@ -45,7 +46,7 @@ def source_path(source: str) -> Path:
         raise UsageError(
             "--source must be a path. Got a query instead; set data.incoming or data.clean to it"
         )
-    return Path(source)
+    return located(source)
 
 
 @contextmanager

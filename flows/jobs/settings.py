@@ -25,6 +25,7 @@ from flows.jobs.operation_settings import (
 )
 from flows.jobs.query_settings import parse_queries, require_queries
 from storage.databases.query import Query, is_query
+from storage.objects.paths import ObjectPath, located
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
@@ -39,7 +40,7 @@ BOUNDS = ("max_error", "max_error_relative", "max_rmse")
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths, globs of Parquet or CSV files, or queries ("sql: SELECT …").
+    clean, incoming: paths or URIs, globs of Parquet or CSV files, or queries ("sql: SELECT …").
     connection: name of the environment variable that holds the URI of the queries' database.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
@@ -219,6 +220,8 @@ class Job:
                 "name must be lower-case letters, digits and dashes, at most 100. "
                 f"Got '{self.name}' instead."
             )
+        if isinstance(self.path(self.workspace), ObjectPath):
+            raise UsageError(f"workspace must be a local folder. Got '{self.workspace}' instead.")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -226,8 +229,8 @@ class Job:
         return self.schedule.timezone
 
     def path(self, text: str) -> Path:
-        """Resolve a path of the job file against the job file's folder."""
-        return self.folder / text
+        """Resolve a path of the job file against the job file's folder; a URI stands for itself."""
+        return located(text, below=self.folder)
 
     @property
     def clean(self) -> Path:

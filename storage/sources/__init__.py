@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
+from storage.objects.paths import located
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.columns import (
@@ -117,7 +118,7 @@ def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
     """
-    path = Path(path)
+    path = located(path)
     with read_refusals(path):
         return _open(path, list_input(path), how)
 
@@ -128,7 +129,8 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     The source's `broken` names them. Raises like `open_source` if no file is sound, or if a file
     does not fit the others.
     """
-    path, found = Path(path), list_input(Path(path))
+    path = located(path)
+    found = list_input(path)
 
     def open_files(files: Sequence[Path]) -> Source:
         with read_refusals(path):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.files.reads import read_error
+from storage.objects.paths import ObjectPath
 
 
 class RowsDigest:
@@ -59,5 +60,7 @@ def sha256_text(text: str) -> str:
 
 
 def _stamp(file: Path) -> str:
+    if isinstance(file, ObjectPath):
+        return f"{file.name} {file.stamp()}"
     stat = file.stat()
     return f"{file.name} {stat.st_size} {stat.st_mtime_ns}"

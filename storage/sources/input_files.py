@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
+from storage.files.reads import read_refusals
+from storage.objects.listing import find_objects
+from storage.objects.paths import ObjectPath, located
 
 PARQUET = (".parquet", ".parq", ".pq")
 CSV = (".csv", ".tsv", ".txt")
 COMPRESSED = (".gz", ".bz2", ".zst")  # of CSV files; a Parquet file compresses itself
 TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
 WILD = "*?["
-SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
 MOST_NAMED = 10  # files in one message
 
 
@@ -64,9 +65,9 @@ def list_input(path: Path) -> InputFiles:
     Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Delta,
     Iceberg or Hudi table, or Parquet and CSV are mixed.
     """
+    path = located(path)
     found = _readable_input(path)
     if not found.files:
-        _require_local(path)
         raise NoDataError(
             f"{path}: no files found; expected a file, a folder of Parquet or CSV files, "
             f"or a glob that matches some{_beside(found.left_out)}"
@@ -80,16 +81,6 @@ def list_input(path: Path) -> InputFiles:
     return found
 
 
-def _require_local(path: Path) -> None:
-    """Raise SourceError if a path was written as a URI, of which it has lost a slash."""
-    for index, part in enumerate(path.parts):
-        if re.fullmatch(SCHEME, part):
-            uri = f"{part}//{'/'.join(path.parts[index + 1 :])}"
-            raise SourceError(
-                f"{uri}: URIs cannot be read; copy the files to a disk and give their path"
-            )
-
-
 def _beside(left_out: Sequence[Path]) -> str:
     names = [path.name for path in left_out[:MOST_NAMED]]
     more = f" and {len(left_out) - MOST_NAMED:,} more" if len(left_out) > MOST_NAMED else ""
@@ -97,6 +88,9 @@ def _beside(left_out: Sequence[Path]) -> str:
 
 
 def _readable_input(path: Path) -> InputFiles:
+    if isinstance(path, ObjectPath):
+        with read_refusals(path):
+            return _objects_at(path)
     try:
         found = _input_at(path)
         for file in found.files:
@@ -117,6 +111,14 @@ def _input_at(path: Path) -> InputFiles:
     if not any(mark in str(path) for mark in WILD):
         return InputFiles()
     return _sorted_input(_matches(path))
+
+
+def _objects_at(path: ObjectPath) -> InputFiles:
+    found = find_objects(path, lambda name, folder: is_hidden(name, folder=folder))
+    tables = [file for file in found if is_table(file)]
+    if not tables and (found == [path] or any(mark in str(path) for mark in WILD)):
+        return InputFiles([*found])  # an array
+    return InputFiles([*tables], [file for file in found if file not in tables])
 
 
 def _sorted_input(found: InputFiles) -> InputFiles:
@@ -232,7 +234,7 @@ def _folders_in(folder: Path, *, linked: bool) -> Iterator[Path]:
 
 def _refuse_table_formats(files: Sequence[Path]) -> None:
     """Refuse files of a table whose log says which rows of them are deleted."""
-    for folder in sorted({parent for file in files for parent in file.absolute().parents}):
+    for folder in _folders_above(files):
         kind = _table_format(folder)
         if kind:
             raise SourceError(
@@ -242,10 +244,25 @@ def _refuse_table_formats(files: Sequence[Path]) -> None:
             )
 
 
+def _folders_above(files: Sequence[Path]) -> list[Path]:
+    """Return the folders that may be the root of a table; of objects, those above the first."""
+    if isinstance(files[0], ObjectPath):
+        return [folder for folder in files[0].parents if folder.parts[1:]]
+    return sorted({parent for file in files for parent in file.absolute().parents})
+
+
 def _table_format(folder: Path) -> str:
     """Return the format, with its article, of the table whose root a folder is, or ''."""
     for log, kind in TABLE_LOGS.items():
-        if os.path.isdir(folder / log):  # noqa: PTH112 # Path.is_dir raises if access is denied
+        if _is_folder(folder / log):
             return kind
-    is_iceberg = any((folder / "metadata").glob("*.metadata.json"))
+    metadata = folder / "metadata"
+    below = metadata.objects() if isinstance(metadata, ObjectPath) else metadata.glob("*")
+    is_iceberg = any(file.name.endswith(".metadata.json") for file in below)
     return "an Iceberg" if is_iceberg else ""
+
+
+def _is_folder(path: Path) -> bool:
+    if isinstance(path, ObjectPath):
+        return path.is_dir()
+    return os.path.isdir(path)  # noqa: PTH112 # Path.is_dir raises if access is denied
