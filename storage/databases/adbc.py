@@ -38,7 +38,7 @@ class AdbcSession(Session):
             self._schema(night.schema), map(self._storable, night.batches)
         )
         with self._connection.cursor() as cursor:
-            cursor.execute(night.definition)
+            cursor.execute(night.definition(with_key=True))
             cursor.execute(
                 night.deletion(self._nth(1), self._nth(2)), parameters=[job, self._date(day)]
             )

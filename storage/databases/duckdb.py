@@ -35,7 +35,8 @@ class DuckDBSession(Session):
     def _replace(self, night: NightRows, job: str, day: date) -> None:
         rows = pa.RecordBatchReader.from_batches(night.schema, night.batches)
         names = ", ".join(f'"{name}"' for name in night.schema.names)
-        self._connection.execute(night.definition)
+        # without a key, which makes it many times slower to replace rows
+        self._connection.execute(night.definition(with_key=False))
         self._connection.execute(night.deletion("$1", "$2"), [job, day])
         self._connection.register("night_rows", rows)
         self._connection.execute(

@@ -43,12 +43,13 @@ class NightRows:
         """The name of the table as SQL has it, in quotes."""
         return ".".join(f'"{part}"' for part in self.table.split("."))
 
-    @property
-    def definition(self) -> str:
-        """The statement that creates the table unless it exists."""
-        columns = [f'"{field.name}" {SQL_TYPES[field.type]}' for field in self.schema]
-        key = ", ".join(f'"{name}"' for name in self.key)
-        return f"CREATE TABLE IF NOT EXISTS {self.name} ({', '.join(columns)}, PRIMARY KEY ({key}))"
+    def definition(self, *, with_key: bool) -> str:
+        """Return the statement that creates the table unless it exists."""
+        parts = [f'"{field.name}" {SQL_TYPES[field.type]}' for field in self.schema]
+        if with_key:
+            key = ", ".join(f'"{name}"' for name in self.key)
+            parts.append(f"PRIMARY KEY ({key})")
+        return f"CREATE TABLE IF NOT EXISTS {self.name} ({', '.join(parts)})"
 
     def deletion(self, job: str, day: str) -> str:
         """Return the statement that deletes the rows of a night; job, day: its parameters."""
