@@ -1,7 +1,7 @@
 """Promises on generated tables: clean rows flagged at `quantile 0.99`, clean nights called DRIFT.
 
     python benchmarks/promises_tables.py tables     34 kinds of tables; 20 minutes
-    python benchmarks/promises_tables.py days       days that differ from each other; 15 minutes
+    python benchmarks/promises_tables.py days       days that differ from each other; 20 minutes
     … --draws 2 --only "half idle" "two states"     less of it
 
 Every draw trains a small network on fresh clean rows and judges nights of fresh clean rows. The

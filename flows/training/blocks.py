@@ -100,7 +100,7 @@ def day_blocks(source: Source) -> SourceBlocks | None:
         return None
     try:
         return column_blocks(source, source.dated[0])
-    except (SchemaError, UsageError):
+    except SchemaError:  # too many cells are no times
         return None
 
 
@@ -112,25 +112,30 @@ def _named_blocks(source: Source, by: str) -> SourceBlocks | None:
             f"train.blocks must be 'files' if data.clean is no table. Got '{by}' instead."
         )
     try:
-        return column_blocks(source, by)
+        found = column_blocks(source, by)
     except SchemaError as error:
         raise UsageError(
             f"train.blocks must be 'files', or a column of times or levels. {error}"
         ) from error
+    if found is None:
+        raise UsageError(
+            f"train.blocks = '{by}' must give at most {MOST_BLOCKS:,} days or entities. "
+            "Got more instead; name another column."
+        )
+    return found
 
 
-def column_blocks(source: Source, name: str) -> SourceBlocks:
-    """The days of a column that holds dates, or the levels of any other; gaps are a block too."""
+def column_blocks(source: Source, name: str) -> SourceBlocks | None:
+    """The days of a column that holds dates, or the levels of any other; None if too many.
+
+    Rows with a gap are a block too. Raises SchemaError if the column can be neither.
+    """
     by_day = name in source.dated
-    kind = "days" if by_day else "entities"
     read_as = {name: (WEEKDAY,) if by_day else (CATEGORY,)}
     with open_source(source.path, columns=[name], kinds=read_as, missing="impute") as column:
         found = name_blocks(column, BlockColumn(name, by_day=by_day), most=MOST_BLOCKS)
     if len(found) > MOST_BLOCKS:
-        raise UsageError(
-            f"train.blocks = '{name}' must give at most {MOST_BLOCKS:,} {kind}. "
-            "Got more instead; name another column."
-        )
+        return None
     values = np.array([*found])
 
     def numbers(chunk: Chunk) -> NDArray[np.intp]:
@@ -143,7 +148,7 @@ def column_blocks(source: Source, name: str) -> SourceBlocks:
             )
         return known
 
-    return SourceBlocks(name, kind, tuple(found.values()), numbers)
+    return SourceBlocks(name, "days" if by_day else "entities", tuple(found.values()), numbers)
 
 
 def _require_no_category(source: Source, name: str, train: TrainSettings) -> None:

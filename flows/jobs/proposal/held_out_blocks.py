@@ -56,17 +56,14 @@ def known_blocks(source: Source, sample: SampleSummary) -> KnownBlocks | None:
     Whichever there are more of, days or files: a night is one of them. Entities only if each has
     its rows in one place: they seem to come and go.
     """
-    found = [_known(blocks) for blocks in (file_blocks(source), _full_days(source)) if blocks]
+    found = [blocks for blocks in (file_blocks(source), _full_days(source)) if blocks]
+    fewest = FEWEST_BLOCKS if found else ENOUGH
     if not found and sample.batches:
-        found = [_known(column_blocks(source, sample.batches[0]))]
-    most = max(found, key=lambda each: each.count, default=None)
-    fewest = ENOUGH if most and most.category else FEWEST_BLOCKS
-    return most if most and most.count >= fewest else None
-
-
-def _known(blocks: SourceBlocks) -> KnownBlocks:
-    column = "" if blocks.by == FILES else blocks.by
-    return KnownBlocks(blocks.kind, len(blocks.names), column)
+        found = [blocks for blocks in [column_blocks(source, sample.batches[0])] if blocks]
+    most = max(found, key=lambda blocks: len(blocks.names), default=None)
+    if most is None or len(most.names) < fewest:
+        return None
+    return KnownBlocks(most.kind, len(most.names), "" if most.by == FILES else most.by)
 
 
 def _full_days(source: Source) -> SourceBlocks | None:

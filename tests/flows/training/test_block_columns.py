@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, JOB, Bench, rows_of
 
-from aemodel.settings import TrainSettings
+from aemodel.rows.layout import Layout
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.loop import CleanRows, train_autoencoder
 from flows.errors import UsageError
 from flows.training.blocks import find_blocks
 from flows.training.clean_rows import DigestedPasses
@@ -176,6 +178,32 @@ def test_two_time_columns_give_no_days_unless_one_is_named(tmp_path):
     with open_source(tmp_path / "rows.parquet") as source:
         assert find_blocks(source, TrainSettings()) is None
         assert len(find_blocks(source, TrainSettings(blocks="seen")).names) == 6
+
+
+def test_too_many_days_are_no_blocks_and_refused_if_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.training.blocks.MOST_BLOCKS", 5)
+    pq.write_table(table_of(6), tmp_path / "rows.parquet")
+    with open_source(tmp_path / "rows.parquet") as source:
+        assert find_blocks(source, TrainSettings()) is None
+        with pytest.raises(UsageError, match=r"train.blocks = 'when' must give at most 5 days"):
+            find_blocks(source, TrainSettings(blocks="when"))
+
+
+def test_streamed_rows_are_split_by_day_as_rows_in_memory_are(tmp_path):
+    pq.write_table(table_of(10), tmp_path / "rows.parquet")
+    model = ModelSettings(hidden=(4,), latent=2, output="identity", loss="mse", scaling="standard")
+    train, found = TrainSettings(split="blocks", calibration=0.4, epochs=1), []
+    with open_source(tmp_path / "rows.parquet", columns=list("abcd")) as source:
+        passes = DigestedPasses(source, 50, find_blocks(source, train))
+        layout = Layout(row_shape=(4,), dtype="float64", columns=tuple("abcd"))
+        for memory in (10_000, 10**8):
+            rows = CleanRows(passes, layout, memory, passes.shuffled(), passes.blocks)
+            found.append(train_autoencoder(rows, model=model, train=train))
+
+    streamed, kept = found
+    assert (streamed.n_fit, streamed.n_calibration) == (5 * ROWS, 4 * ROWS)
+    assert (kept.n_fit, kept.n_calibration) == (5 * ROWS, 4 * ROWS)
+    assert {*streamed.model.measured.blocks.members[0]} == {*kept.model.measured.blocks.members[0]}
 
 
 def test_blocks_that_cannot_be_are_refused_with_the_key(tmp_path):
