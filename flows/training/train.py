@@ -21,6 +21,7 @@ from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.inputs import layout_of
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
+from flows.training.blocks import find_blocks
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.checkpoint import Checkpoint, training_key
 from flows.training.clean_rows import DigestedPasses
@@ -126,14 +127,15 @@ def open_clean(job: Job) -> Source:
 def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None) -> Challenger:
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     job = fitting.job
-    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
+    blocks = find_blocks(source, job.train)
+    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
     layout = layout_of(job, source.schema)
     key = functools.partial(training_key, source, passes, job, device=fitting.device)
     checkpoint = Checkpoint(fitting.work / CHECKPOINT, key, epochs=job.train.epochs)
     trained = train_autoencoder(
         CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
         model=job.model,
-        train=job.train,
+        train=replace(job.train, blocks=blocks.by) if blocks else job.train,
         device=fitting.device,
         between=checkpoint.between(fitting.on_epoch),
     )
@@ -147,7 +149,8 @@ def judge_again(
     job: Job, challenger: Challenger, champion: Autoencoder | None, source: Source
 ) -> Challenger:
     """Judge a challenger against another champion."""
-    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
+    blocks = find_blocks(source, challenger.trained.model.train_settings)
+    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
     verdict = judge_challenger(
         challenger.trained, champion, passes, by=job.score.by, blocks=passes.blocks
     )

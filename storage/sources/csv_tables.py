@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.columns import NO_FEATURE, Feature, Wanted, pick_shared
+from storage.sources.columns import NO_FEATURE, Feature, Wanted, dated_columns, pick_shared
 from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
@@ -50,6 +50,7 @@ class CsvSource(TableSource):
         )
         self.borders = self.starts[1:-1]
         self.unread = unread
+        self.dated = dated_columns(described, wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {
             "format": "CSV",
@@ -111,8 +112,8 @@ class CsvSource(TableSource):
             name: scan.scanned[name].type if kind == NUMBER else pa.string()
             for name, kind in self._features
         }
-        if self.id_column:
-            types[self.id_column] = pa.string()
+        for name in filter(None, (self.id_column, self.block.name if self.block else "")):
+            types[name] = pa.string()
         try:
             yield from scan.file.batches(types, check_text=bool(self.id_column))
         except pa.ArrowInvalid as error:
@@ -132,7 +133,13 @@ class CsvSource(TableSource):
                 broken |= no_value
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         cells = self._cells(batch.rows) if self.exact else None
-        return Batch(batch.start, rows, broken if broken.any() else None, cells)
+        block = self._block_cells(batch.rows) if self.block else None
+        return Batch(batch.start, rows, broken if broken.any() else None, cells, block)
+
+    def _block_cells(self, rows: pa.RecordBatch) -> pa.StringArray:
+        assert self.block, "the caller has checked it"
+        cells = rows.column(self.block.name)
+        return cells if self.block.by_day else levels_in(cells)
 
     def _cells(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the text of the columns that a store keeps exactly; an empty cell is a gap."""

@@ -21,7 +21,9 @@ from storage.sources.columns import (
     Column,
     Feature,
     Wanted,
+    dated_columns,
     pick_shared,
+    require_distinct,
     unnamed,
 )
 from storage.sources.ids import is_whole
@@ -32,7 +34,6 @@ from storage.sources.tables import (
     Batch,
     TableSource,
     number_schema,
-    require_distinct,
 )
 
 BUFFER_BYTES = 1 << 16  # of a column that are read at once; without it, whole row groups are
@@ -52,7 +53,8 @@ class ParquetSource(TableSource):
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         footers = [read_footer(file) for file in files]
         schemas = [footer.schema for footer in footers]
-        features, unread = _shared_features(files, schemas, wanted)
+        described = _described(files, schemas)
+        features, unread = pick_shared(files, described, wanted)
         layout = _layout(schemas, features, missing)
         sizes = [size for footer in footers for size in footer.group_sizes]
         starts = list(accumulate((sum(footer.group_sizes) for footer in footers), initial=0))
@@ -68,6 +70,7 @@ class ParquetSource(TableSource):
             is_whole(schema.field(wanted.id).type) for schema in schemas
         )
         self.unread = unread
+        self.dated = dated_columns(described, wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {"format": "Parquet", "files": str(len(files))}
         self._schemas = schemas
@@ -90,7 +93,8 @@ class ParquetSource(TableSource):
                         columns=self._columns_read(),
                         use_threads=False,
                     ):
-                        yield Batch(row, rows)
+                        block = rows.column(self.block.name) if self.block else None
+                        yield Batch(row, rows, block=block)
                         row += rows.num_rows
             except (OSError, pa.ArrowInvalid) as error:
                 group = bisect_right(starts, row) - 1
@@ -200,13 +204,11 @@ def _pandas_index(schema: pa.Schema) -> set[str]:
         return set()
 
 
-def _shared_features(
-    files: Sequence[Path], schemas: Sequence[pa.Schema], wanted: Wanted
-) -> tuple[tuple[Feature, ...], dict[str, str]]:
-    """Pick features in the first file, and require them, of the same kinds, in all."""
+def _described(files: Sequence[Path], schemas: Sequence[pa.Schema]) -> list[dict[str, Column]]:
+    """Describe the columns of each file, whose names must be distinct. Raises SourceError."""
     for file, schema in zip(files, schemas, strict=True):
         require_distinct(file, schema.names)
-    return pick_shared(files, list(map(_columns, schemas)), wanted)
+    return list(map(_columns, schemas))
 
 
 def _layout(schemas: Sequence[pa.Schema], features: Sequence[Feature], missing: str) -> Schema:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.sources.columns import grouped, named_features
+from storage.sources.columns import BlockColumn, grouped, named_features
 from storage.sources.schema import CATEGORY, HOUR, TIME, WEEKDAY, Kinds
 
 if TYPE_CHECKING:
@@ -164,3 +164,20 @@ def find_levels(
         if not left:
             break
     return found
+
+
+def name_blocks(source: Source, block: BlockColumn, *, most: int) -> dict[float, str]:
+    """Name the days or levels of a feature by their values in `Chunk.blocks`, ascending, NaN last.
+
+    Reads the rows until more than `most` are found.
+    """
+    from storage.sources.kinds import block_names  # late: pyarrow is slow to import
+    from storage.sources.tables import TableSource
+
+    assert isinstance(source, TableSource), "only tables have columns"
+    found: dict[float, str] = {}
+    for batch in source.column_batches():
+        found |= block_names(batch.column(block.name), by_day=block.by_day)
+        if len(found) > most:
+            break
+    return {value: found[value] for value in sorted(found, key=lambda each: (each != each, each))}

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from flows.errors import UsageError
 from flows.jobs.proposal.column_checks import warnings_of
 from flows.jobs.proposal.contaminated import contaminated_comment
-from flows.jobs.proposal.held_out_files import files_held_out
-from flows.jobs.proposal.proposed_settings import key_line, model_section, train_and_score_sections
+from flows.jobs.proposal.held_out_blocks import KnownBlocks, known_blocks
+from flows.jobs.proposal.proposed_settings import (
+    key_line,
+    model_section,
+    quoted,
+    train_and_score_sections,
+)
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
 from storage.sources import DISTINCT, Source, named_features, open_surveyed
@@ -32,6 +34,7 @@ class Input:
     path: str
     field: str = ""
     id: str = ""
+    ignore: str = ""
 
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
@@ -47,12 +50,14 @@ def propose_job(source: str, *, field: str) -> CommandResult:
     with rows.open() as opened:
         found, columns = read_sample(opened), list(named_features(opened.schema))
         sample = summarize_sample(found, opened.n_rows, columns)
-        rows = Input(source, field, _running_id(sample) or _text_id(opened))
-        if rows.id in sample.names:
-            place = opened.schema.columns.index(rows.id)
-            del columns[place]
-            sample = summarize_sample(np.delete(found, place, axis=1), opened.n_rows, columns)
-        text = write_job(opened, rows, sample)
+        name = _running_id(sample) or _text_id(opened)
+        blocks = known_blocks(opened, sample)
+        rows = Input(source, field, name, blocks.category if blocks else "")
+        if unread := {rows.id, rows.ignore} & {*opened.schema.columns}:
+            kept = [place for place, column in enumerate(columns) if column.name not in unread]
+            columns = [columns[place] for place in kept]
+            sample = summarize_sample(found[:, kept], opened.n_rows, columns)
+        text = write_job(opened, rows, sample, blocks)
     facts = {"path": source, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)
 
@@ -77,7 +82,9 @@ def _text_id(source: Source) -> str:
     return next((name for name, why in source.unread.items() if why == DISTINCT), "")
 
 
-def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
+def write_job(
+    source: Source, rows: Input, sample: SampleSummary, blocks: KnownBlocks | None
+) -> str:
     """The job file as text."""
     facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
     size = f"{sample.rows:,} rows of {sample.features:,} features"
@@ -91,7 +98,7 @@ def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
         *model_section(sample),
         "",
         *contaminated_comment(source),
-        *train_and_score_sections(sample, files_held_out(source)),
+        *train_and_score_sections(sample, blocks),
     ]
     return "\n".join(lines) + "\n"
 
@@ -115,14 +122,17 @@ def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[st
 
 def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
     suffix = "".join(Path(rows.path).suffixes[-2:]) or ".parquet"
-    incoming = _quoted(f"nights/{{date}}{suffix}")
-    yield key_line("clean", _quoted(rows.path), "rows assumed to contain no outliers")
+    incoming = quoted(f"nights/{{date}}{suffix}")
+    yield key_line("clean", quoted(rows.path), "rows assumed to contain no outliers")
     yield key_line("incoming", incoming, "the input of a night; change it to your own path")
     if rows.field:
-        yield key_line("field", _quoted(rows.field), "the part of the file to read")
+        yield key_line("field", quoted(rows.field), "the part of the file to read")
     if rows.id:
         why = "distinct in all rows sampled: it names rows, and is no feature"
-        yield key_line("id", _quoted(rows.id), why)
+        yield key_line("id", quoted(rows.id), why)
+    if rows.ignore:
+        why = "nights bring new levels; if they bring the same, set entity to it, and no split"
+        yield key_line("ignore", f"[{quoted(rows.ignore)}]", why)
     if sample.has_gaps:
         why = "NaN found: the network sees the median, the error counts observed features only"
         yield key_line("missing", '"impute"', why)
@@ -189,8 +199,3 @@ def _comment(what: str, names: Sequence[str]) -> list[str]:
             text, COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False
         )
     ]
-
-
-def _quoted(text: str) -> str:
-    """Quote text as TOML does, which is as JSON does, but for the control character DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

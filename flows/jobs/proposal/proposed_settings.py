@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 from aemodel.table_defaults import (
@@ -19,7 +20,7 @@ from aemodel.table_defaults import (
     table_latents,
     wide_latents,
 )
-from flows.jobs.proposal.held_out_files import calibration_share, promise_condition, split_reason
+from flows.jobs.proposal.held_out_blocks import KnownBlocks, calibration_share
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary
 
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
@@ -122,24 +123,30 @@ def _scaling(sample: SampleSummary) -> str:
     return key_line("scaling", '"range"', f"{span}: one scale for the whole row")
 
 
-def train_and_score_sections(sample: SampleSummary, files: int) -> list[str]:
-    """[train] and [score], with a rule that the calibration rows can honor.
-
-    files: with clean rows, if whole files should be held out, else 0.
-    """
-    share = calibration_share(_calibration(sample), files)
+def train_and_score_sections(sample: SampleSummary, blocks: KnownBlocks | None) -> list[str]:
+    """[train] and [score], with a rule that the calibration rows can honor."""
+    held_out = blocks.count if blocks and blocks.held_out else 0
+    share = calibration_share(_calibration(sample), held_out)
     calibration = int(sample.rows * float(share))
     return [
         "[train]",
         *_epochs_and_batch(sample),
         key_line("calibration", share, f"about {calibration:,} rows, used for p-values only"),
-        *([key_line("split", '"blocks"', split_reason(files))] if files else []),
+        *(_split(blocks) if blocks and blocks.held_out else []),
         "",
         "[score]",
         _ranking(sample),
-        _rule(calibration, promise_condition(files)),
+        _rule(calibration, blocks.condition if blocks else ""),
         key_line("top_n", "100", "rows always listed in the report"),
     ]
+
+
+def _split(blocks: KnownBlocks) -> list[str]:
+    lines = [key_line("split", '"blocks"', blocks.reason)]
+    if blocks.column:
+        why = f"the column that tells the {blocks.kind}"
+        lines.append(key_line("blocks", quoted(blocks.column), why))
+    return lines
 
 
 def _epochs_and_batch(sample: SampleSummary) -> list[str]:
@@ -198,6 +205,11 @@ def achievable_quantile(calibration_rows: int) -> str:
         if int((calibration_rows + 1) * (1 - Decimal(quantile))) >= WANTED_ALARMS:
             return quantile
     return ""
+
+
+def quoted(text: str) -> str:
+    """Quote text as TOML does, which is as JSON does, but for the control character DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def key_line(name: str, value: str, why: str) -> str:

@@ -54,6 +54,13 @@ def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(t
     assert summary["checks"]["columns not read"] == "note (not a feature of the job or model)"
 
 
+def test_encode_leaves_out_the_clean_rows_that_train_left_out(tables):
+    tables.run("train", tables.job)
+    result = tables.run("encode", tables.job, "--date", DAY, "--set", "encode.max_error=0.1")
+
+    assert result.code == 0, result.err
+
+
 def test_a_clean_row_whose_cell_is_no_time_is_left_out_and_named(tmp_path):
     lines = [f"{row},2026-11-22" for row in range(20)]
     (tmp_path / "rows.csv").write_text("\n".join(["a,day", *lines, "20,soon"]) + "\n")
