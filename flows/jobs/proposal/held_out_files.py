@@ -1,4 +1,4 @@
-"""init: whether training holds out whole files of clean rows."""
+"""init: whether training holds out rows, or whole files of clean rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from storage.sources import Source
 
+# Hashes decide which rows are held out: of fewer, once in 10,000 tables no row is in a fifth.
+FEWEST_TO_HOLD_OUT = 40
 ENOUGH_FILES = 10  # fewer leave too few files to fit on
 # Up to so many files, calibration gets this share: with one more file for validation, at least
 # five are held out.
@@ -15,7 +17,7 @@ SHARES_OF_FEW = {11: "0.4", 29: "0.3"}
 def files_held_out(source: Source) -> int:
     """Number of files with clean rows if whole files should be held out, else 0."""
     files = sum(stop > start for start, stop in pairwise(source.starts))
-    return files if files >= ENOUGH_FILES else 0
+    return files if files >= ENOUGH_FILES and source.n_rows >= FEWEST_TO_HOLD_OUT else 0
 
 
 def calibration_share(usual: str, files: int) -> str:
