@@ -94,9 +94,11 @@ class CsvSource(TableSource):
         more = ", …" if count > MOST_NAMED else ""
         return {BROKEN_CELLS: f"{count:,} ({'; '.join(cells[:MOST_NAMED])}{more})"}
 
-    def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        block_start = 0
-        for block in self._blocks(file):
+    def _stored_batches(
+        self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
+    ) -> Iterator[Batch]:
+        (start, stop), block_start = span, 0
+        for block in self._blocks(file, names):
             block_stop = block_start + block.num_rows
             if block_stop > start:
                 for batch in _batches_of(Batch(block_start, block), max_rows):
@@ -105,14 +107,12 @@ class CsvSource(TableSource):
                 return
             block_start = block_stop
 
-    def _blocks(self, file: Path) -> Iterator[pa.RecordBatch]:
+    def _blocks(self, file: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         scan = self._scans[file]
+        numbers = {name for name, kind in self._features if kind == NUMBER} - {self.id_column}
         types = {
-            name: scan.scanned[name].type if kind == NUMBER else pa.string()
-            for name, kind in self._features
+            name: scan.scanned[name].type if name in numbers else pa.string() for name in names
         }
-        if self.id_column:
-            types[self.id_column] = pa.string()
         try:
             yield from scan.file.batches(types, check_text=bool(self.id_column))
         except pa.ArrowInvalid as error:
@@ -121,9 +121,10 @@ class CsvSource(TableSource):
     def _with_numbers(self, batch: Batch) -> Batch:
         """Convert features that are read as text, and mark rows in which one cannot be."""
         rows, broken = batch.rows, np.zeros(batch.rows.num_rows, np.bool_)
+        read = set(rows.schema.names)
         for name, kind in dict(self._features).items():
-            column = rows.column(name)
-            if not pa.types.is_string(column.type):
+            column = rows.column(name) if name in read else None
+            if column is None or not pa.types.is_string(column.type):
                 continue
             if kind in KEYED:
                 values: pa.Array = levels_in(column)
@@ -136,7 +137,8 @@ class CsvSource(TableSource):
 
     def _cells(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the text of the columns that a store keeps exactly; an empty cell is a gap."""
-        names = (self.stored_columns.exact or pa.schema([])).names
+        exact, read = self.stored_columns.exact or pa.schema([]), set(rows.schema.names)
+        names = [name for name in exact.names if name in read]
         return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
 
     def _types(self, name: str) -> list[pa.DataType]:

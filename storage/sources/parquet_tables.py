@@ -72,8 +72,11 @@ class ParquetSource(TableSource):
     def _types(self, name: str) -> list[pa.DataType]:
         return [schema.field(name).type for schema in self._schemas]
 
-    def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Read the row groups that overlap [start, stop) as one: small ones share a batch."""
+    def _stored_batches(
+        self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
+    ) -> Iterator[Batch]:
+        """Read the row groups that overlap the span as one: small ones share a batch."""
+        start, stop = span
         with open_parquet(file) as opened:
             starts = list(accumulate(group_sizes(opened.metadata), initial=0))
             spans = list(enumerate(pairwise(starts)))
@@ -83,7 +86,7 @@ class ParquetSource(TableSource):
                 for rows in opened.iter_batches(
                     batch_size=max_rows,
                     row_groups=groups,
-                    columns=self._columns_read(),
+                    columns=list(names),
                     use_threads=False,
                 ):
                     yield Batch(row, rows)

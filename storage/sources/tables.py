@@ -67,16 +67,24 @@ class TableSource(Source):
                     broken = batch.broken if self.missing == "error" else None
                     yield replace(chunk, broken=broken, beside=self._beside(file, batch))
 
-    def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""
-        for batch in self._stored_batches(file, start, stop, max_rows):
+    def _batches(
+        self, file: Path, start: int, stop: int, max_rows: int, names: Sequence[str] = ()
+    ) -> Iterator[Batch]:
+        """Yield rows [start, stop) of one file in batches of at most `max_rows` rows.
+
+        names: of the columns to read; all if there are none.
+        """
+        names = names or self._columns_read()
+        for batch in self._stored_batches(file, (start, stop), max_rows, names):
             part = batch.cut(start, stop)
             if part.rows.num_rows:
                 yield part
 
     @abstractmethod
-    def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Yield batches of at most `max_rows` rows that cover at least [start, stop)."""
+    def _stored_batches(
+        self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
+    ) -> Iterator[Batch]:
+        """Yield batches of at most `max_rows` rows of these columns that cover at least a span."""
 
     def _locate(self, row: int) -> tuple[Path, int]:
         index = bisect_right(self.starts, row) - 1
@@ -158,10 +166,10 @@ class TableSource(Source):
             ) from error
         return pa.record_batch(columns, schema=exact)
 
-    def column_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows in order, as Arrow columns of which values and levels are made."""
+    def column_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield these columns of all rows in order, as values and levels are made of them."""
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
-            for batch in self._batches(file, 0, end - begin, BATCH_ROWS):
+            for batch in self._batches(file, 0, end - begin, BATCH_ROWS, names):
                 yield batch.rows
 
     def _values(self, column: pa.Array, name: str, start: int) -> NDArray[np.generic]:
@@ -210,7 +218,7 @@ class TableSource(Source):
     def _cell(self, row: int, name: str) -> str:
         """Return a cell as a message shows it."""
         file, number = self._locate(row)
-        batch = next(self._batches(file, number, number + 1, BATCH_ROWS))
+        batch = next(self._batches(file, number, number + 1, BATCH_ROWS, [name]))
         cell = batch.rows.column(name)[0].as_py()
         return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
 
