@@ -217,7 +217,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         >>> detector = AutoencoderDetector(epochs=5, members=1).fit(clean)
         >>> rows = pa.table({"city": ["Paris"], "warm": [25.0]})
         >>> detector.explain(rows)[0].features[0].words
-        "city 'Paris' never seen (2 levels known)"
+        "city 'Paris' never seen in fit rows (2 levels known)"
 
         """
         check_is_fitted(self)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.columns import NO_FEATURE, Feature, Wanted, pick_shared
-from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
+from storage.sources.csv_files.cells import GAPS, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
-from storage.sources.source import BROKEN_CELLS, Chunk, Origin
+from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Chunk, Origin
 from storage.sources.tables import Batch, TableSource
+from storage.text import list_first
 
 
 class CsvSource(TableSource):
@@ -56,6 +57,7 @@ class CsvSource(TableSource):
             "delimiter": DELIMITERS[self.delimiter],
             "files": str(len(files)),
             **self._broken_cells(),
+            **self._mixed_columns(),
         }
         self.kept = self._converted(kept) if kept else None
 
@@ -93,6 +95,16 @@ class CsvSource(TableSource):
         cells = [cell for scan, name in broken[:MOST_NAMED] for cell in scan.broken_cells(name)]
         more = ", …" if count > MOST_NAMED else ""
         return {BROKEN_CELLS: f"{count:,} ({'; '.join(cells[:MOST_NAMED])}{more})"}
+
+    def _mixed_columns(self) -> dict[str, str]:
+        """Say why columns with some numbers are categories; empty if there are none."""
+        keyed = [name for name, kind in self._features if kind in KEYED]
+        why = {name: self._why_mixed(name) for name in keyed}
+        mixed = [f"{name} ({words})" for name, words in why.items() if words]
+        return {"columns of numbers and text": list_first(mixed)} if mixed else {}
+
+    def _why_mixed(self, name: str) -> str:
+        return next(filter(None, (scan.why_mixed(name) for scan in self._scans.values())), "")
 
     def _stored_batches(
         self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
