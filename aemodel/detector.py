@@ -62,7 +62,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     The share `calibration` of the clean rows is used for the threshold only: with
     `rule="quantile 0.95"`, on average at most 5 % of fresh clean rows are flagged, however few rows
-    there are. If they are too few for that guarantee, no row is flagged, and `fit` warns.
+    there are. If they are too few for that guarantee, no row is flagged, and `fit` warns. It also
+    warns of columns whose differences float64 or float32 loses.
 
     Attributes
     ----------
