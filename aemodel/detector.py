@@ -19,7 +19,7 @@ from aemodel.bundle import from_files, to_files
 from aemodel.decisions.rules import decide_beforehand
 from aemodel.explain.attribution import explain
 from aemodel.explain.causes import MAX_FEATURES, Cause
-from aemodel.frames.rows import InputRows, read_clean, read_rows
+from aemodel.frames.rows import MOST_NAMED, InputRows, read_clean, read_rows
 from aemodel.model import Autoencoder
 from aemodel.parameters import known_parameters, model_settings, rule_by_row, train_settings
 from aemodel.rows.layout import Layout
@@ -62,7 +62,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     The share `calibration` of the clean rows is used for the threshold only: with
     `rule="quantile 0.95"`, on average at most 5 % of fresh clean rows are flagged, however few rows
-    there are. If they are too few for that guarantee, no row is flagged, and `fit` warns.
+    there are. If they are too few for that guarantee, no row is flagged, and `fit` warns. It also
+    warns of columns whose differences float64 or float32 loses.
 
     Attributes
     ----------
@@ -217,7 +218,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         >>> detector = AutoencoderDetector(epochs=5, members=1).fit(clean)
         >>> rows = pa.table({"city": ["Paris"], "warm": [25.0]})
         >>> detector.explain(rows)[0].features[0].words
-        "city 'Paris' never seen (2 levels known)"
+        "city 'Paris' never seen in fit rows (2 levels known)"
 
         """
         check_is_fitted(self)
@@ -264,6 +265,9 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         decision = decide_beforehand(rule_by_row(self.rule), model.calibration_by(self.by))
         if not np.isfinite(decision.cut.score):
             warnings.warn(f"No row will be flagged as an outlier. {decision.promise}", stacklevel=3)
+        if lost := cast("Mapping[str, str]", model.facts.get("imprecise", {})):
+            listed = ", ".join(f"{name!r} ({why})" for name, why in [*lost.items()][:MOST_NAMED])
+            warnings.warn(f"Columns lose small differences: {listed}.", stacklevel=3)
         self.model_ = model
         self.n_features_in_ = len(model.layout.names) or model.layout.n_features
         if model.layout.columns:

@@ -159,8 +159,9 @@ def _for_columns(model: Autoencoder, source: Source) -> Autoencoder:
     columns = source.stored_columns
     if columns.exact is not None and not columns.places:
         raise UsageError(
-            f"{source.path}: expected at least one column of numbers to encode, got "
-            f"{list_first(list(columns.names))}; Parquet with zstd holds such a table well"
+            f"{source.path}: expected a column of integers or floats, since latents stand for such "
+            f"columns only, got {list_first(list(columns.names))}; "
+            "keep this table as Parquet with zstd instead"
         )
     return replace(model, decoded=columns.places)
 

@@ -19,6 +19,7 @@ from flows.jobs.workspace import open_workspace
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.score_shards import ScoredShards, summary_path
 from flows.scoring.shard_summary import Candidates, ShardSummary
+from flows.training.columns import imprecise_columns
 from storage.nights.repeated_ids import find_repeated_ids
 from storage.sources import RowsDigest, Source, combine_digests, find_levels
 
@@ -108,7 +109,8 @@ def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
         else [each for each in source.not_features if each not in ignored]
     )
     columns = f"columns unknown to the model, not read: {', '.join(new)}"
-    notes = (columns if new else "", contamination_warning(run.calibration), *run.remarks)
+    lost = [f"{what}: {names}" for what, names in imprecise_columns(run.model.facts).items()]
+    notes = (columns if new else "", *lost, contamination_warning(run.calibration), *run.remarks)
     return tuple(note for note in notes if note)
 
 

@@ -79,9 +79,10 @@ class DigestedPasses:
     @property
     def not_read(self) -> dict[str, str]:
         """Columns, files and rows that no pass yields, by what they are."""
+        cells = self.source.facts.get(BROKEN_CELLS, "")
         if not len(self._broken):
-            return self.source.not_read
-        cells = self.source.facts[BROKEN_CELLS]
+            gaps = {"unreadable cells, read as gaps": cells} if cells else {}
+            return {**self.source.not_read, **gaps}
         rows = f"{len(self._broken):,}, each with an unreadable cell: {cells}"
         return {**self.source.not_read, "clean rows left out": rows}
 

@@ -25,7 +25,7 @@ from flows.training.blocks import find_blocks
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.checkpoint import Checkpoint, training_key
 from flows.training.clean_rows import DigestedPasses
-from flows.training.columns import column_facts
+from flows.training.columns import column_facts, imprecise_columns
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
 from flows.training.result import TrainResult, fit_figures, report_page
@@ -229,5 +229,9 @@ def _train_result(
         promise=rule_promise(job, scores, blocks),
         warning=contamination_warning(scores),
         read_as=challenger.read_as,
-        not_read={**challenger.not_read, **far_value_notes(trained)},
+        not_read={
+            **challenger.not_read,
+            **far_value_notes(trained),
+            **imprecise_columns(trained.model.facts),
+        },
     )

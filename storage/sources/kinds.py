@@ -82,6 +82,20 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
+def holds_text(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is a text, or a dictionary of texts."""
+    return is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
+def no_times(column: pa.Array) -> NDArray[np.bool_]:
+    """Mark the values (n,) of a column that are texts, but no times."""
+    if not holds_text(column.type):
+        return np.zeros(len(column), np.bool_)
+    texts = column.cast(pa.string())
+    gaps = pc.and_(texts.is_valid(), parse_times(texts).is_null())
+    return np.asarray(gaps.to_numpy(zero_copy_only=False), np.bool_)
+
+
 def numbers_in(column: pa.Array) -> pa.Array:
     """Return a column of a type that can be read as numbers as one that NumPy can hold."""
     if pa.types.is_dictionary(column.type):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "unreadable cells"  # the fact of a source that counts and names them
+MOST_NAMED = 5  # of them in one message
 
 
 @dataclass(frozen=True)

@@ -71,16 +71,24 @@ class TableSource(Source):
                     beside, blocks = self._beside(file, batch), self._blocks_of(batch)
                     yield replace(chunk, broken=broken, beside=beside, blocks=blocks)
 
-    def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""
-        for batch in self._stored_batches(file, start, stop, max_rows):
+    def _batches(
+        self, file: Path, start: int, stop: int, max_rows: int, names: Sequence[str] = ()
+    ) -> Iterator[Batch]:
+        """Yield rows [start, stop) of one file in batches of at most `max_rows` rows.
+
+        names: of the columns to read; all if there are none.
+        """
+        names = names or self._columns_read()
+        for batch in self._stored_batches(file, (start, stop), max_rows, names):
             part = batch.cut(start, stop)
             if part.rows.num_rows:
                 yield part
 
     @abstractmethod
-    def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Yield batches of at most `max_rows` rows that cover at least [start, stop)."""
+    def _stored_batches(
+        self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
+    ) -> Iterator[Batch]:
+        """Yield batches of at most `max_rows` rows of these columns that cover at least a span."""
 
     def _locate(self, row: int) -> tuple[Path, int]:
         index = bisect_right(self.starts, row) - 1
@@ -89,6 +97,11 @@ class TableSource(Source):
     def _columns_read(self) -> list[str]:
         beside = [self.id_column, self.block.name if self.block else ""]
         return [*dict.fromkeys([*self.schema.names, *filter(None, beside)])]
+
+    def _block_column(self, rows: pa.RecordBatch) -> pa.Array | None:
+        """Return the column that names the blocks, if it is wanted and was read."""
+        name = self.block.name if self.block else ""
+        return rows.column(name) if name in rows.schema.names else None
 
     def _blocks_of(self, batch: Batch) -> NDArray[np.float64] | None:
         """Return the day or the key of the level (n,) of each row; see `Chunk.blocks`."""
@@ -168,10 +181,10 @@ class TableSource(Source):
             ) from error
         return pa.record_batch(columns, schema=exact)
 
-    def column_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows in order, as Arrow columns of which values and levels are made."""
+    def column_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield these columns of all rows in order, as values and levels are made of them."""
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
-            for batch in self._batches(file, 0, end - begin, BATCH_ROWS):
+            for batch in self._batches(file, 0, end - begin, BATCH_ROWS, names):
                 yield batch.rows
 
     def _values(self, column: pa.Array, name: str, start: int) -> NDArray[np.generic]:
@@ -181,7 +194,7 @@ class TableSource(Source):
                 return np.asarray(
                     column.fill_null(False if pa.types.is_boolean(column.type) else 0)
                 )
-            place = self._place(start + first_gap(column))
+            place = self._place(start + column.is_null().index(True).as_py())
             raise SourceError(
                 f"{place}, column {name}: expected a number, got nothing; "
                 'fix the row, or set data.missing = "impute"'
@@ -220,7 +233,7 @@ class TableSource(Source):
     def _cell(self, row: int, name: str) -> str:
         """Return a cell as a message shows it."""
         file, number = self._locate(row)
-        batch = next(self._batches(file, number, number + 1, BATCH_ROWS))
+        batch = next(self._batches(file, number, number + 1, BATCH_ROWS, [name]))
         cell = batch.rows.column(name)[0].as_py()
         return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
 
@@ -284,8 +297,3 @@ def own_types(
 ) -> tuple[str, ...]:
     """Return the names of the columns' own dtypes; () if all are the `dtype` of the rows."""
     return tuple(kind.name for kind in kinds) if {*kinds} != {dtype} else ()
-
-
-def first_gap(column: pa.Array) -> int:
-    """Return the index of the first null in a column that contains one."""
-    return int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])

@@ -21,7 +21,7 @@ from aemodel.errors import DataError
 from aemodel.rows.entities.scales import Entities, Places, Values
 from aemodel.rows.entities.variances import squeezed_variances
 from aemodel.rows.far_values import Fences
-from aemodel.rows.moments import Moments
+from aemodel.rows.moments import Moments, round_digits
 
 MOST_ENTITIES = 20_000
 MOST_SCALES = 5_000_000  # entities times columns: 200 MB of moments while they are counted
@@ -169,7 +169,7 @@ def _repeats(known: Moments) -> Values:
 
 
 def _on_grid(level: Values, spread: Values) -> tuple[Values, Values]:
-    spread = spread.astype(np.float32).astype(np.float64)
+    spread = round_digits(spread)
     spread = np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
     return np.rint(level / (spread * GRID)) * (spread * GRID), spread
 

@@ -1,4 +1,4 @@
-"""init: whether training holds out whole files, days, or entities of clean rows."""
+"""init: whether training holds out rows, or whole files, days, or entities of clean rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from flows.jobs.proposal.sample import SampleSummary
 from flows.training.blocks import FILES, SourceBlocks, column_blocks, day_blocks, file_blocks
 from storage.sources import Source
 
+# Hashes decide which rows are held out: of fewer, once in 10,000 tables no row is in a fifth.
+FEWEST_TO_HOLD_OUT = 40
 ENOUGH = 10  # fewer leave too few blocks to fit on
 # Up to so many blocks, calibration gets this share: with one more block for validation, at least
 # five are held out.
@@ -56,6 +58,8 @@ def known_blocks(source: Source, sample: SampleSummary) -> KnownBlocks | None:
     Whichever there are more of, days or files: a night is one of them. Entities only if each has
     its rows in one place: they seem to come and go.
     """
+    if source.n_rows < FEWEST_TO_HOLD_OUT:
+        return None
     found = [blocks for blocks in (file_blocks(source), _full_days(source)) if blocks]
     fewest = FEWEST_BLOCKS if found else ENOUGH
     if not found and sample.batches:

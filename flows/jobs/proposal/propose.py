@@ -39,7 +39,7 @@ class Input:
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
         return open_surveyed(
-            Path(self.path), field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
+            self.path, field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
         )
 
 

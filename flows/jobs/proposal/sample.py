@@ -15,6 +15,7 @@ from storage.errors import SourceError
 from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
 
 SAMPLE_ROWS = 20_000
+FEWEST_ROWS = 12  # fewer do not show what is usual
 FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, grades, playing cards
 
 
@@ -55,9 +56,12 @@ class SampleSummary:
 
 
 def read_sample(source: Source) -> NDArray[np.generic]:
-    """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has none."""
-    if not source.n_rows:
-        raise SourceError(f"{source.path}: holds no rows; init needs clean rows")
+    """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has too few."""
+    if source.n_rows < FEWEST_ROWS:
+        raise SourceError(
+            f"{source.path}: expected at least {FEWEST_ROWS} clean rows, got {source.n_rows}; "
+            "collect more rows"
+        )
     return spread_rows(source, SAMPLE_ROWS)
 
 

@@ -123,6 +123,12 @@ class FileScan:
         """Name the first cells of a feature that are no number, or no time."""
         return [self._named(cell) for cell in self.scanned[name].first]
 
+    def why_mixed(self, name: str) -> str:
+        """Say which cells of a column are no numbers, if others are; else ''."""
+        scan = self.scanned.get(name)
+        some = scan is not None and not scan.as_time and 0 < scan.broken < scan.filled
+        return self._why_not(scan, "numbers") if scan is not None and some else ""
+
     def _column(self, name: str) -> Column:
         if name not in self.scanned:
             return _column_of(self.types[name], _type_name(self.types[name]))
