@@ -99,6 +99,7 @@ class EntityMoments:
             keys=self.keys[named],
             level=np.where(numbers, level, 0.0),
             spread=np.where(numbers, spread, 1.0),
+            rows=known.count[:, self.column].astype(np.int64),
         )
 
     def constant(self, rounding: float) -> NDArray[np.bool_]:

@@ -18,12 +18,14 @@ class Entities:
 
     column: index of the column that names the entity by its key. keys: (e,), ascending.
     level, spread: (e + 1, d), the last of an unknown entity; 0 and 1 for what is no number.
+    rows: (e,) int64, fit rows of each.
     """
 
     column: int
     keys: Values
     level: Values
     spread: Values
+    rows: NDArray[np.int64]
 
     def places(self, flat: NDArray[np.generic]) -> Places:
         """Return which entity each of rows (n, d) belongs to, (n,); e for an unknown one."""
