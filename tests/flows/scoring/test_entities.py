@@ -188,13 +188,6 @@ def test_a_night_without_the_column_is_refused_by_name(plant):
     assert "missing: 'machine'" in plant.run("score", plant.job, "--date", day).err
 
 
-def test_a_store_of_a_model_with_entities_is_refused(plant):
-    refused = plant.run("encode", plant.job)
-
-    assert refused.code == 2
-    assert "depends on 'machine' (data.entity)" in refused.err
-
-
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
