@@ -57,9 +57,10 @@ class EntityGroups:
     @cached_property
     def calibrations(self) -> tuple[Scores, ...]:
         """The calibration scores of each group, ascending; the last are those of all rows."""
-        count = int(self.of_entity[-1])
-        parts = [self.calibration[self.members == group] for group in range(count)]
-        return *parts, self.calibration
+        order = np.argsort(self.members, kind="stable")
+        starts = np.searchsorted(self.members[order], np.arange(self.of_entity[-1] + 1))
+        parts = np.split(self.calibration[order], starts)
+        return *parts[1:-1], self.calibration
 
     @cached_property
     def cuts(self) -> Scores:
@@ -89,9 +90,10 @@ class EntityGroups:
     def p_values(self, rows: Rows, scores: Scores) -> Scores:
         """Return the p-values (m,) of rows (m, d) with these scores (m,), each in its group."""
         groups, found = self.of_entity[self.entities.places(rows)], np.empty(len(scores))
-        for group in np.unique(groups):
-            inside = groups == group
-            found[inside] = p_values(self.calibrations[group], scores[inside])
+        order = np.argsort(groups, kind="stable")
+        for inside in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+            if len(inside):
+                found[inside] = p_values(self.calibrations[groups[inside[0]]], scores[inside])
         return found
 
     def _judged(self, groups: Groups, scores: Scores) -> Scores:
@@ -109,8 +111,8 @@ def entity_groups(
 ) -> EntityGroups | None:
     """Group entities for one of SCORES.
 
-    None for rules other than 'quantile', where whole blocks were held out, and where all
-    calibration rows together are too few or their cut is 0 or infinite.
+    None for rules other than 'quantile', where whole blocks were held out, and where the
+    calibration rows of known entities are too few, or the cut of all is 0 or infinite.
     """
     members, calibration = measured.entities_by(by), measured.calibration_by(by)
     held_out = measured.blocks is not None and len(measured.blocks.cuts) > 0
@@ -121,6 +123,8 @@ def entity_groups(
         return None
     needed = ceil(1 / (1 - Fraction(rule.value))) - 1
     counts = np.bincount(members, minlength=len(entities.keys) + 1)[:-1]
+    if counts.sum() < needed:
+        return None
     of_entity, own = _grouped(counts, entities.rows, needed)
     return EntityGroups(
         entities=entities,
@@ -140,8 +144,8 @@ def _grouped(
     counts, fit_rows: (e,), calibration and fit rows of each.
     """
     shared = counts < needed
-    if 0 < counts[shared].sum() < needed and not shared.all():
-        shared |= np.arange(len(counts)) == np.argmin(np.where(shared, counts.max(), counts))
+    if shared.any() and counts[shared].sum() < needed and not shared.all():
+        shared[np.argmin(np.where(shared, counts.max() + 1, counts))] = True
     of_entity = np.cumsum(~shared) - 1
     own = len(counts) - int(shared.sum())
     others = np.flatnonzero(shared)
@@ -161,11 +165,11 @@ def _similar(counts: NDArray[np.int64], needed: int) -> Groups:
 def rest_on_groups(
     decision: Decision, groups: EntityGroups | None, *, rows: int, above: int
 ) -> Decision:
-    """Return the decision about a night of `rows` rows, `above` of them with a judged score above
-    the cut, and what it promises in every group.
+    """Return the decision about a night with what it promises in every group.
 
-    The expected number of flagged rows and its limit are those of a night whose entities are mixed
-    as among the calibration rows.
+    rows: of the night. above: those of them with a judged score above the cut. The expected number
+    of flagged rows and its limit are those of a night whose entities are mixed as among the
+    calibration rows.
     """
     if groups is None:
         return decision

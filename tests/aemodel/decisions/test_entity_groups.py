@@ -65,6 +65,23 @@ def test_too_few_other_rows_join_the_smallest_entity_with_a_group_of_its_own(ran
     assert found.of_entity.tolist() == [0, 1, 1, 2]
 
 
+def test_of_entities_of_one_size_one_joins_those_with_too_few_rows(random):
+    assert grouped([3, 30, 30], random).of_entity.tolist() == [1, 1, 0, 2]
+
+
+def test_entities_without_calibration_rows_are_judged_with_others_that_have_some(random):
+    found = grouped([30, 12, 0], random)
+
+    assert found.of_entity.tolist() == [0, 1, 1, 2]
+    assert list(map(len, found.calibrations)) == [30, 12, 42]
+
+
+def test_where_most_calibration_rows_are_of_unknown_entities_all_rows_are_judged_alike(random):
+    scores, members = drawn([4, 4, 50], random)
+
+    assert entity_groups(entities(40, 40), measured(scores, members), "error", RULE) is None
+
+
 @pytest.mark.parametrize("odd", ["", "zero", "infinite"])
 def test_a_row_is_flagged_by_its_judged_score_just_where_its_p_value_is_small(random, odd):
     scores, members = drawn([30, 40, 50], random)
