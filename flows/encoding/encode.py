@@ -123,7 +123,6 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
     """
     workspace, record = open_workspace(job), RunRecord.begin()
     model_id, model = load_model(workspace, device=device)
-    _require_one_scale(model)
     path = input_path(job, source=request.source, date=request.date)
     with open_rows(job, path, model.layout) as source:
         check_layout(source, model.layout)
@@ -142,16 +141,6 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
         )
         with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
             return _existing_result(run) if run.final.exists() else _write_store(run, run_all)
-
-
-def _require_one_scale(model: Autoencoder) -> None:
-    """Raise UsageError for a model with entities: a store's decoder knows a single scale."""
-    if model.layout.entity is not None:
-        raise UsageError(
-            "encode needs a model with the same scale for all rows. Got one whose scale depends on "
-            f"{model.layout.columns[model.layout.entity]!r} (data.entity) instead; encode with a "
-            "job of its own, without data.entity."
-        )
 
 
 def _for_columns(model: Autoencoder, source: Source) -> Autoencoder:

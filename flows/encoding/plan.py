@@ -139,7 +139,9 @@ def _bounded_plan(
     rmse: that of latents alone, infinity if unknown.
     """
     source = inputs.source
-    exact = stored.decoder.decode_exactly(latents_as_read(stored.scale, sample.latents))
+    exact = stored.decoder.decode_exactly(
+        latents_as_read(stored.scale, sample.latents), sample.keys
+    )
     entered = Sample(
         sample.rows,
         exact.reshape(sample.rows.shape),

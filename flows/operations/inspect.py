@@ -26,7 +26,7 @@ MANIFEST_KEYS = {
 }
 # Files whose figures are shown, and the keys of those figures.
 FIGURE_FILES = ("size_report.json", "summary.json", "model.json")
-FIGURES = ("verdict", "flagged", "rule", "complete", "training_data", "metrics")
+FIGURES = ("verdict", "flagged", "rule", "promise", "complete", "training_data", "metrics")
 RATIOS = ("source", "float32", "lossless")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from aemodel.decisions.block_promises import rest_on_blocks
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.drift import Drift, find_drift
+from aemodel.decisions.entity_groups import rest_on_groups
 from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision, decide, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
@@ -96,6 +97,7 @@ def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None, doub
     ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
     settings = run.job.score
     decision = decide(settings.rule, run.calibration, tally, ranking, top_n=settings.top_n)
+    decision = rest_on_groups(decision, run.groups, rows=tally.rows, above=tally.above)
     decision = rest_on_blocks(decision, settings.rule, run.calibration, run.blocks, rows=tally.rows)
     return withhold_promise(decision, doubt) if doubt else decision
 

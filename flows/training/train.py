@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
+from aemodel.decisions.entity_groups import entity_groups
 from aemodel.model import Autoencoder
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
@@ -213,6 +214,8 @@ def _train_result(
     trained = challenger.trained
     scores = trained.model.calibration_by(job.score.by)
     blocks = trained.model.blocks_by(job.score.by)
+    entities, score = trained.model.scaler.entities, job.score
+    groups = entity_groups(entities, trained.model.measured, score.by, score.rule)
     return TrainResult(
         model_id=path.name,
         path=path,
@@ -225,8 +228,8 @@ def _train_result(
         validation_losses=tuple(epoch.validation_loss for epoch in trained.history),
         figures=fit_figures(job, trained),
         checks=verdict.checks,
-        calibration=calibration_facts(job, scores),
-        promise=rule_promise(job, scores, blocks),
+        calibration=calibration_facts(job, scores, groups),
+        promise=rule_promise(job, scores, blocks, groups),
         warning=contamination_warning(scores),
         read_as=challenger.read_as,
         not_read={

@@ -146,10 +146,9 @@ class TableSource(Source):
             if kind == NUMBER and all(map(_is_value, types[name]))
         }
         values = number_schema({name: types[name] for name in places}, self.missing)
-        exact = {name: self._one_type(name, types[name]) for name in types if name not in places}
-        return StoredColumns(
-            values, tuple(places.values()), self.schema.names, pa.schema(list(exact.items()))
-        )
+        exact = [(name, self._one_type(name, types[name])) for name in types if name not in places]
+        names, entity = self.schema.names, self.schema.entity
+        return StoredColumns(values, tuple(places.values()), names, pa.schema(exact), entity)
 
     @abstractmethod
     def _types(self, name: str) -> list[pa.DataType]:
