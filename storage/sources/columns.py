@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -109,6 +109,16 @@ def list_unread(unread: Mapping[str, str]) -> str:
     others = sum(map(len, list(names.values())[MOST_REASONS:]))
     more = [f"and {others:,} more columns for other reasons"] if others else []
     return "; ".join([*reasons, *more])
+
+
+def require_distinct(file: Path, names: Sequence[str]) -> None:
+    """Require that no two columns have the same name, if any. Raises SourceError."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise SourceError(
+            f"{file}: duplicate column names: {', '.join(map(repr, twice))}; "
+            "give each column a unique name"
+        )
 
 
 class Wanted(NamedTuple):

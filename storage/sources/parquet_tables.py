@@ -22,6 +22,7 @@ from storage.sources.columns import (
     Wanted,
     named_features,
     pick_shared,
+    require_distinct,
     unnamed,
 )
 from storage.sources.ids import is_whole
@@ -32,7 +33,6 @@ from storage.sources.tables import (
     Batch,
     TableSource,
     number_schema,
-    require_distinct,
 )
 from storage.visible_text import visible_name
 

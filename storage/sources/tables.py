@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -291,16 +290,6 @@ def own_types(
 ) -> tuple[str, ...]:
     """Return the names of the columns' own dtypes; () if all are the `dtype` of the rows."""
     return tuple(kind.name for kind in kinds) if {*kinds} != {dtype} else ()
-
-
-def require_distinct(file: Path, names: Sequence[str]) -> None:
-    """Require that no two columns have the same name, if any. Raises SourceError."""
-    twice = [name for name, count in Counter(names).items() if count > 1 and name]
-    if twice:
-        raise SourceError(
-            f"{file}: duplicate column names: {', '.join(map(repr, twice))}; "
-            "give each column a unique name"
-        )
 
 
 def first_gap(column: pa.Array) -> int:
