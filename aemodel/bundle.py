@@ -57,7 +57,8 @@ BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean row
 RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
-ENTITIES = ("keys", "level", "spread")  # where a column names entities
+ENTITIES = ("keys", "level", "spread", "rows")  # where a column names entities
+MEMBERS = "entities.calibration"
 MIXED = ("weights", "typical", "spread")
 MARGINS = ("tails", "gaps", "clock", "pairs")
 
@@ -115,6 +116,7 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         ]
     if model.scaler.entities is not None:
         parts.append(("entities.", model.scaler.entities, ENTITIES))
+        arrays[MEMBERS] = model.measured.entities
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
     ranks = model.measured.reference.ranks
@@ -145,6 +147,8 @@ def _unfitted_model(
     if layout.entity is not None:
         scales = _take(arrays, ENTITIES, "entities.")
         scaler = dataclasses.replace(scaler, entities=Entities(column=layout.entity, **scales))
+        members = arrays.pop(MEMBERS).astype(np.int32)
+        measured = dataclasses.replace(measured, entities=members)
     del facts["format_version"]
     model = Autoencoder((), settings, layout, scaler, measured, train, facts, device)
     _require_shapes(model)
@@ -186,6 +190,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
     of_measured = dict(zip(MEASURED, (n, n, n, (3, *n), d, d, d, (3, *d), (3,), k, k), strict=True))
     return {
         **_entity_shapes(model.scaler.entities, *d),
+        MEMBERS: (measured.entities, (3, *n) if model.scaler.entities else (3, 0)),
         **{f"scaler.{name}": (getattr(model.scaler, name), d) for name in SCALER},
         **{name: (getattr(measured, name), shape) for name, shape in of_measured.items()},
         **(measured.blocks.shapes(*n) if measured.blocks else {}),
@@ -202,7 +207,8 @@ def _entity_shapes(
     if entities is None:
         return {}
     table = (len(entities.keys) + 1, d)
-    shapes = dict(zip(ENTITIES, (entities.keys.shape[:1], table, table), strict=True))
+    count = entities.keys.shape[:1]
+    shapes = dict(zip(ENTITIES, (count, table, table, count), strict=True))
     return {f"entities.{name}": (getattr(entities, name), shape) for name, shape in shapes.items()}
 
 

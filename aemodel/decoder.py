@@ -18,19 +18,24 @@ from aemodel.network.inference import (
     map_rows,
     run_layers,
 )
+from aemodel.rows.entities.scales import Entities
 from aemodel.rows.layout import NUMBER, Layout, cast_rows
 from aemodel.rows.scaling import Scaler
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Maps latents to rows; holds only what that needs."""
+    """Maps latents to rows; holds only what that needs.
+
+    entities: by which rows are scaled, of a decoder `of_columns`; their `column` means nothing.
+    """
 
     network: nn.Module
     output: str
     scaler: Scaler
     layout: Layout
     device: str = "cpu"
+    entities: Entities | None = None
 
     @property
     def size(self) -> int:
@@ -44,12 +49,21 @@ class Decoder:
         """
         return cast_rows(self.decode_exactly(latents), self.layout.dtype)
 
-    def decode_exactly(self, latents: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Map latents (n, k) to rows (n, *row_shape) float64 in data units, without rounding."""
+    def decode_exactly(
+        self, latents: NDArray[np.floating], keys: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Map latents (n, k) to rows (n, *row_shape) float64 in data units, without rounding.
+
+        keys: (n,), of the rows' entities; read only if there are any.
+        """
         rows = np.empty((len(latents), self.layout.n_features))
         plan = BatchPlan(self.size, latents.shape[1], self.device)
         map_rows(latents, plan, copy_inputs, self._forward, [rows])
-        return self.scaler.invert(rows).reshape(len(latents), *self.layout.row_shape)
+        rows = self.scaler.invert(rows)
+        if self.entities is not None and keys is not None:
+            places = self.entities.places_of(keys)
+            rows = rows * self.entities.spread[places] + self.entities.level[places]
+        return rows.reshape(len(latents), *self.layout.row_shape)
 
     def of_columns(self, places: Sequence[int]) -> Decoder:
         """Return the decoder of these columns only, all of them numbers."""
@@ -59,7 +73,8 @@ class Decoder:
         scaler = Scaler.inverse_only(self.scaler.center[chosen], self.scaler.scale[chosen])
         columns = tuple(self.layout.columns[place] for place in places)
         layout = Layout(row_shape=(len(places),), dtype=self.layout.dtype, columns=columns)
-        return replace(self, network=some, scaler=scaler, layout=layout)
+        entities = self.scaler.entities and self.scaler.entities.of_columns(chosen)
+        return replace(self, network=some, scaler=scaler, layout=layout, entities=entities)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
         return (finish_output(run_layers(self.network, latents), self.output),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import lzma
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,11 @@ from aemodel.decoder import Decoder
 from aemodel.errors import BundleError
 from aemodel.model import Autoencoder
 from aemodel.network.build import decoder_facts, decoder_of_facts
+from aemodel.rows.entities.scales import Entities
 from aemodel.rows.scaling import Scaler
 from aemodel.weight_rounding import pack_xz, restore_weights, round_weights
+
+ENTITIES, PREFIX = ("keys", "level", "spread", "rows"), "entities."
 
 
 def decoder_files(model: Autoencoder) -> dict[str, bytes]:
@@ -37,6 +41,8 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
         f"scaler.{name}": _without_repeats(getattr(decoder.scaler, name))
         for name in ("center", "scale")
     }
+    if decoder.entities is not None:
+        scaler |= {f"{PREFIX}{name}": getattr(decoder.entities, name) for name in ENTITIES}
     facts = {
         "format_version": FORMAT_VERSIONS["decoder.json"],
         **decoder_facts(decoder.layout.row_shape, model.settings),
@@ -57,7 +63,8 @@ def compact_decoder_files(
     See `aemodel.weight_rounding`. `latents` (n, k) are a sample of those it will decode.
     """
     arrays = read_arrays(files, "decoder.safetensors")
-    weights = {name: values for name, values in arrays.items() if not name.startswith("scaler.")}
+    others = ("scaler.", PREFIX)
+    weights = {name: values for name, values in arrays.items() if not name.startswith(others)}
     compact = {**arrays, **round_weights(weights, latents, roughness)}
     return {
         "decoder.safetensors.xz": pack_xz(tensor_bytes(compact)),
@@ -88,8 +95,11 @@ def _unfitted_decoder(facts: Json, arrays: dict[str, NDArray[np.generic]], devic
         for name in ("center", "scale")
     )
     scaler = Scaler.inverse_only(center, scale)
+    known = [name for name in ENTITIES if PREFIX + name in arrays]
+    scales: dict[str, Any] = {name: arrays.pop(PREFIX + name) for name in known}
+    entities = Entities(column=0, **scales) if scales else None
     network = decoder_of_facts(facts, layout.row_shape)
-    return Decoder(network, str(facts["output"]), scaler, layout, device)
+    return Decoder(network, str(facts["output"]), scaler, layout, device, entities)
 
 
 def _decompressed(files: Files) -> Files:

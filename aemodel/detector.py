@@ -16,20 +16,27 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from aemodel.bundle import from_files, to_files
+from aemodel.decisions.entity_groups import entity_groups, rest_on_groups
 from aemodel.decisions.rules import decide_beforehand
 from aemodel.explain.attribution import explain
 from aemodel.explain.causes import MAX_FEATURES, Cause
-from aemodel.frames.rows import InputRows, read_clean, read_rows
+from aemodel.frames.rows import MOST_NAMED, InputRows, read_clean, read_rows
 from aemodel.model import Autoencoder
-from aemodel.parameters import known_parameters, model_settings, rule_by_row, train_settings
-from aemodel.rows.layout import Layout
+from aemodel.parameters import (
+    known_parameters,
+    model_settings,
+    rule_by_row,
+    train_settings,
+    wanted_columns,
+)
+from aemodel.rows.layout import MAX_LEVELS
 from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
-from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.table_defaults import BATCH, HIDDEN, MEMBERS, PROTOTYPES
 from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
 
 SCORE_KEYS = ("by", "rule")  # stored in a bundle beside the model's own settings
+DATA_KEYS = ("categories", "times", "ignore")  # as well
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
@@ -48,8 +55,12 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
     Rows may also be a DataFrame of pandas or polars, or a pyarrow table. Its columns are read as
     the commands read a file: numbers as numbers; texts, categories and booleans as categories;
     times as hour and weekday. Other columns are not used; `ignored_` says why. Missing values are
-    allowed. Scored frames may have more columns, in any order; but where all columns that are used
-    are numbers, just these in another order are an error, as anywhere in scikit-learn.
+    allowed. As in [data] of a job file, `categories`, `times` and `ignore` name columns of a frame
+    to read otherwise, `max_levels` limits the levels told apart, and `entity` names the column by
+    whose level and spread rows are scaled; with a quantile rule, a score is then measured in
+    thresholds of its group of entities. Scored frames may have more columns, in any order; but
+    where all columns that are used are numbers, just these in another order are an error, as
+    anywhere in scikit-learn.
 
     With `network="conv"`, which needs `prototypes=0`, rows may also be images (n, height, width) or
     (n, height, width, channels), or signals with channels (n, length, channels); `hidden=()`
@@ -62,7 +73,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     The share `calibration` of the clean rows is used for the threshold only: with
     `rule="quantile 0.95"`, on average at most 5 % of fresh clean rows are flagged, however few rows
-    there are. If they are too few for that guarantee, no row is flagged, and `fit` warns.
+    there are. If they are too few for that guarantee, no row is flagged, and `fit` warns. It also
+    warns of columns whose differences float64 or float32 loses.
 
     Attributes
     ----------
@@ -123,6 +135,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         rule: str = "quantile 0.95",
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = 0,
+        entity: str | None = None,
+        categories: tuple[str, ...] = (),
+        times: tuple[str, ...] = (),
+        ignore: tuple[str, ...] = (),
+        max_levels: int = MAX_LEVELS,
     ) -> None:
         """Store the parameters unchanged, as scikit-learn requires; `fit` checks them."""
         self.network = network
@@ -150,6 +167,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self.rule = rule
         self.device = device
         self.random_state = random_state
+        self.entity = entity
+        self.categories = categories
+        self.times = times
+        self.ignore = ignore
+        self.max_levels = max_levels
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:  # noqa: ARG002 # scikit-learn's
         """Fit to clean rows X (n, d), n >= 2; with convolutions also (n, *row_shape).
@@ -160,10 +182,10 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         rejects or a frame without a column that can be a feature.
         """
         clean = self._read_clean(X)
-        train = self._train_settings(len(clean.rows))
+        train = train_settings(self.get_params(), len(clean.rows))
         trained = train_autoencoder(
             self._clean(clean),
-            model=self._model_settings(clean.layout),
+            model=model_settings(self.get_params(), clean.layout),
             train=without_empty_parts(train, hasher_for(train)(clean.rows)),
             device=self.device,
         )
@@ -178,8 +200,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         if not self.trim:
             return self.predict(X)
         clean = self._read_clean(X)
-        train = without_empty_folds(self._train_settings(len(clean.rows)), clean.rows)
-        model = self._model_settings(clean.layout)
+        train = without_empty_folds(train_settings(self.get_params(), len(clean.rows)), clean.rows)
+        model = model_settings(self.get_params(), clean.layout)
         fitted = cross_fit(self._clean(clean), model=model, train=train, device=self.device)
         scores = fitted.scores_by(self.by, clean.rows)
         self.out_of_fold_scores_ = -np.minimum(scores, np.finfo(np.float64).max)
@@ -194,7 +216,10 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """
         check_is_fitted(self)
         rows = read_rows(self, X, self.model_.layout).rows
-        return -np.minimum(self.model_.scores_by(self.by, rows), np.finfo(np.float64).max)
+        scores = self.model_.scores_by(self.by, rows)
+        if self._groups is not None:
+            scores = self._groups.judged(rows, scores)
+        return -np.minimum(scores, np.finfo(np.float64).max)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return `score_samples` minus `offset_`, (n,): negative for outliers."""
@@ -217,7 +242,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         >>> detector = AutoencoderDetector(epochs=5, members=1).fit(clean)
         >>> rows = pa.table({"city": ["Paris"], "warm": [25.0]})
         >>> detector.explain(rows)[0].features[0].words
-        "city 'Paris' never seen (2 levels known)"
+        "city 'Paris' never seen in fit rows (2 levels known)"
 
         """
         check_is_fitted(self)
@@ -235,8 +260,10 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         {"model.safetensors": ..., "model.json": ...}
         """
         check_is_fitted(self)
-        score = {name: getattr(self, name) for name in SCORE_KEYS}
-        return to_files(replace(self.model_, facts={**self.model_.facts, "score": score}))
+        params = self.get_params()
+        score, data = ({name: params[name] for name in keys} for keys in (SCORE_KEYS, DATA_KEYS))
+        facts = {**self.model_.facts, "score": score, "data": data}
+        return to_files(replace(self.model_, facts=facts))
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, device: str = "cpu") -> Self:
@@ -252,7 +279,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """Read rows to fit to. Raises like `fit`."""
         rule_by_row(self.rule)
         row_shape = np.shape(X)[1:] if self.network == "conv" else ()
-        return read_clean(self, X, row_shape, FEWEST_FIT_ROWS)
+        return read_clean(self, X, row_shape, FEWEST_FIT_ROWS, wanted_columns(self.get_params()))
 
     def _clean(self, read: InputRows) -> CleanRows:
         rows = read.rows
@@ -261,9 +288,15 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
 
     def _use(self, model: Autoencoder) -> Self:
         """Use a trained model, with the threshold that the rule gives it."""
-        decision = decide_beforehand(rule_by_row(self.rule), model.calibration_by(self.by))
+        rule, entities = rule_by_row(self.rule), model.scaler.entities
+        self._groups = entity_groups(entities, model.measured, self.by, rule)
+        decision = decide_beforehand(rule, model.calibration_by(self.by))
+        decision = rest_on_groups(decision, self._groups, rows=0, above=0)
         if not np.isfinite(decision.cut.score):
             warnings.warn(f"No row will be flagged as an outlier. {decision.promise}", stacklevel=3)
+        if lost := cast("Mapping[str, str]", model.facts.get("imprecise", {})):
+            listed = ", ".join(f"{name!r} ({why})" for name, why in [*lost.items()][:MOST_NAMED])
+            warnings.warn(f"Columns lose small differences: {listed}.", stacklevel=3)
         self.model_ = model
         self.n_features_in_ = len(model.layout.names) or model.layout.n_features
         if model.layout.columns:
@@ -272,9 +305,3 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         self.offset_ = -decision.cut.score
         self.promise_ = decision.promise
         return self
-
-    def _model_settings(self, layout: Layout) -> ModelSettings:
-        return model_settings(self.get_params(deep=False), layout)
-
-    def _train_settings(self, n_rows: int) -> TrainSettings:
-        return train_settings(self.get_params(deep=False), n_rows)

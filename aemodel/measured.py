@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from aemodel.decisions.block_scores import MeasuredBlocks
 from aemodel.scores.mixed_novelty import MixedReference
 from aemodel.scores.novelty import Reference
+from aemodel.settings import SCORES
 
 Vector = NDArray[np.float64]
 
@@ -28,6 +29,8 @@ class Measured:
     latent_low, latent_high: (k,) float32, the range that latents are stored in.
     reference: the clean rows that novelty compares with. mixed: None if all columns are numbers.
     blocks: None if clean rows are not known to come in blocks.
+    entities: (3, n) int32, which entity each calibration row belongs to, in the order of each of
+        SCORES; (3, 0) without entities.
     """
 
     calibration: Vector
@@ -44,6 +47,7 @@ class Measured:
     reference: Reference
     mixed: MixedReference | None = None
     blocks: MeasuredBlocks | None = None
+    entities: NDArray[np.int32] = field(default_factory=lambda: np.empty((3, 0), np.int32))
 
     def calibration_by(self, score: str) -> Vector:
         """Return the calibration rows' scores by one of SCORES, ascending."""
@@ -53,3 +57,7 @@ class Measured:
             "relative": self.relative_calibration,
         }
         return by_score[score]
+
+    def entities_by(self, score: str) -> NDArray[np.int32]:
+        """Return which entity each of `calibration_by(score)` belongs to; (0,) without entities."""
+        return np.asarray(self.entities[SCORES.index(score)])

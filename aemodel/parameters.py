@@ -11,8 +11,10 @@ from sklearn.utils import check_random_state
 
 from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.errors import SettingsError
+from aemodel.frames.columns import TIME
+from aemodel.frames.survey import WantedColumns
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import Layout
+from aemodel.rows.layout import CATEGORY, ENTITY, Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.table_defaults import MIXED_NOISE, NOISE, table_epochs, table_latents
 
@@ -25,12 +27,40 @@ def model_settings(parameters: Parameters, layout: Layout) -> ModelSettings:
     """Return [model]. Raises SettingsError."""
     chosen = _fields_of(ModelSettings, parameters)
     defaults = {
-        "latent": table_latents(layout.n_features),
+        "latent": table_latents(len(layout.features)),
         "scaling": "standard" if layout.kinds else "minmax",
         "noise": MIXED_NOISE if layout.kinds else NOISE,
     }
     chosen |= {name: value for name, value in defaults.items() if chosen[name] is None}
     return ModelSettings(**{**chosen, "hidden": tuple(chosen["hidden"])})
+
+
+def wanted_columns(parameters: Parameters) -> WantedColumns:
+    """Return how columns of frames are read. Raises SettingsError."""
+    entity, kinds = parameters["entity"], {"categories": (CATEGORY,), "times": TIME, "ignore": ()}
+    named = [entity] if entity else []
+    found: dict[str, tuple[str, ...]] = {entity: (ENTITY,)} if entity else {}
+    for key, kind in kinds.items():
+        if isinstance(parameters[key], str):
+            raise SettingsError(
+                f"{key} must be a tuple of columns, such as ({parameters[key]!r},). "
+                f"Got {parameters[key]!r} instead."
+            )
+        named += parameters[key]
+        found |= dict.fromkeys(parameters[key], kind)
+    if len(named) > len(found):
+        twice = sorted({name for name in named if named.count(name) > 1})
+        raise SettingsError(
+            "entity, categories, times, and ignore must name each column once. "
+            f"Got {', '.join(map(repr, twice))} more than once instead."
+        )
+    _require_levels(parameters["max_levels"])
+    return WantedColumns(found, parameters["max_levels"])
+
+
+def _require_levels(most: int) -> None:
+    if most < 1:
+        raise SettingsError(f"max_levels must be at least 1. Got {most} instead.")
 
 
 def train_settings(parameters: Parameters, n_rows: int) -> TrainSettings:
@@ -62,12 +92,25 @@ def known_parameters(model: Autoencoder, names: Iterable[str]) -> dict[str, Any]
     known = {
         **asdict(model.settings),
         **asdict(model.train_settings),
+        **_column_parameters(model),
         "by": "error",
         **cast("Mapping[str, Any]", model.facts.get("score", {})),
         "device": model.device,
         "random_state": model.train_settings.seed,
     }
     return {name: known[name] for name in names if name in known}
+
+
+def _column_parameters(model: Autoencoder) -> dict[str, Any]:
+    """Return the parameters about columns; of a bundle of `train`, as the layout shows them."""
+    layout = model.layout
+    categories = [layout.columns[place] for place in layout.of_kind(CATEGORY)]
+    stored = cast("Mapping[str, Any]", model.facts.get("data", {"categories": categories}))
+    return {
+        "entity": None if layout.entity is None else layout.columns[layout.entity],
+        "max_levels": layout.max_levels,
+        **{name: tuple(columns) for name, columns in stored.items()},
+    }
 
 
 def rule_by_row(text: str) -> Rule:

@@ -110,6 +110,7 @@ class TrainSettings:
     the others each batch leaves out the share with the largest losses.
     `split`: "occurrence" splits the copies of a row like other rows, "content" keeps them together,
     "blocks" keeps all rows of a block together, see `aemodel.rows.blocks`.
+    `blocks`: what the blocks are, in the caller's words; models of equal `blocks` have the same.
     """
 
     epochs: int = 30
@@ -119,6 +120,7 @@ class TrainSettings:
     calibration: float = 0.1
     validation: float = 0.1
     split: str = "occurrence"
+    blocks: str = ""
     trim: float = 0.0
     device: str = "auto"
     seed: int = 0

@@ -1,7 +1,7 @@
 """Promises on generated tables: clean rows flagged at `quantile 0.99`, clean nights called DRIFT.
 
     python benchmarks/promises_tables.py tables     34 kinds of tables; 20 minutes
-    python benchmarks/promises_tables.py days       days that differ from each other; 15 minutes
+    python benchmarks/promises_tables.py days       days that differ from each other; 20 minutes
     … --draws 2 --only "half idle" "two states"     less of it
 
 Every draw trains a small network on fresh clean rows and judges nights of fresh clean rows. The
@@ -29,7 +29,7 @@ from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
-from flows.jobs.proposal.held_out_files import calibration_share
+from flows.jobs.proposal.held_out_blocks import calibration_share
 
 CLEAN = 5_000  # rows
 NIGHT = 2_000
@@ -41,7 +41,7 @@ MODEL = ModelSettings(
 )
 TRAIN = {"epochs": 3, "batch_size": 64, "learning_rate": 3e-3}
 # clean days, and how they are split
-SPLITS = ((5, "occurrence"), (10, "blocks"), (20, "occurrence"), (40, "blocks"))
+SPLITS = ((5, "occurrence"), (10, "blocks"), (20, "occurrence"), (20, "blocks"), (40, "blocks"))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Drift:
     moved: total variation distance over cells.
     chance: the smaller p-value of the two tests, times two.
     blocks: number of clean blocks that the night is compared with, 0 if they are too few.
+    kind: what the blocks are, in the plural, as in "days".
     beyond: distance from their mean, above 1 if no clean block is expected there.
     """
 
@@ -39,6 +40,7 @@ class Drift:
     moved: float
     chance: float
     blocks: int = 0
+    kind: str = "blocks"
     beyond: float = 0.0
 
     @property
@@ -53,7 +55,7 @@ class Drift:
 
     def to_text(self) -> str:
         """One sentence."""
-        than_blocks = f", more than {self.blocks} clean blocks differ" if self.blocks else ""
+        than_blocks = f", more than {self.blocks} clean {self.kind} differ" if self.blocks else ""
         return (
             "the bulk of the scores has moved: "
             f"Kolmogorov-Smirnov distance {self.distance:.3f}, "
@@ -80,7 +82,8 @@ def find_drift(
     found = _compare(tonight, clean)
     if not blocks or not blocks.can_compare:
         return found
-    return replace(found, blocks=len(blocks.rows), beyond=blocks.beyond(calibration, tally))
+    beyond = blocks.beyond(calibration, tally)
+    return replace(found, blocks=len(blocks.rows), kind=blocks.kind, beyond=beyond)
 
 
 def _ascending_counts(tally: Tally) -> NDArray[np.float64]:

@@ -17,6 +17,22 @@ def quantile_promise(share: Fraction, j: int, n: int) -> str:
     )
 
 
+def groups_promise(share: Fraction, entities: int, own: int, shared: int) -> str:
+    """Promise for `entities` in groups: `own` of one entity each, `shared` of several."""
+    known = f"{own:,} of {entities:,} entities are"
+    alone = f"{known} judged by their own calibration rows"
+    if not shared:
+        others = ""
+    elif shared == 1:
+        others = ", the others together"
+    else:
+        others = f", the others in {shared:,} groups with about as many clean rows"
+    return (
+        f"At most {_percent(share)} of clean rows are flagged on average, in every group of "
+        f"entities: {alone}{others}. Nothing is promised for unknown entities."
+    )
+
+
 def fdr_promise(share: Fraction, m: int, n: int) -> str:
     """Promise for a false discovery rate of `share` among m rows, with n calibration rows."""
     promise = (

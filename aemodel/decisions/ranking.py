@@ -76,12 +76,17 @@ class Tally:
         scores: NDArray[np.float64],
         *,
         threshold: float = np.inf,
+        judged: NDArray[np.float64] | None = None,
     ) -> Self:
-        """Count scores (m,) against the calibration scores (n,), ascending."""
+        """Count scores (m,) against the calibration scores (n,), ascending.
+
+        judged: (m,), in place of the scores in `picture` and `above`, see `entity_groups`.
+        """
+        shown = scores if judged is None else judged
         by_rank = np.bincount(ranks(calibration, scores), minlength=len(calibration) + 1)
-        bins = np.searchsorted(picture_edges(calibration), scores, side="right")
+        bins = np.searchsorted(picture_edges(calibration), shown, side="right")
         picture = np.bincount(bins, minlength=BINS + 2)
-        above = int((scores > threshold).sum())
+        above = int((shown > threshold).sum())
         return cls(by_rank.astype(np.int64), picture.astype(np.int64), above, len(scores))
 
     def merge(self, other: Tally) -> Tally:

@@ -211,7 +211,7 @@ class _Describer:
         rank = int(self.levels.ranks(category, np.array([value.actual]))[0])
         size = int(self.levels.sizes[category])
         if rank > size:
-            return actual, expected, f"{actual} never seen ({size:,} levels known)"
+            return actual, expected, f"{actual} never seen in fit rows ({size:,} levels known)"
         chance = math.exp(-(value.residual**2))
         if value.actual == value.expected or chance > 0.5:  # as one of the levels that share a rest
             count = self.levels.counts[self.levels.of(category)][rank]

@@ -13,10 +13,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from aemodel.frames.columns import TIME, UNKEYED, FrameColumn, is_frame, read_frame
-from aemodel.frames.survey import choose_features
+from aemodel.frames.survey import WantedColumns, choose_features
 from aemodel.frames.values import values_of_kind
 from aemodel.model import Autoencoder
-from aemodel.rows.layout import NUMBER, Layout, flat_rows
+from aemodel.rows.layout import ENTITY, NUMBER, Layout, flat_rows
 from aemodel.rows.levels import level_names
 
 FLOATS = (np.float64, np.float32)
@@ -43,13 +43,19 @@ class InputRows:
         facts: dict[str, object] = {"ignored": dict(self.ignored)} if self.ignored else {}
         if model.scaler.levels is not None:
             known = model.scaler.levels.known_by_column(self.layout.columns)
+            if (entities := model.scaler.entities) is not None:
+                known[self.layout.columns[entities.column]] = entities.keys
             names = {name: level_names(keys, self.texts[name]) for name, keys in known.items()}
             facts["levels"] = names
         return replace(model, facts={**model.facts, **facts})
 
 
 def read_clean(
-    estimator: BaseEstimator, rows: Any, row_shape: tuple[int, ...], fewest: int
+    estimator: BaseEstimator,
+    rows: Any,
+    row_shape: tuple[int, ...],
+    fewest: int,
+    wanted: WantedColumns,
 ) -> InputRows:
     """Read at least `fewest` rows that an estimator is fitted to, each of `row_shape` or flat.
 
@@ -57,8 +63,14 @@ def read_clean(
     """
     if is_frame(rows):
         columns = read_frame(rows)
-        if not _is_plain(columns):
-            return _read_columns(estimator, columns, fewest)
+        if wanted.kinds or not _is_plain(columns):
+            return _read_columns(estimator, columns, fewest, wanted)
+    if wanted.kinds:
+        listed = _listed([*map(repr, wanted.kinds)])
+        raise ValueError(
+            f"X must be a DataFrame or table with the columns {listed}, since parameters name "
+            f"them. Got {type(rows).__name__} instead."
+        )
     flat = flat_rows(rows, row_shape)
     checked = validate_data(estimator, flat, dtype=FLOATS, ensure_min_samples=fewest)
     shaped = checked.reshape(len(checked), *(row_shape or checked.shape[1:]))
@@ -104,13 +116,17 @@ def _is_plain(columns: Mapping[str, FrameColumn]) -> bool:
 
 
 def _read_columns(
-    estimator: BaseEstimator, columns: Mapping[str, FrameColumn], fewest: int
+    estimator: BaseEstimator,
+    columns: Mapping[str, FrameColumn],
+    fewest: int,
+    wanted: WantedColumns,
 ) -> InputRows:
     n_rows = len(next(iter(columns.values())).gaps)
     if n_rows < fewest:
         raise ValueError(f"X must have at least {fewest} rows. Got {n_rows} instead.")
-    features, ignored = choose_features(columns)
-    if not features:
+    _require_columns(columns, _asked(wanted), "that the parameters name")
+    features, ignored = choose_features(columns, wanted.kinds)
+    if {kind for _, kind in features} <= {ENTITY}:
         listed = _listed([f"{name!r} ({why})" for name, why in ignored.items()])
         raise ValueError(f"X must have a column that can be a feature. Got {listed} instead.")
     rows = _matrix(estimator, columns, features)
@@ -121,8 +137,14 @@ def _read_columns(
         dtype=rows.dtype.name,
         columns=names,
         kinds=kinds if mixed else (),
+        max_levels=wanted.max_levels,
     )
     return InputRows(rows, layout, _texts(columns, features), ignored)
+
+
+def _asked(wanted: WantedColumns) -> Sequence[tuple[str, str | None]]:
+    """Return the columns that are asked for, with a kind; None for one to leave out."""
+    return [(name, kinds[0] if kinds else None) for name, kinds in wanted.kinds.items()]
 
 
 def _features(layout: Layout) -> Features:
@@ -156,21 +178,25 @@ def _texts(
     return {name: columns[name].levels[1] for name, kind in features if kind not in UNKEYED}
 
 
-def _require_columns(columns: Mapping[str, FrameColumn], features: Features) -> None:
-    """Raise ValueError that names every column that is missing or of another kind."""
+def _require_columns(
+    columns: Mapping[str, FrameColumn],
+    features: Sequence[tuple[str, str | None]],
+    which: str = "that the detector was fitted to",
+) -> None:
+    """Raise ValueError that names every column that is missing or of another kind than asked."""
     missing, unfit = {}, {}
     others = columns.keys() - dict(features).keys()
     for name, kind in features:
         if name not in columns:
             missing[name] = _with_hint(name, others)
-        elif not columns[name].can_be(kind):
+        elif kind and not columns[name].can_be(kind):
             expected = KIND_NAMES.get(kind, "a category")
             unfit[name] = f"{name!r} ({columns[name].type}, not {expected})"
     problems = [f"missing: {_listed([*missing.values()])}"] if missing else []
     problems += [f"of another kind: {_listed([*unfit.values()])}"] if unfit else []
     if problems:
         raise ValueError(
-            f"X must have the columns that the detector was fitted to. Got {'; '.join(problems)} "
+            f"X must have the columns {which}. Got {'; '.join(problems)} "
             "instead; pass these columns, or fit again."
         )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from aemodel.frames.columns import TIME, FrameColumn
 from aemodel.frames.values import moments_of, parse_moment
-from aemodel.rows.layout import CATEGORY, HOUR, WEEKDAY
+from aemodel.rows.layout import CATEGORY, HOUR, MAX_LEVELS, WEEKDAY
 from aemodel.rows.levels import MOST_LEVELS
 
+IGNORED = "data.ignore"  # why a column is no feature
 FEW_LEVELS = 50  # any number of rows may have so many
 MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or an id
 DAY = 86_400.0
@@ -18,13 +20,31 @@ DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usual
 DAYS_FOR_WEEKDAYS = 14
 
 
+@dataclass(frozen=True)
+class WantedColumns:
+    """What is asked for, whatever the columns hold.
+
+    kinds: as what to read some columns; (), to leave one out. max_levels: see `Layout`.
+    """
+
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_levels: int = MAX_LEVELS
+
+
 def choose_features(
-    columns: Mapping[str, FrameColumn],
+    columns: Mapping[str, FrameColumn], asked: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Return the features as (column, kind), and why other columns are none."""
+    """Return the features as (column, kind), and why other columns are none.
+
+    asked: as what some columns are read, see `WantedColumns`.
+    """
     features, ignored = [], {}
     for name, column in columns.items():
-        kinds, why_not = _kinds_and_why_not(column)
+        if asked and name in asked:
+            kinds = tuple(kind for kind in asked[name] if column.can_be(kind))
+            why_not = IGNORED
+        else:
+            kinds, why_not = _kinds_and_why_not(column)
         features += [(name, kind) for kind in kinds]
         if not kinds:
             ignored[name] = why_not

@@ -1,4 +1,4 @@
-"""Blocks: whole groups of clean rows that may resemble each other, such as the files of a source.
+"""Blocks: groups of clean rows that may resemble each other, such as files, days, or entities.
 
 With train.split = "blocks", all rows of a block are in one split, which depends on the hash of the
 block's name: a block keeps its split as others are added, except for those next to a border.
@@ -26,8 +26,9 @@ class CleanBlocks:
     """The blocks of the clean rows.
 
     kind: what they are, in the plural, as in "files". names: of all blocks, distinct.
-    numbers: takes two row numbers, as a pass counts rows that has read that far, and returns the
-        block of each row between them, as an index of `names`.
+    numbers: takes two row numbers, as a pass counts rows, and returns the block of each row
+        between them, as an index of `names`. It is called for rows of the chunk that the latest
+        pass has yielded last.
     """
 
     kind: str
@@ -89,8 +90,8 @@ def split_blocks(blocks: CleanBlocks, settings: TrainSettings) -> BlockSplit:
     if count < fewest:
         raise DataError(
             f"train.split = 'blocks' needs at least {fewest} {blocks.kind} of clean rows, one for "
-            f"each split. Got {count} instead; set train.split = 'occurrence', or name more "
-            f"{blocks.kind} in data.clean"
+            f"each split. Got {count} instead; set train.split = 'occurrence', add {blocks.kind} "
+            "to data.clean, or name other blocks in train.blocks"
         )
     if sum(held_out) >= count:  # so few blocks that rounding leaves none to fit on
         held_out = [min(1, each) for each in held_out]

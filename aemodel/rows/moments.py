@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+TINIEST = 1e-150  # below, squares lose digits
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -59,3 +61,21 @@ class Moments:
             mean = self.mean + step * share
         low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         return Moments(total, mean, m2, low, high)
+
+    def deviation(self) -> NDArray[np.float64]:
+        """Return standard deviations (d,), rounded so that they do not depend on the chunks.
+
+        Half the range of a column whose squares float64 cannot hold, such as 1e-200 or 1e200.
+        """
+        with np.errstate(invalid="ignore"):
+            half = self.high / 2 - self.low / 2
+            spread = np.sqrt(self.m2 / np.maximum(self.count, 1))
+        usable = (spread > TINIEST) & np.isfinite(spread)
+        spread = np.where(usable | ~(half > 0), spread, half)
+        return round_digits(np.where(np.isfinite(spread), spread, 0.0))
+
+
+def round_digits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round to the digits of float32, at any size."""
+    digits, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(digits.astype(np.float32).astype(np.float64), exponent))

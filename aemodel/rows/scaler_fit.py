@@ -22,6 +22,7 @@ SAMPLE_BYTES = 64_000_000
 BLOCK_VALUES = 1_048_576  # values processed together: 8 MiB of float64
 # A column whose range is at most this many rounding steps of its dtype counts as constant.
 CONSTANT = 8
+WHOLE = 2.0**53  # float64 rounds whole numbers from here on
 _IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
 # Means are rounded to this fraction of the scale, so that they do not depend on the chunks.
 _GRID = 2.0**-20
@@ -45,6 +46,7 @@ class ScalerFit:
         self._by_entity = None if column is None else EntityMoments(column, n_features)
         self.moments = Moments.empty(n_features)
         self.fences = Fences.none(n_features)
+        self._rounded: dict[int, str] = {}
         self._n_rows = 0
         self._hashes = np.empty(0, np.uint64)
         self._sample = np.empty((0, n_features), self.dtype)
@@ -74,11 +76,15 @@ class ScalerFit:
         self._keep(other._hashes, other._sample)
 
     def finish(self) -> Scaler:
-        """Build the scaler; afterwards `fences` and `moments` leave out far values."""
+        """Build the scaler; afterwards `fences` and `moments` leave out far values.
+
+        Only once, since entities change the units of both.
+        """
         if self.kind in BY_COLUMN:
             self.fences = self._fences()
             known = without_far_values(self.moments, self._sample, self.fences)
             self.moments, self._sample = known
+        self._rounded = self._rounded_as_read()
         entities = self._fit_entities() if self._by_entity is not None else None
         constant = ~self._varies() & (self.moments.count > 0)
         center, scale = self._center_scale()
@@ -95,9 +101,39 @@ class ScalerFit:
         known = self.moments.count > 0
         if self.layout.kinds:
             known &= self._is_number()
-        low = (self.moments.low - scaler.center) / scaler.scale
-        high = (self.moments.high - scaler.center) / scaler.scale
+        with np.errstate(over="ignore"):
+            low = (self.moments.low - scaler.center) / scaler.scale
+            high = (self.moments.high - scaler.center) / scaler.scale
         return float(low[known].min(initial=0.0)), float(high[known].max(initial=0.0))
+
+    def imprecise(self, scaler: Scaler) -> dict[int, str]:
+        """Why numbers lose the differences between their fit rows, by column.
+
+        They are lost in float64, or between the quartiles of scaled values in float32.
+        """
+        quartiles = self._quantiles(0.25, 0.75)
+        low, high = (quartiles - scaler.center) / scaler.scale
+        step = np.finfo(np.float32).eps * np.fmax(np.abs(low), np.abs(high)).clip(1.0)
+        lost = (quartiles[1] > quartiles[0]) & (high - low <= step)
+        lost &= ~scaler.constant & self._is_number()
+        why = "most values are the same in float32, beside the size or range of all: rescale it"
+        return {**dict.fromkeys(np.flatnonzero(lost).tolist(), why), **self._rounded}
+
+    def _rounded_as_read(self) -> dict[int, str]:
+        """Numbers with several values that are one but for rounding, by column.
+
+        A single value counts where it may be a rounded whole number.
+        """
+        low, high = self._low_high()
+        size, known = np.maximum(np.abs(low), np.abs(high)), self.moments.count > 0
+        dtype = self.dtype if self.dtype.kind == "f" else np.dtype(np.float64)
+        same = high - low <= CONSTANT * np.finfo(dtype).eps * size
+        lost = known & same & ((high > low) | (size >= WHOLE)) & self._is_number()
+        return {
+            index: f"equal up to the rounding of {dtype} near {size[index]:.4g}: "
+            "subtract an offset if they differ"
+            for index in np.flatnonzero(lost).tolist()
+        }
 
     def _fit_entities(self) -> Entities:
         """Fit level and spread of each entity; moments and sample are in units of them then."""
@@ -133,7 +169,8 @@ class ScalerFit:
         return Scaler(center, scale, fill.astype(np.float32), tolerance, complete, levels)
 
     def _is_number(self) -> NDArray[np.bool_]:
-        return np.isin(self.layout.kinds, NUMBER)
+        kinds = self.layout.kinds
+        return np.isin(kinds, NUMBER) if kinds else np.ones(self.layout.n_features, np.bool_)
 
     def _needs_medians(self) -> bool:
         """Whether a sample serves to scale, to find far values, or to fill NaN."""
@@ -181,14 +218,16 @@ class ScalerFit:
         return np.where(known, low, 0.0), np.where(known, high, 0.0)
 
     def _median(self) -> NDArray[np.float64]:
-        return self._quantile(0.5) if len(self._sample) else self.moments.mean
+        return np.asarray(self._quantiles(0.5)[0])
 
-    def _quantile(self, share: float) -> NDArray[np.float64]:
-        """Column quantiles (d,) of the sample, ignoring NaN; the mean for an empty column."""
+    def _quantiles(self, *shares: float) -> NDArray[np.float64]:
+        """Column quantiles (k, d) of the sample, ignoring NaN; the mean if it is empty."""
+        if not len(self._sample):
+            return np.stack([self.moments.mean] * len(shares))
         values = self._sample.astype(np.float64)
         empty = np.isnan(values).all(axis=0)
         values[:, empty] = self.moments.mean[empty]
-        return np.asarray(column_quantiles(values, [share])[0])
+        return column_quantiles(values, shares)
 
     def _center_scale(self) -> CenterScale:
         fits = {
@@ -220,10 +259,11 @@ class ScalerFit:
 
     def _standard(self) -> CenterScale:
         """Mean and standard deviation; for a constant column, its value and 0."""
-        spread = np.sqrt(self.moments.m2 / np.maximum(self.moments.count, 1))
-        spread = spread.astype(np.float32).astype(np.float64)
-        grid = np.where((spread > 0) & np.isfinite(spread), spread, 1.0) * _GRID
-        mean = np.rint(self.moments.mean / grid) * grid
+        spread = self.moments.deviation()
+        grid = np.where(spread > 0, spread, 1.0) * _GRID
+        with np.errstate(over="ignore"):
+            steps = np.rint(self.moments.mean / grid)
+        mean = np.where(np.isfinite(steps), steps * grid, self.moments.mean)
         return np.where(self._varies(), mean, self._low_high()[0]), spread
 
     def _robust(self) -> CenterScale:
@@ -231,5 +271,6 @@ class ScalerFit:
 
         The standard deviation where the interquartile range is 0.
         """
-        spread = (self._quantile(0.75) - self._quantile(0.25)) / _IQR_OF_NORMAL
+        low, high = self._quantiles(0.25, 0.75)
+        spread = (high - low) / _IQR_OF_NORMAL
         return self._median(), np.where(spread > 0, spread, self._standard()[1])

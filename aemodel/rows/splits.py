@@ -40,8 +40,8 @@ def hasher_for(
         return RowHasher(count_copies=settings.split == "occurrence")
     if blocks is None:
         raise DataError(
-            "train.split = 'blocks' needs clean rows in several files. Got rows without files "
-            "instead; set train.split = 'occurrence'"
+            "train.split = 'blocks' needs clean rows of several files, days, or entities. Got none "
+            "of these instead; name a column in train.blocks, or set train.split = 'occurrence'"
         )
     return BlockHasher(blocks, settings)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class FitRows:
     column_means: (d,) float64, of fit rows, in data units.
     fences: limits of each column; values outside are left out of training.
     n_fit: without the n_left_out rows of the fit split that stand apart.
+    imprecise: why columns lose the differences between fit rows, see `ScalerFit.imprecise`.
     in_fit: which rows of the source are fit rows. read_shuffled: see `aemodel.training.loop`.
     blocks: files or days of the clean rows, if any. block_split: only with train.split = "blocks".
     """
@@ -55,6 +56,7 @@ class FitRows:
     fences: Fences
     in_fit: BitMask
     n_left_out: int = 0
+    imprecise: Mapping[int, str] = field(default_factory=dict)
     read_shuffled: ReadShuffled | None = None
     blocks: CleanBlocks | None = None
     block_split: BlockSplit | None = None
@@ -247,6 +249,7 @@ def prepare_rows(
         blocks=blocks,
         block_split=block_split,
         n_left_out=found.n_left_out,
+        imprecise=found.scaler.imprecise(scaler),
     )
 
 

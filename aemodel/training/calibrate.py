@@ -28,10 +28,12 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
     """
     if not rows.n_calibration:
         return replace(model.measured, blocks=_uncompared_blocks(rows))
-    found, numbers = [], []
+    found, numbers, places = [], [], []
     for piece, blocks in rows.sides_with_blocks("calibration"):
         found.append(_scores_and_evidence(model, piece))
         numbers.append(blocks)
+        if model.scaler.entities is not None:
+            places.append(model.scaler.entities.places(piece))
     by_kind = [np.concatenate(kind) for kind in zip(*found, strict=True)]
     errors, novelties, relatives, *sides = map(np.sort, by_kind)
     return replace(
@@ -41,6 +43,7 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
         relative_calibration=relatives,
         evidence=np.stack(sides),
         blocks=_measure_blocks(model, rows, by_kind[: len(SCORES)], np.concatenate(numbers)),
+        entities=_in_order(by_kind[: len(SCORES)], np.concatenate([np.empty(0, np.intp), *places])),
     )
 
 
@@ -78,7 +81,7 @@ def _measure_blocks(
         rows=found[0][0],
         shares=np.stack([shares for _, shares, _ in found]),
         quantiles=np.stack([quantiles for _, _, quantiles in found]),
-        members=_members(scores, numbers if rows.block_split else numbers[:0]),
+        members=_in_order(scores, numbers if rows.block_split else numbers[:0]),
     )
 
 
@@ -99,8 +102,8 @@ def _cuts(rows: FitRows) -> Vector:
     return rows.block_split.cuts if rows.block_split else np.empty(0)
 
 
-def _members(scores: Sequence[Vector], numbers: Numbers) -> NDArray[np.int32]:
-    """The block of each calibration row in the order of each score; none without `numbers`."""
+def _in_order(scores: Sequence[Vector], numbers: Numbers) -> NDArray[np.int32]:
+    """Return the number of each calibration row in the order of each score; none without any."""
     if not len(numbers):
         return np.empty((len(scores), 0), np.int32)
     return np.stack([numbers[np.argsort(each)] for each in scores]).astype(np.int32)

@@ -45,7 +45,10 @@ def unmeasured_model(
 ) -> Autoencoder:
     """Return fitted networks as a model that can encode and reconstruct, but not score."""
     empty = replace(_nothing_measured(), residual_scale=np.ones(layout.n_features))
-    facts = {"blocks": rows.blocks.kind} if rows.blocks else {}
+    facts: dict[str, object] = {"blocks": rows.blocks.kind} if rows.blocks else {}
+    names = layout.columns or [f"feature {index}" for index in range(layout.n_features)]
+    imprecise = {names[index]: why for index, why in sorted(rows.imprecise.items())}
+    facts |= {"imprecise": imprecise} if imprecise else {}
     return Autoencoder(members, settings, layout, rows.scaler, empty, rows.train, facts, device)
 
 

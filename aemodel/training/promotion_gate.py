@@ -132,7 +132,8 @@ def sample_clean_rows(
     presumed_clean = SampledRows(layout, MOST_BYTES, low=low)
     hasher = hasher_for(settings, block_split_of(challenger, blocks))
     same_split = settings.split == champion.train_settings.split != "blocks"
-    champions_fit = _fit_rows_of(champion, blocks)
+    same_blocks = settings.blocks == champion.train_settings.blocks
+    champions_fit = _fit_rows_of(champion, blocks if same_blocks else None)
     for chunk in read_chunks():
         hashes = hasher(chunk)
         sides = sides_of(hashes, settings)
@@ -162,5 +163,7 @@ def block_split_of(model: Autoencoder, blocks: CleanBlocks | None) -> BlockSplit
     """Return how a model splits blocks; None if it splits rows, or blocks are unknown."""
     measured = model.measured.blocks
     if blocks is None or measured is None or model.train_settings.split != "blocks":
+        return None
+    if model.facts.get("blocks") != blocks.kind:
         return None
     return BlockSplit(blocks, measured.cuts)

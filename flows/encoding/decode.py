@@ -127,7 +127,7 @@ def decoder_of(store: Store) -> Decode:
     return decoder_from_files(files).decode_exactly if files else _not_needed
 
 
-def _not_needed(latents: NDArray[np.float32]) -> NDArray[np.float64]:
+def _not_needed(latents: NDArray[np.float32], **_: object) -> NDArray[np.float64]:
     raise AssertionError(f"{len(latents)} latents of a store that decodes without any")
 
 

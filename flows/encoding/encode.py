@@ -123,7 +123,6 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
     """
     workspace, record = open_workspace(job), RunRecord.begin()
     model_id, model = load_model(workspace, device=device)
-    _require_one_scale(model)
     with open_input(job, model.layout, source=request.source, date=request.date) as source:
         check_layout(source, model.layout)
         source.exact = True
@@ -143,23 +142,14 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
             return _existing_result(run) if run.final.exists() else _write_store(run, run_all)
 
 
-def _require_one_scale(model: Autoencoder) -> None:
-    """Raise UsageError for a model with entities: a store's decoder knows a single scale."""
-    if model.layout.entity is not None:
-        raise UsageError(
-            "encode needs a model with the same scale for all rows. Got one whose scale depends on "
-            f"{model.layout.columns[model.layout.entity]!r} (data.entity) instead; encode with a "
-            "job of its own, without data.entity."
-        )
-
-
 def _for_columns(model: Autoencoder, source: Source) -> Autoencoder:
     """The model with a decoder of what a store keeps as values. Raises UsageError if none."""
     columns = source.stored_columns
     if columns.exact is not None and not columns.places:
         raise UsageError(
-            f"{source.path}: expected at least one column of numbers to encode, got "
-            f"{list_first(list(columns.names))}; Parquet with zstd holds such a table well"
+            f"{source.path}: expected a column of integers or floats, since latents stand for such "
+            f"columns only, got {list_first(list(columns.names))}; "
+            "keep this table as Parquet with zstd instead"
         )
     return replace(model, decoded=columns.places)
 

@@ -23,7 +23,8 @@ from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
-from flows.training.file_blocks import FileRows
+from flows.training.blocks import find_blocks
+from flows.training.clean_rows import DigestedPasses
 from storage.codecs.candidates import Sample
 from storage.codecs.columns import squeeze
 from storage.codecs.deviation import differences
@@ -138,7 +139,9 @@ def _bounded_plan(
     rmse: that of latents alone, infinity if unknown.
     """
     source = inputs.source
-    exact = stored.decoder.decode_exactly(latents_as_read(stored.scale, sample.latents))
+    exact = stored.decoder.decode_exactly(
+        latents_as_read(stored.scale, sample.latents), sample.keys
+    )
     entered = Sample(
         sample.rows,
         exact.reshape(sample.rows.shape),
@@ -199,8 +202,7 @@ def clean_ranges(job: Job, model: Autoencoder, columns: StoredColumns) -> NDArra
 def clean_chunks(job: Job, model: Autoencoder) -> Iterator[Rows]:
     """Yield the clean rows in chunks. Raises UsageError if they cannot be read anymore."""
     with _open_clean(job, model) as source:
-        for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
-            yield chunk.rows
+        yield from DigestedPasses(source, rows_per_chunk(source, job.score.memory))()
 
 
 @contextmanager
@@ -237,12 +239,14 @@ def _validation_rows(inputs: StoreInputs) -> Iterator[Rows]:
         return
     count = 0
     with _open_clean(job, model) as source:
-        split = block_split_of(model, FileRows(source).blocks)
+        blocks = find_blocks(source, settings) if settings.split == "blocks" else None
+        passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
+        split = block_split_of(model, passes.blocks)
         if settings.split == "blocks" and split is None:
-            return  # rows in one file now: nobody can tell which of them are validation rows
+            return  # other blocks now: nobody can tell which of their rows are validation rows
         hasher = hasher_for(settings, split)
-        for chunk in source.chunks(max_rows=rows_per_chunk(source, job.score.memory)):
-            found = chunk.rows[sides_of(hasher(chunk.rows), settings).validation]
+        for rows in passes():
+            found = rows[sides_of(hasher(rows), settings).validation]
             found = found[_without_gaps(inputs.columns.pick(found))]
             count += len(found)
             yield found

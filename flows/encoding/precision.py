@@ -41,12 +41,13 @@ Range = tuple[NDArray[np.float32], NDArray[np.float32]]
 class Encoded:
     """Rows (n, d) for measurements, with their unrounded latents (n, k).
 
-    types: of the values, see `restore_types`.
+    types: of the values, see `restore_types`. keys: (n,) of the rows' entities, if they have any.
     """
 
     rows: NDArray[np.generic]
     latents: NDArray[np.float32]
     types: Sequence[str] = ()
+    keys: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -57,23 +58,29 @@ class Encoded:
         types: Sequence[str] = (),
     ) -> Encoded:
         """Encode rows (n, *row_shape) with a model, and keep their values, see `StoredColumns`."""
-        return cls(values.reshape(len(rows), model.decoded_size), model.encode(rows), types)
+        entity, size = model.layout.entity, model.decoded_size
+        keys = None if entity is None else rows[:, entity].astype(np.float64)
+        return cls(values.reshape(len(rows), size), model.encode(rows), types, keys)
 
     def every(self, step: int) -> Encoded:
         """Every step-th row."""
-        return replace(
-            self, rows=np.ascontiguousarray(self.rows[::step]), latents=self.latents[::step]
-        )
+        return self._only(slice(None, None, step))
 
     def measurable(self) -> Encoded:
         """The rows with finite latents; values far beyond the clean ones, as sentinels, have none.
 
         Such rows are kept exactly, so they must not widen the range of the latents.
         """
-        finite = np.isfinite(self.latents).all(axis=1)
-        if finite.all():
-            return self
-        return replace(self, rows=self.rows[finite], latents=self.latents[finite])
+        finite = np.asarray(np.isfinite(self.latents).all(axis=1))
+        return self if finite.all() else self._only(finite)
+
+    def _only(self, which: slice | NDArray[np.bool_]) -> Encoded:
+        rows, keys = np.ascontiguousarray(self.rows[which]), self.keys_at(which)
+        return replace(self, rows=rows, latents=self.latents[which], keys=keys)
+
+    def keys_at(self, which: slice | NDArray[np.bool_]) -> NDArray[np.float64] | None:
+        """Return the keys of some rows."""
+        return None if self.keys is None else self.keys[which]
 
     def loss(self, decoder: Decoder, latents: NDArray[np.float32]) -> float:
         """Root mean square error of the rows that a reader decodes from `latents` (n, k).
@@ -104,7 +111,7 @@ class Encoded:
     def _read_back(
         self, decoder: Decoder, latents: NDArray[np.float32], piece: slice
     ) -> NDArray[np.generic]:
-        exact = decoder.decode_exactly(latents[piece])
+        exact = decoder.decode_exactly(latents[piece], self.keys_at(piece))
         shape, dtype = self.rows[piece].shape, self.rows.dtype.name
         return to_types(exact.reshape(shape), dtype, self.types)
 
@@ -200,8 +207,12 @@ def coarsest_scale(decoder: Decoder, sample: Encoded, budget: float) -> Scale | 
 
 def _unit_steps(decoder: Decoder, sample: Encoded) -> NDArray[np.float64]:
     """Relative steps (k,) with which rounding of every latent costs the same."""
-    probed = sample.latents[:: max(1, len(sample.latents) // PROBED_ROWS)]
-    effects = np.maximum(sensitivity(decoder.decode_exactly, probed), 1e-300)
+    probed = sample.every(max(1, len(sample.latents) // PROBED_ROWS))
+
+    def decode(latents: NDArray[np.float32]) -> NDArray[np.float64]:
+        return decoder.decode_exactly(latents, probed.keys)
+
+    effects = np.maximum(sensitivity(decode, probed.latents), 1e-300)
     return np.asarray(1 / np.sqrt(effects * sample.latents.shape[1]))
 
 

@@ -11,15 +11,17 @@ from storage.codecs.grid import to_types
 from storage.sources import Schema
 
 
-def as_read(decoder: Decoder, latents: NDArray[np.float32], schema: Schema) -> Rows:
-    """Rows (n, d) as a reader gets them.
+def as_read(
+    decoder: Decoder, latents: NDArray[np.float32], keys: NDArray[np.float64], schema: Schema
+) -> Rows:
+    """Rows (n, d) as a reader gets them; keys: (n,) of their entities, if they have any.
 
     Decoded and rounded batch by batch, so that exact values stay in the CPU caches.
     """
     rows = np.empty((len(latents), decoder.layout.n_features), schema.dtype)
     for start in range(0, len(rows), decoder.size):
         batch = slice(start, start + decoder.size)
-        exact = decoder.decode_exactly(latents[batch])
+        exact = decoder.decode_exactly(latents[batch], keys[batch])
         flat = exact.reshape(len(exact), rows.shape[1])
         rows[batch] = to_types(flat, schema.dtype, schema.types)
     return rows

@@ -21,6 +21,7 @@ from flows.encoding.waiting_rows import (
     LosslessSample,
     PendingRows,
     Rows,
+    finite_mean,
     lost_rows,
     rows_with_gaps,
 )
@@ -33,7 +34,7 @@ from storage.errors import DamagedError
 from storage.files.atomic import sha256_file
 from storage.latents import Blocks, EncodedShard, ShardRows, StorePlan
 from storage.latents.archive import Files
-from storage.latents.exact_columns import same_values, source_bytes
+from storage.latents.exact_columns import entity_keys, same_values, source_bytes
 from storage.latents.loss import Loss
 from storage.latents.plan import STORE, note_done, shard_done
 from storage.sources import Chunk, RowsDigest, Shard, Source
@@ -71,8 +72,10 @@ class ShardEncoder(ShardJob[EncodedShard]):
         budget = SAMPLE_BYTES // len(self.sampled) if shard.index in self.sampled else 0
         gathered = _Gathered(self, shard, sample_budget=budget)
         for group in join_chunks(chunks, self.max_rows):
-            gathered.beside += [each.beside for each in group if each.beside is not None]
-            gathered.take(merge_chunks(group))
+            beside = [each.beside for each in group if each.beside is not None]
+            gathered.beside += beside
+            whole = merge_chunks(group)
+            gathered.take(whole, entity_keys(beside, self.plan.columns, len(whole.rows)))
         gathered.pack(everything=True)
         rows = gathered.rows()
         self._write(gathered, rows)
@@ -141,12 +144,6 @@ class ShardEncoder(ShardJob[EncodedShard]):
             reader.close()
 
 
-def finite_mean(errors: Errors) -> float:
-    """Mean of the finite errors; 0 if there are none."""
-    finite = errors[np.isfinite(errors)]
-    return float(finite.mean()) if len(finite) else 0.0
-
-
 class _Gathered:
     """What the chunks of one shard have given so far."""
 
@@ -154,7 +151,8 @@ class _Gathered:
         self.encoder, self.shard = encoder, shard
         self.row_size = encoder.model.decoded_size
         bounded = encoder.plan.bounded
-        self.blocks = Blocks(bounded, encoder.decoder.decode_exactly) if bounded else None
+        self.blocks = Blocks(bounded, self._decode_block) if bounded else None
+        self.block_keys = np.empty(0)
         self.block_rows = block_rows(self.row_size)
         self.tail = encoder.tail
         self.digest, self.loss = RowsDigest(), Loss.of(self.row_size)
@@ -170,8 +168,8 @@ class _Gathered:
         self.packed_rows = 0
         self.low, self.high = float("inf"), float("-inf")
 
-    def take(self, chunk: Chunk) -> None:
-        """Encode a chunk, and pack complete blocks."""
+    def take(self, chunk: Chunk, keys: NDArray[np.float64]) -> None:
+        """Encode a chunk with the keys of its entities (n,), and pack complete blocks."""
         scale = self.encoder.plan.scale
         latents, errors = self.encoder.model.encode_and_errors(chunk.rows)
         rows = self.encoder.plan.columns.values_of(chunk.rows)
@@ -183,7 +181,7 @@ class _Gathered:
         self.ids.append(chunk.ids)
         self.low = min(self.low, float(np.fmin.reduce(rows, axis=None)))
         self.high = max(self.high, float(np.fmax.reduce(rows, axis=None)))
-        self.pending.add(rows.reshape(len(latents), -1), part.latents(scale), errors)
+        self.pending.add((rows.reshape(len(latents), -1), part.latents(scale), errors, keys))
         self.pack(everything=not self.blocks)
 
     def pack(self, *, everything: bool) -> None:
@@ -191,7 +189,8 @@ class _Gathered:
         least = 1 if everything else self.block_rows
         while self.pending.count >= least:
             n = self.block_rows if self.blocks else self.pending.count
-            self._pack_block(*self.pending.take(n))
+            rows, latents, errors, self.block_keys = self.pending.take(n)
+            self._pack_block(rows, latents, errors)
 
     def _pack_block(self, rows: Rows, latents: NDArray[np.float32], errors: Errors) -> None:
         """Decode a block as a reader will, and measure what is lost.
@@ -220,7 +219,10 @@ class _Gathered:
     def _read_back(self, rows: Rows, latents: NDArray[np.float32], *, unseen: bool) -> Rows:
         if self.blocks:
             return self.blocks.add(rows, latents, unseen=unseen)
-        return as_read(self.encoder.decoder, latents, self.encoder.plan.schema)
+        return as_read(self.encoder.decoder, latents, self.block_keys, self.encoder.plan.schema)
+
+    def _decode_block(self, latents: NDArray[np.float32]) -> NDArray[np.float64]:
+        return self.encoder.decoder.decode_exactly(latents, self.block_keys)
 
     def rows(self) -> ShardRows:
         """The shard's rows; of those that may be kept exactly, the ones with the largest errors."""

@@ -34,33 +34,36 @@ class LosslessSample:
         return lossless_bytes(np.concatenate(self.pieces)) if self.pieces else 0
 
 
-Piece = tuple[Rows, NDArray[np.float32], Errors]
+Piece = tuple[Rows, NDArray[np.float32], Errors, NDArray[np.float64]]
 
 
 @dataclass
 class PendingRows:
-    """Rows (n, d), their latents as stored and their errors, until they fill a block."""
+    """Rows (n, d), their latents as stored, errors, and keys of entities, until they fill a block.
+
+    Keys mean nothing where rows have no entities.
+    """
 
     pieces: list[Piece] = field(default_factory=list)
     count: int = 0
 
-    def add(self, rows: Rows, latents: NDArray[np.float32], errors: Errors) -> None:
+    def add(self, piece: Piece) -> None:
         """Append rows."""
-        self.pieces.append((rows, latents, errors))
-        self.count += len(rows)
+        self.pieces.append(piece)
+        self.count += len(piece[0])
 
     def take(self, n: int) -> Piece:
         """Remove and return the first n rows, or all if there are fewer."""
-        rows, latents, errors = self._joined()
-        self.pieces = [(rows[n:], latents[n:], errors[n:])] if len(rows) > n else []
+        rows, latents, errors, keys = self._joined()
+        self.pieces = [(rows[n:], latents[n:], errors[n:], keys[n:])] if len(rows) > n else []
         self.count = max(0, len(rows) - n)
-        return rows[:n], latents[:n], errors[:n]
+        return rows[:n], latents[:n], errors[:n], keys[:n]
 
     def _joined(self) -> Piece:
         if len(self.pieces) == 1:
             return self.pieces[0]
-        rows, latents, errors = zip(*self.pieces, strict=True)
-        return np.concatenate(rows), np.concatenate(latents), np.concatenate(errors)
+        rows, latents, errors, keys = map(np.concatenate, zip(*self.pieces, strict=True))
+        return rows, latents, errors, keys
 
 
 @dataclass(frozen=True)
@@ -114,3 +117,9 @@ def lost_rows(rows: Rows, back: Rows) -> NDArray[np.bool_]:
     if finite.all():
         return np.zeros(len(rows), bool)
     return np.asarray((np.isfinite(rows) & ~finite).any(axis=1))
+
+
+def finite_mean(errors: Errors) -> float:
+    """Mean of the finite errors; 0 if there are none."""
+    finite = errors[np.isfinite(errors)]
+    return float(finite.mean()) if len(finite) else 0.0

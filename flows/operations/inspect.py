@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.errors import FAILED
 from flows.results import CommandResult
+from flows.training.columns import imprecise_columns
 from storage.errors import DamagedError, NoDataError
 from storage.files.manifest import NAME, Problem, parse_manifest, read_manifest, verify_folder
 from storage.latents.archive import Files, is_packed, verify_packed
@@ -25,7 +26,7 @@ MANIFEST_KEYS = {
 }
 # Files whose figures are shown, and the keys of those figures.
 FIGURE_FILES = ("size_report.json", "summary.json", "model.json")
-FIGURES = ("verdict", "flagged", "rule", "complete", "training_data", "metrics")
+FIGURES = ("verdict", "flagged", "rule", "promise", "complete", "training_data", "metrics")
 RATIOS = ("source", "float32", "lossless")
 
 
@@ -80,7 +81,7 @@ def _columns(content: Mapping[str, Any]) -> dict[str, object]:
     layout, ignored = content.get("layout", {}), content.get("ignored", {})
     unread = {"columns not read": list_unread(ignored)} if ignored else {}
     kinds = list_by_kind(Schema.from_json(layout)) if layout else {}
-    return {**kinds, **unread}
+    return {**kinds, **unread, **imprecise_columns(content)}
 
 
 def inspect_source(path: Path, field: str) -> CommandResult:

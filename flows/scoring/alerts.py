@@ -32,7 +32,7 @@ FORMS = {  # what `aemodel.explain` says after the name of a feature
     "above": r" is \S+, above the |: higher than expected",
     "below": r" is \S+, below the |: lower than expected",
     "missing": r" is missing, never so | missing \(",
-    "unseen": rf" {LEVEL} never seen \(",
+    "unseen": rf" {LEVEL} never seen in fit rows \(",
     "unexpected": rf" {LEVEL} where {LEVEL} was expected \(",
     "rare": rf" {LEVEL} \([^)]+ % of clean rows\)",
     "hour": r" at \d\d:\d\d \(",

@@ -18,7 +18,7 @@ from aemodel.model import Autoencoder
 from flows.scoring.night_run import NightRun
 from flows.scoring.shard_summary import MOST_NOVEL, ShardSummary
 from storage.nights.night import Evidence, NovelRow
-from storage.nights.scores import count_novel, read_listed
+from storage.nights.scores import count_novel, count_novel_by_p_value, read_listed
 from storage.sources import Source, find_levels
 
 
@@ -98,6 +98,8 @@ def novel_rows(
     found = summary.novel
     scored = {each["row"]: each for each in read_listed(night.scores, found.rows).to_pylist()}
     scores = np.array([scored[row][run.job.score.by] for row in found.rows.tolist()])
+    if run.groups and len(scores):
+        scores = run.groups.judged(found.values, scores)
     missed = (found.scores > clean[-1]) & ~decision.cut.flags(scores, found.rows)
     rows, values = found.rows[missed], found.values[missed]
     evidence = explain_rows(run.model, rows, values, by="novelty", source=night.source)
@@ -132,7 +134,8 @@ def count_novel_rows(
     """
     if len(listed) < MOST_NOVEL:
         return len(listed)
-    highest = Cut(float(run.calibration[-1]), -1)
-    cut = min(decision.cut, highest)
     most_novel = float(run.model.calibration_by("novelty")[-1])
-    return count_novel(scores, most_novel, run.job.score.by, *cut)
+    if run.groups:  # all of these rows are flagged
+        return count_novel_by_p_value(scores, most_novel, run.groups.highest_flagged)
+    cut = min(decision.cut, Cut(float(run.calibration[-1]), -1))
+    return count_novel(scores, most_novel, run.job.score.by, cut)

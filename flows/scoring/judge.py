@@ -11,6 +11,7 @@ import numpy as np
 from aemodel.decisions.block_promises import rest_on_blocks
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.drift import Drift, find_drift
+from aemodel.decisions.entity_groups import rest_on_groups
 from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision, decide, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
@@ -19,6 +20,7 @@ from flows.jobs.workspace import open_workspace
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.score_shards import ScoredShards, summary_path
 from flows.scoring.shard_summary import Candidates, ShardSummary
+from flows.training.columns import imprecise_columns
 from storage.nights.repeated_ids import find_repeated_ids
 from storage.sources import RowsDigest, Source, combine_digests, find_levels
 
@@ -95,6 +97,7 @@ def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None, doub
     ranking = summary.best.ranking if summary else Candidates.none(run.keep).ranking
     settings = run.job.score
     decision = decide(settings.rule, run.calibration, tally, ranking, top_n=settings.top_n)
+    decision = rest_on_groups(decision, run.groups, rows=tally.rows, above=tally.above)
     decision = rest_on_blocks(decision, settings.rule, run.calibration, run.blocks, rows=tally.rows)
     return withhold_promise(decision, doubt) if doubt else decision
 
@@ -108,7 +111,8 @@ def remarks(run: NightRun, source: Source) -> tuple[str, ...]:
         else [each for each in source.not_features if each not in ignored]
     )
     columns = f"columns unknown to the model, not read: {', '.join(new)}"
-    notes = (columns if new else "", contamination_warning(run.calibration), *run.remarks)
+    lost = [f"{what}: {names}" for what, names in imprecise_columns(run.model.facts).items()]
+    notes = (columns if new else "", *lost, contamination_warning(run.calibration), *run.remarks)
     return tuple(note for note in notes if note)
 
 

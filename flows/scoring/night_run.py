@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aemodel.decisions.block_scores import BlockScores
 from aemodel.decisions.drift import Drift
+from aemodel.decisions.entity_groups import EntityGroups, entity_groups
 from aemodel.decisions.rules import Decision
 from aemodel.model import Autoencoder
 from flows.engine.run_record import RunRecord
@@ -57,6 +58,12 @@ class NightRun:
     def calibration(self) -> NDArray[np.float64]:
         """Calibration scores (n,) of the score that ranks (`score.by`), ascending."""
         return self.model.calibration_by(self.job.score.by)
+
+    @functools.cached_property
+    def groups(self) -> EntityGroups | None:
+        """The groups of entities that are judged by their own calibration rows, if any are."""
+        entities, score = self.model.scaler.entities, self.job.score
+        return entity_groups(entities, self.model.measured, score.by, score.rule)
 
     @property
     def blocks(self) -> BlockScores | None:

@@ -129,7 +129,8 @@ def link_or_copy(source: Path, target: Path) -> None:
 def pick_rows(draft: NightDraft, decision: Decision, summary: ShardSummary) -> pa.Table:
     """Read the scores of the listed rows, best first, and number them within their files."""
     listed = listed_rows(draft.run, summary, decision)
-    picked = pick_scores(draft.scores, draft.run.job.score.by, *decision.cut, listed)
+    scores = summary.best.scores[: len(listed)]
+    picked = pick_scores(draft.scores, listed, scores, decision.cut)
     file_rows = draft.scored.file_rows(picked.column("row").to_pylist())
     return picked.append_column("file_row", pa.array(file_rows, pa.int64()))
 
@@ -181,6 +182,7 @@ def night_without_scores(draft: NightDraft) -> Night:
     """Report of a night without scored rows: verdict, reason, input and model."""
     run, judged = draft.run, draft.judged
     calibration = run.calibration
+    ranked = run.groups.judged_calibration if run.groups else calibration
     return Night(
         job=run.job.name,
         date=run.place.date,
@@ -204,8 +206,9 @@ def night_without_scores(draft: NightDraft) -> Night:
         shards_total=judged.shards,
         failed=judged.failed,
         edges=picture_edges(calibration),
-        calibration_counts=Tally.of(calibration, calibration).picture,
+        calibration_counts=Tally.of(calibration, calibration, judged=ranked).picture,
         score_name=run.job.score.by,
+        by_group=run.groups is not None,
         top_n=run.job.score.top_n,
         pictures=not is_signal(run.model.layout.row_shape),
         checks=input_checks(run, draft.source),

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
 from flows.engine.run_all import RunAll
 from flows.engine.shard_job import FailedShards, ShardJob, run_shards
@@ -81,8 +80,9 @@ def score_shards(
     summarizer = Summarizer(
         model=run.model,
         by=run.job.score.by,
-        threshold=run.job.score.rule.threshold(run.calibration),
+        threshold=run.groups.cut if run.groups else run.job.score.rule.threshold(run.calibration),
         keep=run.keep,
+        groups=run.groups,
     )
     scorer = ShardScorer(
         summarizer=summarizer,
@@ -222,10 +222,8 @@ class ShardScorer(ShardJob[ScoredShard]):
         self, writer: ScoreWriter, chunk: Chunk, scores: dict[str, NDArray[np.float64]]
     ) -> None:
         """Append the scores of a chunk to the file, with p-values."""
-        rows = chunk.row_numbers
-        calibration = self.summarizer.calibration
-        chances = p_values(calibration, scores[self.summarizer.by]) if len(calibration) else None
-        writer.append(rows, chunk.ids, chunk.file, scores, chances)
+        chances = self.summarizer.p_values(chunk, scores)
+        writer.append(chunk.row_numbers, chunk.ids, chunk.file, scores, chances)
 
     def _write_note(
         self, shard: Shard, digest: str, unusable: Unusable, files: tuple[Path, Path]

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aemodel.decisions.entity_groups import EntityGroups
 from aemodel.decisions.feature_shift import FeatureTally
 from aemodel.decisions.ranking import Ranking, Tally, best_first
 from aemodel.decisions.unknown_entities import UnknownEntities
 from aemodel.model import Autoencoder
+from aemodel.scores.p_values import p_values
 from storage.sources import Chunk
 
 MOST_NOVEL = 50  # novel rows kept if rows are ranked by another score
@@ -148,13 +151,14 @@ class Summarizer:
     """Summarizes scored chunks.
 
     by: the score that ranks, one of SCORES. threshold: rows above it are counted in the tally.
-    keep: number of rows kept in detail.
+    keep: number of rows kept in detail. groups: by which rows are ranked, if there are any.
     """
 
     model: Autoencoder
     by: str
     threshold: float
     keep: int
+    groups: EntityGroups | None = None
 
     @property
     def calibration(self) -> NDArray[np.float64]:
@@ -168,19 +172,32 @@ class Summarizer:
         scaled: NDArray[np.float32],
     ) -> ShardSummary:
         """Summarize one chunk with each of SCORES (n,) and its rows in scaled units (n, d)."""
-        ranked, measured = scores[self.by], self.model.measured
+        found, measured = scores[self.by], self.model.measured
+        ranked = self.groups.judged(chunk.rows, found) if self.groups else found
+        below_top = np.where(ranked > self._highest, -np.inf, scores["novelty"])
         return ShardSummary(
-            Tally.of(self.calibration, ranked, threshold=self.threshold),
+            Tally.of(self.calibration, found, threshold=self.threshold, judged=ranked),
             Candidates.of_chunk(self.keep, chunk, ranked),
-            Candidates.of_chunk(MOST_NOVEL, chunk, self._novelty_below_top(scores)),
+            Candidates.of_chunk(MOST_NOVEL, chunk, below_top),
             FeatureTally.of(
                 self.model.to_values(scaled), measured.feature_center, measured.feature_spread
             ),
             UnknownEntities.of(self.model.scaler.entities, chunk.rows),
         )
 
-    def _novelty_below_top(self, scores: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Novelty (n,), -inf for rows that score above all calibration rows."""
-        calibration = self.calibration
-        highest = calibration[-1] if len(calibration) else np.inf
-        return np.where(scores[self.by] > highest, -np.inf, scores["novelty"])
+    def p_values(
+        self, chunk: Chunk, scores: Mapping[str, NDArray[np.float64]]
+    ) -> NDArray[np.float64] | None:
+        """Return the p-values (n,) of a chunk with each of SCORES (n,); None if unknown."""
+        if not len(self.calibration):
+            return None
+        found = scores[self.by]
+        if self.groups:
+            return self.groups.p_values(chunk.rows, found)
+        return p_values(self.calibration, found)
+
+    @cached_property
+    def _highest(self) -> float:
+        """The highest score that ranks, of all calibration rows."""
+        ranked = self.groups.judged_calibration if self.groups else self.calibration
+        return float(ranked[-1]) if len(ranked) else np.inf

@@ -7,14 +7,18 @@ from numpy.typing import NDArray
 
 from aemodel.decisions.block_promises import rest_on_blocks
 from aemodel.decisions.block_scores import BlockScores
+from aemodel.decisions.entity_groups import EntityGroups, rest_on_groups
 from aemodel.decisions.rules import decide_beforehand
 from flows.jobs.settings import Job
 
 
-def calibration_facts(job: Job, calibration: NDArray[np.float64]) -> dict[str, str]:
+def calibration_facts(
+    job: Job, calibration: NDArray[np.float64], groups: EntityGroups | None = None
+) -> dict[str, str]:
     """Names and values as displayed.
 
-    calibration: (n,) scores of the kind that ranks rows, ascending.
+    calibration: (n,) scores of the kind that ranks rows, ascending. groups: of entities, if any
+    are judged by their own calibration rows.
     """
     facts = {
         "calibration rows": f"{len(calibration):,}",
@@ -29,6 +33,15 @@ def calibration_facts(job: Job, calibration: NDArray[np.float64]) -> dict[str, s
         f"median {job.score.by}": f"{middle:.4g}",
         f"highest {job.score.by}": f"{high:.4g}",
         "smallest p-value": f"1 in {len(calibration) + 1:,}",
+        **(_group_facts(groups) if groups else {}),
+    }
+
+
+def _group_facts(groups: EntityGroups) -> dict[str, str]:
+    sizes = [len(part) + 1 for part in groups.calibrations[:-1]]
+    return {
+        "flags above": f"{groups.cuts[:-1].min():.4g} to {groups.cuts[:-1].max():.4g}, by group",
+        "smallest p-value": f"1 in {min(sizes):,} to 1 in {max(sizes):,}, by group",
     }
 
 
@@ -45,11 +58,14 @@ def flags_above(job: Job, calibration: NDArray[np.float64]) -> str:
 
 
 def rule_promise(
-    job: Job, calibration: NDArray[np.float64], blocks: BlockScores | None = None
+    job: Job,
+    calibration: NDArray[np.float64],
+    blocks: BlockScores | None = None,
+    groups: EntityGroups | None = None,
 ) -> str:
     """What the job's rule promises with these calibration scores, or why it promises nothing.
 
-    calibration: (n,) scores, ascending. blocks: of the clean rows, if known.
+    calibration: (n,) scores, ascending. blocks: of the clean rows, if known. groups: of entities.
     """
     score = job.score
     if score.rule.kind == "top":
@@ -58,4 +74,5 @@ def rule_promise(
             "this rule carries no guarantee."
         )
     decision = decide_beforehand(score.rule, calibration, top_n=score.top_n)
+    decision = rest_on_groups(decision, groups, rows=0, above=0)
     return rest_on_blocks(decision, score.rule, calibration, blocks, rows=0).promise

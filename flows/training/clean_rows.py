@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.training_rows import ReadShuffled
 from flows.engine.shard_tasks import join_chunks, rows_of_group
-from flows.training.file_blocks import FileRows
+from flows.training.blocks import SourceBlocks
 from storage.sources import BROKEN_CELLS, Chunk, RowsDigest, Source
 
 CHUNKS_A_PIECE = 4  # read in order at a random place of the source
@@ -23,18 +23,22 @@ class DigestedPasses:
     Rows in which a cell is no number or time are left out of every pass.
 
     max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
+    blocks: of the rows, as far as they are known; they number the rows of the latest chunk of the
+        latest pass only.
     """
 
-    def __init__(self, source: Source, max_rows: int) -> None:
+    def __init__(self, source: Source, max_rows: int, blocks: SourceBlocks | None = None) -> None:
         self.source, self.max_rows, self.digest = source, max_rows, ""
         self._broken = np.empty(0, np.int64)  # row numbers, ascending; known after a full pass
-        self._file_rows = FileRows(source)
+        self._of_blocks = blocks
+        self.blocks = (
+            CleanBlocks(blocks.kind, blocks.names, self._numbers_between) if blocks else None
+        )
+        self._first, self._numbers = 0, np.empty(0, np.intp)  # of the latest chunk
 
     def __call__(self) -> Iterator[NDArray[np.generic]]:
         """Yield arrays (n, *row_shape) in source order."""
-        digest, broken = RowsDigest(), [np.empty(0, np.int64)]
-        if not self.digest:
-            self._file_rows.restart()
+        digest, broken, first = RowsDigest(), [np.empty(0, np.int64)], 0
         chunks = self.source.chunks(max_rows=self.max_rows, pass_broken=True)
         for group in join_chunks(chunks, self.max_rows):
             whole = list(map(_without_broken, group))
@@ -42,15 +46,19 @@ class DigestedPasses:
                 broken += map(_broken_rows, group)
                 for chunk in whole:
                     digest.update(chunk.rows, chunk.ids)
-                    self._file_rows.add(chunk.start, len(chunk.rows))
-            yield rows_of_group(whole)
+            rows = rows_of_group(whole)
+            if self._of_blocks:
+                numbers = map(self._of_blocks.numbers, whole)
+                self._first, self._numbers = first, np.concatenate([*numbers])
+            yield rows
+            first += len(rows)
         if not self.digest:
             self.digest, self._broken = digest.hexdigest(), np.concatenate(broken)
 
-    @property
-    def blocks(self) -> CleanBlocks | None:
-        """The files that hold clean rows, if there are several."""
-        return self._file_rows.blocks
+    def _numbers_between(self, start: int, stop: int) -> NDArray[np.intp]:
+        first, last = start - self._first, stop - self._first
+        assert 0 <= first <= last <= len(self._numbers), "rows of the latest chunk"
+        return self._numbers[first:last]
 
     def shuffled(self) -> ReadShuffled | None:
         """Return a reader of pieces in random order; None if the source reads in order only.
@@ -71,9 +79,10 @@ class DigestedPasses:
     @property
     def not_read(self) -> dict[str, str]:
         """Columns, files and rows that no pass yields, by what they are."""
+        cells = self.source.facts.get(BROKEN_CELLS, "")
         if not len(self._broken):
-            return self.source.not_read
-        cells = self.source.facts[BROKEN_CELLS]
+            gaps = {"unreadable cells, read as gaps": cells} if cells else {}
+            return {**self.source.not_read, **gaps}
         rows = f"{len(self._broken):,}, each with an unreadable cell: {cells}"
         return {**self.source.not_read, "clean rows left out": rows}
 
@@ -90,7 +99,9 @@ def _without_broken(chunk: Chunk) -> Chunk:
     if chunk.broken is None:
         return chunk
     ids = None if chunk.ids is None else chunk.ids[~chunk.broken]
-    return replace(chunk, rows=chunk.rows[~chunk.broken], ids=ids, broken=None)
+    blocks = None if chunk.blocks is None else chunk.blocks[~chunk.broken]
+    rows = chunk.rows[~chunk.broken]
+    return replace(chunk, rows=rows, ids=ids, broken=None, blocks=blocks)
 
 
 def _broken_rows(chunk: Chunk) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,11 +66,14 @@ class TrainResult(Done):
         not_read = "".join(f"  {what}: {visible(names)}\n" for what, names in notes)
         return (
             f"Model {self.model_id} {verdict}: {self.why}\n"
-            f"  {self.rows:,} clean rows, {self.epochs} epochs, "
-            f"validation loss {self.validation_loss:.6g}\n"
+            f"  {self.rows:,} clean rows, {self.epochs} epochs{self._loss()}\n"
             f"{not_read}"
             f"  {near(self.path / 'training.html')}"
         )
+
+    def _loss(self) -> str:
+        held_out = math.isfinite(self.validation_loss)
+        return f", validation loss {self.validation_loss:.6g}" if held_out else ""
 
 
 def fit_figures(job: Job, trained: Trained) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
+from aemodel.decisions.entity_groups import entity_groups
 from aemodel.model import Autoencoder
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
@@ -21,10 +22,11 @@ from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.inputs import layout_of, open_clean
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
+from flows.training.blocks import find_blocks
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.checkpoint import Checkpoint, training_key
 from flows.training.clean_rows import DigestedPasses
-from flows.training.columns import column_facts
+from flows.training.columns import column_facts, imprecise_columns
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
 from flows.training.result import TrainResult, fit_figures, report_page
@@ -121,14 +123,15 @@ def require_unchanged(source: Source, fingerprint: str) -> None:
 def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None) -> Challenger:
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     job = fitting.job
-    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
+    blocks = find_blocks(source, job.train)
+    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
     layout = layout_of(job, source.schema)
     key = functools.partial(training_key, source, passes, job, device=fitting.device)
     checkpoint = Checkpoint(fitting.work / CHECKPOINT, key, epochs=job.train.epochs)
     trained = train_autoencoder(
         CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
         model=job.model,
-        train=job.train,
+        train=replace(job.train, blocks=blocks.by) if blocks else job.train,
         device=fitting.device,
         between=checkpoint.between(fitting.on_epoch),
     )
@@ -142,7 +145,8 @@ def judge_again(
     job: Job, challenger: Challenger, champion: Autoencoder | None, source: Source
 ) -> Challenger:
     """Judge a challenger against another champion."""
-    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
+    blocks = find_blocks(source, challenger.trained.model.train_settings)
+    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
     verdict = judge_challenger(
         challenger.trained, champion, passes, by=job.score.by, blocks=passes.blocks
     )
@@ -205,6 +209,8 @@ def _train_result(
     trained = challenger.trained
     scores = trained.model.calibration_by(job.score.by)
     blocks = trained.model.blocks_by(job.score.by)
+    entities, score = trained.model.scaler.entities, job.score
+    groups = entity_groups(entities, trained.model.measured, score.by, score.rule)
     return TrainResult(
         model_id=path.name,
         path=path,
@@ -217,9 +223,13 @@ def _train_result(
         validation_losses=tuple(epoch.validation_loss for epoch in trained.history),
         figures=fit_figures(job, trained),
         checks=verdict.checks,
-        calibration=calibration_facts(job, scores),
-        promise=rule_promise(job, scores, blocks),
+        calibration=calibration_facts(job, scores, groups),
+        promise=rule_promise(job, scores, blocks, groups),
         warning=contamination_warning(scores),
         read_as=challenger.read_as,
-        not_read={**challenger.not_read, **far_value_notes(trained)},
+        not_read={
+            **challenger.not_read,
+            **far_value_notes(trained),
+            **imprecise_columns(trained.model.facts),
+        },
     )

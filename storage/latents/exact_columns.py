@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from storage.latents.shard import Readable, Reader, reading
+from storage.sources.kinds import levels_of
 from storage.sources.schema import Schema, StoredColumns
 
 SUFFIX = ".parquet"
@@ -38,6 +41,7 @@ def columns_to_json(columns: StoredColumns) -> dict[str, object]:
         "types": dict(zip(columns.exact.names, map(str, columns.exact.types), strict=True)),
         "arrow": base64.b64encode(columns.exact.serialize().to_pybytes()).decode(),
     }
+    exact |= {"entity": columns.entity} if columns.entity else {}
     return {**content, "exact": exact}
 
 
@@ -48,7 +52,17 @@ def columns_from_json(content: Mapping[str, Any]) -> StoredColumns:
         return StoredColumns(values)
     exact = content["exact"]
     schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(exact["arrow"])))
-    return StoredColumns(values, (), tuple(exact["order"]), schema)
+    return StoredColumns(values, (), tuple(exact["order"]), schema, exact.get("entity", ""))
+
+
+def entity_keys(
+    exact: Iterable[pa.RecordBatch], columns: StoredColumns, n_rows: int
+) -> NDArray[np.float64]:
+    """Return the key (n_rows,) of each row's entity, by its exact columns; NaN without entities."""
+    if not columns.entity:
+        return np.full(n_rows, np.nan)
+    found = [levels_of(batch.column(columns.entity))[0] for batch in exact]
+    return np.concatenate([np.empty(0), *found])
 
 
 def write_columns(path: Path, table: pa.Table) -> None:

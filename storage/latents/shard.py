@@ -20,6 +20,8 @@ from storage.files.reads import raise_refused
 from storage.latents.scale import Scale
 
 Readable = Path | io.BytesIO  # what h5py and pyarrow can open
+NEAR = 64  # rows that lie at most this far apart are read together
+TOGETHER = 8_192  # rows read together at most
 
 
 @dataclass(frozen=True)
@@ -169,3 +171,12 @@ def latents_as_read(scale: Scale, latents: NDArray[np.float32]) -> NDArray[np.fl
     """Return latents (n, k) as a reader of a store with this scale gets them."""
     codes, outside = scale.encode(latents)
     return np.where(outside, latents, scale.decode(codes))
+
+
+def near_runs(wanted: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    """Yield places in `wanted`, sorted by row, so that each run of near rows is read at once."""
+    order = np.argsort(wanted, kind="stable")
+    gaps = np.flatnonzero(np.diff(wanted[order]) > NEAR)
+    for places in np.split(order, gaps + 1):
+        for start in range(0, len(places), TOGETHER):
+            yield places[start : start + TOGETHER]

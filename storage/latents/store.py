@@ -31,16 +31,14 @@ from storage.errors import DamagedError, SourceError
 from storage.files.atomic import write_bytes
 from storage.files.manifest import NAME, Json, digest_files, sealed_bytes
 from storage.latents.archive import Files
-from storage.latents.exact_columns import ColumnsReader, columns_from_json
+from storage.latents.exact_columns import ColumnsReader, columns_from_json, entity_keys
 from storage.latents.plan import StorePlan
 from storage.latents.scale import Scale
-from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
+from storage.latents.shard import BlocksReader, LatentsReader, ShardRows, near_runs
 
 MODEL = "model"
 OPEN_FILES = 8  # of latents, and as many of values
-NEAR = 64  # rows that lie at most this far apart are read together
-TOGETHER = 8_192  # rows read together at most
-Decode = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+Decode = Callable[..., NDArray[np.float64]]
 
 
 def write_decoder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -153,7 +151,8 @@ class Store:
     def decode(self, start: int, stop: int, decode: Decode) -> NDArray[np.generic]:
         """Return the rows [start, stop) in the source's dtype.
 
-        decode: turns latents into data units. Rows that the store keeps exactly are exact.
+        decode: turns latents, with `keys` of entities if any, into data units. Rows that the store
+        keeps exactly are exact.
         """
         empty = np.empty((0, *self.schema.row_shape), self.schema.dtype)
         parts = [
@@ -165,7 +164,7 @@ class Store:
     def take(self, wanted: NDArray[np.int64], decode: Decode) -> NDArray[np.generic]:
         """Return the rows with the numbers `wanted`, in any order; near rows are read together."""
         found = np.empty((len(wanted), *self.schema.row_shape), self.schema.dtype)
-        for places in _near_runs(wanted):
+        for places in near_runs(wanted):
             numbers = wanted[places]
             first, last = int(numbers[0]), int(numbers[-1])
             found[places] = self.decode(first, last + 1, decode)[numbers - first]
@@ -182,7 +181,7 @@ class Store:
 
     def take_exact_columns(self, wanted: NDArray[np.int64]) -> pa.Table:
         """Return `exact_columns` of the rows with the numbers `wanted`, in any order."""
-        runs = [*_near_runs(wanted)]
+        runs = [*near_runs(wanted)]
         parts = [self.exact_columns(0, 0)]
         for numbers in (wanted[places] for places in runs):
             first, last = int(numbers[0]), int(numbers[-1])
@@ -253,11 +252,17 @@ class Store:
     def _decode_latents(self, span: _Span, decode: Decode) -> NDArray[np.generic]:
         """Return the rows of a span in the source's dtype, with the rows kept exactly."""
         part = self._latents(span)
-        exact = decode(part.latents(self.scale)).reshape(-1, self._row_size)
+        exact = decode(part.latents(self.scale), **self._keys(span)).reshape(-1, self._row_size)
         rows = to_types(exact, self.schema.dtype, self.schema.types)
         part.restore_gaps(rows)
         rows[part.exact_rows] = part.exact_values.reshape(-1, self._row_size)
         return rows
+
+    def _keys(self, span: _Span) -> Mapping[str, NDArray[np.float64]]:
+        if not self.columns.entity:
+            return {}
+        exact = self._column_readers[span.index].read(span.first, span.last)
+        return {"keys": entity_keys(exact.to_batches(), self.columns, exact.num_rows)}
 
     def _decode_block(self, index: int, span: _Span, decode: Decode) -> NDArray[np.generic]:
         """Return the rows (n, d) of one block; the last one stays in memory for the next row."""
@@ -273,7 +278,7 @@ class Store:
         predicted = None
         if codec_of(block) == "residual":
             latents = self._latents(span).latents(self.scale)
-            predicted = decode(latents).reshape(-1, self._row_size)
+            predicted = decode(latents, **self._keys(span)).reshape(-1, self._row_size)
         rows = decode_block(block, self._row_size, self.schema.dtype, predicted)
         return restore_types(rows, self.schema.types)
 
@@ -284,12 +289,3 @@ def open_store(folder: Path) -> Store:
     Raises NoDataError if there is none, DamagedError, FormatVersionError.
     """
     return Store(folder)
-
-
-def _near_runs(wanted: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
-    """Yield places in `wanted`, sorted by row, so that each run of near rows is read at once."""
-    order = np.argsort(wanted, kind="stable")
-    gaps = np.flatnonzero(np.diff(wanted[order]) > NEAR)
-    for places in np.split(order, gaps + 1):
-        for start in range(0, len(places), TOGETHER):
-            yield places[start : start + TOGETHER]

@@ -77,6 +77,7 @@ class Night(NightFigures):
     """The content of a report. It may depend on input, model and settings only.
 
     cut_score: the score above which rows are flagged, if rows were scored.
+    by_group: whether rows are judged by calibration rows of their group of entities.
     failed: name of each shard that could not be scored, or not all of its rows, and why.
     edges (b + 1,): bins of scores. counts, calibration_counts (b + 2,): rows per bin.
     evidence: by row number.
@@ -88,6 +89,7 @@ class Night(NightFigures):
     notes: Sequence[str] = ()
     cut_score: float | None
     score_name: str = "error"
+    by_group: bool = False
     failed: Sequence[tuple[str, str]] = ()
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))

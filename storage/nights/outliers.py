@@ -42,7 +42,7 @@ def outlier_table(night: Night, picked: pa.Table) -> pa.Table:
         "file": picked.column("file").cast(pa.string()),
         "row": picked.column("row").cast(pa.int64()),
         "file_row": picked.column("file_row").cast(pa.int64()),
-        "score": picked.column(night.score_name),
+        "score": picked.column("score"),
         **{score: picked.column(score) for score in SCORES},
         "p_value": picked.column("p_value"),
         "flagged": picked.column("flagged").cast(pa.bool_()),

@@ -126,19 +126,19 @@ def iter_scores(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[pa.R
 
 
 def pick_scores(
-    folder: Path, by: str, score: float, row: int, listed: NDArray[np.int64]
+    folder: Path, listed: NDArray[np.int64], scores: NDArray[np.float64], cut: tuple[float, int]
 ) -> pa.Table:
-    """Return the rows whose number is in `listed`, highest score first.
+    """Return the `listed` rows (n,), highest score first.
 
-    by: the column to rank by, one of SCORES.
-    score, row: the cut; rows above it are flagged.
+    scores: (n,), by which they are ranked. cut: score and row; rows above it are flagged.
 
-    The table has all columns of the scores, and the column `flagged`.
+    The table has all columns of the scores, and the columns `score` and `flagged`.
     """
     table = read_listed(folder, listed)
-    flagged = _above(table.column(by), table.column("row"), score, row)
-    marked = table.append_column("flagged", flagged)
-    return marked.sort_by([(by, "descending"), ("row", "ascending")])
+    ranked = pa.array(scores[np.argsort(listed)])
+    flagged = _above(ranked, table.column("row"), *cut)
+    marked = table.append_column("score", ranked).append_column("flagged", flagged)
+    return marked.sort_by([("score", "descending"), ("row", "ascending")])
 
 
 def read_listed(folder: Path, listed: NDArray[np.int64]) -> pa.Table:
@@ -154,22 +154,31 @@ def read_listed(folder: Path, listed: NDArray[np.int64]) -> pa.Table:
 
 def no_pick() -> pa.Table:
     """Return an empty table with the columns of `pick_scores` and `file_row`."""
-    added = (pa.field("flagged", pa.bool_()), pa.field("file_row", pa.int64()))
+    added = (("score", pa.float64()), ("flagged", pa.bool_()), ("file_row", pa.int64()))
     schema = _schema(pa.string())
-    return pa.schema([*schema, *added]).empty_table()
+    return pa.schema([*schema, *(pa.field(*each) for each in added)]).empty_table()
 
 
-def count_novel(folder: Path, novelty: float, by: str, score: float, row: int) -> int:
+def count_novel(folder: Path, novelty: float, by: str, cut: tuple[float, int]) -> int:
     """Count the rows with a greater novelty that are not flagged.
 
-    by: the column to rank by, one of SCORES.
-    score, row: the cut; rows above it are flagged.
+    by: the column to rank by, one of SCORES. cut: score and row; rows above it are flagged.
     """
     total = 0
     for batch in iter_scores(folder, ("row", by, "novelty")):
         novel = pc.greater(batch.column("novelty"), novelty)
-        flagged = _above(batch.column(by), batch.column("row"), score, row)
+        flagged = _above(batch.column(by), batch.column("row"), *cut)
         total += pc.sum(pc.and_(novel, pc.invert(flagged))).as_py() or 0
+    return total
+
+
+def count_novel_by_p_value(folder: Path, novelty: float, p_value: float) -> int:
+    """Count the rows with a greater novelty, and a p-value above the highest that is flagged."""
+    total = 0
+    for batch in iter_scores(folder, ("novelty", "p_value")):
+        novel = pc.greater(batch.column("novelty"), novelty)
+        kept = pc.greater(batch.column("p_value"), p_value)
+        total += pc.sum(pc.and_(novel, kept)).as_py() or 0
     return total
 
 

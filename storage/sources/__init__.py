@@ -17,6 +17,7 @@ from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.columns import (
     NO_KINDS,
+    BlockColumn,
     Feature,
     Wanted,
     grouped,
@@ -52,7 +53,7 @@ from storage.sources.source import (
     plan_shards,
 )
 from storage.sources.spread import spread_rows
-from storage.sources.survey import DISTINCT, find_levels, survey_columns
+from storage.sources.survey import DISTINCT, find_levels, name_blocks, survey_columns
 
 __all__ = [
     "BROKEN_CELLS",
@@ -63,6 +64,7 @@ __all__ = [
     "NUMBER",
     "TIME",
     "WEEKDAY",
+    "BlockColumn",
     "Chunk",
     "Feature",
     "Kinds",
@@ -80,6 +82,7 @@ __all__ = [
     "grouped",
     "list_by_kind",
     "list_unread",
+    "name_blocks",
     "named_features",
     "open_sound_files",
     "open_source",

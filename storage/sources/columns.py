@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
-from storage.sources.schema import CATEGORY, ENTITY, HOUR, NUMBER, WEEKDAY, Kinds, Schema
+from storage.sources.schema import CATEGORY, ENTITY, HOUR, NUMBER, TIME, WEEKDAY, Kinds, Schema
 from storage.text import list_first
 
 MOST_REASONS = 20  # why columns are not read, in one message
@@ -44,6 +44,11 @@ class Column(NamedTuple):
         if wanted is None:
             return self.kinds
         return tuple(kind for kind in wanted if self._can_be(kind))
+
+    def is_dated(self, wanted: tuple[str, ...]) -> bool:
+        """Return whether the column holds dates, given as what it is read."""
+        others = self.others if {*TIME} & {*wanted} else ()
+        return WEEKDAY in (*self.kinds, *others)
 
     @property
     def is_empty(self) -> bool:
@@ -111,6 +116,13 @@ def list_unread(unread: Mapping[str, str]) -> str:
     return "; ".join([*reasons, *more])
 
 
+class BlockColumn(NamedTuple):
+    """The column that says which rows are a block: those of one day, or else of one level."""
+
+    name: str
+    by_day: bool
+
+
 class Wanted(NamedTuple):
     """Which columns to read.
 
@@ -164,6 +176,14 @@ def pick_shared(
     return features, unread
 
 
+def dated_columns(described: Sequence[Mapping[str, Column]], wanted: Wanted) -> tuple[str, ...]:
+    """Return the columns that hold dates, whether they are read or not."""
+    telling = {name: _first_telling(name, described) for name in described[0]}
+    return tuple(
+        name for name, column in telling.items() if column.is_dated(wanted.kinds.get(name, ()))
+    )
+
+
 def _first_telling(name: str, described: Sequence[Mapping[str, Column]]) -> Column:
     found = (columns[name] for columns in described if name in columns)
     return next((column for column in found if not column.is_empty), described[0][name])
@@ -183,6 +203,16 @@ def _default_columns(columns: Mapping[str, Column], wanted: Wanted) -> tuple[str
 
 def _is_default(column: Column, kinds: tuple[str, ...] | None) -> bool:
     return bool(column.kinds and not column.why_not) if kinds is None else bool(kinds)
+
+
+def require_distinct(file: Path, names: Sequence[str]) -> None:
+    """Require that no two columns have the same name, if any. Raises SourceError."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise SourceError(
+            f"{file}: duplicate column names: {', '.join(map(repr, twice))}; "
+            "give each column a unique name"
+        )
 
 
 def _require_columns(path: Path, columns: Mapping[str, Column], wanted: Wanted) -> None:

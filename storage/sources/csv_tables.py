@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.columns import NO_FEATURE, Feature, Wanted, pick_shared
-from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
+from storage.sources.columns import NO_FEATURE, Feature, Wanted, dated_columns, pick_shared
+from storage.sources.csv_files.cells import GAPS, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
-from storage.sources.source import BROKEN_CELLS, Chunk, Origin
+from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Chunk, Origin
 from storage.sources.tables import Batch, TableSource
+from storage.text import list_first
 
 
 class CsvSource(TableSource):
@@ -50,12 +51,14 @@ class CsvSource(TableSource):
         )
         self.borders = self.starts[1:-1]
         self.unread = unread
+        self.dated = dated_columns(described, wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {
             "format": "CSV",
             "delimiter": DELIMITERS[self.delimiter],
             "files": str(len(files)),
             **self._broken_cells(),
+            **self._mixed_columns(),
         }
         self.kept = self._converted(kept) if kept else None
 
@@ -94,9 +97,21 @@ class CsvSource(TableSource):
         more = ", …" if count > MOST_NAMED else ""
         return {BROKEN_CELLS: f"{count:,} ({'; '.join(cells[:MOST_NAMED])}{more})"}
 
-    def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        block_start = 0
-        for block in self._blocks(file):
+    def _mixed_columns(self) -> dict[str, str]:
+        """Say why columns with some numbers are categories; empty if there are none."""
+        keyed = [name for name, kind in self._features if kind in KEYED]
+        why = {name: self._why_mixed(name) for name in keyed}
+        mixed = [f"{name} ({words})" for name, words in why.items() if words]
+        return {"columns of numbers and text": list_first(mixed)} if mixed else {}
+
+    def _why_mixed(self, name: str) -> str:
+        return next(filter(None, (scan.why_mixed(name) for scan in self._scans.values())), "")
+
+    def _stored_batches(
+        self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
+    ) -> Iterator[Batch]:
+        (start, stop), block_start = span, 0
+        for block in self._blocks(file, names):
             block_stop = block_start + block.num_rows
             if block_stop > start:
                 for batch in _batches_of(Batch(block_start, block), max_rows):
@@ -105,14 +120,13 @@ class CsvSource(TableSource):
                 return
             block_start = block_stop
 
-    def _blocks(self, file: Path) -> Iterator[pa.RecordBatch]:
+    def _blocks(self, file: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         scan = self._scans[file]
+        as_text = {self.id_column, self.block.name if self.block else ""}
+        numbers = {name for name, kind in self._features if kind == NUMBER} - as_text
         types = {
-            name: scan.scanned[name].type if kind == NUMBER else pa.string()
-            for name, kind in self._features
+            name: scan.scanned[name].type if name in numbers else pa.string() for name in names
         }
-        if self.id_column:
-            types[self.id_column] = pa.string()
         try:
             yield from scan.file.batches(types, check_text=bool(self.id_column))
         except pa.ArrowInvalid as error:
@@ -121,9 +135,10 @@ class CsvSource(TableSource):
     def _with_numbers(self, batch: Batch) -> Batch:
         """Convert features that are read as text, and mark rows in which one cannot be."""
         rows, broken = batch.rows, np.zeros(batch.rows.num_rows, np.bool_)
+        read = set(rows.schema.names)
         for name, kind in dict(self._features).items():
-            column = rows.column(name)
-            if not pa.types.is_string(column.type):
+            column = rows.column(name) if name in read else None
+            if column is None or not pa.types.is_string(column.type):
                 continue
             if kind in KEYED:
                 values: pa.Array = levels_in(column)
@@ -132,11 +147,15 @@ class CsvSource(TableSource):
                 broken |= no_value
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         cells = self._cells(batch.rows) if self.exact else None
-        return Batch(batch.start, rows, broken if broken.any() else None, cells)
+        block = self._block_column(batch.rows)
+        if block is not None and self.block and not self.block.by_day:
+            block = levels_in(block)
+        return Batch(batch.start, rows, broken if broken.any() else None, cells, block)
 
     def _cells(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the text of the columns that a store keeps exactly; an empty cell is a gap."""
-        names = (self.stored_columns.exact or pa.schema([])).names
+        exact, read = self.stored_columns.exact or pa.schema([]), set(rows.schema.names)
+        names = [name for name in exact.names if name in read]
         return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
 
     def _types(self, name: str) -> list[pa.DataType]:

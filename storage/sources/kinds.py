@@ -8,6 +8,7 @@ weekday.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ ISO_TIME = (
 CLOCK = r"^\d\d:\d\d"
 EPOCH_DAY = "1970-01-01"
 PARSED = pa.timestamp("us")
+GAP = "(no value)"  # names the block of rows without a day or level
 
 
 def describe_column(kind: pa.DataType) -> Column:
@@ -65,10 +67,33 @@ def _kinds_of_dictionary(values: pa.DataType) -> tuple[tuple[str, ...], tuple[st
     return (CATEGORY,), tuple(kind for kind in (*default, *others) if kind != CATEGORY)
 
 
+def common_type(types: Sequence[pa.DataType]) -> pa.DataType:
+    """Return the Arrow type that holds values of all these types. Raises pa.ArrowException."""
+    distinct = [*dict.fromkeys(types)]
+    if len(distinct) > 1:
+        distinct = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in distinct]
+    schemas = [pa.schema([("", kind)]) for kind in distinct]
+    return pa.unify_schemas(schemas, promote_options="permissive").types[0]
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether an Arrow type is a text."""
     types = pa.types
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is a text, or a dictionary of texts."""
+    return is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
+def no_times(column: pa.Array) -> NDArray[np.bool_]:
+    """Mark the values (n,) of a column that are texts, but no times."""
+    if not holds_text(column.type):
+        return np.zeros(len(column), np.bool_)
+    texts = column.cast(pa.string())
+    gaps = pc.and_(texts.is_valid(), parse_times(texts).is_null())
+    return np.asarray(gaps.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def numbers_in(column: pa.Array) -> pa.Array:
@@ -112,10 +137,31 @@ def time_parts(column: pa.Array, kind: str) -> NDArray[np.float64]:
 
     Times with a zone count in that zone. NaN for a gap.
     """
-    seconds = seconds_of(column)
     if kind == HOUR:
-        return np.asarray(np.mod(seconds, SECONDS_A_DAY) / 3_600)
-    return np.asarray(np.mod(np.floor(seconds / SECONDS_A_DAY) + FIRST_WEEKDAY, 7))
+        return np.asarray(np.mod(seconds_of(column), SECONDS_A_DAY) / 3_600)
+    return np.asarray(np.mod(days_of(column) + FIRST_WEEKDAY, 7))
+
+
+def block_values(column: pa.Array, *, by_day: bool) -> NDArray[np.float64]:
+    """Return the days (n,) since 1970 or the keys of the levels of a column, NaN for a gap."""
+    return days_of(column) if by_day else levels_of(column)[0]
+
+
+def block_names(column: pa.Array, *, by_day: bool) -> dict[float, str]:
+    """Name the distinct values of `block_values`; a gap is always the same object `np.nan`."""
+    if by_day:
+        values = days_of(column)
+        days = np.unique(values[~np.isnan(values)]).tolist()
+        names = {day: str(np.datetime64(int(day), "D")) for day in days}
+    else:
+        values, levels = levels_of(column)
+        names = {level_key(level): level for level in levels}
+    return {**names, **({np.nan: GAP} if np.isnan(values).any() else {})}
+
+
+def days_of(column: pa.Array) -> NDArray[np.float64]:
+    """Return times (n,) as days since 1970 on the clock of their zone, NaN for a gap."""
+    return np.asarray(np.floor(seconds_of(column) / SECONDS_A_DAY))
 
 
 def seconds_of(column: pa.Array) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,19 +22,22 @@ from storage.sources.columns import (
     Column,
     Feature,
     Wanted,
+    dated_columns,
+    named_features,
     pick_shared,
+    require_distinct,
     unnamed,
 )
 from storage.sources.ids import is_whole
-from storage.sources.kinds import describe_column
-from storage.sources.schema import NUMBER, Schema
-from storage.sources.source import Origin
+from storage.sources.kinds import describe_column, holds_text, no_times
+from storage.sources.schema import NUMBER, TIME, Schema
+from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Origin
 from storage.sources.tables import (
     Batch,
     TableSource,
     number_schema,
-    require_distinct,
 )
+from storage.visible_text import visible_name
 
 BUFFER_BYTES = 1 << 16  # of a column that are read at once; without it, whole row groups are
 FETCHED_BYTES = 32 << 20  # of all columns of an object that are fetched at once
@@ -52,7 +56,8 @@ class ParquetSource(TableSource):
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         footers = [read_footer(file) for file in files]
         schemas = [footer.schema for footer in footers]
-        features, unread = _shared_features(files, schemas, wanted)
+        described = _described(files, schemas)
+        features, unread = pick_shared(files, described, wanted)
         layout = _layout(schemas, features, missing)
         sizes = [size for footer in footers for size in footer.group_sizes]
         starts = list(accumulate((sum(footer.group_sizes) for footer in footers), initial=0))
@@ -68,15 +73,42 @@ class ParquetSource(TableSource):
             is_whole(schema.field(wanted.id).type) for schema in schemas
         )
         self.unread = unread
+        self.dated = dated_columns(described, wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
-        self.facts = {"format": "Parquet", "files": str(len(files))}
         self._schemas = schemas
+        self.facts = {"format": "Parquet", "files": str(len(files)), **self._unreadable_times()}
 
     def _types(self, name: str) -> list[pa.DataType]:
         return [schema.field(name).type for schema in self._schemas]
 
-    def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Read the row groups that overlap [start, stop) as one: small ones share a batch."""
+    def _unreadable_times(self) -> dict[str, str]:
+        """Count and name texts that become gaps, since they are no times; empty if none do.
+
+        Only columns of text that are read as times are read.
+        """
+        times = {name for name, kind in named_features(self.schema) if kind in TIME}
+        texts = [name for name in times if any(map(holds_text, self._types(name)))]
+        if self.missing != "impute" or not texts:
+            return {}
+        count, start = 0, 0
+        named: list[str] = []
+        for rows in self.column_batches(sorted(texts)):
+            for name in rows.schema.names:
+                places = np.flatnonzero(no_times(rows.column(name))).tolist()
+                count += len(places)
+                for place in places[: MOST_NAMED - len(named)]:
+                    file, row = self._locate(start + place)
+                    cell = visible_name(str(rows.column(name)[place]))
+                    named.append(f"{file.name}, row {row}, column {name}: '{cell}'")
+            start += rows.num_rows
+        more = ", …" if count > len(named) else ""
+        return {BROKEN_CELLS: f"{count:,} ({'; '.join(named)}{more})"} if count else {}
+
+    def _stored_batches(
+        self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
+    ) -> Iterator[Batch]:
+        """Read the row groups that overlap the span as one: small ones share a batch."""
+        start, stop = span
         with open_parquet(file) as opened:
             starts = list(accumulate(group_sizes(opened.metadata), initial=0))
             spans = list(enumerate(pairwise(starts)))
@@ -87,10 +119,10 @@ class ParquetSource(TableSource):
                     for rows in opened.iter_batches(
                         batch_size=max_rows,
                         row_groups=together,
-                        columns=self._columns_read(),
+                        columns=list(names),
                         use_threads=False,
                     ):
-                        yield Batch(row, rows)
+                        yield Batch(row, rows, block=self._block_column(rows))
                         row += rows.num_rows
             except (OSError, pa.ArrowInvalid) as error:
                 group = bisect_right(starts, row) - 1
@@ -200,13 +232,11 @@ def _pandas_index(schema: pa.Schema) -> set[str]:
         return set()
 
 
-def _shared_features(
-    files: Sequence[Path], schemas: Sequence[pa.Schema], wanted: Wanted
-) -> tuple[tuple[Feature, ...], dict[str, str]]:
-    """Pick features in the first file, and require them, of the same kinds, in all."""
+def _described(files: Sequence[Path], schemas: Sequence[pa.Schema]) -> list[dict[str, Column]]:
+    """Describe the columns of each file, whose names must be distinct. Raises SourceError."""
     for file, schema in zip(files, schemas, strict=True):
         require_distinct(file, schema.names)
-    return pick_shared(files, list(map(_columns, schemas)), wanted)
+    return list(map(_columns, schemas))
 
 
 def _layout(schemas: Sequence[pa.Schema], features: Sequence[Feature], missing: str) -> Schema:

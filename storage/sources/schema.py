@@ -47,6 +47,11 @@ class Schema:
         return tuple(dict.fromkeys(self.columns))
 
     @property
+    def entity(self) -> str:
+        """The column that names a row's entity; '' without one."""
+        return self.columns[self.kinds.index(ENTITY)] if ENTITY in self.kinds else ""
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of one row in the source's own dtype."""
         return math.prod(self.row_shape) * np.dtype(self.dtype).itemsize
@@ -90,13 +95,15 @@ class StoredColumns:
 
     values: the rows themselves; of a table with categories or times, its numbers.
     places: the features that are such numbers. names: all columns, in order. exact: the columns
-    that are no such numbers, None if there are none.
+    that are no such numbers, None if there are none. entity: the one of these by which rows are
+    scaled, or ''.
     """
 
     values: Schema
     places: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     exact: pa.Schema | None = None
+    entity: str = ""
 
     def pick(self, rows: NDArray[np.generic]) -> NDArray[np.generic]:
         """Return the values (n, m) of rows (n, d), or all rows."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.files.reads import read_refusals
-from storage.sources.columns import list_by_kind, list_unread
+from storage.sources.columns import BlockColumn, list_by_kind, list_unread
 from storage.sources.digests import file_stamps, sha256_text
 from storage.sources.schema import KEYED, Schema, StoredColumns, require_storable
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "unreadable cells"  # the fact of a source that counts and names them
+MOST_NAMED = 5  # of them in one message
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Chunk:
     usable: (n,) whether a row holds a number in every column; None if all do.
     numbers: (n,) row numbers within the source; None if they count up from `start`.
     beside: the columns that a store keeps exactly, if the source is exact and has any.
+    blocks: (n,) float64, the day since 1970 or the key of the level in the source's `block` column,
+        NaN for a gap; None without such a column.
     """
 
     start: int
@@ -48,6 +51,7 @@ class Chunk:
     usable: NDArray[np.bool_] | None = None
     numbers: NDArray[np.int64] | None = None
     beside: pa.RecordBatch | None = None
+    blocks: NDArray[np.float64] | None = None
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
@@ -102,12 +106,16 @@ class Source(ABC):
     broken: name of each file that was left out, and why.
     kept: rows spread over the source that were kept while it was opened; None if it was not asked.
     tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
+    dated: columns of a table that hold dates, features or not.
+    block: the column that `Chunk.blocks` is read from, feature or not; set it once it is known.
     """
 
     sequential = False
     starts: Sequence[int] = ()
     exact = False
     tolerant = False
+    dated: tuple[str, ...] = ()
+    block: BlockColumn | None = None
 
     def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
         require_storable(origin.path, schema)

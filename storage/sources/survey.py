@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.sources.columns import grouped, named_features
+from storage.sources.columns import BlockColumn, grouped, named_features
 from storage.sources.schema import CATEGORY, HOUR, TIME, WEEKDAY, Kinds
 
 if TYPE_CHECKING:
@@ -108,32 +108,29 @@ class _Span:
 def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, dict[str, str]]:
     """Return as what each column is best read, and why others are no features.
 
-    asked: columns that are features in any case. Reads all categories and times once.
+    asked: columns that are features in any case. Reads all other categories and times once.
     """
     from storage.sources.tables import TableSource  # late: pyarrow is slow to import
 
     assert isinstance(source, TableSource), "only tables have kinds"
     kinds = grouped(named_features(source.schema))
-    levels = {name: _Levels() for name, found in kinds.items() if CATEGORY in found}
-    spans = {name: _Span() for name, found in kinds.items() if found[0] in TIME}
+    unsure = {name: found for name, found in kinds.items() if name not in asked}
+    levels = {name: _Levels() for name, found in unsure.items() if CATEGORY in found}
+    spans = {name: _Span() for name, found in unsure.items() if found[0] in TIME}
     surveyed: dict[str, _Levels | _Span] = {**levels, **spans}
-    for batch in source.column_batches() if surveyed else ():
+    for batch in source.column_batches([*surveyed]) if surveyed else ():
         for name, found in surveyed.items():
-            if name not in asked:
-                found.add(batch.column(name))
-    return _decide(kinds, levels, spans, asked)
+            found.add(batch.column(name))
+    return _decide(kinds, levels, spans)
 
 
 def _decide(
     kinds: Kinds,
     levels: Mapping[str, _Levels],
     spans: Mapping[str, _Span],
-    asked: Collection[str],
 ) -> tuple[Kinds, dict[str, str]]:
     chosen, unfit = dict(kinds), {}
     for name in kinds:
-        if name in asked:
-            continue
         if name in levels and (why := levels[name].unfit()):
             unfit[name] = why
         if name in spans:
@@ -146,14 +143,14 @@ def _decide(
 def find_levels(
     source: Source, wanted: Mapping[str, Collection[float]]
 ) -> dict[str, dict[float, str]]:
-    """Look up levels by their keys, by column. Reads the rows until all are found."""
+    """Look up levels by their keys, by column. Reads these columns until all are found."""
     from storage.sources.kinds import level_key, levels_of  # late: pyarrow is slow to import
     from storage.sources.tables import TableSource
 
     assert isinstance(source, TableSource), "only tables have categories"
     left = {name: set(keys) for name, keys in wanted.items() if len(keys)}
     found: dict[str, dict[float, str]] = {name: {} for name in wanted}
-    for batch in source.column_batches() if left else ():
+    for batch in source.column_batches([*left]) if left else ():
         for name in list(left):
             keyed = ((level_key(level), level) for level in levels_of(batch.column(name))[1])
             new = {key: level for key, level in keyed if key in left[name]}
@@ -164,3 +161,20 @@ def find_levels(
         if not left:
             break
     return found
+
+
+def name_blocks(source: Source, block: BlockColumn, *, most: int) -> dict[float, str]:
+    """Name the days or levels of a feature by their values in `Chunk.blocks`, ascending, NaN last.
+
+    Reads the rows until more than `most` are found.
+    """
+    from storage.sources.kinds import block_names  # late: pyarrow is slow to import
+    from storage.sources.tables import TableSource
+
+    assert isinstance(source, TableSource), "only tables have columns"
+    found: dict[float, str] = {}
+    for batch in source.column_batches([block.name]):
+        found |= block_names(batch.column(block.name), by_day=block.by_day)
+        if len(found) > most:
+            break
+    return {value: found[value] for value in sorted(found, key=lambda each: (each != each, each))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from storage.errors import SchemaError, SourceError
 from storage.sources.columns import Feature, named_features
 from storage.sources.ids import id_texts
-from storage.sources.kinds import levels_of, numbers_in, time_parts
+from storage.sources.kinds import block_values, common_type, levels_of, numbers_in, time_parts
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema, StoredColumns
 from storage.sources.source import Chunk, Source
 from storage.visible_text import visible_name
@@ -33,12 +32,14 @@ class Batch(NamedTuple):
 
     broken: (n,) bool, rows with a cell that is no number or time; None if there are none.
     cells: the columns as the file has them, where `rows` has them converted.
+    block: the column that says which rows are a block, if the source has one.
     """
 
     start: int
     rows: pa.RecordBatch
     broken: NDArray[np.bool_] | None = None
     cells: pa.RecordBatch | None = None
+    block: pa.Array | None = None
 
     def cut(self, start: int, stop: int) -> Batch:
         """Return the part that lies within [start, stop); it may be empty."""
@@ -46,7 +47,9 @@ class Batch(NamedTuple):
         last = max(first, min(stop - self.start, self.rows.num_rows))
         broken = None if self.broken is None else self.broken[first:last]
         cells = None if self.cells is None else self.cells.slice(first, last - first)
-        return Batch(self.start + first, self.rows.slice(first, last - first), broken, cells)
+        block = None if self.block is None else self.block.slice(first, last - first)
+        rows = self.rows.slice(first, last - first)
+        return Batch(self.start + first, rows, broken, cells, block)
 
 
 class TableSource(Source):
@@ -65,26 +68,46 @@ class TableSource(Source):
                 for batch in self._batches(file, first, last, max_rows):
                     chunk = self._chunk(begin + batch.start, batch.rows, file.name)
                     broken = batch.broken if self.missing == "error" else None
-                    yield replace(chunk, broken=broken, beside=self._beside(file, batch))
+                    beside, blocks = self._beside(file, batch), self._blocks_of(batch)
+                    yield replace(chunk, broken=broken, beside=beside, blocks=blocks)
 
-    def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""
-        for batch in self._stored_batches(file, start, stop, max_rows):
+    def _batches(
+        self, file: Path, start: int, stop: int, max_rows: int, names: Sequence[str] = ()
+    ) -> Iterator[Batch]:
+        """Yield rows [start, stop) of one file in batches of at most `max_rows` rows.
+
+        names: of the columns to read; all if there are none.
+        """
+        names = names or self._columns_read()
+        for batch in self._stored_batches(file, (start, stop), max_rows, names):
             part = batch.cut(start, stop)
             if part.rows.num_rows:
                 yield part
 
     @abstractmethod
-    def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
-        """Yield batches of at most `max_rows` rows that cover at least [start, stop)."""
+    def _stored_batches(
+        self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]
+    ) -> Iterator[Batch]:
+        """Yield batches of at most `max_rows` rows of these columns that cover at least a span."""
 
     def _locate(self, row: int) -> tuple[Path, int]:
         index = bisect_right(self.starts, row) - 1
         return self.files[index], row - self.starts[index]
 
     def _columns_read(self) -> list[str]:
-        names = [*self.schema.names]
-        return [*names, self.id_column] if self.id_column and self.id_column not in names else names
+        beside = [self.id_column, self.block.name if self.block else ""]
+        return [*dict.fromkeys([*self.schema.names, *filter(None, beside)])]
+
+    def _block_column(self, rows: pa.RecordBatch) -> pa.Array | None:
+        """Return the column that names the blocks, if it is wanted and was read."""
+        name = self.block.name if self.block else ""
+        return rows.column(name) if name in rows.schema.names else None
+
+    def _blocks_of(self, batch: Batch) -> NDArray[np.float64] | None:
+        """Return the day or the key of the level (n,) of each row; see `Chunk.blocks`."""
+        if self.block is None or batch.block is None:
+            return None
+        return block_values(batch.block, by_day=self.block.by_day)
 
     def _chunk(self, start: int, batch: pa.RecordBatch, file: str) -> Chunk:
         rows = np.empty((batch.num_rows, len(self.schema.columns)), self.schema.dtype)
@@ -123,10 +146,9 @@ class TableSource(Source):
             if kind == NUMBER and all(map(_is_value, types[name]))
         }
         values = number_schema({name: types[name] for name in places}, self.missing)
-        exact = {name: self._one_type(name, types[name]) for name in types if name not in places}
-        return StoredColumns(
-            values, tuple(places.values()), self.schema.names, pa.schema(list(exact.items()))
-        )
+        exact = [(name, self._one_type(name, types[name])) for name in types if name not in places]
+        names, entity = self.schema.names, self.schema.entity
+        return StoredColumns(values, tuple(places.values()), names, pa.schema(exact), entity)
 
     @abstractmethod
     def _types(self, name: str) -> list[pa.DataType]:
@@ -158,10 +180,10 @@ class TableSource(Source):
             ) from error
         return pa.record_batch(columns, schema=exact)
 
-    def column_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows in order, as Arrow columns of which values and levels are made."""
+    def column_batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield these columns of all rows in order, as values and levels are made of them."""
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
-            for batch in self._batches(file, 0, end - begin, BATCH_ROWS):
+            for batch in self._batches(file, 0, end - begin, BATCH_ROWS, names):
                 yield batch.rows
 
     def _values(self, column: pa.Array, name: str, start: int) -> NDArray[np.generic]:
@@ -171,7 +193,7 @@ class TableSource(Source):
                 return np.asarray(
                     column.fill_null(False if pa.types.is_boolean(column.type) else 0)
                 )
-            place = self._place(start + first_gap(column))
+            place = self._place(start + column.is_null().index(True).as_py())
             raise SourceError(
                 f"{place}, column {name}: expected a number, got nothing; "
                 'fix the row, or set data.missing = "impute"'
@@ -210,7 +232,7 @@ class TableSource(Source):
     def _cell(self, row: int, name: str) -> str:
         """Return a cell as a message shows it."""
         file, number = self._locate(row)
-        batch = next(self._batches(file, number, number + 1, BATCH_ROWS))
+        batch = next(self._batches(file, number, number + 1, BATCH_ROWS, [name]))
         cell = batch.rows.column(name)[0].as_py()
         return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
 
@@ -269,32 +291,8 @@ def _is_value(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def common_type(types: Sequence[pa.DataType]) -> pa.DataType:
-    """Return the Arrow type that holds values of all these types. Raises pa.ArrowException."""
-    distinct = [*dict.fromkeys(types)]
-    if len(distinct) > 1:
-        distinct = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in distinct]
-    schemas = [pa.schema([("", kind)]) for kind in distinct]
-    return pa.unify_schemas(schemas, promote_options="permissive").types[0]
-
-
 def own_types(
     kinds: Sequence[np.dtype[np.generic]], dtype: np.dtype[np.generic]
 ) -> tuple[str, ...]:
     """Return the names of the columns' own dtypes; () if all are the `dtype` of the rows."""
     return tuple(kind.name for kind in kinds) if {*kinds} != {dtype} else ()
-
-
-def require_distinct(file: Path, names: Sequence[str]) -> None:
-    """Require that no two columns have the same name, if any. Raises SourceError."""
-    twice = [name for name, count in Counter(names).items() if count > 1 and name]
-    if twice:
-        raise SourceError(
-            f"{file}: duplicate column names: {', '.join(map(repr, twice))}; "
-            "give each column a unique name"
-        )
-
-
-def first_gap(column: pa.Array) -> int:
-    """Return the index of the first null in a column that contains one."""
-    return int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])

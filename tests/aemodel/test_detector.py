@@ -233,3 +233,11 @@ def test_convolutions_say_what_shape_of_rows_they_need():
 def test_predict_before_fit_raises_not_fitted_error():
     with pytest.raises(NotFittedError):
         AutoencoderDetector().predict(clean_rows(3))
+
+
+def test_fit_names_columns_whose_differences_float64_loses():
+    rows = np.column_stack([clean_rows(400)[:, :2], 2.0**60 + 256 * (np.arange(400) % 3)])
+    detector = AutoencoderDetector(epochs=2, rule="quantile 0.9")
+
+    with pytest.warns(UserWarning, match="'feature 2' .equal up to the rounding of float64"):
+        detector.fit(rows)

@@ -94,7 +94,7 @@ def test_every_kind_of_frame_fits_and_scores_the_same(fitted, library):
 def test_causes_name_levels_and_times(fitted):
     usual, unseen, gaps, at_night = fitted.explain(NIGHT, top=1)
 
-    assert unseen.words.startswith("city 'Paris' never seen (3 levels known)")
+    assert unseen.words.startswith("city 'Paris' never seen in fit rows (3 levels known)")
     assert unseen.features[0].actual_text == "'Paris'"
     assert "missing (0 % of clean rows)" in gaps.words
     assert at_night.words.startswith("time at 03:00 (")

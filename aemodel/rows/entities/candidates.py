@@ -19,6 +19,12 @@ def may_name_entities(keys: NDArray[np.generic], values: NDArray[np.float64]) ->
     return float(np.mean(shares)) > LEAST_BETWEEN
 
 
+def stand_together(keys: NDArray[np.generic]) -> bool:
+    """Return whether the rows of each entity, with keys (n,) in source order, are consecutive."""
+    borders = np.flatnonzero(keys[1:] != keys[:-1])
+    return len(borders) + 1 == len(np.unique(keys))
+
+
 def _share_between(values: NDArray[np.float64], places: NDArray[np.intp]) -> float:
     """Return the share of variance (n,) between groups, less what chance gives (Kelley 1935)."""
     known = np.isfinite(values)

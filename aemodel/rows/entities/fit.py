@@ -21,7 +21,7 @@ from aemodel.errors import DataError
 from aemodel.rows.entities.scales import Entities, Places, Values
 from aemodel.rows.entities.variances import squeezed_variances
 from aemodel.rows.far_values import Fences
-from aemodel.rows.moments import Moments
+from aemodel.rows.moments import Moments, round_digits
 
 MOST_ENTITIES = 20_000
 MOST_SCALES = 5_000_000  # entities times columns: 200 MB of moments while they are counted
@@ -99,6 +99,7 @@ class EntityMoments:
             keys=self.keys[named],
             level=np.where(numbers, level, 0.0),
             spread=np.where(numbers, spread, 1.0),
+            rows=known.count[:, self.column].astype(np.int64),
         )
 
     def constant(self, rounding: float) -> NDArray[np.bool_]:
@@ -138,12 +139,12 @@ def together(moments: Moments) -> Moments:
 def _shrunk(known: Moments, pool: Moments, rounding: float) -> tuple[Values, Values]:
     """Return level and spread (e + 1, d) of entities with these moments (e, d); pool: (d,)."""
     within, between = _variances(known)
-    own = squeezed_variances(known.m2, np.maximum(known.count - 1, 0), within)
+    own, factor = squeezed_variances(known.m2, np.maximum(known.count - 1, 0), within)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         share = known.count * between / (known.count * between + own)
         share = np.nan_to_num(share, nan=0.0)  # no variance at all
         level = pool.mean + share * (known.mean - pool.mean)
-        spread = np.sqrt(own + between * (1 - share))
+        spread = np.sqrt((own + between * (1 - share)) * factor)
         all_rows = np.sqrt(pool.m2 / np.maximum(pool.count, 1))
     spread = np.where(_repeats(known) < FEWEST_REPEATS, all_rows, spread)
     level = np.where(_repeats(known) < FEWEST_REPEATS, pool.mean, level)
@@ -169,7 +170,7 @@ def _repeats(known: Moments) -> Values:
 
 
 def _on_grid(level: Values, spread: Values) -> tuple[Values, Values]:
-    spread = spread.astype(np.float32).astype(np.float64)
+    spread = round_digits(spread)
     spread = np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
     return np.rint(level / (spread * GRID)) * (spread * GRID), spread
 

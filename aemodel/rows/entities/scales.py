@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,19 +18,28 @@ class Entities:
 
     column: index of the column that names the entity by its key. keys: (e,), ascending.
     level, spread: (e + 1, d), the last of an unknown entity; 0 and 1 for what is no number.
+    rows: (e,) int64, fit rows of each.
     """
 
     column: int
     keys: Values
     level: Values
     spread: Values
+    rows: NDArray[np.int64]
 
     def places(self, flat: NDArray[np.generic]) -> Places:
         """Return which entity each of rows (n, d) belongs to, (n,); e for an unknown one."""
-        keys = flat[:, self.column].astype(np.float64)
+        return self.places_of(flat[:, self.column].astype(np.float64))
+
+    def places_of(self, keys: Values) -> Places:
+        """Return the entities (n,) with these keys (n,); e for an unknown one."""
         found = np.searchsorted(self.keys, keys)
         known = np.append(self.keys, np.nan)[found] == keys
         return np.asarray(np.where(known, found, len(self.keys)))
+
+    def of_columns(self, places: list[int]) -> Entities:
+        """Return level and spread of some columns only."""
+        return replace(self, level=self.level[:, places], spread=self.spread[:, places])
 
     def unknown(self, flat: NDArray[np.generic]) -> NDArray[np.bool_]:
         """Mark the rows (n,) of (n, d) whose entity has no clean rows, or that name none."""

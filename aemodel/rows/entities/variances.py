@@ -5,8 +5,8 @@
 s^2 and d: a group's own variance and degrees of freedom. s0^2 and d0: of the scaled inverse
 chi-squared distribution that fits the logs of the variances of large groups (Smyth 2004). If they
 differ no more than by chance, d0 is infinite; if there are too few, s0^2 is the variance within all
-groups, and d0 is LIKE_ROWS. The result is the variance of a new value of the group: the
-squeezed variance times (d0 + d) / (d0 + d - 2), at most 2.
+groups, and d0 is LIKE_ROWS. A new value of the group then follows a t distribution with d0 + d
+degrees of freedom, whose tails are heavy where both are few.
 """
 
 from __future__ import annotations
@@ -18,25 +18,27 @@ LEAST = 1e-5  # of the median variance; smaller ones count as this
 FEWEST_GROUPS = 3  # fewer do not show how much variances differ
 FEWEST_FREEDOM = 9  # of a large group: a few equal values say little about a variance
 LIKE_ROWS = 20.0
-MOST_FACTOR = 2.0
+TAIL = 0.995  # quantile at which the t distribution is as wide as the normal one
 STEPS = 30
 
 Values = NDArray[np.float64]
 
 
-def squeezed_variances(squares: Values, freedom: Values, pooled: Values) -> Values:
-    """Return the variance of a new value in each group, (g, d).
+def squeezed_variances(squares: Values, freedom: Values, pooled: Values) -> tuple[Values, Values]:
+    """Return the variance of each group, (g, d), and by which factor its tails widen it, (g, d).
 
     squares: (g, d), sums of squared deviations from the group's mean. freedom: (g, d), degrees of
     freedom. pooled: (d,), variance within all groups.
     """
+    from scipy.special import ndtri, stdtrit  # late: slow to import
+
     d0, s0 = _prior(squares, freedom, pooled)
     known = np.isfinite(d0)
     total = np.where(known, d0, 1.0) + freedom
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         found = (np.where(known, d0, 1.0) * s0 + squares) / total
-        factor = total / np.maximum(total - 2, total / MOST_FACTOR)
-    return np.where(known, found * factor, pooled)
+        factor = (stdtrit(total, TAIL) / ndtri(TAIL)) ** 2
+    return np.where(known, found, pooled), np.where(known, factor, 1.0)
 
 
 def _prior(squares: Values, freedom: Values, pooled: Values) -> tuple[Values, Values]:

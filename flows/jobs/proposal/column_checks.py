@@ -108,7 +108,12 @@ def _digest(column: Values) -> bytes:
 
 
 def _standardized(column: Values, known: Values) -> Values:
-    """Return a column without its unit, offset and sign: equal for linear functions of it."""
+    """Return a column without its unit, offset and sign: equal for linear functions of it.
+
+    A column whose squares float64 cannot hold is divided by its largest value first.
+    """
+    size = np.abs(known).max()
+    column, known = (column, known) if 1e-100 < size < 1e100 else (column / size, known / size)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (column - known.mean()) / known.std()
     finite = scaled[np.isfinite(scaled)]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from flows.errors import UsageError
 from flows.jobs.proposal.column_checks import warnings_of
 from flows.jobs.proposal.contaminated import contaminated_comment
-from flows.jobs.proposal.held_out_files import files_held_out
-from flows.jobs.proposal.proposed_settings import key_line, model_section, train_and_score_sections
+from flows.jobs.proposal.held_out_blocks import KnownBlocks, known_blocks
+from flows.jobs.proposal.proposed_settings import (
+    key_line,
+    model_section,
+    quoted,
+    train_and_score_sections,
+)
 from flows.jobs.proposal.query_input import clean_query, incoming_query, rows_in_file
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
@@ -35,6 +37,7 @@ class Input:
     field: str = ""
     connection: str = ""
     id: str = ""
+    ignore: str = ""
 
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
@@ -57,12 +60,14 @@ def _propose(rows: Input) -> CommandResult:
     with rows.open() as opened:
         found, columns = read_sample(opened), list(named_features(opened.schema))
         sample = summarize_sample(found, opened.n_rows, columns)
-        rows = replace(rows, id=_running_id(sample) or _text_id(opened))
-        if rows.id in sample.names:
-            place = opened.schema.columns.index(rows.id)
-            del columns[place]
-            sample = summarize_sample(np.delete(found, place, axis=1), opened.n_rows, columns)
-        text = write_job(opened, rows, sample)
+        name = _running_id(sample) or _text_id(opened)
+        blocks = known_blocks(opened, sample)
+        rows = replace(rows, id=name, ignore=blocks.category if blocks else "")
+        if unread := {rows.id, rows.ignore} & {*opened.schema.columns}:
+            kept = [place for place, column in enumerate(columns) if column.name not in unread]
+            columns = [columns[place] for place in kept]
+            sample = summarize_sample(found[:, kept], opened.n_rows, columns)
+        text = write_job(opened, rows, sample, blocks)
     facts = {"path": rows.path, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)
 
@@ -87,14 +92,16 @@ def _text_id(source: Source) -> str:
     return next((name for name, why in source.unread.items() if why == DISTINCT), "")
 
 
-def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
+def write_job(
+    source: Source, rows: Input, sample: SampleSummary, blocks: KnownBlocks | None
+) -> str:
     """The job file as text."""
     facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
     facts = "a query's result" if rows.connection else facts
     size = f"{sample.rows:,} rows of {sample.features:,} features"
     lines = [
         printable(f"# {rows.path}: {size}, {source.schema.dtype}; {facts}"),
-        f'name = "{job_name(str(rows.file))}"',
+        f'name = "{job_name(str(rows.file) if rows.connection else rows.path)}"',
         "",
         *_data_section(source, rows, sample),
         "",
@@ -102,7 +109,7 @@ def write_job(source: Source, rows: Input, sample: SampleSummary) -> str:
         *model_section(sample),
         "",
         *contaminated_comment(source),
-        *train_and_score_sections(sample, files_held_out(source)),
+        *train_and_score_sections(sample, blocks),
     ]
     return "\n".join(lines) + "\n"
 
@@ -125,18 +132,21 @@ def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[st
 
 
 def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
-    yield key_line("clean", _quoted(rows.path), "rows assumed to contain no outliers")
+    yield key_line("clean", quoted(rows.path), "rows assumed to contain no outliers")
     if rows.connection:
         yield from _query_keys(rows)
     else:
         suffix = "".join(rows.file.suffixes[-2:]) or ".parquet"
-        incoming = _quoted(f"nights/{{date}}{suffix}")
+        incoming = quoted(f"nights/{{date}}{suffix}")
         yield key_line("incoming", incoming, "the input of a night; change it to your own path")
     if rows.field:
-        yield key_line("field", _quoted(rows.field), "the part of the file to read")
+        yield key_line("field", quoted(rows.field), "the part of the file to read")
     if rows.id:
         why = "distinct in all rows sampled: it names rows, and is no feature"
-        yield key_line("id", _quoted(rows.id), why)
+        yield key_line("id", quoted(rows.id), why)
+    if rows.ignore:
+        why = "nights bring new levels; if they bring the same, set entity to it, and no split"
+        yield key_line("ignore", f"[{quoted(rows.ignore)}]", why)
     if sample.has_gaps:
         why = "NaN found: the network sees the median, the error counts observed features only"
         yield key_line("missing", '"impute"', why)
@@ -144,10 +154,10 @@ def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
 
 def _query_keys(rows: Input) -> Iterator[str]:
     query = clean_query(rows.path)
-    incoming = _quoted(incoming_query(query, rows.id))
+    incoming = quoted(incoming_query(query, rows.id))
     yield key_line("incoming", incoming, "the rows of a night; change it to your own query")
     why = "the environment variable that holds the URI of the database"
-    yield key_line("connection", _quoted(rows.connection), why)
+    yield key_line("connection", quoted(rows.connection), why)
     if not rows.id and not query.is_ordered:
         yield "# no column identifies rows: add ORDER BY to both queries, or set id"
 
@@ -213,8 +223,3 @@ def _comment(what: str, names: Sequence[str]) -> list[str]:
             text, COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False
         )
     ]
-
-
-def _quoted(text: str) -> str:
-    """Quote text as TOML does, which is as JSON does, but for the control character DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

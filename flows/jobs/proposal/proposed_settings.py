@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 from aemodel.table_defaults import (
@@ -19,7 +20,11 @@ from aemodel.table_defaults import (
     table_latents,
     wide_latents,
 )
-from flows.jobs.proposal.held_out_files import calibration_share, promise_condition, split_reason
+from flows.jobs.proposal.held_out_blocks import (
+    FEWEST_TO_HOLD_OUT,
+    KnownBlocks,
+    calibration_share,
+)
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary
 
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
@@ -27,6 +32,7 @@ FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gra
 WIDTH = 512  # most units in a hidden layer for images
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
 MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
+FEWEST_FOR_A_TENTH = 90  # with fewer rows, a tenth of them may be none, see FEWEST_TO_HOLD_OUT
 
 
 def model_section(sample: SampleSummary) -> list[str]:
@@ -43,11 +49,20 @@ def _is_wide(sample: SampleSummary) -> bool:
 
 
 def _fit_rows(sample: SampleSummary) -> float:
-    return sample.rows * (0.9 - float(_calibration(sample)))
+    return sample.rows * (1 - float(_validation(sample)) - float(_calibration(sample)))
+
+
+def _validation(sample: SampleSummary) -> str:
+    """The share of rows reserved for scales and the promotion gate."""
+    if sample.rows < FEWEST_TO_HOLD_OUT:
+        return "0.0"
+    return "0.2" if sample.rows < FEWEST_FOR_A_TENTH else "0.1"
 
 
 def _calibration(sample: SampleSummary) -> str:
     """The share of rows reserved for p-values."""
+    if sample.rows < FEWEST_TO_HOLD_OUT:
+        return "0.0"
     return "0.1" if sample.rows >= MANY_ROWS else "0.2"
 
 
@@ -122,24 +137,47 @@ def _scaling(sample: SampleSummary) -> str:
     return key_line("scaling", '"range"', f"{span}: one scale for the whole row")
 
 
-def train_and_score_sections(sample: SampleSummary, files: int) -> list[str]:
-    """[train] and [score], with a rule that the calibration rows can honor.
-
-    files: with clean rows, if whole files should be held out, else 0.
-    """
-    share = calibration_share(_calibration(sample), files)
+def train_and_score_sections(sample: SampleSummary, blocks: KnownBlocks | None) -> list[str]:
+    """[train] and [score], with a rule that the calibration rows can honor."""
+    whole = blocks if blocks and blocks.held_out else None
+    share = calibration_share(_calibration(sample), whole.count if whole else 0)
     calibration = int(sample.rows * float(share))
     return [
         "[train]",
         *_epochs_and_batch(sample),
-        key_line("calibration", share, f"about {calibration:,} rows, used for p-values only"),
-        *([key_line("split", '"blocks"', split_reason(files))] if files else []),
+        *_held_out(sample, share, whole),
+        *(_split(whole) if whole else []),
         "",
         "[score]",
         _ranking(sample),
-        _rule(calibration, promise_condition(files)),
+        _rule(calibration, blocks.condition if blocks else ""),
         key_line("top_n", "100", "rows always listed in the report"),
     ]
+
+
+def _split(blocks: KnownBlocks) -> list[str]:
+    lines = [key_line("split", '"blocks"', blocks.reason)]
+    if blocks.column:
+        why = f"the column that tells the {blocks.kind}"
+        lines.append(key_line("blocks", quoted(blocks.column), why))
+    return lines
+
+
+def _held_out(sample: SampleSummary, share: str, blocks: KnownBlocks | None) -> list[str]:
+    """The keys that say which rows are held out; the usual share for validation needs none.
+
+    blocks: those that are held out whole, if any.
+    """
+    if sample.rows < FEWEST_TO_HOLD_OUT:
+        why = f"{sample.rows} rows are too few to hold any out: scales come from fit rows"
+        none = key_line("calibration", share, "so there are no p-values")
+        return [none, key_line("validation", "0.0", why)]
+    calibration = f"about {int(sample.rows * float(share)):,} rows, used for p-values only"
+    lines = [key_line("calibration", share, calibration)]
+    if sample.rows < FEWEST_FOR_A_TENTH and not blocks:
+        why = "used for scales; of so few rows, a tenth may be none"
+        lines.append(key_line("validation", _validation(sample), why))
+    return lines
 
 
 def _epochs_and_batch(sample: SampleSummary) -> list[str]:
@@ -198,6 +236,11 @@ def achievable_quantile(calibration_rows: int) -> str:
         if int((calibration_rows + 1) * (1 - Decimal(quantile))) >= WANTED_ALARMS:
             return quantile
     return ""
+
+
+def quoted(text: str) -> str:
+    """Quote text as TOML does, which is as JSON does, but for the control character DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def key_line(name: str, value: str, why: str) -> str:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.rows.entities.candidates import may_name_entities
+from aemodel.rows.entities.candidates import may_name_entities, stand_together
 from flows.jobs.proposal.column_checks import ColumnFindings, check_columns, repeated_share
 from flows.jobs.proposal.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
 from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
 
 SAMPLE_ROWS = 20_000
+FEWEST_ROWS = 12  # fewer do not show what is usual
 FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, grades, playing cards
 
 
@@ -24,7 +25,8 @@ class SampleSummary:
 
     names: of the numbers of a table, to which the indices of columns below refer.
     kinds: as what each column of a table is read, if not all are numbers.
-    constant_levels: categories with one level. entities: those that may name entities.
+    constant_levels: categories with one level. entities: those that may name entities; batches:
+        those of them of which each has its rows in one place.
     running: columns whose values are all distinct and ascending; running_ids: the whole numbers
         among them.
     """
@@ -41,6 +43,7 @@ class SampleSummary:
     kinds: Kinds = field(default_factory=dict)
     constant_levels: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
+    batches: tuple[str, ...] = ()
     running: tuple[int, ...] = ()
     running_ids: tuple[int, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
@@ -53,9 +56,12 @@ class SampleSummary:
 
 
 def read_sample(source: Source) -> NDArray[np.generic]:
-    """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has none."""
-    if not source.n_rows:
-        raise SourceError(f"{source.path}: holds no rows; init needs clean rows")
+    """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has too few."""
+    if source.n_rows < FEWEST_ROWS:
+        raise SourceError(
+            f"{source.path}: expected at least {FEWEST_ROWS} clean rows, got {source.n_rows}; "
+            "collect more rows"
+        )
     return spread_rows(source, SAMPLE_ROWS)
 
 
@@ -67,13 +73,15 @@ def summarize_sample(
     mixed = len(numbers) < len(columns)
     found = _summarize(rows[:, numbers] if mixed else rows, n_rows)
     findings = replace(found.findings, repeated=repeated_share(rows)) if mixed else found.findings
+    entities = _entities(rows, numbers, columns) if mixed else {}
     return replace(
         found,
         names=tuple(columns[index].name for index in numbers),
         features=max(found.features, len(columns)),
         kinds=grouped(columns) if mixed else {},
         constant_levels=tuple(_constant_levels(rows, columns)) if mixed else (),
-        entities=_entities(rows, numbers, columns) if mixed else (),
+        entities=tuple(entities),
+        batches=tuple(name for name, keys in entities.items() if stand_together(keys)),
         findings=findings,
     )
 
@@ -86,14 +94,14 @@ def _constant_levels(rows: NDArray[np.generic], columns: Sequence[Feature]) -> I
 
 def _entities(
     rows: NDArray[np.generic], numbers: Sequence[int], columns: Sequence[Feature]
-) -> tuple[str, ...]:
-    """Name the categories that may be entities."""
+) -> dict[str, NDArray[np.generic]]:
+    """The keys (n,) of the categories that may be entities."""
     values = rows[:, numbers].astype(np.float64)
-    return tuple(
-        name
+    return {
+        name: rows[:, index]
         for index, (name, kind) in enumerate(columns)
         if kind == CATEGORY and numbers and may_name_entities(rows[:, index], values)
-    )
+    }
 
 
 def _summarize(rows: NDArray[np.generic], n_rows: int) -> SampleSummary:

@@ -12,6 +12,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from storage.sources.kinds import parse_times
+from storage.sources.source import MOST_NAMED
 
 DEFAULTS = pa_csv.ConvertOptions()
 GAPS = pa.array(DEFAULTS.null_values)
@@ -21,7 +22,6 @@ BOOLEAN_WORDS = pa.array(["True", "TRUE", "False", "FALSE"])
 BOOLEANS = pa.array(["true", "true", "false", "false"])
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
 MOST_BROKEN = 0.1  # share of a column's filled cells; a column with more is text
-MOST_NAMED = 5  # broken cells in one message
 
 
 class Numbers(NamedTuple):

@@ -14,13 +14,12 @@ import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
 from storage.objects.paths import input_stream
-from storage.sources.columns import NO_VALUES, NUMERIC, Column, Wanted, unnamed
+from storage.sources.columns import NO_VALUES, NUMERIC, Column, Wanted, require_distinct, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
 from storage.sources.csv_files.spread_rows import SpreadRows
 from storage.sources.csv_files.text import decompressing, read_cell, require_header
 from storage.sources.kinds import kinds_of
 from storage.sources.schema import CATEGORY, NUMBER, TIME
-from storage.sources.tables import require_distinct
 
 BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
 BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell
@@ -123,6 +122,12 @@ class FileScan:
     def broken_cells(self, name: str) -> list[str]:
         """Name the first cells of a feature that are no number, or no time."""
         return [self._named(cell) for cell in self.scanned[name].first]
+
+    def why_mixed(self, name: str) -> str:
+        """Say which cells of a column are no numbers, if others are; else ''."""
+        scan = self.scanned.get(name)
+        some = scan is not None and not scan.as_time and 0 < scan.broken < scan.filled
+        return self._why_not(scan, "numbers") if scan is not None and some else ""
 
     def _column(self, name: str) -> Column:
         if name not in self.scanned:

@@ -85,7 +85,7 @@ def test_drift_says_how_many_blocks_it_was_compared_with(random):
 
     assert drift.blocks == 6
     assert drift.beyond > 1
-    assert drift.to_text().endswith("more than 6 clean blocks differ")
+    assert drift.to_text().endswith("more than 6 clean days differ")
 
 
 @pytest.mark.parametrize("rows", [25, 1000])

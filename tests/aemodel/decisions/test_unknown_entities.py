@@ -10,7 +10,8 @@ from aemodel.decisions.unknown_entities import UnknownEntities
 from aemodel.rows.entities.scales import Entities
 
 SCALES = np.zeros((3, 2)), np.ones((3, 2))
-ENTITIES = Entities(column=0, keys=np.array([1.0, 2.0]), level=SCALES[0], spread=SCALES[1])
+KEYS = np.array([1.0, 2.0])
+ENTITIES = Entities(column=0, keys=KEYS, level=SCALES[0], spread=SCALES[1], rows=np.ones(2, int))
 
 
 def rows_of(*keys: float) -> np.ndarray:

@@ -63,5 +63,5 @@ def test_too_few_blocks_are_refused():
 
 
 def test_rows_without_blocks_are_refused():
-    with pytest.raises(DataError, match="needs clean rows in several files"):
+    with pytest.raises(DataError, match="needs clean rows of several files"):
         hasher_for(SETTINGS)

@@ -159,3 +159,48 @@ def test_neither_fit_nor_transform_changes_the_rows(kind):
     before = rows.copy()
     scaler_of(kind, rows).transform(rows)
     np.testing.assert_array_equal(rows, before)
+
+
+SPREAD = np.random.default_rng(3).normal(size=(400, 1))
+ROUNDED = "equal up to the rounding of float64 near 1.153e+18: subtract an offset if they differ"
+
+
+def imprecise_columns_of(kind, rows):
+    fit = ScalerFit(kind, Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name))
+    fit.update(rows)
+    return fit.imprecise(fit.finish())
+
+
+@BY_COLUMN
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_whole_numbers_that_float64_makes_equal_are_named(kind, dtype):
+    rows = np.hstack([2**60 + (100 * SPREAD).astype(np.int64), np.arange(400)[:, None]])
+
+    assert imprecise_columns_of(kind, rows.astype(dtype)) == {0: ROUNDED}
+
+
+@BY_COLUMN
+def test_small_changes_of_a_large_float64_keep_their_digits(kind):
+    rows = np.hstack([1e9 + 1e-3 * SPREAD, 1.7e18 + 1e9 * np.round(SPREAD, 3)])
+    scaled = scaler_of(kind, rows).transform(rows)
+
+    assert imprecise_columns_of(kind, rows) == {}
+    assert np.corrcoef(scaled.T, SPREAD.T)[2, :2] == pytest.approx([1, 1], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["none", "minmax", "standard"])
+def test_a_column_whose_largest_values_hide_the_others_in_float32_is_named(kind):
+    rows = np.hstack([SPREAD, np.where(np.arange(400)[:, None] < 8, 1e300, np.exp(SPREAD))])
+    rows[:8, 1] *= 1 + SPREAD[:8, 0] ** 2
+    found = imprecise_columns_of(kind, rows)
+
+    assert list(found) == ([] if kind == "none" else [1])
+
+
+@BY_COLUMN
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200, 1e300])
+def test_the_scale_of_tiny_and_of_huge_values_is_neither_0_nor_infinite(kind, unit):
+    scaled = scaler_of(kind, unit * SPREAD).transform(unit * SPREAD)
+
+    assert 0.1 < scaled.std() < 2
+    assert imprecise_columns_of(kind, unit * SPREAD) == {}

@@ -123,6 +123,19 @@ def test_the_gate_trusts_no_row_if_the_champions_days_are_unknown():
     assert "only 0 rows that neither model was fitted on" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize("other", ["by another column", "files"])
+def test_the_gate_trusts_no_row_if_the_champion_held_out_other_blocks(other):
+    champion, challenger = train(20).model, train(20, seed=1).model
+    if other == "files":
+        champion = replace(champion, facts={**champion.facts, "blocks": "files"})
+    else:
+        settings = replace(champion.train_settings, blocks="another")
+        champion = replace(champion, train_settings=settings)
+    sample = sample_clean_rows(challenger, champion, lambda: [days_of(20)], blocks_of(20))
+
+    assert len(sample.unseen) == 0
+
+
 def offset_days(random, count):
     """Days whose rows lie around another point each."""
     rows = random.normal(size=(count * DAY, 2)) @ WEIGHTS

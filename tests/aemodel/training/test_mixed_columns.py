@@ -104,7 +104,7 @@ def test_the_cause_names_the_odd_column_first(model, by):
 
 def test_a_level_without_a_name_is_described_all_the_same(model):
     [_, unseen, *_] = explain(model, model.rebuild(odd_rows()), by="novelty")
-    assert unseen.words.startswith("shop 'another level' never seen (4 levels known)")
+    assert unseen.words.startswith("shop 'another level' never seen in fit rows (4 levels known)")
     texts = {"shop": {123.0: "kiosk"}}
     [_, unseen, *_] = explain(model, model.rebuild(odd_rows()), by="novelty", texts=texts)
     assert unseen.words.startswith("shop 'kiosk' never seen")

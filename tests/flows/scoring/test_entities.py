@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,8 @@ from bench import DAY, causes_by, trained_table
 
 from flows.jobs.inputs import open_clean
 from flows.jobs.job_file import read_job
-from storage.sources import grouped, named_features
+from flows.scoring import score_shards
+from storage.sources import grouped, named_features, plan_shards
 
 JOB = """
 name = "plant"
@@ -100,6 +102,39 @@ def test_the_report_lists_entities_without_clean_rows_and_rows_without_any(plant
     assert "M&lt;9&gt;" in report(plant, "report.html").read_text(encoding="utf-8")
 
 
+def test_a_row_is_flagged_where_its_own_machine_has_no_such_clean_row(plant):
+    summary = json.loads(report(plant, "summary.json").read_text(encoding="utf-8"))
+    outliers = pq.read_table(report(plant, "outliers.parquet"))
+    part = plant.folder / f"workspace/scores/plant/date={DAY}/part-00000.parquet"
+    rare_rows = pc.less_equal(pq.read_table(part, partitioning=None).column("p_value"), 0.01)
+    rare = pc.less_equal(outliers.column("p_value"), 0.01)
+
+    assert outliers.column("flagged").equals(rare)
+    assert pc.sum(rare_rows).as_py() == summary["flagged"] > 2
+    assert "8 of 8 entities are judged by their own calibration rows." in summary["promise"]
+    assert "threshold of all calibration rows over" in report(plant, "report.html").read_text()
+
+
+def test_shards_of_any_size_give_the_same_decision(plant, monkeypatch):
+    day = "2026-11-25"
+    pq.write_table(pa.table(planted()), plant.folder / f"nights/{day}.parquet", row_group_size=50)
+    monkeypatch.setattr(score_shards, "plan_shards", lambda source, _: plan_shards(source, 2_000))
+    assert plant.run("score", plant.job, "--date", day).code == 0
+    columns = ["row", "score", "p_value", "flagged", "cause"]
+
+    lists = [report(plant, "outliers.parquet", each) for each in (DAY, day)]
+    assert len(list(plant.folder.glob(f"workspace/scores/plant/date={day}/part-*"))) > 1
+    assert pq.read_table(lists[0], columns=columns).equals(pq.read_table(lists[1], columns=columns))
+
+
+def test_inspect_and_the_training_report_say_how_machines_are_judged(plant):
+    inspected = plant.run("inspect", report(plant, "")).facts
+    path = next(plant.folder.glob("workspace/models/plant/*/training.html"))
+
+    assert "8 of 8 entities" in inspected["promise"]
+    assert "by group" in path.read_text(encoding="utf-8")
+
+
 def test_csv_files_give_the_same_scores_as_parquet(plant):
     other = "2026-11-23"
     pa_csv.write_csv(pa.table(planted()), plant.folder / f"nights/{other}.csv")
@@ -151,13 +186,6 @@ def test_a_night_without_the_column_is_refused_by_name(plant):
     pq.write_table(table, plant.folder / f"nights/{day}.parquet")
 
     assert "missing: 'machine'" in plant.run("score", plant.job, "--date", day).err
-
-
-def test_a_store_of_a_model_with_entities_is_refused(plant):
-    refused = plant.run("encode", plant.job)
-
-    assert refused.code == 2
-    assert "depends on 'machine' (data.entity)" in refused.err
 
 
 @pytest.mark.parametrize(

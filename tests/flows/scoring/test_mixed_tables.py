@@ -101,7 +101,7 @@ def test_training_lists_every_column_with_its_kind_and_why_others_are_not_read(c
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (0, "country 'XK <b>' never seen (4 levels known)"),
+        (0, "country 'XK <b>' never seen in fit rows (4 levels known)"),
         (1, "item '"),
         (2, "amount 90,000 (clean 1–99 %: "),
         (3, "when at 03:12 ("),

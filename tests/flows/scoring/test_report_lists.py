@@ -125,7 +125,11 @@ def test_an_alert_counts_rows_without_a_value_of_one_column_together():
 @pytest.mark.parametrize(
     ("cause", "like", "unlike"),
     [
-        ("country 'XK' never seen (4 levels known)", "'O\\'K' never seen (5", "'XK' (3 % of clean"),
+        (
+            "country 'XK' never seen in fit rows (4 levels known)",
+            "'O\\'K' never seen in fit rows (5",
+            "'XK' (3 % of clean",
+        ),
         (
             "amount 90,000 (clean 1–99 %: 38.2 to 469)",
             "1e+10 (clean 1–99 %: 5",
@@ -162,7 +166,7 @@ def test_an_alert_counts_rows_together_in_which_the_same_is_odd(cause, like, unl
 
 
 def test_an_alert_tells_the_same_oddity_in_two_columns_apart():
-    new = "{} 'XK' never seen (4 levels known), 98% of the novelty; x missing (2 % of clean rows)"
+    new = "{} 'XK' never seen in fit rows (4 levels known), 98% of the novelty; x missing (2 %)"
 
     assert len(top_causes([("a", new.format("country")), ("b", new.format("region"))])) == 2
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import DAY, JOB, Bench, rows_of
+from bench import DAY, JOB, Bench, rows_of, trained_table
 
 from flows.training.clean_rows import DigestedPasses
 from storage.sources import open_source
@@ -52,6 +52,13 @@ def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(t
         for words in ("note (ids: distinct in all rows)", "old.xlsx", "line 702, column b: ")
     )
     assert summary["checks"]["columns not read"] == "note (not a feature of the job or model)"
+
+
+def test_encode_leaves_out_the_clean_rows_that_train_left_out(tables):
+    tables.run("train", tables.job)
+    result = tables.run("encode", tables.job, "--date", DAY, "--set", "encode.max_error=0.1")
+
+    assert result.code == 0, result.err
 
 
 def test_a_clean_row_whose_cell_is_no_time_is_left_out_and_named(tmp_path):
@@ -110,3 +117,17 @@ def test_init_names_every_column_that_is_not_read(tmp_path):
 
     listed = text.replace("\n# ", " ")
     assert f"columns not read: {', '.join(names)} (ids: distinct in all rows)" in listed
+
+
+def test_a_column_that_loses_its_differences_is_named_by_train_inspect_and_the_report(tmp_path):
+    columns = dict(zip("ab", rows_of(400, 1, 2).T, strict=True))
+    columns["seq"] = 2**60 + np.arange(400) % 100
+    job = JOB.replace(".npy", ".parquet").replace("epochs = 15", "epochs = 2")
+    bench, trained, scored = trained_table(tmp_path, job, columns, columns)
+    shown = bench.run("inspect", trained.facts["path"])
+    summary = json.loads((Path(scored.facts["path"]) / "summary.json").read_text())
+    lost = trained.facts["not_read"]["columns that lose small differences"]
+
+    assert lost.startswith("seq (equal up to the rounding of float64 near 1.153e+18")
+    assert shown.facts["columns that lose small differences"] == lost
+    assert f"columns that lose small differences: {lost}" in summary["notes"]

@@ -79,8 +79,9 @@ def test_duckdb_and_polars_read_the_parts_as_one_table(tmp_path, random):
 
 
 def test_ties_at_the_cut_are_flagged_up_to_its_row_and_ranked_by_row(tmp_path):
-    write_part(tmp_path / part_name(0), np.array([1.0, 3.0, 2.0, 2.0, 2.0, 0.5]), chunk=4)
-    picked = pick_scores(tmp_path, "error", 2.0, 3, np.arange(5))
+    errors = np.array([1.0, 3.0, 2.0, 2.0, 2.0, 0.5])
+    write_part(tmp_path / part_name(0), errors, chunk=4)
+    picked = pick_scores(tmp_path, np.arange(5), errors[:5], (2.0, 3))
     flagged = picked.filter(picked.column("flagged"))
     assert flagged.column("row").to_pylist() == [1, 2, 3]
     assert picked.column("row").to_pylist() == [1, 2, 3, 4, 0]
@@ -88,7 +89,7 @@ def test_ties_at_the_cut_are_flagged_up_to_its_row_and_ranked_by_row(tmp_path):
 
 def test_listed_rows_that_are_not_flagged_follow_the_flagged_ones(tmp_path):
     write_part(tmp_path / part_name(0), np.array([1.0, 3.0, 2.0]), chunk=4)
-    picked = pick_scores(tmp_path, "error", 2.5, -1, np.array([1, 2]))
+    picked = pick_scores(tmp_path, np.array([2, 1]), np.array([2.0, 3.0]), (2.5, -1))
     assert picked.select(["row", "flagged"]).to_pylist() == [
         {"row": 1, "flagged": True},
         {"row": 2, "flagged": False},
@@ -97,14 +98,15 @@ def test_listed_rows_that_are_not_flagged_follow_the_flagged_ones(tmp_path):
 
 def test_flagged_rows_that_are_not_listed_are_left_out(tmp_path, random):
     write_part(tmp_path / part_name(0), 1 + random.random(200_000), chunk=65_536)
-    picked = pick_scores(tmp_path, "error", 0.5, -1, np.array([7, 150_000]))
+    picked = pick_scores(tmp_path, np.array([7, 150_000]), np.ones(2), (0.5, -1))
     assert sorted(picked.column("row").to_pylist()) == [7, 150_000]
     assert picked.column("flagged").to_pylist() == [True, True]
 
 
 def test_an_infinite_cut_flags_nothing(tmp_path, random):
-    write_part(tmp_path / part_name(0), random.random(9), chunk=4)
-    picked = pick_scores(tmp_path, "error", np.inf, -1, np.arange(9))
+    errors = random.random(9)
+    write_part(tmp_path / part_name(0), errors, chunk=4)
+    picked = pick_scores(tmp_path, np.arange(9), errors, (np.inf, -1))
     assert picked.column("flagged").to_pylist() == [False] * 9
 
 

@@ -279,3 +279,21 @@ def test_hours_and_weekdays_are_features_only_where_clean_rows_show_what_is_usua
     assert surveyed(tmp_path, {"when": days(5, 200)})[1].kinds == (NUMBER, HOUR)
     assert surveyed(tmp_path, {"when": days(30, 200)})[1].kinds == (NUMBER, HOUR, WEEKDAY)
     assert schema.columns == ("x",)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv"])
+def test_levels_are_looked_up_without_reading_other_columns(tmp_path, monkeypatch, name):
+    table = pa.table({"x": [1.5, 2.5], "city": ["a", "b"], "shop": ["c", "d"]})
+    write = pq.write_table if name.endswith("parquet") else pa_csv.write_csv
+    write(table, tmp_path / name)
+    source, read_names = open_source(tmp_path / name), []
+    batches = type(source)._stored_batches
+
+    def recorded(self, file, span, max_rows, names):
+        read_names.extend(names)
+        yield from batches(self, file, span, max_rows, names)
+
+    monkeypatch.setattr(type(source), "_stored_batches", recorded)
+    found = find_levels(source, {"city": [level_key("b")], "shop": []})
+
+    assert (found, read_names) == ({"city": {level_key("b"): "b"}, "shop": {}}, ["city"])

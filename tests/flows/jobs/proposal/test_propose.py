@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from bench import Bench
 
 from flows.errors import UsageError
 from flows.jobs.proposal.propose import propose_job
@@ -225,3 +228,60 @@ def test_whole_files_are_held_out_where_there_are_ten_or_more(tmp_path, columns,
     assert train.get("split") == ("blocks" if files >= 10 else None)
     assert train["calibration"] == share
     assert (f"{files} files: whole ones are held out" in proposed(tmp_path)) == (files >= 10)
+
+
+def hourly(days, *, rows=30):
+    """Times of a row every few minutes, over some days."""
+    start = np.datetime64("2026-10-01T00:00", "s")
+    return start + (np.arange(days * rows) * (86_400 // rows)).astype("timedelta64[s]")
+
+
+@pytest.mark.parametrize(("days", "share"), [(4, 0.2), (9, 0.2), (10, 0.4), (60, 0.2)])
+def test_whole_days_are_held_out_where_there_are_ten_or_more(tmp_path, random, days, share):
+    when = hourly(days)
+    path = write(tmp_path / "a.parquet", {"x": random.normal(size=len(when)), "when": when})
+    train, text = keys(path)["train"], proposed(path)
+
+    assert (train.get("split"), train.get("blocks")) == (
+        ("blocks", "when") if days >= 10 else (None, None)
+    )
+    assert train["calibration"] == share
+    assert (f"{days} days: whole ones are held out" in text) == (days >= 10)
+    assert ("if days differ by no more than chance" in text) == (days >= 5)
+
+
+def test_days_with_a_few_rows_each_are_no_blocks(tmp_path, columns):
+    born = np.datetime64("1950-01-01") + (np.arange(N) * 7).astype("timedelta64[D]")
+    path = write(tmp_path / "a.parquet", columns | {"born": born})
+
+    assert "split" not in keys(path)["train"]
+
+
+def test_entities_that_come_and_go_are_held_out_and_are_no_feature(tmp_path, random):
+    number = np.arange(N) * 20 // N
+    rows = {name: 3 * random.normal(size=20)[number] + random.normal(size=N) for name in "ab"}
+    batches = write(tmp_path / "a.parquet", rows | {"batch": [f"b{each}" for each in number]})
+    mixed = random.permutation(N)
+    columns = {name: values[mixed] for name, values in rows.items()}
+    machines = {"machine": [f"m{each}" for each in number[mixed]]}
+
+    assert keys(batches)["train"]["blocks"] == "batch"
+    assert keys(batches)["data"]["ignore"] == ["batch"]
+    assert "20 entities: whole ones are held out" in proposed(batches)
+    text = proposed(write(tmp_path / "b.parquet", columns | machines))
+    assert "split" not in tomllib.loads(text)["train"]
+    assert "data.entity scales rows" in text
+
+
+def test_a_proposed_job_with_days_or_entities_trains(tmp_path, random):
+    when, level = hourly(20), np.repeat(random.normal(size=20), 30)
+    rows = {name: 4 * level + random.normal(size=600) for name in "ab"}
+    batch = [f"b{number}" for number in np.arange(600) // 30]
+    for name, column, kind in (("when", when, "days"), ("batch", batch, "entities")):
+        path = write(tmp_path / f"{name}.parquet", rows | {name: column})
+        (tmp_path / f"{name}.toml").write_text(proposed(path))
+        ran = Bench(tmp_path).run("train", tmp_path / f"{name}.toml", "--set", "train.epochs=1")
+
+        assert ran.code == 0, ran.err
+        model = json.loads((Path(ran.facts["path"]) / "model.json").read_text())
+        assert (model["blocks"], model["train"]["blocks"]) == (kind, name)

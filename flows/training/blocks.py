@@ -1,0 +1,168 @@
+"""Blocks of clean rows, which train.split = "blocks" holds out whole: files, days, or entities."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.decisions.block_scores import FEWEST_BLOCKS
+from aemodel.settings import TrainSettings
+from flows.errors import UsageError
+from storage.errors import SchemaError, SourceError
+from storage.sources import (
+    CATEGORY,
+    ENTITY,
+    WEEKDAY,
+    BlockColumn,
+    Chunk,
+    Source,
+    grouped,
+    name_blocks,
+    named_features,
+    open_source,
+)
+
+FILES = "files"  # as train.blocks
+MOST_BLOCKS = 10_000  # days or entities: the time to compare them grows with their number
+WILDCARDS = {*"*?["}
+
+
+@dataclass(frozen=True)
+class SourceBlocks:
+    """The blocks of the rows of a source.
+
+    by: the value of train.blocks that gives these blocks: FILES, or a column.
+    kind, names: see `aemodel.rows.blocks.CleanBlocks`.
+    numbers: the block (n,) of each row of a chunk, as an index of `names`.
+    """
+
+    by: str
+    kind: str
+    names: tuple[str, ...]
+    numbers: Callable[[Chunk], NDArray[np.intp]]
+
+
+def find_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None:
+    """Return the blocks that train.blocks names, or those that the source suggests, if any.
+
+    From then on, the source's chunks tell the blocks of their rows. Days and entities are listed
+    in a pass over their column. Raises UsageError if the column does not give blocks.
+    """
+    found = _named_blocks(source, train.blocks) if train.blocks else _default_blocks(source, train)
+    if found is None or found.by == FILES:
+        return found
+    _require_no_category(source, found.by, train)
+    source.block = BlockColumn(found.by, by_day=found.by in source.dated)
+    return found
+
+
+def _default_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None:
+    """Files or days if there are enough to compare, else the few files, else entities.
+
+    Entities are held out only if blocks are asked for: a night usually brings those that are known.
+    """
+    files, days = file_blocks(source), None
+    if files is None or len(files.names) < FEWEST_BLOCKS:
+        days = day_blocks(source)
+    if days and len(days.names) >= FEWEST_BLOCKS:
+        return days
+    kinds = grouped(named_features(source.schema))
+    entity = next((name for name, found in kinds.items() if found == (ENTITY,)), "")
+    if files or not entity or train.split != "blocks":
+        return files
+    return column_blocks(source, entity)
+
+
+def file_blocks(source: Source) -> SourceBlocks | None:
+    """The files that hold rows, if there are several."""
+    spans = zip(source.files, pairwise(source.starts), strict=False)
+    held = [(file, start) for file, (start, stop) in spans if stop > start]
+    if len(held) < 2:
+        return None
+    starts = [start for _, start in held]
+    names = tuple(file_name(source.path, file) for file, _ in held)
+
+    def numbers(chunk: Chunk) -> NDArray[np.intp]:
+        return np.full(len(chunk.rows), bisect_right(starts, chunk.start) - 1)
+
+    return SourceBlocks(FILES, FILES, names, numbers)
+
+
+def day_blocks(source: Source) -> SourceBlocks | None:
+    """The days of the only column that holds dates; None if there is no such one, or too many."""
+    if len(source.dated) != 1:
+        return None
+    try:
+        return column_blocks(source, source.dated[0])
+    except SchemaError:  # too many cells are no times
+        return None
+
+
+def _named_blocks(source: Source, by: str) -> SourceBlocks | None:
+    if by == FILES:
+        return file_blocks(source)
+    if not source.schema.columns:
+        raise UsageError(
+            f"train.blocks must be 'files' if data.clean is no table. Got '{by}' instead."
+        )
+    try:
+        found = column_blocks(source, by)
+    except SchemaError as error:
+        raise UsageError(
+            f"train.blocks must be 'files', or a column of times or levels. {error}"
+        ) from error
+    if found is None:
+        raise UsageError(
+            f"train.blocks = '{by}' must give at most {MOST_BLOCKS:,} days or entities. "
+            "Got more instead; name another column."
+        )
+    return found
+
+
+def column_blocks(source: Source, name: str) -> SourceBlocks | None:
+    """The days of a column that holds dates, or the levels of any other; None if too many.
+
+    Rows with a gap are a block too. Raises SchemaError if the column can be neither.
+    """
+    by_day = name in source.dated
+    read_as = {name: (WEEKDAY,) if by_day else (CATEGORY,)}
+    with open_source(source.path, columns=[name], kinds=read_as, missing="impute") as column:
+        found = name_blocks(column, BlockColumn(name, by_day=by_day), most=MOST_BLOCKS)
+    if len(found) > MOST_BLOCKS:
+        return None
+    values = np.array([*found])
+
+    def numbers(chunk: Chunk) -> NDArray[np.intp]:
+        assert chunk.blocks is not None, "find_blocks has set the source's block column"
+        places = np.searchsorted(values, chunk.blocks)  # NaN is the last, if it occurs
+        known = np.minimum(places, len(values) - 1)
+        if not np.array_equal(values[known], chunk.blocks, equal_nan=True):
+            raise SourceError(
+                f"{source.path}: changed while it was read; rerun once it is complete"
+            )
+        return known
+
+    return SourceBlocks(name, "days" if by_day else "entities", tuple(found.values()), numbers)
+
+
+def _require_no_category(source: Source, name: str, train: TrainSettings) -> None:
+    kinds = grouped(named_features(source.schema))
+    if train.split == "blocks" and kinds.get(name) == (CATEGORY,):
+        raise UsageError(
+            f"train.blocks = '{name}' must not be a category that the network sees: held-out rows "
+            f"would have levels that no fit row has. List '{name}' in data.ignore, or set "
+            "train.split = 'occurrence'."
+        )
+
+
+def file_name(source: Path, file: Path) -> str:
+    """Name a file by its path below the source's folder, or below what precedes a wildcard."""
+    fixed = takewhile(lambda part: not WILDCARDS & {*part}, source.parts)
+    root = source if source.is_dir() else Path(*fixed)
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name

@@ -1,0 +1,38 @@
+"""The job that init proposes for a few rows can be trained, and its rule can be honored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bench import Bench
+
+
+def write_rows(folder, rows, *, mixed):
+    random = np.random.default_rng(1)  # with seed 1, a tenth of 12 rows and of 30 is empty
+    columns = dict(zip("abcd", random.normal(size=(rows, 4)).round(3).T, strict=True))
+    if mixed:
+        columns["city"] = random.choice(["x", "y", "z"], rows)
+    pq.write_table(pa.table(columns), folder / "clean.parquet")
+    return Bench(folder)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("rows", [12, 20, 30, 39, 40, 50, 89, 100])
+def test_the_proposed_job_trains_on_a_few_rows(tmp_path, monkeypatch, rows, mixed):
+    monkeypatch.chdir(tmp_path)
+    bench = write_rows(tmp_path, rows, mixed=mixed)
+    bench.job.write_text(bench.run("init", "clean.parquet").facts["job"])
+    trained = bench.run("train", bench.job, "--set", "train.epochs=1", "--set", "model.members=1")
+
+    assert (trained.code, trained.facts["rows"]) == (0, rows), trained.err
+    assert 'rule        = "top"' in bench.job.read_text()  # no guarantee from so few rows
+
+
+def test_init_refuses_so_few_rows_that_nothing_is_usual(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = write_rows(tmp_path, 11, mixed=True).run("init", "clean.parquet")
+
+    assert result.code == 2
+    assert "clean.parquet: expected at least 12 clean rows, got 11; collect more" in result.err
