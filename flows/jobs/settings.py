@@ -35,7 +35,7 @@ MOST_DAYS = 36_500
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths, or globs of Parquet or CSV files.
+    clean, incoming: paths, or globs of tables.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
@@ -61,8 +61,8 @@ class DataSettings:
     def __post_init__(self) -> None:
         if not self.clean:
             raise UsageError(
-                "data.clean must name the clean rows: a file, a folder of Parquet or CSV files, "
-                "or a glob. Got '' instead."
+                "data.clean must name the clean rows: a file, a folder of tables, or a glob. "
+                "Got '' instead."
             )
         self._require_distinct_columns()
         self._require_one_kind()

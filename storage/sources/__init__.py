@@ -25,11 +25,15 @@ from storage.sources.columns import (
 )
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.input_files import (
+    ARROW,
+    CSV,
+    JSON_LINES,
+    ORC,
+    TABLES,
     InputFiles,
     find_files,
-    is_parquet,
-    is_table,
     list_input,
+    table_format,
 )
 from storage.sources.schema import (
     CATEGORY,
@@ -89,7 +93,10 @@ __all__ = [
 ]
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
-SUPPORTED = ".npy, .npz, .h5, .parquet, .csv (also .gz) and IDX (-ubyte, .idx, also .gz)"
+SUPPORTED = (
+    ".npy, .npz, .h5, .parquet, .arrow, .feather, .orc, .jsonl, .csv (the last two also .gz) and "
+    "IDX (-ubyte, .idx, also .gz)"
+)
 
 
 class Reading(TypedDict, total=False):
@@ -112,7 +119,7 @@ class Reading(TypedDict, total=False):
 
 
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
-    """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
+    """Open the rows at `path`: a file, or a folder or glob of tables.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
@@ -182,17 +189,17 @@ def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
 def _open(path: Path, found: InputFiles, how: Reading) -> Source:
     files, missing = found.files, how.get("missing", "error")
     _require_content(files)
-    if is_table(files[0]):
+    if table_format(files[0]):
         source = _open_table(path, files, _wanted(how), missing=missing)
         source.left_out = tuple(found.left_out)
         return source
     if len(files) > 1:
         raise SourceError(
-            f"{path}: only Parquet and CSV may have several files; select one of these {len(files)}"
+            f"{path}: only tables may have several files; select one of these {len(files)}"
         )
     if how.get("columns") or how.get("id") or how.get("kinds"):
         raise SourceError(
-            f"{path}: expected Parquet or CSV files, since data.columns, categories, times, "
+            f"{path}: expected {TABLES} files, since data.columns, categories, times, "
             "ignore, id, or entity is set, got an array; remove these keys"
         )
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
@@ -214,14 +221,30 @@ def _require_content(files: Sequence[Path]) -> None:
 
 
 def _open_table(path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> Source:
-    if is_parquet(files[0]):
-        from storage.sources.parquet_tables import ParquetSource  # late: pyarrow is slow to import
+    return _table_source(table_format(files[0]))(path, files, wanted, missing=missing)
 
-        return ParquetSource(path, files, wanted, missing=missing)
 
-    from storage.sources.csv_tables import CsvSource  # late: pyarrow is slow to import
+def _table_source(found: str) -> Callable[..., Source]:
+    """Return what opens files of a format; imported late, since pyarrow is slow to import."""
+    if found == CSV:
+        from storage.sources.csv_tables import CsvSource
 
-    return CsvSource(path, files, wanted, missing=missing)
+        return CsvSource
+    if found == ARROW:
+        from storage.sources.typed.arrow_files import ArrowSource
+
+        return ArrowSource
+    if found == ORC:
+        from storage.sources.typed.orc_files import OrcSource
+
+        return OrcSource
+    if found == JSON_LINES:
+        from storage.sources.typed.json_lines import JsonLinesSource
+
+        return JsonLinesSource
+    from storage.sources.typed.parquet_files import ParquetSource
+
+    return ParquetSource
 
 
 def _open_array(file: Path, *, field: str, missing: str) -> Source:

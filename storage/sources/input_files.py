@@ -11,9 +11,18 @@ from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
 
-PARQUET = (".parquet", ".parq", ".pq")
-CSV = (".csv", ".tsv", ".txt")
-COMPRESSED = (".gz", ".bz2", ".zst")  # of CSV files; a Parquet file compresses itself
+PARQUET, ARROW, ORC, JSON_LINES, CSV = "Parquet", "Arrow", "ORC", "JSON lines", "CSV"
+SUFFIXES = {
+    PARQUET: (".parquet", ".parq", ".pq"),
+    ARROW: (".arrow", ".arrows", ".feather", ".ipc"),
+    ORC: (".orc",),
+    JSON_LINES: (".jsonl", ".ndjson"),
+    CSV: (".csv", ".tsv", ".txt"),
+}
+FORMATS = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes}
+TABLES = "Parquet, Arrow, ORC, JSON lines, or CSV"
+TEXTS = (JSON_LINES, CSV)  # may be compressed as a whole; the others compress themselves
+COMPRESSED = (".gz", ".bz2", ".zst")
 TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
 WILD = "*?["
 SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
@@ -31,23 +40,13 @@ class InputFiles:
     left_out: list[Path] = field(default_factory=list)
 
 
-def table_suffix(file: Path) -> str:
-    """Return a table's suffix without that of a compression: '.csv' for rows.csv.gz."""
+def table_format(file: Path) -> str:
+    """Return the format of a table by its name: CSV for rows.csv.gz; '' if it names no table."""
     name = file.name.lower()
     if name.endswith(COMPRESSED):
-        name = name.rpartition(".")[0]
-        return suffix if (suffix := Path(name).suffix) in CSV else ""
-    return Path(name).suffix
-
-
-def is_table(file: Path) -> bool:
-    """Return whether the name is that of a Parquet or CSV file."""
-    return table_suffix(file) in (*PARQUET, *CSV)
-
-
-def is_parquet(file: Path) -> bool:
-    """Return whether the name is that of a Parquet file."""
-    return table_suffix(file) in PARQUET
+        found = FORMATS.get(Path(name.rpartition(".")[0]).suffix, "")
+        return found if found in TEXTS else ""
+    return FORMATS.get(Path(name).suffix, "")
 
 
 def find_files(path: Path) -> list[Path]:
@@ -62,19 +61,20 @@ def list_input(path: Path) -> InputFiles:
     below them, except in folders such as `_day=1`. Linked folders are followed.
 
     Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Delta,
-    Iceberg or Hudi table, or Parquet and CSV are mixed.
+    Iceberg or Hudi table, or formats are mixed.
     """
     found = _readable_input(path)
     if not found.files:
         _require_local(path)
         raise NoDataError(
-            f"{path}: no files found; expected a file, a folder of Parquet or CSV files, "
+            f"{path}: no files found; expected a file, a folder of {TABLES} files, "
             f"or a glob that matches some{_beside(found.left_out)}"
         )
-    if len({is_parquet(file) for file in found.files}) > 1:
+    formats = sorted({table_format(file) for file in found.files})
+    if len(formats) > 1:
         raise SourceError(
-            f"{path}: contains both Parquet and CSV files; "
-            f"select one kind with a glob such as '{path / '*.parquet'}'"
+            f"{path}: contains files of several formats: {', '.join(formats)}; "
+            f"select one with a glob such as '{path / '*'}{SUFFIXES[formats[-1]][0]}'"
         )
     _refuse_table_formats(found.files)
     return found
@@ -131,9 +131,9 @@ def _matches(pattern: Path) -> InputFiles:
             f"{pattern}: expected '**' at most once in a glob, got it {recursive} times"
         )
     found = _recursive_matches(pattern) if recursive else _plain_matches(pattern)
-    if any(map(is_table, found.files)):  # else the glob names an array
-        found.left_out += [file for file in found.files if not is_table(file)]
-        found.files = list(filter(is_table, found.files))
+    if any(map(table_format, found.files)):  # else the glob names an array
+        found.left_out += [file for file in found.files if not table_format(file)]
+        found.files = list(filter(table_format, found.files))
     return _sorted_input(found)
 
 
@@ -220,7 +220,7 @@ class _Walk:
             if entry.is_dir() or is_hidden(entry.name, folder=False):
                 continue
             file = folder / entry.name
-            (self._found.files if is_table(file) else self._found.left_out).append(file)
+            (self._found.files if table_format(file) else self._found.left_out).append(file)
 
 
 def _folders_in(folder: Path, *, linked: bool) -> Iterator[Path]:
@@ -236,7 +236,7 @@ def _refuse_table_formats(files: Sequence[Path]) -> None:
         kind = _table_format(folder)
         if kind:
             raise SourceError(
-                f"{folder}: {kind} table; expected plain Parquet or CSV files, since its files "
+                f"{folder}: {kind} table; expected plain files, since its files "
                 f"also hold rows that were deleted or replaced. Export its current rows to "
                 "Parquet, and name that file"
             )

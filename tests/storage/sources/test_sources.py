@@ -397,13 +397,13 @@ def test_a_bad_value_is_named_by_its_file_and_its_row_there_and_over_all_files(t
         list(open_source(tmp_path / "rows").chunks(max_rows=10))
 
 
-def test_a_folder_with_both_parquet_and_csv_is_refused(tmp_path):
+def test_a_folder_of_two_formats_is_refused(tmp_path):
     write_parquet_folder(tmp_path / "folder")
     write_csv(tmp_path / "folder/notes.txt")
 
     message = (
-        r"folder: contains both Parquet and CSV files; "
-        r"select one kind with a glob such as '.*folder/\*.parquet'"
+        r"folder: contains files of several formats: CSV, Parquet; "
+        r"select one with a glob such as '.*folder/\*.parquet'"
     )
     with pytest.raises(SourceError, match=message):
         open_source(tmp_path / "folder")
