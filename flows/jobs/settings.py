@@ -18,6 +18,7 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
+from flows.jobs.date_paths import fill_date, names_a_date, require_daily
 from flows.jobs.limits import require_choice, require_range, require_size
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
@@ -69,7 +70,9 @@ class DataSettings:
         require_range("data.max_levels", self.max_levels, 1, 10_000)
         require_choice("data.missing", self.missing, ("error", "impute"))
         require_size("data.shard_bytes", self.shard_bytes)
-        if self.ready and "{date}" not in self.ready:
+        require_daily("data.incoming", self.incoming)
+        require_daily("data.ready", self.ready)
+        if self.ready and not names_a_date(self.ready):
             raise UsageError(
                 "data.ready must contain {date}, as in 'nights/{date}.done'. "
                 f"Got '{self.ready}' instead."
@@ -283,15 +286,15 @@ class Job:
 
     def incoming(self, data_date: date) -> Path:
         """The input of `data_date`. Raises UsageError if data.incoming is not set."""
-        if "{date}" not in self.data.incoming:
+        if not names_a_date(self.data.incoming):
             raise UsageError(
                 "data.incoming must contain {date}, as in 'nights/{date}.npy'; "
                 "set it, or name the input with --source"
             )
-        return self.path(self.data.incoming.replace("{date}", data_date.isoformat()))
+        return self.path(fill_date(self.data.incoming, data_date))
 
     def marker(self, data_date: date) -> Path | None:
         """The file that marks the input of `data_date` as complete; None without data.ready."""
         if not self.data.ready:
             return None
-        return self.path(self.data.ready.replace("{date}", data_date.isoformat()))
+        return self.path(fill_date(self.data.ready, data_date))

@@ -7,16 +7,13 @@ before the first pass, and the block of each row of a pass.
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import pairwise, takewhile
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.rows.blocks import CleanBlocks
-from storage.sources import Source
-
-WILDCARDS = {*"*?["}
+from storage.sources import Source, relative_name
 
 
 class FileRows:
@@ -26,7 +23,7 @@ class FileRows:
         """Count all rows of every file, until `restart`."""
         sizes = np.diff(np.asarray(source.starts, np.int64))
         held = [file for file, size in zip(source.files, sizes, strict=False) if size]
-        self._names = tuple(file_name(source.path, file) for file in held)
+        self._names = tuple(relative_name(source.path, file) for file in held)
         self._starts = [start for start, stop in pairwise(source.starts) if stop > start]
         self._rows = sizes[sizes > 0]
 
@@ -47,10 +44,3 @@ class FileRows:
     def numbers(self, start: int, stop: int) -> NDArray[np.intp]:
         """Return the file (n,) of each row from `start` up to `stop`, as the pass counts them."""
         return np.searchsorted(np.cumsum(self._rows), np.arange(start, stop), side="right")
-
-
-def file_name(source: Path, file: Path) -> str:
-    """Name a file by its path below the source's folder, or below what precedes a wildcard."""
-    fixed = takewhile(lambda part: not WILDCARDS & {*part}, source.parts)
-    root = source if source.is_dir() else Path(*fixed)
-    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name

@@ -33,6 +33,7 @@ from storage.sources.input_files import (
     InputFiles,
     find_files,
     list_input,
+    relative_name,
     table_format,
 )
 from storage.sources.schema import (
@@ -88,6 +89,7 @@ __all__ = [
     "open_source",
     "open_surveyed",
     "plan_shards",
+    "relative_name",
     "spread_rows",
     "survey_columns",
 ]
@@ -148,7 +150,7 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
         if not broken or len(broken) == len(found.files):
             raise
     source = open_files([file for file in found.files if file not in broken])
-    source.broken = tuple((file.name, why) for file, why in broken.items())
+    source.broken = tuple((relative_name(path, file), why) for file, why in broken.items())
     return source
 
 
@@ -227,7 +229,7 @@ def _open_table(path: Path, files: Sequence[Path], wanted: Wanted, *, missing: s
 def _table_source(found: str) -> Callable[..., Source]:
     """Return what opens files of a format; imported late, since pyarrow is slow to import."""
     if found == CSV:
-        from storage.sources.csv_tables import CsvSource
+        from storage.sources.csv_files.csv_tables import CsvSource
 
         return CsvSource
     if found == ARROW:

@@ -46,7 +46,7 @@ def files_digest(files: Sequence[Path]) -> str:
 
 
 def file_stamps(files: Sequence[Path]) -> list[str]:
-    """Return name, size and modification time of each file, as text. Raises ReadError."""
+    """Return name, partitions, size and modification time of each file. Raises ReadError."""
     try:
         return [_stamp(file) for file in files]
     except OSError as error:
@@ -60,4 +60,5 @@ def sha256_text(text: str) -> str:
 
 def _stamp(file: Path) -> str:
     stat = file.stat()
-    return f"{file.name} {stat.st_size} {stat.st_mtime_ns}"
+    names = "/".join([*(part for part in file.parent.parts if "=" in part), file.name])
+    return f"{names} {stat.st_size} {stat.st_mtime_ns}"

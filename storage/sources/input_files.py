@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
@@ -22,6 +23,7 @@ SUFFIXES = {
 FORMATS = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes}
 TABLES = "Parquet, Arrow, ORC, JSON lines, or CSV"
 TEXTS = (JSON_LINES, CSV)  # may be compressed as a whole; the others compress themselves
+MAY_BE_EMPTY = (*TEXTS, ORC)
 COMPRESSED = (".gz", ".bz2", ".zst")
 TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
 WILD = "*?["
@@ -47,6 +49,15 @@ def table_format(file: Path) -> str:
         found = FORMATS.get(Path(name.rpartition(".")[0]).suffix, "")
         return found if found in TEXTS else ""
     return FORMATS.get(Path(name).suffix, "")
+
+
+def relative_name(path: Path, file: Path) -> str:
+    """Name a file by its path below the folder `path`, or below what precedes a wildcard."""
+    if file == path:
+        return file.name
+    fixed = takewhile(lambda part: not {*WILD} & {*part}, path.parts)
+    root = path if path.is_dir() else Path(*fixed)
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
 
 
 def find_files(path: Path) -> list[Path]:
@@ -77,7 +88,18 @@ def list_input(path: Path) -> InputFiles:
             f"select one with a glob such as '{path / '*'}{SUFFIXES[formats[-1]][0]}'"
         )
     _refuse_table_formats(found.files)
-    return found
+    return _without_empty(found)
+
+
+def _without_empty(found: InputFiles) -> InputFiles:
+    """Leave out files without a byte beside others: in some formats, that is a file of no rows."""
+    if not {*map(table_format, found.files)} <= {*MAY_BE_EMPTY}:
+        return found
+    empty = [file for file in found.files if not file.stat().st_size]
+    if len(empty) == len(found.files):
+        return found
+    files = [file for file in found.files if file not in {*empty}]
+    return InputFiles(files, sorted([*found.left_out, *empty]))
 
 
 def _require_local(path: Path) -> None:

@@ -18,8 +18,8 @@ from storage.sources.columns import Column, Wanted
 from storage.sources.csv_files.text import decompressing
 from storage.sources.input_files import COMPRESSED
 from storage.sources.kinds import ISO_TIME
+from storage.sources.number_types import common_type
 from storage.sources.schema import CATEGORY, TIME
-from storage.sources.tables import common_type
 from storage.sources.typed.typed_tables import Footer, TypedSource, cut_rows
 
 BLOCK_BYTES, LONGEST_LINE = 4 << 20, 64 << 20

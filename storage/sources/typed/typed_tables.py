@@ -13,12 +13,14 @@ from typing import ClassVar, NamedTuple
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.sources.columns import NO_FEATURE, Column, Feature, Wanted, pick_shared, unnamed
+from storage.sources.columns import NO_FEATURE, Column, Feature, Wanted, unnamed
 from storage.sources.ids import is_whole
 from storage.sources.kinds import describe_column
+from storage.sources.number_types import number_schema
+from storage.sources.partitions import Partitions
 from storage.sources.schema import NUMBER, Schema
 from storage.sources.source import Origin
-from storage.sources.tables import Batch, TableSource, number_schema, require_distinct
+from storage.sources.tables import Batch, TableSource, require_distinct
 
 
 class Footer(NamedTuple):
@@ -42,13 +44,13 @@ class TypedSource(TableSource):
         self._footers = dict(zip(files, footers, strict=True))
         for file, footer in self._footers.items():
             require_distinct(file, footer.schema.names)
-        described = [self._columns(file) for file in files]
-        features, unread = pick_shared(files, described, wanted)
-        schemas = [footer.schema for footer in footers]
+        self.partitions = Partitions(files)
+        described = {file: self._columns(file) for file in files}
+        features, unread = self.partitions.pick(described, wanted)
         starts = list(accumulate((sum(footer.sizes) for footer in footers), initial=0))
         super().__init__(
             Origin(path, tuple(files), missing, wanted.id),
-            _layout(schemas, features, missing),
+            self._layout(features, missing),
             starts[-1],
         )
         self.starts = starts
@@ -83,8 +85,16 @@ class TypedSource(TableSource):
             for position, field in enumerate(schema, start=1)
         }
 
-    def _types(self, name: str) -> list[pa.DataType]:
+    def _stored_types(self, name: str) -> list[pa.DataType]:
         return [footer.schema.field(name).type for footer in self._footers.values()]
+
+    def _layout(self, features: Sequence[Feature], missing: str) -> Schema:
+        """Return the schema of the rows: of float64 where some columns are no numbers."""
+        columns = tuple(feature.name for feature in features)
+        kinds = tuple(feature.kind for feature in features)
+        if {*kinds} != {NUMBER}:
+            return Schema((len(columns),), "float64", columns, kinds=kinds)
+        return number_schema({name: self._types(name) for name in columns}, missing)
 
     def _stored_batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         starts = self._part_starts(file)
@@ -142,13 +152,3 @@ def _pandas_index(schema: pa.Schema) -> set[str]:
         return {name for name in stored.get("index_columns", ()) if isinstance(name, str)}
     except (ValueError, AttributeError, TypeError):  # not what pandas writes
         return set()
-
-
-def _layout(schemas: Sequence[pa.Schema], features: Sequence[Feature], missing: str) -> Schema:
-    """Return the schema of the rows: of float64 where some columns are no numbers."""
-    columns = tuple(feature.name for feature in features)
-    kinds = tuple(feature.kind for feature in features)
-    if {*kinds} != {NUMBER}:
-        return Schema((len(columns),), "float64", columns, kinds=kinds)
-    by_name = [dict(zip(schema.names, schema.types, strict=True)) for schema in schemas]
-    return number_schema({name: [kinds[name] for kinds in by_name] for name in columns}, missing)

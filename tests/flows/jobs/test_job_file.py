@@ -55,6 +55,20 @@ def test_relative_paths_start_at_the_job_file(write, tmp_path):
     assert job.incoming(date(2026, 11, 22)) == tmp_path / "nights" / "2026-11-22.npy"
 
 
+def test_a_date_may_stand_in_any_part_of_a_path(write, tmp_path):
+    incoming = 'incoming = "lake/{date:%Y/%m}/dt={date}"\n'
+    job = read_job(write(SMALL + incoming + 'ready = "done/{date:%Y%m%d}/_SUCCESS"\n'))
+
+    assert job.incoming(date(2026, 11, 2)) == tmp_path / "lake/2026/11/dt=2026-11-02"
+    assert job.marker(date(2026, 11, 2)) == tmp_path / "done/20261102/_SUCCESS"
+
+
+@pytest.mark.parametrize("key", ["incoming", "ready"])
+def test_a_path_that_two_dates_share_is_refused(write, key):
+    with pytest.raises(UsageError, match=f"data.{key} must name every date differently, as in"):
+        read_job(write(SMALL + f'{key} = "nights/{{date:%Y-%m}}"\n'))
+
+
 def test_overrides_need_no_quotes(write):
     job = read_job(
         write(SMALL),

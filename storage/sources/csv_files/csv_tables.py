@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.columns import NO_FEATURE, Feature, Wanted, pick_shared
+from storage.sources.columns import NO_FEATURE, Feature, Wanted
 from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
+from storage.sources.partitions import Partitions
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, Chunk, Origin
 from storage.sources.tables import Batch, TableSource
@@ -38,9 +39,10 @@ class CsvSource(TableSource):
         self._scans = {
             file: scan_file(CsvFile(file, self.delimiter), wanted, kept) for file in files
         }
-        described = [self._scans[file].columns() for file in files]
-        features, unread = pick_shared(files, described, wanted)
-        self._features = features
+        self.partitions = Partitions(files)
+        described = {file: self._scans[file].columns() for file in files}
+        features, unread = self.partitions.pick(described, wanted)
+        self._features = [each for each in features if each.name not in self.partitions.read]
         self.id_column = wanted.id
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
@@ -66,7 +68,8 @@ class CsvSource(TableSource):
         return np.concatenate([none, *parts])
 
     def _converted_part(self, part: KeptPart) -> NDArray[np.generic]:
-        batch = self._with_numbers(Batch(0, part.rows.select(list(self.schema.names))))
+        stored = part.rows.select(list(dict(self._features)))
+        batch = self._with_partitions(part.file, self._with_numbers(Batch(0, stored)))
         broken = None if self.missing == "impute" else batch.broken
         chunk = replace(self._chunk(0, batch.rows, part.file.name), broken=broken)
         bad = np.argwhere(self._bad_values(chunk))
@@ -79,6 +82,8 @@ class CsvSource(TableSource):
 
     def _may_round(self, column: pa.Array, name: str) -> bool:
         """Return whether a column is written without decimals; a float64 of it may be rounded."""
+        if name in self.partitions.read:
+            return super()._may_round(column, name)
         kinds = (scan.scanned[name].found for scan in self._scans.values())
         return bool(pa.types.is_floating(column.type)) and any(map(pa.types.is_integer, kinds))
 
@@ -111,7 +116,7 @@ class CsvSource(TableSource):
             name: scan.scanned[name].type if kind == NUMBER else pa.string()
             for name, kind in self._features
         }
-        if self.id_column:
+        if self.id_column in self._columns_read():
             types[self.id_column] = pa.string()
         try:
             yield from scan.file.batches(types, check_text=bool(self.id_column))
@@ -137,9 +142,10 @@ class CsvSource(TableSource):
     def _cells(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the text of the columns that a store keeps exactly; an empty cell is a gap."""
         names = (self.stored_columns.exact or pa.schema([])).names
-        return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
+        stored = [name for name in names if name not in self.partitions.read]
+        return pa.record_batch([_without_empty(rows.column(name)) for name in stored], stored)
 
-    def _types(self, name: str) -> list[pa.DataType]:
+    def _stored_types(self, name: str) -> list[pa.DataType]:
         return [pa.float64() if self._kind_of(name) == NUMBER else pa.string()]
 
     def _kind_of(self, name: str) -> str:
@@ -148,6 +154,8 @@ class CsvSource(TableSource):
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
         file, row = self._locate(chunk.start + index[0])
         name = self.schema.columns[index[1]]
+        if name in self.partitions.read:
+            return super()._not_finite(chunk, index)
         cell = read_cell(file, self.delimiter, row, self._scans[file].names.index(name))
         if not _is_broken(chunk, index[0]) or cell.text.strip() in GAPS.to_pylist():
             return super()._not_finite(chunk, index)
