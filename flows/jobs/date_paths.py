@@ -21,6 +21,15 @@ def fill_date(path: str, data_date: date) -> str:
     return DATE.sub(lambda found: data_date.strftime(found[1] or "%Y-%m-%d"), path)
 
 
+def require_marker(path: str) -> None:
+    """Require data.ready, if it is set, to name every date differently. Raises UsageError."""
+    if path and not names_a_date(path):
+        raise UsageError(
+            f"data.ready must contain {{date}}, as in 'nights/{{date}}.done'. Got '{path}' instead."
+        )
+    require_daily("data.ready", path)
+
+
 def require_daily(key: str, path: str) -> None:
     """Require a path to differ from day to day, if it names a date. Raises UsageError."""
     if names_a_date(path) and len({fill_date(path, day) for day in DAYS}) < len(DAYS):

@@ -18,8 +18,8 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from flows.jobs.date_paths import fill_date, names_a_date, require_daily
-from flows.jobs.limits import require_choice, require_range, require_size
+from flows.jobs.date_paths import fill_date, names_a_date, require_daily, require_marker
+from flows.jobs.limits import require_choice, require_image_size, require_range, require_size
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
@@ -40,6 +40,7 @@ class DataSettings:
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
+    resize: height and width to which images are scaled.
     ready: marker file of a complete input. settle: how long an input without a marker must stay
     unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
     """
@@ -55,6 +56,7 @@ class DataSettings:
     max_levels: int = MAX_LEVELS
     id: str = ""
     missing: str = "error"
+    resize: tuple[int, ...] = ()
     ready: str = ""
     settle: timedelta = timedelta(0)
     shard_bytes: ByteSize = ByteSize(256_000_000)
@@ -71,12 +73,8 @@ class DataSettings:
         require_choice("data.missing", self.missing, ("error", "impute"))
         require_size("data.shard_bytes", self.shard_bytes)
         require_daily("data.incoming", self.incoming)
-        require_daily("data.ready", self.ready)
-        if self.ready and not names_a_date(self.ready):
-            raise UsageError(
-                "data.ready must contain {date}, as in 'nights/{date}.done'. "
-                f"Got '{self.ready}' instead."
-            )
+        require_marker(self.ready)
+        require_image_size("data.resize", self.resize)
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
@@ -98,6 +96,7 @@ class DataSettings:
             "id": self.id,
             "missing": self.missing,
             "kinds": self.kinds,
+            "resize": self.resize,
         }
 
     def _require_one_kind(self) -> None:

@@ -32,6 +32,8 @@ from storage.sources.input_files import (
     TABLES,
     InputFiles,
     find_files,
+    is_image,
+    is_zarr,
     list_input,
     relative_name,
     table_format,
@@ -96,8 +98,8 @@ __all__ = [
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
 SUPPORTED = (
-    ".npy, .npz, .h5, .parquet, .arrow, .feather, .orc, .jsonl, .csv (the last two also .gz) and "
-    "IDX (-ubyte, .idx, also .gz)"
+    ".npy, .npz, .h5, .parquet, .arrow, .feather, .orc, .jsonl, .csv (the last two also .gz), "
+    ".png, .jpg, .tif, Zarr folders, and IDX (-ubyte, .idx, also .gz)"
 )
 
 
@@ -110,6 +112,7 @@ class Reading(TypedDict, total=False):
     missing: "error", or "impute" to let NaN pass.
     kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
     keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
+    resize: height and width to which images are scaled; () to require one size.
     """
 
     field: str
@@ -118,10 +121,12 @@ class Reading(TypedDict, total=False):
     missing: str
     kinds: Kinds
     keep: int
+    resize: Sequence[int]
 
 
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
-    """Open the rows at `path`: a file, or a folder or glob of tables.
+    """Open the rows at `path`: a file, or a folder or glob of tables or
+    images, or a Zarr folder.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
@@ -146,6 +151,8 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     try:
         return open_files(found.files)
     except SourceError:
+        if is_zarr(path):  # its files are parts of one array
+            raise
         broken = {file: why for file in found.files if (why := _broken(file, open_files))}
         if not broken or len(broken) == len(found.files):
             raise
@@ -191,20 +198,38 @@ def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
 def _open(path: Path, found: InputFiles, how: Reading) -> Source:
     files, missing = found.files, how.get("missing", "error")
     _require_content(files)
+    if how.get("resize") and not is_image(files[0]):
+        raise SourceError(f"{path}: expected images, since data.resize is set; remove this key")
     if table_format(files[0]):
         source = _open_table(path, files, _wanted(how), missing=missing)
         source.left_out = tuple(found.left_out)
         return source
-    if len(files) > 1:
-        raise SourceError(
-            f"{path}: only tables may have several files; select one of these {len(files)}"
-        )
     if how.get("columns") or how.get("id") or how.get("kinds"):
         raise SourceError(
             f"{path}: expected {TABLES} files, since data.columns, categories, times, "
             "ignore, id, or entity is set, got an array; remove these keys"
         )
+    if is_image(files[0]):
+        return _open_images(path, found, how)
+    if is_zarr(path):
+        from storage.sources.arrays.zarr_arrays import ZarrSource  # late: zarr is an extra
+
+        return ZarrSource(path, files, field=how.get("field", ""), missing=missing)
+    if len(files) > 1:
+        raise SourceError(
+            f"{path}: only tables and images may have several files; "
+            f"select one of these {len(files)}"
+        )
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
+
+
+def _open_images(path: Path, found: InputFiles, how: Reading) -> Source:
+    from storage.sources.arrays.images import ImageSource  # late: Pillow is slow to import
+
+    resize = tuple(how.get("resize", ()))
+    source = ImageSource(path, found.files, missing=how.get("missing", "error"), resize=resize)
+    source.left_out = tuple(found.left_out)
+    return source
 
 
 def _wanted(how: Reading) -> Wanted:

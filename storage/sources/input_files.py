@@ -25,6 +25,8 @@ TABLES = "Parquet, Arrow, ORC, JSON lines, or CSV"
 TEXTS = (JSON_LINES, CSV)  # may be compressed as a whole; the others compress themselves
 MAY_BE_EMPTY = (*TEXTS, ORC)
 COMPRESSED = (".gz", ".bz2", ".zst")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")  # files in the root of a Zarr folder
 TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
 WILD = "*?["
 SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
@@ -49,6 +51,16 @@ def table_format(file: Path) -> str:
         found = FORMATS.get(Path(name.rpartition(".")[0]).suffix, "")
         return found if found in TEXTS else ""
     return FORMATS.get(Path(name).suffix, "")
+
+
+def is_image(file: Path) -> bool:
+    """Return whether the name is that of a PNG, JPEG, or TIFF file."""
+    return file.suffix.lower() in IMAGES
+
+
+def is_zarr(path: Path) -> bool:
+    """Return whether a path is the folder of a Zarr array or group."""
+    return any((path / mark).is_file() for mark in ZARR_MARKS)
 
 
 def relative_name(path: Path, file: Path) -> str:
@@ -78,8 +90,8 @@ def list_input(path: Path) -> InputFiles:
     if not found.files:
         _require_local(path)
         raise NoDataError(
-            f"{path}: no files found; expected a file, a folder of {TABLES} files, "
-            f"or a glob that matches some{_beside(found.left_out)}"
+            f"{path}: no files found; expected a file, a folder of {TABLES} files or of images, "
+            f"a Zarr folder, or a glob that matches some{_beside(found.left_out)}"
         )
     formats = sorted({table_format(file) for file in found.files})
     if len(formats) > 1:
@@ -135,10 +147,20 @@ def _input_at(path: Path) -> InputFiles:
     if path.is_file():
         return InputFiles([path])
     if path.is_dir():
-        return _sorted_input(_Walk().files_below([path]))
+        if is_zarr(path):
+            return InputFiles(sorted(file for file in path.rglob("*") if file.is_file()))
+        return _images_if_alone(_sorted_input(_Walk().files_below([path])))
     if not any(mark in str(path) for mark in WILD):
         return InputFiles()
     return _sorted_input(_matches(path))
+
+
+def _images_if_alone(found: InputFiles) -> InputFiles:
+    """Read images where there are no tables, which may describe them."""
+    if found.files:
+        return found
+    images = [file for file in found.left_out if is_image(file) and file.is_file()]
+    return InputFiles(images, [path for path in found.left_out if path not in {*images}])
 
 
 def _sorted_input(found: InputFiles) -> InputFiles:
