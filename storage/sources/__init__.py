@@ -201,7 +201,7 @@ def _open(path: Path, found: InputFiles, how: Reading) -> Source:
     if how.get("resize") and not is_image(files[0]):
         raise SourceError(f"{path}: expected images, since data.resize is set; remove this key")
     if table_format(files[0]):
-        source = _open_table(path, files, _wanted(how), missing=missing)
+        source = _open_table(path, found, _wanted(how), missing=missing)
         source.left_out = tuple(found.left_out)
         return source
     if how.get("columns") or how.get("id") or how.get("kinds"):
@@ -247,7 +247,12 @@ def _require_content(files: Sequence[Path]) -> None:
             raise SourceError(f"{file}: empty; expected a file with rows")
 
 
-def _open_table(path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> Source:
+def _open_table(path: Path, found: InputFiles, wanted: Wanted, *, missing: str) -> Source:
+    files, snapshot = found.files, found.snapshot
+    if snapshot:
+        from storage.sources.lakes.lake_tables import LakeSource  # late: pyarrow is slow to import
+
+        return LakeSource(path, files, wanted, missing=missing, snapshot=snapshot)
     return _table_source(table_format(files[0]))(path, files, wanted, missing=missing)
 
 

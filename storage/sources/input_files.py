@@ -11,6 +11,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
+from storage.sources.lakes.current_files import current_files
+from storage.sources.lakes.snapshots import Snapshot
 
 PARQUET, ARROW, ORC, JSON_LINES, CSV = "Parquet", "Arrow", "ORC", "JSON lines", "CSV"
 SUFFIXES = {
@@ -27,7 +29,6 @@ MAY_BE_EMPTY = (*TEXTS, ORC)
 COMPRESSED = (".gz", ".bz2", ".zst")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")  # files in the root of a Zarr folder
-TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
 WILD = "*?["
 SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
 MOST_NAMED = 10  # files in one message
@@ -38,10 +39,12 @@ class InputFiles:
     """Files in the order in which they are read, and paths that are not read.
 
     left_out: visible files of other types, and linked folders that lead back into the input.
+    snapshot: the version of the Delta or Iceberg table to which the files belong.
     """
 
     files: list[Path] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
+    snapshot: Snapshot | None = None
 
 
 def table_format(file: Path) -> str:
@@ -83,8 +86,10 @@ def list_input(path: Path) -> InputFiles:
     In a folder and under a wildcard, names that start with "." or "_" are not read, nor what lies
     below them, except in folders such as `_day=1`. Linked folders are followed.
 
-    Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Delta,
-    Iceberg or Hudi table, or formats are mixed.
+    Of a Delta or Iceberg table, the files of its current version count.
+
+    Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Hudi
+    table, or formats are mixed.
     """
     found = _readable_input(path)
     if not found.files:
@@ -99,8 +104,8 @@ def list_input(path: Path) -> InputFiles:
             f"{path}: contains files of several formats: {', '.join(formats)}; "
             f"select one with a glob such as '{path / '*'}{SUFFIXES[formats[-1]][0]}'"
         )
-    _refuse_table_formats(found.files)
-    return _without_empty(found)
+    files, snapshot = current_files(path, found.files)
+    return _without_empty(InputFiles(files, found.left_out, snapshot))
 
 
 def _without_empty(found: InputFiles) -> InputFiles:
@@ -111,7 +116,7 @@ def _without_empty(found: InputFiles) -> InputFiles:
     if len(empty) == len(found.files):
         return found
     files = [file for file in found.files if file not in {*empty}]
-    return InputFiles(files, sorted([*found.left_out, *empty]))
+    return InputFiles(files, sorted([*found.left_out, *empty]), found.snapshot)
 
 
 def _require_local(path: Path) -> None:
@@ -272,24 +277,3 @@ def _folders_in(folder: Path, *, linked: bool) -> Iterator[Path]:
         visible = entry.is_dir() and not is_hidden(entry.name, folder=True)
         if visible and entry.is_symlink() == linked:
             yield folder / entry.name
-
-
-def _refuse_table_formats(files: Sequence[Path]) -> None:
-    """Refuse files of a table whose log says which rows of them are deleted."""
-    for folder in sorted({parent for file in files for parent in file.absolute().parents}):
-        kind = _table_format(folder)
-        if kind:
-            raise SourceError(
-                f"{folder}: {kind} table; expected plain files, since its files "
-                f"also hold rows that were deleted or replaced. Export its current rows to "
-                "Parquet, and name that file"
-            )
-
-
-def _table_format(folder: Path) -> str:
-    """Return the format, with its article, of the table whose root a folder is, or ''."""
-    for log, kind in TABLE_LOGS.items():
-        if os.path.isdir(folder / log):  # noqa: PTH112 # Path.is_dir raises if access is denied
-            return kind
-    is_iceberg = any((folder / "metadata").glob("*.metadata.json"))
-    return "an Iceberg" if is_iceberg else ""

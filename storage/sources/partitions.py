@@ -23,13 +23,13 @@ ONE_VALUE = "names the same in all paths"
 
 
 class Partitions:
-    """The columns that the folders of files name, and which of them are read.
+    """Columns with one value for each file, such as those that folders name.
 
     read: the types of those that are read, by name.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._values = {file: folder_values(file) for file in files}
+    def __init__(self, values: Mapping[Path, Mapping[str, str | None]]) -> None:
+        self._values = values
         names = dict.fromkeys(name for values in self._values.values() for name in values)
         self._columns = {name: _describe(name, self._distinct(name)) for name in names}
         self.read: Mapping[str, pa.DataType] = {}
@@ -76,7 +76,7 @@ class Partitions:
         return pa.int64() if whole else pa.float64()
 
 
-NO_PARTITIONS = Partitions(())
+NO_PARTITIONS = Partitions({})
 
 
 def folder_values(file: Path) -> dict[str, str | None]:

@@ -18,7 +18,7 @@ from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
-from storage.sources.partitions import Partitions
+from storage.sources.partitions import Partitions, folder_values
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, Chunk, Origin
 from storage.sources.tables import Batch, TableSource
@@ -39,7 +39,7 @@ class CsvSource(TableSource):
         self._scans = {
             file: scan_file(CsvFile(file, self.delimiter), wanted, kept) for file in files
         }
-        self.partitions = Partitions(files)
+        self.partitions = Partitions({file: folder_values(file) for file in files})
         described = {file: self._scans[file].columns() for file in files}
         features, unread = self.partitions.pick(described, wanted)
         self._features = [each for each in features if each.name not in self.partitions.read]

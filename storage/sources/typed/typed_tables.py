@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -17,7 +17,7 @@ from storage.sources.columns import NO_FEATURE, Column, Feature, Wanted, unnamed
 from storage.sources.ids import is_whole
 from storage.sources.kinds import describe_column
 from storage.sources.number_types import number_schema
-from storage.sources.partitions import Partitions
+from storage.sources.partitions import Partitions, folder_values
 from storage.sources.schema import NUMBER, Schema
 from storage.sources.source import Origin
 from storage.sources.tables import Batch, TableSource, require_distinct
@@ -44,7 +44,7 @@ class TypedSource(TableSource):
         self._footers = dict(zip(files, footers, strict=True))
         for file, footer in self._footers.items():
             require_distinct(file, footer.schema.names)
-        self.partitions = Partitions(files)
+        self.partitions = Partitions({file: self._partition_values(file) for file in files})
         described = {file: self._columns(file) for file in files}
         features, unread = self.partitions.pick(described, wanted)
         starts = list(accumulate((sum(footer.sizes) for footer in footers), initial=0))
@@ -75,6 +75,10 @@ class TypedSource(TableSource):
 
         Raises SourceError, with `_damage` in its message.
         """
+
+    def _partition_values(self, file: Path) -> Mapping[str, str | None]:
+        """Return the columns that have one value in all rows of a file, as text."""
+        return folder_values(file)
 
     def _columns(self, file: Path) -> dict[str, Column]:
         """Describe the columns of a file by name."""
