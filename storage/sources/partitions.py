@@ -18,8 +18,8 @@ from storage.sources.schema import CATEGORY, NUMBER, TIME
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 WHOLE, DECIMAL = r"-?\d{1,18}", r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
 DATE_PARTS = ("year", "month", "day", "date", "dt", "ds", "yyyy", "mm", "dd", "week", "quarter")
-A_DATE = "names a date: other nights have others"
-ONE_VALUE = "names the same in all paths"
+A_DATE = "a date in the path, which differs every night"
+ONE_VALUE = "one value in all paths"
 
 
 class Partitions:
@@ -45,6 +45,7 @@ class Partitions:
         features, unread = pick_shared([*described], both, wanted)
         kinds = dict(features) | ({wanted.id: CATEGORY} if wanted.id else {})
         self.read = {name: self._type(name, kinds[name]) for name in self._columns if name in kinds}
+        self._require_values()
         if features and {*kinds} <= {*self.read}:
             raise SourceError(
                 f"{next(iter(described))}: expected a feature that is a column of the files "
@@ -61,6 +62,15 @@ class Partitions:
             value = pa.scalar(self._values[file][name], pa.string()).cast(kind)
             columns[name] = pa.repeat(value, count)
         return pa.record_batch(list(columns.values()), list(columns))
+
+    def _require_values(self) -> None:
+        """Raise SourceError unless all files have a value in the columns that are read."""
+        for file, values in self._values.items():
+            if lacking := [name for name in self.read if name not in values]:
+                raise SourceError(
+                    f"{file}: its folders do not name {lacking[0]}, as those of other files do; "
+                    "move the file, or select files with a glob"
+                )
 
     def _columns_of(self, file: Path) -> dict[str, Column]:
         return {name: self._columns[name] for name in self._values[file]}

@@ -24,7 +24,7 @@ def test_days_of_a_delta_table_are_nights_and_deleted_rows_make_a_new_revision(t
     bench = Bench(tmp_path)
     trained = bench.run("train", bench.job)
     assert trained.code == 0, trained.err
-    assert trained.facts["not_read"]["columns not read"].startswith("dt (names a date")
+    assert trained.facts["not_read"]["columns not read"].startswith("dt (a date in the path")
 
     first = bench.score()
     deltalake.DeltaTable(tmp_path / "orders").delete(f"dt = '{DAY}' and x0 > 1")

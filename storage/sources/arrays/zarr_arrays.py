@@ -42,7 +42,7 @@ class ZarrSource(ArraySource[ZarrArray]):
             array = _open(path, self._name)
             require_numeric_rows(self._label, array.dtype, array.shape)
             self._packed = packed_values(_as_netcdf(array), self._label)
-            absent = array.nchunks - array.nchunks_initialized
+            absent = 0 if array.shards else array.nchunks - array.nchunks_initialized
         origin = Origin(path, tuple(files), missing, self._name)
         super().__init__(origin, row_schema(self._packed.dtype, array.shape), array.shape[0])
         self.band = max(1, array.chunks[0])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DELTA, ICEBERG = "Delta", "Iceberg"
 COLUMN_MAPPING = "delta.columnMapping.mode"
-METADATA = re.compile(r"v?(\d+)(-.*)?\.metadata\.json")
+METADATA = re.compile(r"v?(\d+)(-.*)?(\.gz)?\.metadata\.json")
 READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 Partition = Mapping[str, str | None]
 
@@ -83,6 +83,8 @@ def _read_iceberg(root: Path) -> Snapshot:
                 raise SourceError(f"{root}: {task.file.file_format} files; expected Parquet")
             files[_local(task.file.file_path)] = _identities(table, task.file)
         schema = table.schema()
+        shared = set.intersection(*map(set, files.values())) if files else set()
+        files = {file: {name: each[name] for name in shared} for file, each in files.items()}
         ids = {each.name: each.field_id for each in schema.fields}
         snapshot = table.current_snapshot()
         version = str(snapshot.snapshot_id) if snapshot else "none"

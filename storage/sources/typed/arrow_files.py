@@ -61,7 +61,7 @@ class ArrowSource(TypedSource):
         self, file: Path, opened: Opened, parts: range | None = None
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield the numbers of record batches, and their rows."""
-        part = -1
+        part = (parts.start if parts else 0) - 1
         try:
             for part, batch in _numbered(opened, parts):
                 yield part, batch

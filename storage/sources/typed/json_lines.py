@@ -183,7 +183,8 @@ def _is_compressed(file: Path) -> bool:
 def _blocks(file: Path, offset: int = 0) -> Iterator[bytes]:
     """Yield blocks of whole lines from a byte on. Raises SourceError."""
     with _open(file) as stream:
-        stream.seek(offset) if offset else None
+        if offset:
+            stream.seek(offset)
         while True:
             with decompressing(file):
                 text = stream.read(BLOCK_BYTES)

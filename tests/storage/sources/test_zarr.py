@@ -57,6 +57,7 @@ def test_shards_and_images_and_single_values(tmp_path):
     save(tmp_path / "flat", np.arange(5.0), chunks=(2,))
 
     np.testing.assert_array_equal(read(tmp_path / "images"), images)
+    assert [*open_source(tmp_path / "images").facts] == ["format"]
     assert read(tmp_path / "flat").tolist() == [[0], [1], [2], [3], [4]]
 
 

@@ -183,6 +183,18 @@ def test_delta_tables_that_need_more_are_refused(tmp_path):
         open_source(lake.root)
 
 
+def test_a_table_that_was_partitioned_later_has_one_kind_of_files(tmp_path):
+    lake = Iceberg(tmp_path)
+    lake.append(rows_of(0))
+    with lake.table.update_spec() as spec:
+        spec.remove_field("region")
+    lake.append(rows_of(10))
+
+    with open_source(lake.root, columns=["x", "region"]) as source:
+        rows = np.concatenate([chunk.rows for chunk in source.chunks(max_rows=9)])
+    assert sorted(rows[rows[:, 1] == level_key("us/1"), 0]) == [1, 11]
+
+
 def test_two_metadata_files_of_one_version_are_refused(tmp_path):
     lake = Iceberg(tmp_path)
     lake.append(rows_of(0))
