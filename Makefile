@@ -21,8 +21,8 @@ ui: $(READY)  ## Prefect UI with a small job that runs every ten minutes; stop w
 	$(BIN)/python deploy/ui.py
 
 # Browser and database tests need Debian's chromium and postgresql.
-test: $(READY)  ## quick tests, then slow ones
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not postgres and not gpu"
+test: $(READY)  ## quick tests side by side, then slow ones one by one
+	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal -m "not slow and not browser and not postgres and not gpu"
 	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu" $(ARGS)
 
 lint: $(READY)  ## ruff, and mypy in strict mode

@@ -6,7 +6,7 @@ Scan the clean rows, build the network, fit it, and measure it on rows it was no
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,6 +25,8 @@ from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled, prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.epochs.best_weights import BestWeights
+from aemodel.training.epochs.course import NO_CALLS, BetweenEpochs, Course
 from aemodel.training.losses import (
     MixedLoss,
     fill_gaps,
@@ -67,7 +69,7 @@ def train_autoencoder(
     model: ModelSettings,
     train: TrainSettings,
     device: str = "cpu",
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    between: BetweenEpochs = NO_CALLS,
 ) -> Trained:
     """Fit an autoencoder to clean rows and measure it.
 
@@ -84,7 +86,7 @@ def train_autoencoder(
         _start_components(members, rows)
     ensemble = Ensemble([member.to(device) for member in members])
     history = fit_ensemble(
-        ensemble, rows, model=model, generator=generator, mixed=mixed, on_epoch=on_epoch
+        ensemble, rows, model=model, generator=generator, mixed=mixed, between=between
     )
     fitted = unmeasured_model(
         ensemble.unstacked(), rows, settings=model, layout=layout, device=device
@@ -139,7 +141,7 @@ def fit_ensemble(
     model: ModelSettings,
     generator: torch.Generator,
     mixed: MixedLoss | None = None,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    between: BetweenEpochs = NO_CALLS,
 ) -> History:
     """Fit `ensemble` in place, with early stopping if train.patience is set.
 
@@ -151,14 +153,19 @@ def fit_ensemble(
     optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate)
     fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
     fit = _Fit(ensemble, optimizer, model, generator, fill, mixed)
-    best = _BestWeights(ensemble, train.patience)
-    epochs: list[Epoch] = []
+    best = BestWeights(ensemble, train.patience)
+    course = Course(ensemble, optimizer, generator, best)
+    if state := between.resume():
+        course.resume(state)
+        between.report(state.epochs[-1])
+    epochs = course.epochs
     while len(epochs) < train.epochs and not best.is_stale(len(epochs)):
         epoch = _run_epoch(fit, rows, len(epochs) + 1)
         epochs.append(epoch)
-        on_epoch(epoch)
+        between.report(epoch)
         _require_finite(epoch)
         best.update(epoch)
+        between.keep(course.state)
     best.restore()
     return History(tuple(epochs), best.number or train.epochs)
 
@@ -176,36 +183,6 @@ def _require_finite(epoch: Epoch) -> None:
             f"epoch {epoch.number}: the loss is {epoch.train_loss}; "
             "lower train.learning_rate, or choose another model.scaling"
         )
-
-
-class _BestWeights:
-    """Early stopping: the weights of the epoch with the lowest validation loss.
-
-    Without patience, nothing is kept and the last weights stay.
-    """
-
-    def __init__(self, ensemble: Ensemble, patience: int) -> None:
-        """Keep weights of `ensemble`; stop after `patience` epochs without improvement."""
-        self.ensemble = ensemble
-        self.patience = patience
-        self.number = 0
-        self.loss = np.inf
-        self.weights: dict[str, Tensor] | None = None
-
-    def update(self, epoch: Epoch) -> None:
-        """Keep the current weights if this epoch is the best so far."""
-        if self.patience and epoch.validation_loss < self.loss:
-            self.number, self.loss = epoch.number, epoch.validation_loss
-            self.weights = self.ensemble.snapshot()
-
-    def is_stale(self, number: int) -> bool:
-        """Whether `patience` epochs up to this one brought no improvement."""
-        return self.weights is not None and number - self.number >= self.patience
-
-    def restore(self) -> None:
-        """Put the best weights back."""
-        if self.weights is not None:
-            self.ensemble.restore(self.weights)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
 from storage.errors import NoDataError
+from storage.objects.paths import located
 from storage.sources import (
     Kinds,
     Reading,
@@ -30,7 +31,7 @@ def input_path(job: Job, *, source: str, date: str) -> Path:
     if source and date:
         raise UsageError("--source and --date name two inputs; pass only one")
     if source:
-        return Path(source)
+        return located(source)
     return job.incoming(parse_date(date)) if date else job.path(job.data.clean)
 
 

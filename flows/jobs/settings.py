@@ -20,6 +20,7 @@ from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
 from flows.jobs.date_paths import fill_date, names_a_date, require_daily, require_marker
 from flows.jobs.limits import require_choice, require_image_size, require_range, require_size
+from storage.objects.paths import ObjectPath, located
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
 ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
@@ -36,7 +37,7 @@ MOST_DAYS = 36_500
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths, or globs of tables.
+    clean, incoming: paths or URIs, or globs of tables.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
@@ -273,6 +274,8 @@ class Job:
                 "name must be lower-case letters, digits and dashes, at most 100. "
                 f"Got '{self.name}' instead."
             )
+        if isinstance(self.path(self.workspace), ObjectPath):
+            raise UsageError(f"workspace must be a local folder. Got '{self.workspace}' instead.")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -280,8 +283,8 @@ class Job:
         return self.schedule.timezone
 
     def path(self, text: str) -> Path:
-        """Resolve a path of the job file against the job file's folder."""
-        return self.folder / text
+        """Resolve a path of the job file against the job file's folder; a URI stands for itself."""
+        return located(text, below=self.folder)
 
     def incoming(self, data_date: date) -> Path:
         """The input of `data_date`. Raises UsageError if data.incoming is not set."""
@@ -294,6 +297,4 @@ class Job:
 
     def marker(self, data_date: date) -> Path | None:
         """The file that marks the input of `data_date` as complete; None without data.ready."""
-        if not self.data.ready:
-            return None
-        return self.path(fill_date(self.data.ready, data_date))
+        return self.path(fill_date(self.data.ready, data_date)) if self.data.ready else None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.rows.blocks import CleanBlocks
-from storage.sources import Source, relative_name
+from storage.sources import Source, relative_names
 
 
 class FileRows:
@@ -23,7 +23,7 @@ class FileRows:
         """Count all rows of every file, until `restart`."""
         sizes = np.diff(np.asarray(source.starts, np.int64))
         held = [file for file, size in zip(source.files, sizes, strict=False) if size]
-        self._names = tuple(relative_name(source.path, file) for file in held)
+        self._names = tuple(relative_names(source.path, held))
         self._starts = [start for start, stop in pairwise(source.starts) if stop > start]
         self._rows = sizes[sizes > 0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from flows.jobs.inputs import layout_of
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.training.calibration_summary import calibration_facts, rule_promise
+from flows.training.checkpoint import Checkpoint, training_key
 from flows.training.clean_rows import DigestedPasses
 from flows.training.columns import column_facts
 from flows.training.facts import far_value_notes, training_facts
@@ -30,6 +32,8 @@ from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
 from storage.sources import Source, open_surveyed
+
+CHECKPOINT = "checkpoint"  # in the work folder of the training
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,20 @@ class TrainRun:
     source: Path
     record: RunRecord
     by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """How rows are fitted.
+
+    work: folder of the checkpoint, which goes once the model is kept. on_epoch: called with each
+    epoch, and with the one that training resumes after.
+    """
+
+    job: Job
+    device: str
+    work: Path
+    on_epoch: Callable[[Epoch], None]
 
 
 @dataclass(frozen=True)
@@ -76,8 +94,10 @@ def train_model(
     with lock(workspace.lock("train")), open_clean(job) as source:
         before = source.fingerprint()
         judged_against, champion = load_champion(workspace, device=device)
+        work = workspace.work("train")
+        fitting = Fitting(job=job, device=device, work=work, on_epoch=on_epoch)
         challenger = only_value(
-            run_all(lambda opened: fit_and_judge(job, opened, champion, on_epoch, device), [source])
+            run_all(lambda opened: fit_and_judge(fitting, opened, champion), [source])
         )
         run = TrainRun(job=job, workspace=workspace, source=source.path, record=record, by=by)
         require_unchanged(source, before)
@@ -86,6 +106,7 @@ def train_model(
             again = functools.partial(judge_again, job, challenger, champion)
             challenger = only_value(run_all(again, [source]))
             require_unchanged(source, before)
+        shutil.rmtree(work, ignore_errors=True)
         return result
 
 
@@ -102,22 +123,19 @@ def open_clean(job: Job) -> Source:
     return open_surveyed(job.path(job.data.clean), **job.data.reading)
 
 
-def fit_and_judge(
-    job: Job,
-    source: Source,
-    champion: Autoencoder | None,
-    on_epoch: Callable[[Epoch], None],
-    device: str,
-) -> Challenger:
+def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None) -> Challenger:
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
+    job = fitting.job
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
     layout = layout_of(job, source.schema)
+    key = functools.partial(training_key, source, passes, job, device=fitting.device)
+    checkpoint = Checkpoint(fitting.work / CHECKPOINT, key, epochs=job.train.epochs)
     trained = train_autoencoder(
         CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
         model=job.model,
         train=job.train,
-        on_epoch=on_epoch,
-        device=device,
+        device=fitting.device,
+        between=checkpoint.between(fitting.on_epoch),
     )
     verdict = judge_challenger(trained, champion, passes, by=job.score.by, blocks=passes.blocks)
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import ReadError, SourceError
+from storage.objects.systems import service_error
 
 ADVICE = {
     errno.EAGAIN: "another program is writing to it; rerun once it is closed there",
@@ -32,18 +33,22 @@ def read_refusals(path: Path) -> Iterator[None]:
 
 def read_error(path: Path, error: Exception) -> ReadError:
     """Return the ReadError for what the operating system said."""
+    if said := service_error(error):
+        return ReadError(f"{path}: cannot be read {said}")
     number = refusal(error)
     why = os.strerror(number) if number else str(error)
     return ReadError(f"{path}: cannot be read ({why}); {ADVICE.get(number, OTHERWISE)}")
 
 
 def refusal(error: Exception) -> int:
-    """Return the errno if the operating system refused; 0 if a library found damaged content.
+    """Return the errno if a system refused, EIO if a service; 0 if content is damaged.
 
     h5py names the errno of a failed read in the text alone.
     """
     if isinstance(error, OSError) and error.errno:
         return error.errno
+    if service_error(error):
+        return errno.EIO
     named = re.search(r"\berrno = (\d+)", str(error))
     return int(named[1]) if named else 0
 

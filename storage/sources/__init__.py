@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
+from storage.objects.paths import located
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.columns import (
@@ -35,7 +36,7 @@ from storage.sources.input_files import (
     is_image,
     is_zarr,
     list_input,
-    relative_name,
+    relative_names,
     table_format,
 )
 from storage.sources.schema import (
@@ -91,7 +92,7 @@ __all__ = [
     "open_source",
     "open_surveyed",
     "plan_shards",
-    "relative_name",
+    "relative_names",
     "spread_rows",
     "survey_columns",
 ]
@@ -131,7 +132,7 @@ def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
     """
-    path = Path(path)
+    path = located(path)
     with read_refusals(path):
         return _open(path, list_input(path), how)
 
@@ -142,7 +143,8 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     The source's `broken` names them. Raises like `open_source` if no file is sound, or if a file
     does not fit the others.
     """
-    path, found = Path(path), list_input(Path(path))
+    path = located(path)
+    found = list_input(path)
 
     def open_files(files: Sequence[Path]) -> Source:
         with read_refusals(path):
@@ -157,7 +159,7 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
         if not broken or len(broken) == len(found.files):
             raise
     source = open_files([file for file in found.files if file not in broken])
-    source.broken = tuple((relative_name(path, file), why) for file, why in broken.items())
+    source.broken = tuple(zip(relative_names(path, [*broken]), broken.values(), strict=True))
     return source
 
 

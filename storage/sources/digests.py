@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.files.reads import read_error
+from storage.objects.paths import ObjectPath
 
 
 class RowsDigest:
@@ -59,6 +60,8 @@ def sha256_text(text: str) -> str:
 
 
 def _stamp(file: Path) -> str:
-    stat = file.stat()
     names = "/".join([*(part for part in file.parent.parts if "=" in part), file.name])
+    if isinstance(file, ObjectPath):
+        return f"{names} {file.stamp()}"
+    stat = file.stat()
     return f"{names} {stat.st_size} {stat.st_mtime_ns}"

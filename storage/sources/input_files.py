@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -11,6 +10,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
+from storage.files.reads import read_refusals
+from storage.objects.listing import find_objects
+from storage.objects.paths import ObjectPath, located
 from storage.sources.lakes.current_files import current_files
 from storage.sources.lakes.snapshots import Snapshot
 
@@ -30,7 +32,6 @@ COMPRESSED = (".gz", ".bz2", ".zst")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")  # files in the root of a Zarr folder
 WILD = "*?["
-SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"  # of a URI; a single letter is a drive
 MOST_NAMED = 10  # files in one message
 
 
@@ -62,17 +63,20 @@ def is_image(file: Path) -> bool:
 
 
 def is_zarr(path: Path) -> bool:
-    """Return whether a path is the folder of a Zarr array or group."""
-    return any((path / mark).is_file() for mark in ZARR_MARKS)
+    """Return whether a path is the local folder of a Zarr array or group."""
+    return not isinstance(path, ObjectPath) and any((path / mark).is_file() for mark in ZARR_MARKS)
 
 
-def relative_name(path: Path, file: Path) -> str:
-    """Name a file by its path below the folder `path`, or below what precedes a wildcard."""
-    if file == path:
-        return file.name
+def relative_names(path: Path, files: Sequence[Path]) -> list[str]:
+    """Name files by their paths below the folder `path`, or below what precedes a wildcard."""
+    if files == [path]:
+        return [path.name]
     fixed = takewhile(lambda part: not {*WILD} & {*part}, path.parts)
-    root = path if path.is_dir() else Path(*fixed)
-    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
+    root = path if path.is_dir() else type(path)(*fixed)
+    return [
+        file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
+        for file in files
+    ]
 
 
 def find_files(path: Path) -> list[Path]:
@@ -91,9 +95,9 @@ def list_input(path: Path) -> InputFiles:
     Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Hudi
     table, or formats are mixed.
     """
+    path = located(path)
     found = _readable_input(path)
     if not found.files:
-        _require_local(path)
         raise NoDataError(
             f"{path}: no files found; expected a file, a folder of {TABLES} files or of images, "
             f"a Zarr folder, or a glob that matches some{_beside(found.left_out)}"
@@ -119,16 +123,6 @@ def _without_empty(found: InputFiles) -> InputFiles:
     return InputFiles(files, sorted([*found.left_out, *empty]), found.snapshot)
 
 
-def _require_local(path: Path) -> None:
-    """Raise SourceError if a path was written as a URI, of which it has lost a slash."""
-    for index, part in enumerate(path.parts):
-        if re.fullmatch(SCHEME, part):
-            uri = f"{part}//{'/'.join(path.parts[index + 1 :])}"
-            raise SourceError(
-                f"{uri}: URIs cannot be read; copy the files to a disk and give their path"
-            )
-
-
 def _beside(left_out: Sequence[Path]) -> str:
     names = [path.name for path in left_out[:MOST_NAMED]]
     more = f" and {len(left_out) - MOST_NAMED:,} more" if len(left_out) > MOST_NAMED else ""
@@ -136,6 +130,9 @@ def _beside(left_out: Sequence[Path]) -> str:
 
 
 def _readable_input(path: Path) -> InputFiles:
+    if isinstance(path, ObjectPath):
+        with read_refusals(path):
+            return _objects_at(path)
     try:
         found = _input_at(path)
         for file in found.files:
@@ -164,8 +161,16 @@ def _images_if_alone(found: InputFiles) -> InputFiles:
     """Read images where there are no tables, which may describe them."""
     if found.files:
         return found
-    images = [file for file in found.left_out if is_image(file) and file.is_file()]
+    images = [file for file in found.left_out if is_image(file)]
     return InputFiles(images, [path for path in found.left_out if path not in {*images}])
+
+
+def _objects_at(path: ObjectPath) -> InputFiles:
+    found = find_objects(path, lambda name, folder: is_hidden(name, folder=folder))
+    tables = [file for file in found if table_format(file)]
+    if not tables and (found == [path] or any(mark in str(path) for mark in WILD)):
+        return InputFiles([*found])  # an array, or images
+    return _images_if_alone(InputFiles([*tables], [file for file in found if file not in tables]))
 
 
 def _sorted_input(found: InputFiles) -> InputFiles:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from storage.errors import SchemaError, SourceError
 from storage.sources.columns import Feature, named_features
 from storage.sources.ids import id_texts
-from storage.sources.input_files import relative_name
+from storage.sources.input_files import relative_names
 from storage.sources.kinds import levels_of, numbers_in, time_parts
 from storage.sources.number_types import common_type, is_value, number_schema
 from storage.sources.partitions import NO_PARTITIONS, Partitions
@@ -67,11 +67,16 @@ class TableSource(Source):
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
             if begin < stop and end > start:
                 first, last = max(start, begin) - begin, min(stop, end) - begin
-                name = relative_name(self.path, file)
+                name = self._names[file]
                 for batch in self._batches(file, first, last, max_rows):
                     chunk = self._chunk(begin + batch.start, batch.rows, name)
                     broken = batch.broken if self.missing == "error" else None
                     yield replace(chunk, broken=broken, beside=self._beside(file, batch))
+
+    @cached_property
+    def _names(self) -> dict[Path, str]:
+        """The names of the files within the source."""
+        return dict(zip(self.files, relative_names(self.path, [*self.files]), strict=True))
 
     def _batches(self, file: Path, start: int, stop: int, max_rows: int) -> Iterator[Batch]:
         """Yield rows [start, stop) of one file in batches of at most `max_rows` rows."""

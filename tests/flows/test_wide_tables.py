@@ -51,6 +51,7 @@ def scored(request, tmp_path):
     return tmp_path / "workspace"
 
 
+@pytest.mark.slow
 def test_shifted_columns_are_found_by_a_small_model_with_short_reports(scored):
     part = next((scored / "scores/clean").rglob("part-*.parquet"))
     errors = pq.read_table(part)["error"].to_numpy()

@@ -18,6 +18,7 @@ from flows.cli.commands.options import (
 from flows.cli.terminal import RESUME, reporting
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 
+RESUME_EPOCHS = "rerun to resume after the last checkpoint, or to start over if there is none yet"
 StoreFolder = Annotated[
     str, typer.Option("--out", metavar="DIR", help="Output folder (default: in the workspace).")
 ]
@@ -60,8 +61,7 @@ def train_command(
 
     Example: nightglass train digits.toml --set model.latent=8
     """
-    not_kept = "an unfinished training is not kept; rerun to start over"
-    with reporting(as_json=json, interrupted=not_kept) as report:
+    with reporting(as_json=json, interrupted=RESUME_EPOCHS) as report:
         from flows.orchestration.backends import pick_backend  # late: keeps --help fast
 
         request = TrainRequest(

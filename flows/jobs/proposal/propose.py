@@ -18,7 +18,7 @@ from flows.jobs.proposal.held_out_files import files_held_out
 from flows.jobs.proposal.proposed_settings import key_line, model_section, train_and_score_sections
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
-from storage.sources import DISTINCT, Source, named_features, open_surveyed, relative_name
+from storage.sources import DISTINCT, Source, named_features, open_surveyed, relative_names
 from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98
@@ -129,7 +129,7 @@ def _data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[s
 
 def _incoming(source: Source, path: str) -> str:
     """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these."""
-    first = relative_name(source.path, source.files[0]).partition("/")[0]
+    first = relative_names(source.path, [source.files[0]])[0].partition("/")[0]
     day = re.fullmatch(r"(.+)=\d{4}-\d\d-\d\d", first)
     if day and source.path.is_dir():
         return f"{path.rstrip('/')}/{day[1]}={{date}}"

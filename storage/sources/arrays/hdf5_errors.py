@@ -10,6 +10,7 @@ import h5py
 
 from storage.errors import SourceError
 from storage.files.reads import raise_refused, unreadable
+from storage.objects.paths import openable
 from storage.text import printable
 
 CLASSIC_NETCDF = b"CDF"
@@ -28,7 +29,7 @@ READ_ERRORS = (
 def open_hdf5(path: Path) -> h5py.File:
     """Open an HDF5 file to read. Raises SourceError."""
     try:
-        return h5py.File(path, "r")
+        return h5py.File(openable(path), "r")
     except READ_ERRORS as error:
         raise unreadable(path, error, f": {_not_hdf5(path)} ({error})") from error
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 from storage.errors import SourceError
 from storage.files.reads import unreadable
+from storage.objects.paths import openable
 from storage.sources.arrays.streams import READ_ERRORS
-from storage.sources.input_files import relative_name
+from storage.sources.input_files import relative_names
 from storage.sources.schema import Schema
 from storage.sources.source import Chunk, Origin, Source
 
@@ -70,7 +71,7 @@ class ImageSource(Source):
                     f"{file}: {form} pixels; expected {forms[0]}, as in {files[0].name}. "
                     "Convert the images to one kind, or set data.resize if their sizes differ"
                 )
-        self._resize = resize
+        self._resize, self._names = resize, relative_names(path, files)
         origin = Origin(path, tuple(files), missing, f"resized to {resize}" if resize else "")
         super().__init__(origin, Schema(forms[0].shape, forms[0].dtype), len(files))
         self.facts = {"format": "images", "files": str(len(files)), "pixels": str(forms[0])}
@@ -80,7 +81,7 @@ class ImageSource(Source):
             files = self.files[first : min(stop, first + max_rows)]
             rows = np.zeros((len(files), *self.schema.row_shape), self.schema.dtype)
             usable = [self._read_into(rows[place], file) for place, file in enumerate(files)]
-            ids = np.array([relative_name(self.path, file) for file in files], object)
+            ids = np.array(self._names[first : first + len(files)], object)
             known = None if all(usable) else np.array(usable)
             yield Chunk(first, rows, ids, self.path.name, usable=known)
 
@@ -147,7 +148,7 @@ def _read_form(file: Path) -> ImageForm:
 
 
 def _open(file: Path) -> Any:
-    return Image.open(file, formats=("PNG", "JPEG", "TIFF"))
+    return Image.open(openable(file), formats=("PNG", "JPEG", "TIFF"))
 
 
 def _mode(image: Any) -> str:
@@ -182,7 +183,8 @@ def _decode_deep_color(file: Path) -> NDArray[np.generic]:
             f"{file}: color of 16 bits needs the extra 'images'; "
             "run pip install 'nightglass[images]'"
         ) from error
-    content = file.read_bytes()
+    with file.open("rb") as opened:
+        content = opened.read()
     is_png = content.startswith(PNG_MAGIC)
     return np.asarray((imagecodecs.png_decode if is_png else imagecodecs.tiff_decode)(content))
 

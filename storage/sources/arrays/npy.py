@@ -18,6 +18,7 @@ from numpy.lib import format as npy
 
 from storage.errors import SourceError
 from storage.files.reads import unreadable
+from storage.objects.paths import openable
 from storage.sources.arrays.array import pick_field
 from storage.sources.arrays.column_file import copying
 from storage.sources.arrays.streams import READ_ERRORS, Header, StreamSource
@@ -61,7 +62,7 @@ class NpzSource(NpySource):
 
     def _open_stream(self, path: Path) -> AbstractContextManager[IO[bytes]]:
         try:
-            return zipfile.ZipFile(path).open(self._stored_as)
+            return zipfile.ZipFile(openable(path)).open(self._stored_as)
         except (OSError, *READ_ERRORS) as error:
             damage = f": cannot be unpacked ({error})"
             raise unreadable(Path(self._label), error, damage) from error
@@ -104,7 +105,7 @@ def _require_addressable(shape: tuple[int, ...], dtype: np.dtype[np.generic]) ->
 def npz_members(path: Path) -> dict[str, str]:
     """Return the arrays of an NPZ archive, by their names as shown. Raises SourceError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(openable(path)) as archive:
             names = [name for name in archive.namelist() if name.endswith(ENDING)]
     except READ_ERRORS as error:
         raise SourceError(f"{path}: not an NPZ archive, or truncated ({error})") from error

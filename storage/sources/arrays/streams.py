@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.files.reads import read_error, refusal, unreadable
+from storage.objects.paths import openable
 from storage.sources.arrays.array import ArraySource, require_numeric_rows, row_schema
 from storage.sources.arrays.column_file import ColumnFile
 from storage.sources.source import Chunk, Origin
@@ -170,7 +171,7 @@ class IdxSource(StreamSource):
 
     def _open_stream(self, path: Path) -> AbstractContextManager[IO[bytes]]:
         if path.suffix == ".gz":
-            return gzip.open(path, "rb")  # type: ignore[return-value] # GzipFile reads bytes
+            return gzip.open(openable(path), "rb")  # type: ignore[return-value] # GzipFile reads bytes
         return super()._open_stream(path)
 
     def _read_header(self, stream: IO[bytes]) -> Header:

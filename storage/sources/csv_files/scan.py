@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
+from storage.objects.paths import input_stream
 from storage.sources.columns import NO_VALUES, NUMERIC, Column, Wanted, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
 from storage.sources.csv_files.spread_rows import SpreadRows
@@ -41,7 +43,7 @@ class CsvFile:
         """
         try:
             options = self._read_options(), self._parse_options()
-            with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
+            with self._opened(*options) as reader:
                 first = next(iter(reader), _no_rows(reader.schema))
         except pa.ArrowInvalid as error:
             raise SourceError(
@@ -62,8 +64,17 @@ class CsvFile:
             column_types=types, include_columns=list(types), check_utf8=check_text
         )
         options = self._read_options(), self._parse_options(), convert
-        with decompressing(self.path), pa_csv.open_csv(self.path, *options) as reader:
+        with self._opened(*options) as reader:
             yield from reader
+
+    @contextmanager
+    def _opened(self, *options: object) -> Iterator[pa_csv.CSVStreamingReader]:
+        with (
+            decompressing(self.path),
+            input_stream(self.path) as stream,
+            pa_csv.open_csv(stream, *options) as reader,
+        ):
+            yield reader
 
     def explain(self, error: pa.ArrowInvalid) -> SourceError:
         """Return an error that names the line of the file."""
@@ -76,10 +87,7 @@ class CsvFile:
     @cached_property
     def _block_bytes(self) -> int:
         """Bytes that are converted at once: every column of every block costs time."""
-        with (
-            decompressing(self.path),
-            pa.input_stream(str(self.path), compression="detect") as stream,
-        ):
+        with decompressing(self.path), input_stream(self.path) as stream:
             header = stream.read(BLOCK_BYTES).partition(b"\n")[0]
         columns = header.count(self.delimiter.encode()) + 1
         return int(min(MOST_BLOCK_BYTES, max(BLOCK_BYTES, BLOCK_ROWS * CELL_BYTES * columns)))

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
+from storage.objects.paths import input_stream
 from storage.sources.csv_files.cells import GAPS, NUMBER
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -31,10 +32,7 @@ class Cell(NamedTuple):
 @contextmanager
 def open_text(file: Path) -> Iterator[io.TextIOWrapper]:
     """Open a CSV file as text, decompressed if its name says so. Raises SourceError."""
-    with (
-        decompressing(file),
-        pa.input_stream(str(file), compression="detect") as stream,
-    ):
+    with decompressing(file), input_stream(file) as stream:
         yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
 
 

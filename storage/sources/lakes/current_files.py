@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
+from storage.objects.paths import ObjectPath
 from storage.sources.lakes.snapshots import DELTA, ICEBERG, Snapshot, read_snapshot
 
 TABLE_LOGS = {"_delta_log": DELTA, ".hoodie": "Hudi"}  # folders in the root of a table
@@ -27,6 +28,11 @@ def current_files(path: Path, found: Sequence[Path]) -> tuple[list[Path], Snapsh
         raise SourceError(
             f"{path}: tables with a log of deleted and replaced rows: {named}; expected plain "
             "files, or one Delta or Iceberg table. Export the current rows to Parquet"
+        )
+    if isinstance(root, ObjectPath):
+        raise SourceError(
+            f"{root}: a {table_format} table; expected plain files in a bucket, since its files "
+            "also hold rows that were deleted or replaced. Export its current rows to Parquet"
         )
     snapshot = read_snapshot(root, table_format)
     files = [file for file in found if Path(os.path.realpath(file)) in snapshot.files]
@@ -54,13 +60,27 @@ def _require_all(path: Path, files: Sequence[Path], snapshot: Snapshot) -> None:
 
 def _table_roots(files: Sequence[Path]) -> list[tuple[Path, str]]:
     """Return the roots of the tables with a log to which files belong, and their formats."""
-    folders = sorted({parent for file in files for parent in file.absolute().parents})
-    return [(folder, kind) for folder in folders if (kind := _table_format(folder))]
+    return [(folder, kind) for folder in _folders_above(files) if (kind := _table_format(folder))]
+
+
+def _folders_above(files: Sequence[Path]) -> list[Path]:
+    """Return the folders that may be the root of a table; of objects, those above the first."""
+    if isinstance(files[0], ObjectPath):
+        return [folder for folder in files[0].parents if folder.parts[1:]]
+    return sorted({parent for file in files for parent in file.absolute().parents})
 
 
 def _table_format(folder: Path) -> str:
     """Return the format of the table whose root a folder is, or ''."""
     for log, kind in TABLE_LOGS.items():
-        if os.path.isdir(folder / log):  # noqa: PTH112 # Path.is_dir raises if access is denied
+        if _is_folder(folder / log):
             return kind
-    return ICEBERG if any((folder / "metadata").glob("*.metadata.json")) else ""
+    metadata = folder / "metadata"
+    below = metadata.objects() if isinstance(metadata, ObjectPath) else metadata.glob("*")
+    return ICEBERG if any(file.name.endswith(".metadata.json") for file in below) else ""
+
+
+def _is_folder(path: Path) -> bool:
+    if isinstance(path, ObjectPath):
+        return path.is_dir()
+    return os.path.isdir(path)  # noqa: PTH112 # Path.is_dir raises if access is denied

@@ -12,6 +12,7 @@ from pyarrow import ipc
 
 from storage.errors import SourceError
 from storage.files.reads import unreadable
+from storage.objects.paths import ObjectPath
 from storage.sources.columns import Wanted
 from storage.sources.typed.typed_tables import Footer, TypedSource, cheapest_column, cut_rows
 
@@ -85,7 +86,7 @@ def _numbered(opened: Opened, parts: range | None) -> Iterator[tuple[int, pa.Rec
 def _open(file: Path, fields: Sequence[int] = ()) -> Iterator[Opened]:
     """Open an Arrow file to read some of its columns by their places. Raises SourceError."""
     options = ipc.IpcReadOptions(use_threads=False, included_fields=list(fields))
-    with pa.OSFile(str(file)) as read:
+    with file.open_object() if isinstance(file, ObjectPath) else pa.OSFile(str(file)) as read:
         opened = _reader(file, read, options)
         if not _has_large_batches(file, opened):
             yield opened
@@ -109,6 +110,9 @@ def _reader(file: Path, opened: pa.NativeFile, options: ipc.IpcReadOptions) -> O
 
 
 def _has_large_batches(file: Path, opened: Opened) -> bool:
+    """Return whether a local file is better mapped into memory."""
+    if isinstance(file, ObjectPath):
+        return False
     count = opened.num_record_batches if isinstance(opened, ipc.RecordBatchFileReader) else 1
     return file.stat().st_size > MAPPED_BYTES * max(1, count)
 

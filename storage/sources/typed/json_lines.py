@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
 from storage.errors import SourceError
+from storage.objects.paths import input_stream
 from storage.sources.columns import Column, Wanted
 from storage.sources.csv_files.text import decompressing
 from storage.sources.input_files import COMPRESSED
@@ -205,5 +206,5 @@ def _open(file: Path) -> Iterator[io.BufferedReader]:
         with file.open("rb") as opened:
             yield opened
         return
-    with decompressing(file), pa.input_stream(str(file), compression="detect") as stream:
+    with decompressing(file), input_stream(file) as stream:
         yield io.BufferedReader(stream)

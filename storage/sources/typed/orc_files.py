@@ -10,6 +10,7 @@ from pyarrow import orc
 
 from storage.errors import SourceError
 from storage.files.reads import unreadable
+from storage.objects.paths import ObjectPath
 from storage.sources.typed.typed_tables import Footer, TypedSource, cheapest_column, cut_rows
 
 DAMAGE = (OSError, pa.ArrowException)  # what pyarrow raises for damaged content
@@ -54,7 +55,8 @@ class OrcSource(TypedSource):
 
 def _open(file: Path) -> orc.ORCFile:
     try:
-        opened = orc.ORCFile(file.absolute())
+        source = file.open_object() if isinstance(file, ObjectPath) else file.absolute()
+        opened = orc.ORCFile(source)
         opened.schema  # noqa: B018 # raises if a column has a type that Arrow lacks
     except UnicodeDecodeError as error:
         raise SourceError(

@@ -262,6 +262,7 @@ def test_files_whose_types_have_none_in_common_are_refused_by_name(kinds_bench):
     assert "column at: expected one type in all files, got timestamp[ns, tz=Eur" in result.err
 
 
+@pytest.mark.slow
 def test_cells_of_csv_come_back_as_they_are_written(tmp_path):
     job = JOB.replace("clean.npy", "clean.csv")
     (tmp_path / "small.toml").write_text(job)

@@ -217,6 +217,7 @@ def test_a_finished_store_without_one_of_its_shards_is_an_error(bench, tmp_path)
     )
 
 
+@pytest.mark.slow
 def test_a_store_never_mixes_shards_of_two_plans(bench, tmp_path, monkeypatch):
     """Resumed after a change of the clean data, on which bits and bounds depend."""
     np.save(tmp_path / "night.npy", rows_of(2_000, 3))

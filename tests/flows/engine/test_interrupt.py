@@ -87,7 +87,7 @@ def test_ctrl_c_that_reaches_a_thread_is_no_failed_item():
         (
             ["train", "JOB"],
             "flows.orchestration.local.train_model",
-            "training is not kept; rerun to",
+            "rerun to resume after the last checkpoint, or to start over if there is none yet",
         ),
         (["encode", "JOB"], "flows.orchestration.local.encode_rows", "finished shards are kept"),
         (

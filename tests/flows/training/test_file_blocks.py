@@ -12,7 +12,7 @@ import pytest
 from bench import DAY, JOB, Bench, rows_of
 
 from flows.training.clean_rows import DigestedPasses
-from storage.sources import open_source, relative_name
+from storage.sources import open_source, relative_names
 
 ROWS = 120  # of every file
 
@@ -107,5 +107,5 @@ def test_rows_with_broken_cells_are_counted_in_no_file(tmp_path):
 def test_a_file_is_named_by_its_path_below_the_folder_or_the_wildcard(tmp_path):
     file = tmp_path / "day=1" / "a.parquet"
 
-    assert relative_name(tmp_path, file) == "day=1/a.parquet"
-    assert relative_name(tmp_path / "*" / "a.parquet", file) == "day=1/a.parquet"
+    assert relative_names(tmp_path, [file]) == ["day=1/a.parquet"]
+    assert relative_names(tmp_path / "*" / "a.parquet", [file]) == ["day=1/a.parquet"]

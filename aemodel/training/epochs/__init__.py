@@ -1,0 +1,1 @@
+"""What training carries from epoch to epoch, and the state from which it resumes."""

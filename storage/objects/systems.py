@@ -1,0 +1,95 @@
+"""The file systems of object stores, with the credentials that each service's own tools find."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from storage.errors import SourceError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+SCHEMES = ("s3", "gs", "az", "abfs", "abfss")
+MOST_ATTEMPTS = 10  # of one request to S3, with growing pauses: over half a minute in all
+# What a service refused, as Arrow quotes it, and what to do.
+ADVICE = {
+    r"EXPIRED|ExpiredToken": "the credentials have expired; renew them, then rerun",
+    r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|INVALID_CLIENT_TOKEN|"
+    r"MISSING_AUTHENTICATION|HTTP status 40[13]|\b40[13]\b": (
+        "check the credentials and their permissions, then rerun"
+    ),
+    r"NO_SUCH_BUCKET|NoSuchBucket": "check the name of the bucket",
+}
+OTHERWISE = "check the network and the endpoint, then rerun"
+
+
+@cache
+def file_system(scheme: str, bucket: str) -> FileSystem:
+    """Return the file system that holds a bucket.
+
+    Credentials, region, and endpoint come from the service's standard chain: environment variables
+    (AWS_ENDPOINT_URL for servers compatible with S3), configuration files, the machine's identity.
+    """
+    if scheme == "s3":
+        return _s3(bucket)
+    if scheme == "gs":
+        return _gcs()
+    return _azure(bucket)
+
+
+def _s3(bucket: str) -> FileSystem:
+    from pyarrow import fs  # late: slow to import
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not endpoint and not region:
+        region = fs.resolve_s3_region(bucket)
+    return fs.S3FileSystem(
+        endpoint_override=endpoint,
+        region=region,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
+    )
+
+
+def _gcs() -> FileSystem:
+    from pyarrow import fs  # late: slow to import
+
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+    if not emulator:
+        return fs.GcsFileSystem()
+    scheme, _, host = emulator.rpartition("://")
+    return fs.GcsFileSystem(anonymous=True, scheme=scheme or "http", endpoint_override=host)
+
+
+def _azure(bucket: str) -> FileSystem:
+    from pyarrow import fs  # late: slow to import
+
+    account = account_of(bucket) or os.environ.get("AZURE_STORAGE_ACCOUNT", "")
+    if not account:
+        raise SourceError(
+            f"az://{bucket}: expected the name of the storage account in the environment variable "
+            "AZURE_STORAGE_ACCOUNT, got none; set it, or write "
+            "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
+        )
+    return fs.AzureFileSystem(
+        account,
+        account_key=os.environ.get("AZURE_STORAGE_KEY"),
+        sas_token=os.environ.get("AZURE_STORAGE_SAS_TOKEN"),
+    )
+
+
+def account_of(bucket: str) -> str:
+    """Return the account of CONTAINER@ACCOUNT.dfs.core.windows.net; '' if it names none."""
+    return bucket.partition("@")[2].partition(".")[0]
+
+
+def service_error(error: Exception) -> str:
+    """Return what a service said and what to do; '' if the error is none of a service."""
+    said = str(error)
+    if not re.search(r"AWS Error|curlCode|google::|GCS|Azure|azure", said):
+        return ""
+    advice = next((advice for found, advice in ADVICE.items() if re.search(found, said)), OTHERWISE)
+    return f"({' '.join(said.split())}); {advice}"
