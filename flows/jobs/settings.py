@@ -18,8 +18,10 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
+from flows.jobs.csv_settings import DETECTED_CSV, CsvSettings
 from flows.jobs.date_paths import fill_date, names_a_date, require_daily, require_marker
 from flows.jobs.limits import require_choice, require_image_size, require_range, require_size
+from flows.jobs.retention_settings import MOST_DAYS, RetentionSettings
 from storage.objects.paths import ObjectPath, located
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
@@ -30,7 +32,6 @@ FORMATS = ("hdf5", "parquet")
 RUNNERS = ("threads", "dask")
 PRECISIONS = ("float32", "float16", "int8", "auto")
 BOUNDS = ("max_error", "max_error_relative", "max_rmse")
-MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class DataSettings:
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
-    resize: height and width to which images are scaled.
+    resize: height and width to which images are scaled. csv: how CSV files write cells.
     ready: marker file of a complete input. settle: how long an input without a marker must stay
     unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
     """
@@ -58,6 +59,7 @@ class DataSettings:
     id: str = ""
     missing: str = "error"
     resize: tuple[int, ...] = ()
+    csv: CsvSettings = DETECTED_CSV
     ready: str = ""
     settle: timedelta = timedelta(0)
     shard_bytes: ByteSize = ByteSize(256_000_000)
@@ -98,6 +100,7 @@ class DataSettings:
             "missing": self.missing,
             "kinds": self.kinds,
             "resize": self.resize,
+            "csv": self.csv.dialect,
         }
 
     def _require_one_kind(self) -> None:
@@ -232,24 +235,6 @@ class AlertSettings:
             raise UsageError(
                 f"alert.block must look like 'slack-webhook/operators'. Got '{self.block}' instead."
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetentionSettings:
-    """[retention]: days after which `prune` offers to delete; 0 = never.
-
-    Reports are never deleted.
-    """
-
-    scores: int = 0
-    superseded: int = 90
-    latents: int = 0
-    models: int = 180
-    work: int = 14
-
-    def __post_init__(self) -> None:
-        for name in ("scores", "superseded", "latents", "models", "work"):
-            require_range(f"retention.{name}", getattr(self, name), 0, MOST_DAYS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from storage.objects.paths import located
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.columns import (
+    DETECTED,
     NO_KINDS,
     Feature,
     Wanted,
@@ -24,6 +25,7 @@ from storage.sources.columns import (
     list_unread,
     named_features,
 )
+from storage.sources.csv_files.dialect import Dialect
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.input_files import (
     ARROW,
@@ -71,6 +73,7 @@ __all__ = [
     "TIME",
     "WEEKDAY",
     "Chunk",
+    "Dialect",
     "Feature",
     "Kinds",
     "Reading",
@@ -114,6 +117,7 @@ class Reading(TypedDict, total=False):
     kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
     keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
     resize: height and width to which images are scaled; () to require one size.
+    csv: how CSV files write cells, where that is not to be detected.
     """
 
     field: str
@@ -123,6 +127,7 @@ class Reading(TypedDict, total=False):
     kinds: Kinds
     keep: int
     resize: Sequence[int]
+    csv: Dialect
 
 
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
@@ -198,21 +203,27 @@ def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
 
 
 def _open(path: Path, found: InputFiles, how: Reading) -> Source:
+    source = _open_format(path, found, how)
+    source.left_out = tuple(found.left_out)
+    return source
+
+
+def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
     files, missing = found.files, how.get("missing", "error")
     _require_content(files)
     if how.get("resize") and not is_image(files[0]):
         raise SourceError(f"{path}: expected images, since data.resize is set; remove this key")
     if table_format(files[0]):
-        source = _open_table(path, found, _wanted(how), missing=missing)
-        source.left_out = tuple(found.left_out)
-        return source
+        return _open_table(path, found, _wanted(how), missing=missing)
     if how.get("columns") or how.get("id") or how.get("kinds"):
         raise SourceError(
             f"{path}: expected {TABLES} files, since data.columns, categories, times, "
             "ignore, id, or entity is set, got an array; remove these keys"
         )
     if is_image(files[0]):
-        return _open_images(path, found, how)
+        from storage.sources.arrays.images import ImageSource  # late: Pillow is slow to import
+
+        return ImageSource(path, files, missing=missing, resize=tuple(how.get("resize", ())))
     if is_zarr(path):
         from storage.sources.arrays.zarr_arrays import ZarrSource  # late: zarr is an extra
 
@@ -225,21 +236,13 @@ def _open(path: Path, found: InputFiles, how: Reading) -> Source:
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
 
 
-def _open_images(path: Path, found: InputFiles, how: Reading) -> Source:
-    from storage.sources.arrays.images import ImageSource  # late: Pillow is slow to import
-
-    resize = tuple(how.get("resize", ()))
-    source = ImageSource(path, found.files, missing=how.get("missing", "error"), resize=resize)
-    source.left_out = tuple(found.left_out)
-    return source
-
-
 def _wanted(how: Reading) -> Wanted:
     return Wanted(
         tuple(how.get("columns", ())),
         how.get("id", ""),
         how.get("kinds", NO_KINDS),
         how.get("keep", 0),
+        how.get("csv", DETECTED),
     )
 
 

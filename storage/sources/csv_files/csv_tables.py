@@ -17,7 +17,7 @@ from storage.sources.columns import NO_FEATURE, Feature, Wanted
 from storage.sources.csv_files.cells import GAPS, MOST_NAMED, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
-from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
+from storage.sources.csv_files.text import find_dialect, read_cell
 from storage.sources.partitions import Partitions, folder_values
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, Chunk, Origin
@@ -25,7 +25,7 @@ from storage.sources.tables import Batch, TableSource
 
 
 class CsvSource(TableSource):
-    """CSV with a header line; the delimiter is detected.
+    """CSV with a header line; delimiter, decimal mark, and encoding are detected in the first file.
 
     Opening counts the rows and checks every value. In a column of numbers or times, a cell that is
     none is a gap, and its row is marked as broken.
@@ -35,10 +35,8 @@ class CsvSource(TableSource):
 
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         kept = SpreadRows(wanted.keep) if wanted.keep else None
-        self.delimiter = find_delimiter(files[0])
-        self._scans = {
-            file: scan_file(CsvFile(file, self.delimiter), wanted, kept) for file in files
-        }
+        self.dialect = find_dialect(files[0], wanted.csv)
+        self._scans = {file: scan_file(CsvFile(file, self.dialect), wanted, kept) for file in files}
         self.partitions = Partitions({file: folder_values(file) for file in files})
         described = {file: self._scans[file].columns() for file in files}
         features, unread = self.partitions.pick(described, wanted)
@@ -46,7 +44,7 @@ class CsvSource(TableSource):
         self.id_column = wanted.id
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
-            Origin(path, tuple(files), missing, wanted.id),
+            Origin(path, tuple(files), missing, f"{wanted.id} {self.dialect}"),
             _layout(features),
             self.starts[-1],
         )
@@ -55,7 +53,7 @@ class CsvSource(TableSource):
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {
             "format": "CSV",
-            "delimiter": DELIMITERS[self.delimiter],
+            **self.dialect.facts(),
             "files": str(len(files)),
             **self._broken_cells(),
         }
@@ -133,8 +131,9 @@ class CsvSource(TableSource):
             if kind in KEYED:
                 values: pa.Array = levels_in(column)
             else:
-                values, no_value = (times_in if kind in TIME else numbers_of)(column)[:2]
-                broken |= no_value
+                is_time, decimal = kind in TIME, self.dialect.decimal
+                found = times_in(column) if is_time else numbers_of(column, decimal)
+                values, broken = found.values, broken | found.broken
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         cells = self._cells(batch.rows) if self.exact else None
         return Batch(batch.start, rows, broken if broken.any() else None, cells)
@@ -156,7 +155,7 @@ class CsvSource(TableSource):
         name = self.schema.columns[index[1]]
         if name in self.partitions.read:
             return super()._not_finite(chunk, index)
-        cell = read_cell(file, self.delimiter, row, self._scans[file].names.index(name))
+        cell = read_cell(file, self.dialect, row, self._scans[file].names.index(name))
         if not _is_broken(chunk, index[0]) or cell.text.strip() in GAPS.to_pylist():
             return super()._not_finite(chunk, index)
         expected = "a number" if self._kind_of(name) == NUMBER else "a time"

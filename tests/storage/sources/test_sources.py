@@ -284,7 +284,7 @@ def save(path, content):
         ("a.csv", "0.5,2,1\n1,2,3\n", "the first line holds numbers; expected a header line"),
         ("a.csv", "a,b\n1,\n", r'row 0, column b: .*data.missing = "impute"'),
         ("a.csv", "\n\n", "empty; expected a header line and rows"),
-        ("a.csv", b"\xff\xfe\x00", "not UTF-8 text"),
+        ("a.csv", b"\x81\x00", "not UTF-8 text"),
         ("a.docx", b"text", "unsupported file type; supported: .npy"),
     ],
 )
