@@ -116,10 +116,11 @@ def _without_empty(found: InputFiles) -> InputFiles:
     """Leave out files without a byte beside others: in some formats, that is a file of no rows."""
     if not {*map(table_format, found.files)} <= {*MAY_BE_EMPTY}:
         return found
-    empty = [file for file in found.files if not file.stat().st_size]
-    if len(empty) == len(found.files):
+    sizes = [(file, file.stat().st_size) for file in found.files]
+    files = [file for file, size in sizes if size]
+    empty = [file for file, size in sizes if not size]
+    if not files:
         return found
-    files = [file for file in found.files if file not in {*empty}]
     return InputFiles(files, sorted([*found.left_out, *empty]), found.snapshot)
 
 
@@ -162,7 +163,7 @@ def _images_if_alone(found: InputFiles) -> InputFiles:
     if found.files:
         return found
     images = [file for file in found.left_out if is_image(file)]
-    return InputFiles(images, [path for path in found.left_out if path not in {*images}])
+    return InputFiles(images, [path for path in found.left_out if not is_image(path)])
 
 
 def _objects_at(path: ObjectPath) -> InputFiles:
@@ -170,7 +171,8 @@ def _objects_at(path: ObjectPath) -> InputFiles:
     tables = [file for file in found if table_format(file)]
     if not tables and (found == [path] or any(mark in str(path) for mark in WILD)):
         return InputFiles([*found])  # an array, or images
-    return _images_if_alone(InputFiles([*tables], [file for file in found if file not in tables]))
+    others = [file for file in found if not table_format(file)]
+    return _images_if_alone(InputFiles([*tables], [*others]))
 
 
 def _sorted_input(found: InputFiles) -> InputFiles:

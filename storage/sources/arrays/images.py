@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from storage.errors import SourceError
+from storage.errors import ReadError, SourceError
 from storage.files.reads import unreadable
 from storage.objects.paths import openable
 from storage.sources.arrays.streams import READ_ERRORS
@@ -50,6 +50,11 @@ class ImageForm(NamedTuple):
     dtype: str
     shape: tuple[int, ...]
 
+    @property
+    def is_deep_color(self) -> bool:
+        """Whether it is a color image of 16 bits, of which Pillow keeps 8."""
+        return self.dtype == "uint16" and len(self.shape) > 2
+
     def __str__(self) -> str:
         channels = {3: "RGB", 4: "RGBA"}.get(self.shape[2] if self.shape[2:] else 1, "gray")
         return f"{self.shape[0]} × {self.shape[1]} {channels} {self.dtype}"
@@ -71,6 +76,8 @@ class ImageSource(Source):
                     f"{file}: {form} pixels; expected {forms[0]}, as in {files[0].name}. "
                     "Convert the images to one kind, or set data.resize if their sizes differ"
                 )
+        if forms[0].is_deep_color:
+            _deep_color_library(files[0])
         self._resize, self._names = resize, relative_names(path, files)
         origin = Origin(path, tuple(files), missing, f"resized to {resize}" if resize else "")
         super().__init__(origin, Schema(forms[0].shape, forms[0].dtype), len(files))
@@ -89,6 +96,8 @@ class ImageSource(Source):
         """Fill a row with the pixels of a file; return False if it is broken and that is fine."""
         try:
             row[:] = self._pixels(file)
+        except ReadError:  # a retry may cure it
+            raise
         except SourceError:
             if not self.tolerant:
                 raise
@@ -117,7 +126,7 @@ def read_pixels(file: Path, resize: Size = ()) -> NDArray[np.generic]:
     """Return the pixels (height, width[, channels]) of an image file. Raises SourceError."""
     form = _read_form(file)
     try:
-        if form.dtype == "uint16" and form.shape[2:]:
+        if form.is_deep_color:
             pixels = _decode_deep_color(file)
         else:
             with _open(file) as image:
@@ -175,7 +184,7 @@ def _bits(image: Any, file: Path) -> int:
     return 8
 
 
-def _decode_deep_color(file: Path) -> NDArray[np.generic]:
+def _deep_color_library(file: Path) -> Any:
     try:
         import imagecodecs  # late: an extra
     except ImportError as error:
@@ -183,10 +192,15 @@ def _decode_deep_color(file: Path) -> NDArray[np.generic]:
             f"{file}: color of 16 bits needs the extra 'images'; "
             "run pip install 'nightglass[images]'"
         ) from error
+    return imagecodecs
+
+
+def _decode_deep_color(file: Path) -> NDArray[np.generic]:
+    codecs = _deep_color_library(file)
     with file.open("rb") as opened:
         content = opened.read()
     is_png = content.startswith(PNG_MAGIC)
-    return np.asarray((imagecodecs.png_decode if is_png else imagecodecs.tiff_decode)(content))
+    return np.asarray((codecs.png_decode if is_png else codecs.tiff_decode)(content))
 
 
 def _resized(form: ImageForm, resize: Size) -> ImageForm:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from storage.errors import SourceError
+from storage.errors import ReadError, SourceError
 from storage.sources import open_sound_files, open_source
+from storage.sources.arrays import images
 
 SHAPES = {"gray": (6, 5), "RGB": (6, 5, 3), "RGBA": (6, 5, 4)}
 
@@ -33,11 +35,11 @@ def read(path, **how):
 @pytest.mark.parametrize("suffix", ["png", "tif", "tiff", "PNG"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_pixels_come_back(tmp_path, suffix, shape):
-    images = [save(tmp_path / f"{i}.{suffix}", pixels(shape, seed=i)) for i in range(5)]
+    saved = [save(tmp_path / f"{i}.{suffix}", pixels(shape, seed=i)) for i in range(5)]
 
     found = read(tmp_path)
     assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, images)
+    np.testing.assert_array_equal(found, saved)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -166,6 +168,16 @@ def test_a_broken_image_is_refused_by_name_or_left_out_of_a_night(tmp_path, brok
         named += [source.why_unusable(chunk, 1) for chunk in chunks if chunk.usable is not None]
         assert len(named) == 1
         assert broken.message in named[0]
+
+
+def test_a_read_that_the_system_refuses_is_no_broken_row(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", pixels())
+    with open_source(tmp_path) as source:
+        source.tolerant = True
+        refusal = ReadError("a.png: cannot be read")
+        monkeypatch.setattr(images, "read_pixels", Mock(side_effect=refusal))
+        with pytest.raises(ReadError, match=r"a.png: cannot be read"):
+            list(source.chunks(max_rows=1))
 
 
 def test_an_image_that_changes_after_it_was_opened_is_refused(tmp_path):
