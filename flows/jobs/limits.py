@@ -24,3 +24,9 @@ def require_size(key: str, value: int) -> None:
     """Raise UsageError unless a number of bytes is at least SMALLEST_BUDGET."""
     if value < SMALLEST_BUDGET:
         raise UsageError(f"{key} must be at least 1 MB. Got {format_bytes(value)} instead.")
+
+
+def require_image_size(key: str, value: tuple[int, ...]) -> None:
+    """Raise UsageError unless the value of a key is empty, or a height and width in pixels."""
+    if value and (len(value) != 2 or min(value) < 1):
+        raise UsageError(f"{key} must be [height, width] in pixels. Got {list(value)} instead.")

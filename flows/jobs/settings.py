@@ -18,7 +18,10 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from flows.jobs.limits import require_choice, require_range, require_size
+from flows.jobs.csv_settings import DETECTED_CSV, CsvSettings
+from flows.jobs.date_paths import fill_date, names_a_date, require_daily, require_marker
+from flows.jobs.limits import require_choice, require_image_size, require_range, require_size
+from flows.jobs.retention_settings import MOST_DAYS, RetentionSettings
 from storage.objects.paths import ObjectPath, located
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
 
@@ -29,17 +32,17 @@ FORMATS = ("hdf5", "parquet")
 RUNNERS = ("threads", "dask")
 PRECISIONS = ("float32", "float16", "int8", "auto")
 BOUNDS = ("max_error", "max_error_relative", "max_rmse")
-MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths or URIs, or globs of Parquet or CSV files.
+    clean, incoming: paths or URIs, or globs of tables.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
+    resize: height and width to which images are scaled. csv: how CSV files write cells.
     ready: marker file of a complete input. settle: how long an input without a marker must stay
     unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
     """
@@ -55,6 +58,8 @@ class DataSettings:
     max_levels: int = MAX_LEVELS
     id: str = ""
     missing: str = "error"
+    resize: tuple[int, ...] = ()
+    csv: CsvSettings = DETECTED_CSV
     ready: str = ""
     settle: timedelta = timedelta(0)
     shard_bytes: ByteSize = ByteSize(256_000_000)
@@ -62,19 +67,17 @@ class DataSettings:
     def __post_init__(self) -> None:
         if not self.clean:
             raise UsageError(
-                "data.clean must name the clean rows: a file, a folder of Parquet or CSV files, "
-                "or a glob. Got '' instead."
+                "data.clean must name the clean rows: a file, a folder of tables, or a glob. "
+                "Got '' instead."
             )
         self._require_distinct_columns()
         self._require_one_kind()
         require_range("data.max_levels", self.max_levels, 1, 10_000)
         require_choice("data.missing", self.missing, ("error", "impute"))
         require_size("data.shard_bytes", self.shard_bytes)
-        if self.ready and "{date}" not in self.ready:
-            raise UsageError(
-                "data.ready must contain {date}, as in 'nights/{date}.done'. "
-                f"Got '{self.ready}' instead."
-            )
+        require_daily("data.incoming", self.incoming)
+        require_marker(self.ready)
+        require_image_size("data.resize", self.resize)
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]]:
@@ -96,6 +99,8 @@ class DataSettings:
             "id": self.id,
             "missing": self.missing,
             "kinds": self.kinds,
+            "resize": self.resize,
+            "csv": self.csv.dialect,
         }
 
     def _require_one_kind(self) -> None:
@@ -233,24 +238,6 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetentionSettings:
-    """[retention]: days after which `prune` offers to delete; 0 = never.
-
-    Reports are never deleted.
-    """
-
-    scores: int = 0
-    superseded: int = 90
-    latents: int = 0
-    models: int = 180
-    work: int = 14
-
-    def __post_init__(self) -> None:
-        for name in ("scores", "superseded", "latents", "models", "work"):
-            require_range(f"retention.{name}", getattr(self, name), 0, MOST_DAYS)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Job:
     """One job file. Relative paths start at `folder`, the folder of the job file."""
 
@@ -286,15 +273,13 @@ class Job:
 
     def incoming(self, data_date: date) -> Path:
         """The input of `data_date`. Raises UsageError if data.incoming is not set."""
-        if "{date}" not in self.data.incoming:
+        if not names_a_date(self.data.incoming):
             raise UsageError(
                 "data.incoming must contain {date}, as in 'nights/{date}.npy'; "
                 "set it, or name the input with --source"
             )
-        return self.path(self.data.incoming.replace("{date}", data_date.isoformat()))
+        return self.path(fill_date(self.data.incoming, data_date))
 
     def marker(self, data_date: date) -> Path | None:
         """The file that marks the input of `data_date` as complete; None without data.ready."""
-        if not self.data.ready:
-            return None
-        return self.path(self.data.ready.replace("{date}", data_date.isoformat()))
+        return self.path(fill_date(self.data.ready, data_date)) if self.data.ready else None

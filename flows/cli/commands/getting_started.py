@@ -18,9 +18,7 @@ DemoPrefect = Annotated[
 ]
 CleanRows = Annotated[
     str,
-    typer.Argument(
-        metavar="SOURCE", help="Clean rows: a file, a folder of Parquet or CSV files, or a glob."
-    ),
+    typer.Argument(metavar="SOURCE", help="Clean rows: a file, a folder of tables, or a glob."),
 ]
 
 
