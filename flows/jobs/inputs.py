@@ -122,7 +122,7 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
     Raises NoDataError, SourceError and SchemaError.
     """
     if data_date:
-        require_marker(job, data_date)
+        require_marker_file(job, data_date)
         fetch_rows(job, data_date)
         require_ready(job, data_date)
     opened = open_sound_files(path, **_reading(job, layout))
@@ -136,7 +136,7 @@ def require_ready(job: Job, data_date: date) -> None:
 
     Of a query, the input is the result when it last ran.
     """
-    require_marker(job, data_date)
+    require_marker_file(job, data_date)
     if "incoming" in job.data.queries:
         require_rows(job, data_date)
         return
@@ -145,7 +145,7 @@ def require_ready(job: Job, data_date: date) -> None:
         _require_settled(files, job.data.settle)
 
 
-def require_marker(job: Job, data_date: date) -> None:
+def require_marker_file(job: Job, data_date: date) -> None:
     """Raise NoDataError if the marker of a complete input is missing."""
     marker = job.marker(data_date)
     if marker is not None and not marker.exists():

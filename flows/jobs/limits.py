@@ -35,3 +35,9 @@ def require_variable(key: str, name: str, *, holds: str) -> None:
             f"{key} must be the name of an environment variable that holds {holds}, "
             f"such as NIGHTGLASS_{re.sub(r'.*[.-]', '', key).upper()}"
         )
+
+
+def require_image_size(key: str, value: tuple[int, ...]) -> None:
+    """Raise UsageError unless the value of a key is empty, or a height and width in pixels."""
+    if value and (len(value) != 2 or min(value) < 1):
+        raise UsageError(f"{key} must be [height, width] in pixels. Got {list(value)} instead.")

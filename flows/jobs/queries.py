@@ -22,7 +22,7 @@ from storage.databases.columns import storable_batch
 from storage.databases.connect import connect
 from storage.databases.database import Database
 from storage.databases.query import Query
-from storage.databases.snapshot import Snapshot, note_snapshot, read_snapshot, write_snapshot
+from storage.databases.snapshot import Snapshot, note_snapshot, snapshot_at, write_snapshot
 from storage.errors import DatabaseError, NoDataError, ReadError, SourceError
 from storage.files.atomic import sha256_file
 from storage.files.locks import lock
@@ -97,7 +97,7 @@ def fetch_rows(job: Job, day: date | None) -> None:
     """
     if query := find_query(job, day):
         with _locked(query):
-            found = read_snapshot(query.path)
+            found = snapshot_at(query.path)
             if found is None or not _may_resume(query, found):
                 asked = max(found.asked if found else "", str(day or ""))
                 note_snapshot(query.path, replace(_run(query), asked=asked))
@@ -111,7 +111,7 @@ def fetch_again(job: Job, day: date, *, asked: date) -> None:
     query = find_query(job, day)
     assert query is not None, "only queries are run again"
     with _locked(query):
-        found = read_snapshot(query.path)
+        found = snapshot_at(query.path)
         if found and found.rows and (found.in_use or found.asked >= str(asked)):
             return
         new = _run(query)
@@ -122,7 +122,7 @@ def fetch_again(job: Job, day: date, *, asked: date) -> None:
 def ensure_clean_rows(job: Job) -> None:
     """Write the result of the query for the clean rows unless a snapshot of it exists."""
     query = find_query(job, None)
-    if query and read_snapshot(query.path) is None:
+    if query and snapshot_at(query.path) is None:
         fetch_rows(job, None)
         _release(query)
 
@@ -147,7 +147,7 @@ def _run(query: JobQuery) -> Snapshot:
 def require_rows(job: Job, day: date) -> None:
     """Raise NoDataError if the query of a night has not run yet, or found no rows."""
     query = find_query(job, day)
-    found = read_snapshot(query.path) if query else None
+    found = snapshot_at(query.path) if query else None
     if query and not (found and found.rows):
         raise NoDataError(f"{query}: no rows; the night is rechecked")
 
@@ -172,7 +172,7 @@ def run_of_query(job: Job, day: date | None) -> Iterator[None]:
 
 def _release(query: JobQuery) -> None:
     with _locked(query):
-        found = read_snapshot(query.path)
+        found = snapshot_at(query.path)
         if found and found.in_use:
             note_snapshot(query.path, replace(found, in_use=False))
 

@@ -16,7 +16,9 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from flows.jobs.limits import require_choice, require_range, require_size
+from flows.jobs.csv_settings import DETECTED_CSV, CsvSettings
+from flows.jobs.date_paths import fill_date, names_a_date, require_daily, require_marker
+from flows.jobs.limits import require_choice, require_image_size, require_range, require_size
 from flows.jobs.operation_settings import (
     AlertSettings,
     PublishSettings,
@@ -40,11 +42,12 @@ BOUNDS = ("max_error", "max_error_relative", "max_rmse")
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths or URIs, globs of Parquet or CSV files, or queries ("sql: SELECT …").
+    clean, incoming: paths or URIs, globs of tables, or queries ("sql: SELECT …").
     connection: name of the environment variable that holds the URI of the queries' database.
     columns: features of a table. categories, times, ignore: columns that are read as such whatever
     their types say, or not at all. entity: the column by whose level and spread rows are scaled.
     max_levels: most levels of a category told apart.
+    resize: height and width to which images are scaled. csv: how CSV files write cells.
     ready: marker file of a complete input. settle: how long an input without a marker must stay
     unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
     """
@@ -61,6 +64,8 @@ class DataSettings:
     max_levels: int = MAX_LEVELS
     id: str = ""
     missing: str = "error"
+    resize: tuple[int, ...] = ()
+    csv: CsvSettings = DETECTED_CSV
     ready: str = ""
     settle: timedelta = timedelta(0)
     shard_bytes: ByteSize = ByteSize(256_000_000)
@@ -68,8 +73,8 @@ class DataSettings:
     def __post_init__(self) -> None:
         if not self.clean:
             raise UsageError(
-                "data.clean must name the clean rows: a file, a folder of Parquet or CSV files, "
-                "or a glob. Got '' instead."
+                "data.clean must name the clean rows: a file, a folder of tables, or a glob. "
+                "Got '' instead."
             )
         self._require_distinct_columns()
         self._require_one_kind()
@@ -79,11 +84,9 @@ class DataSettings:
         require_queries(
             self.queries, connection=self.connection, id_column=self.id, settle=self.settle
         )
-        if self.ready and "{date}" not in self.ready:
-            raise UsageError(
-                "data.ready must contain {date}, as in 'nights/{date}.done'. "
-                f"Got '{self.ready}' instead."
-            )
+        require_daily("data.incoming", self.incoming)
+        require_marker(self.ready)
+        require_image_size("data.resize", self.resize)
 
     @property
     def queries(self) -> dict[str, Query]:
@@ -110,6 +113,8 @@ class DataSettings:
             "id": self.id,
             "missing": self.missing,
             "kinds": self.kinds,
+            "resize": self.resize,
+            "csv": self.csv.dialect,
         }
 
     def _require_one_kind(self) -> None:
@@ -249,17 +254,15 @@ class Job:
 
         Raises UsageError if data.incoming is not set.
         """
-        if "{date}" not in self.data.incoming:
+        if not names_a_date(self.data.incoming):
             raise UsageError(
                 "data.incoming must contain {date}, as in 'nights/{date}.npy'; "
                 "set it, or name the input with --source"
             )
         if is_query(self.data.incoming):
             return self.snapshots / f"date={data_date}" / f"{data_date}.parquet"
-        return self.path(self.data.incoming.replace("{date}", data_date.isoformat()))
+        return self.path(fill_date(self.data.incoming, data_date))
 
     def marker(self, data_date: date) -> Path | None:
         """The file that marks the input of `data_date` as complete; None without data.ready."""
-        if not self.data.ready:
-            return None
-        return self.path(self.data.ready.replace("{date}", data_date.isoformat()))
+        return self.path(fill_date(self.data.ready, data_date)) if self.data.ready else None

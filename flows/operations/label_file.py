@@ -11,7 +11,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from flows.errors import UsageError
-from storage.sources.csv_files.text import find_delimiter
+from storage.sources.csv_files.text import find_dialect
 
 LABELS = ("outlier", "normal")
 COLUMNS = ("date", "id", "label")
@@ -80,6 +80,8 @@ def _read_csv(file: Path) -> pa.Table:
     as_text = dict.fromkeys((*COLUMNS, ROW), pa.string())  # an id such as 007 is not a number
     return pa_csv.read_csv(
         file,
-        parse_options=pa_csv.ParseOptions(delimiter=find_delimiter(file), newlines_in_values=True),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=find_dialect(file).delimiter, newlines_in_values=True
+        ),
         convert_options=pa_csv.ConvertOptions(column_types=as_text),
     )

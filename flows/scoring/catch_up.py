@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from flows.errors import describe, unexpected
+from flows.jobs.date_paths import names_a_date
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import require_ready
 from flows.jobs.queries import fetch_again
@@ -134,7 +135,7 @@ def forgotten_ranges(job: Job, data_date: date) -> list[tuple[date, date]]:
 
 def _days_before_window(job: Job, data_date: date) -> list[date]:
     first = _first_promotion(job)
-    if first is None or "{date}" not in job.data.incoming:
+    if first is None or not names_a_date(job.data.incoming):
         return []
     count = (data_date - first).days - job.schedule.max_catch_up_days
     return [first + timedelta(days=each) for each in range(count)]

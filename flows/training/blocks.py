@@ -5,8 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +25,11 @@ from storage.sources import (
     name_blocks,
     named_features,
     open_source,
+    relative_names,
 )
 
 FILES = "files"  # as train.blocks
 MOST_BLOCKS = 10_000  # days or entities: the time to compare them grows with their number
-WILDCARDS = {*"*?["}
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def file_blocks(source: Source) -> SourceBlocks | None:
     if len(held) < 2:
         return None
     starts = [start for _, start in held]
-    names = tuple(file_name(source.path, file) for file, _ in held)
+    names = tuple(relative_names(source.path, [file for file, _ in held]))
 
     def numbers(chunk: Chunk) -> NDArray[np.intp]:
         return np.full(len(chunk.rows), bisect_right(starts, chunk.start) - 1)
@@ -159,10 +158,3 @@ def _require_no_category(source: Source, name: str, train: TrainSettings) -> Non
             f"would have levels that no fit row has. List '{name}' in data.ignore, or set "
             "train.split = 'occurrence'."
         )
-
-
-def file_name(source: Path, file: Path) -> str:
-    """Name a file by its path below the source's folder, or below what precedes a wildcard."""
-    fixed = takewhile(lambda part: not WILDCARDS & {*part}, source.parts)
-    root = source if source.is_dir() else Path(*fixed)
-    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name

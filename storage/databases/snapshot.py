@@ -40,7 +40,7 @@ class Snapshot:
     in_use: bool
 
 
-def read_snapshot(path: Path) -> Snapshot | None:
+def snapshot_at(path: Path) -> Snapshot | None:
     """Return the record of a snapshot; None if there is none."""
     record = path.with_name(RECORD)
     if not record.exists() or not path.exists():
@@ -61,7 +61,7 @@ def write_snapshot(path: Path, batches: Iterator[pa.RecordBatch], *, query: str)
     The caller holds the snapshot's lock. An earlier file with the same bytes stays as it is, so
     that its rows count as unchanged. Raises WorkspaceError.
     """
-    earlier, beside = read_snapshot(path), path.with_name(f".{path.name}.tmp")
+    earlier, beside = snapshot_at(path), path.with_name(f".{path.name}.tmp")
     with refusals(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from storage.objects.paths import located
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
 from storage.sources.columns import (
+    DETECTED,
     NO_KINDS,
     BlockColumn,
     Feature,
@@ -25,13 +26,21 @@ from storage.sources.columns import (
     list_unread,
     named_features,
 )
+from storage.sources.csv_files.dialect import Dialect
 from storage.sources.digests import RowsDigest, combine_digests, files_digest
 from storage.sources.input_files import (
+    ARROW,
+    CSV,
+    JSON_LINES,
+    ORC,
+    TABLES,
     InputFiles,
     find_files,
-    is_parquet,
-    is_table,
+    is_image,
+    is_zarr,
     list_input,
+    relative_names,
+    table_format,
 )
 from storage.sources.schema import (
     CATEGORY,
@@ -66,6 +75,7 @@ __all__ = [
     "WEEKDAY",
     "BlockColumn",
     "Chunk",
+    "Dialect",
     "Feature",
     "Kinds",
     "Reading",
@@ -88,12 +98,16 @@ __all__ = [
     "open_source",
     "open_surveyed",
     "plan_shards",
+    "relative_names",
     "spread_rows",
     "survey_columns",
 ]
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
-SUPPORTED = ".npy, .npz, .h5, .parquet, .csv (also .gz) and IDX (-ubyte, .idx, also .gz)"
+SUPPORTED = (
+    ".npy, .npz, .h5, .parquet, .arrow, .feather, .orc, .jsonl, .csv (the last two also .gz), "
+    ".png, .jpg, .tif, Zarr folders, and IDX (-ubyte, .idx, also .gz)"
+)
 
 
 class Reading(TypedDict, total=False):
@@ -105,6 +119,8 @@ class Reading(TypedDict, total=False):
     missing: "error", or "impute" to let NaN pass.
     kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
     keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
+    resize: height and width to which images are scaled; () to require one size.
+    csv: how CSV files write cells, where that is not to be detected.
     """
 
     field: str
@@ -113,10 +129,13 @@ class Reading(TypedDict, total=False):
     missing: str
     kinds: Kinds
     keep: int
+    resize: Sequence[int]
+    csv: Dialect
 
 
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
-    """Open the rows at `path`: a file, or a folder or glob of Parquet or CSV files.
+    """Open the rows at `path`: a file, or a folder or glob of tables or
+    images, or a Zarr folder.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.
@@ -142,11 +161,13 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     try:
         return open_files(found.files)
     except SourceError:
+        if is_zarr(path):  # its files are parts of one array
+            raise
         broken = {file: why for file in found.files if (why := _broken(file, open_files))}
         if not broken or len(broken) == len(found.files):
             raise
     source = open_files([file for file in found.files if file not in broken])
-    source.broken = tuple((file.name, why) for file, why in broken.items())
+    source.broken = tuple(zip(relative_names(path, [*broken]), broken.values(), strict=True))
     return source
 
 
@@ -185,20 +206,35 @@ def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
 
 
 def _open(path: Path, found: InputFiles, how: Reading) -> Source:
+    source = _open_format(path, found, how)
+    source.left_out = tuple(found.left_out)
+    return source
+
+
+def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
     files, missing = found.files, how.get("missing", "error")
     _require_content(files)
-    if is_table(files[0]):
-        source = _open_table(path, files, _wanted(how), missing=missing)
-        source.left_out = tuple(found.left_out)
-        return source
-    if len(files) > 1:
-        raise SourceError(
-            f"{path}: only Parquet and CSV may have several files; select one of these {len(files)}"
-        )
+    if how.get("resize") and not is_image(files[0]):
+        raise SourceError(f"{path}: expected images, since data.resize is set; remove this key")
+    if table_format(files[0]):
+        return _open_table(path, found, _wanted(how), missing=missing)
     if how.get("columns") or how.get("id") or how.get("kinds"):
         raise SourceError(
-            f"{path}: expected Parquet or CSV files, since data.columns, categories, times, "
+            f"{path}: expected {TABLES} files, since data.columns, categories, times, "
             "ignore, id, or entity is set, got an array; remove these keys"
+        )
+    if is_image(files[0]):
+        from storage.sources.arrays.images import ImageSource  # late: Pillow is slow to import
+
+        return ImageSource(path, files, missing=missing, resize=tuple(how.get("resize", ())))
+    if is_zarr(path):
+        from storage.sources.arrays.zarr_arrays import ZarrSource  # late: zarr is an extra
+
+        return ZarrSource(path, files, field=how.get("field", ""), missing=missing)
+    if len(files) > 1:
+        raise SourceError(
+            f"{path}: only tables and images may have several files; "
+            f"select one of these {len(files)}"
         )
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
 
@@ -209,6 +245,7 @@ def _wanted(how: Reading) -> Wanted:
         how.get("id", ""),
         how.get("kinds", NO_KINDS),
         how.get("keep", 0),
+        how.get("csv", DETECTED),
     )
 
 
@@ -218,15 +255,36 @@ def _require_content(files: Sequence[Path]) -> None:
             raise SourceError(f"{file}: empty; expected a file with rows")
 
 
-def _open_table(path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> Source:
-    if is_parquet(files[0]):
-        from storage.sources.parquet_tables import ParquetSource  # late: pyarrow is slow to import
+def _open_table(path: Path, found: InputFiles, wanted: Wanted, *, missing: str) -> Source:
+    files, snapshot = found.files, found.snapshot
+    if snapshot:
+        from storage.sources.lakes.lake_tables import LakeSource  # late: pyarrow is slow to import
 
-        return ParquetSource(path, files, wanted, missing=missing)
+        return LakeSource(path, files, wanted, missing=missing, snapshot=snapshot)
+    return _table_source(table_format(files[0]))(path, files, wanted, missing=missing)
 
-    from storage.sources.csv_tables import CsvSource  # late: pyarrow is slow to import
 
-    return CsvSource(path, files, wanted, missing=missing)
+def _table_source(found: str) -> Callable[..., Source]:
+    """Return what opens files of a format; imported late, since pyarrow is slow to import."""
+    if found == CSV:
+        from storage.sources.csv_files.csv_tables import CsvSource
+
+        return CsvSource
+    if found == ARROW:
+        from storage.sources.typed.arrow_files import ArrowSource
+
+        return ArrowSource
+    if found == ORC:
+        from storage.sources.typed.orc_files import OrcSource
+
+        return OrcSource
+    if found == JSON_LINES:
+        from storage.sources.typed.json_lines import JsonLinesSource
+
+        return JsonLinesSource
+    from storage.sources.typed.parquet_files import ParquetSource
+
+    return ParquetSource
 
 
 def _open_array(file: Path, *, field: str, missing: str) -> Source:

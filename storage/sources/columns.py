@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.errors import SchemaError, SourceError
+from storage.sources.csv_files.dialect import Dialect
 from storage.sources.schema import CATEGORY, ENTITY, HOUR, NUMBER, TIME, WEEKDAY, Kinds, Schema
 from storage.text import list_first
 
@@ -18,6 +19,7 @@ NO_FEATURE = "not a feature of the job or model"
 IGNORED = "data.ignore"
 NO_VALUES = "no values"  # type of a column that may hold anything
 NO_KINDS: Kinds = {}
+DETECTED = Dialect()
 KIND_NAMES = {
     NUMBER: "a number",
     CATEGORY: "a category",
@@ -127,13 +129,14 @@ class Wanted(NamedTuple):
     """Which columns to read.
 
     columns: the features; empty for all that can be read, except those with a reason against it.
-    kinds: as what to read some columns; (), to leave one out. keep: see `open_source`.
+    kinds: as what to read some columns; (), to leave one out. keep, csv: see `Reading`.
     """
 
     columns: Sequence[str] = ()
     id: str = ""
     kinds: Kinds = NO_KINDS
     keep: int = 0
+    csv: Dialect = DETECTED
 
 
 def pick_features(

@@ -47,7 +47,7 @@ def files_digest(files: Sequence[Path]) -> str:
 
 
 def file_stamps(files: Sequence[Path]) -> list[str]:
-    """Return name, size and modification time of each file, as text. Raises ReadError."""
+    """Return name, partitions, size and modification time of each file. Raises ReadError."""
     try:
         return [_stamp(file) for file in files]
     except OSError as error:
@@ -60,7 +60,8 @@ def sha256_text(text: str) -> str:
 
 
 def _stamp(file: Path) -> str:
+    names = "/".join([*(part for part in file.parent.parts if "=" in part), file.name])
     if isinstance(file, ObjectPath):
-        return f"{file.name} {file.stamp()}"
+        return f"{names} {file.stamp()}"
     stat = file.stat()
-    return f"{file.name} {stat.st_size} {stat.st_mtime_ns}"
+    return f"{names} {stat.st_size} {stat.st_mtime_ns}"

@@ -6,17 +6,31 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
 from storage.files.reads import read_refusals
 from storage.objects.listing import find_objects
 from storage.objects.paths import ObjectPath, located
+from storage.sources.lakes.current_files import current_files
+from storage.sources.lakes.snapshots import Snapshot
 
-PARQUET = (".parquet", ".parq", ".pq")
-CSV = (".csv", ".tsv", ".txt")
-COMPRESSED = (".gz", ".bz2", ".zst")  # of CSV files; a Parquet file compresses itself
-TABLE_LOGS = {"_delta_log": "a Delta", ".hoodie": "a Hudi"}  # folders in the root of a table
+PARQUET, ARROW, ORC, JSON_LINES, CSV = "Parquet", "Arrow", "ORC", "JSON lines", "CSV"
+SUFFIXES = {
+    PARQUET: (".parquet", ".parq", ".pq"),
+    ARROW: (".arrow", ".arrows", ".feather", ".ipc"),
+    ORC: (".orc",),
+    JSON_LINES: (".jsonl", ".ndjson"),
+    CSV: (".csv", ".tsv", ".txt"),
+}
+FORMATS = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes}
+TABLES = "Parquet, Arrow, ORC, JSON lines, or CSV"
+TEXTS = (JSON_LINES, CSV)  # may be compressed as a whole; the others compress themselves
+MAY_BE_EMPTY = (*TEXTS, ORC)
+COMPRESSED = (".gz", ".bz2", ".zst")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")  # files in the root of a Zarr folder
 WILD = "*?["
 MOST_NAMED = 10  # files in one message
 
@@ -26,29 +40,43 @@ class InputFiles:
     """Files in the order in which they are read, and paths that are not read.
 
     left_out: visible files of other types, and linked folders that lead back into the input.
+    snapshot: the version of the Delta or Iceberg table to which the files belong.
     """
 
     files: list[Path] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
+    snapshot: Snapshot | None = None
 
 
-def table_suffix(file: Path) -> str:
-    """Return a table's suffix without that of a compression: '.csv' for rows.csv.gz."""
+def table_format(file: Path) -> str:
+    """Return the format of a table by its name: CSV for rows.csv.gz; '' if it names no table."""
     name = file.name.lower()
     if name.endswith(COMPRESSED):
-        name = name.rpartition(".")[0]
-        return suffix if (suffix := Path(name).suffix) in CSV else ""
-    return Path(name).suffix
+        found = FORMATS.get(Path(name.rpartition(".")[0]).suffix, "")
+        return found if found in TEXTS else ""
+    return FORMATS.get(Path(name).suffix, "")
 
 
-def is_table(file: Path) -> bool:
-    """Return whether the name is that of a Parquet or CSV file."""
-    return table_suffix(file) in (*PARQUET, *CSV)
+def is_image(file: Path) -> bool:
+    """Return whether the name is that of a PNG, JPEG, or TIFF file."""
+    return file.suffix.lower() in IMAGES
 
 
-def is_parquet(file: Path) -> bool:
-    """Return whether the name is that of a Parquet file."""
-    return table_suffix(file) in PARQUET
+def is_zarr(path: Path) -> bool:
+    """Return whether a path is the local folder of a Zarr array or group."""
+    return not isinstance(path, ObjectPath) and any((path / mark).is_file() for mark in ZARR_MARKS)
+
+
+def relative_names(path: Path, files: Sequence[Path]) -> list[str]:
+    """Name files by their paths below the folder `path`, or below what precedes a wildcard."""
+    if files == [path]:
+        return [path.name]
+    fixed = takewhile(lambda part: not {*WILD} & {*part}, path.parts)
+    root = path if path.is_dir() else type(path)(*fixed)
+    return [
+        file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
+        for file in files
+    ]
 
 
 def find_files(path: Path) -> list[Path]:
@@ -62,23 +90,38 @@ def list_input(path: Path) -> InputFiles:
     In a folder and under a wildcard, names that start with "." or "_" are not read, nor what lies
     below them, except in folders such as `_day=1`. Linked folders are followed.
 
-    Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Delta,
-    Iceberg or Hudi table, or Parquet and CSV are mixed.
+    Of a Delta or Iceberg table, the files of its current version count.
+
+    Raises NoDataError if no file is found, SourceError if one cannot be read, belongs to a Hudi
+    table, or formats are mixed.
     """
     path = located(path)
     found = _readable_input(path)
     if not found.files:
         raise NoDataError(
-            f"{path}: no files found; expected a file, a folder of Parquet or CSV files, "
-            f"or a glob that matches some{_beside(found.left_out)}"
+            f"{path}: no files found; expected a file, a folder of {TABLES} files or of images, "
+            f"a Zarr folder, or a glob that matches some{_beside(found.left_out)}"
         )
-    if len({is_parquet(file) for file in found.files}) > 1:
+    formats = sorted({table_format(file) for file in found.files})
+    if len(formats) > 1:
         raise SourceError(
-            f"{path}: contains both Parquet and CSV files; "
-            f"select one kind with a glob such as '{path / '*.parquet'}'"
+            f"{path}: contains files of several formats: {', '.join(formats)}; "
+            f"select one with a glob such as '{path / '*'}{SUFFIXES[formats[-1]][0]}'"
         )
-    _refuse_table_formats(found.files)
-    return found
+    files, snapshot = current_files(path, found.files)
+    return _without_empty(InputFiles(files, found.left_out, snapshot))
+
+
+def _without_empty(found: InputFiles) -> InputFiles:
+    """Leave out files without a byte beside others: in some formats, that is a file of no rows."""
+    if not {*map(table_format, found.files)} <= {*MAY_BE_EMPTY}:
+        return found
+    sizes = [(file, file.stat().st_size) for file in found.files]
+    files = [file for file, size in sizes if size]
+    empty = [file for file, size in sizes if not size]
+    if not files:
+        return found
+    return InputFiles(files, sorted([*found.left_out, *empty]), found.snapshot)
 
 
 def _beside(left_out: Sequence[Path]) -> str:
@@ -107,18 +150,29 @@ def _input_at(path: Path) -> InputFiles:
     if path.is_file():
         return InputFiles([path])
     if path.is_dir():
-        return _sorted_input(_Walk().files_below([path]))
+        if is_zarr(path):
+            return InputFiles(sorted(file for file in path.rglob("*") if file.is_file()))
+        return _images_if_alone(_sorted_input(_Walk().files_below([path])))
     if not any(mark in str(path) for mark in WILD):
         return InputFiles()
     return _sorted_input(_matches(path))
 
 
+def _images_if_alone(found: InputFiles) -> InputFiles:
+    """Read images where there are no tables, which may describe them."""
+    if found.files:
+        return found
+    images = [file for file in found.left_out if is_image(file)]
+    return InputFiles(images, [path for path in found.left_out if not is_image(path)])
+
+
 def _objects_at(path: ObjectPath) -> InputFiles:
     found = find_objects(path, lambda name, folder: is_hidden(name, folder=folder))
-    tables = [file for file in found if is_table(file)]
+    tables = [file for file in found if table_format(file)]
     if not tables and (found == [path] or any(mark in str(path) for mark in WILD)):
-        return InputFiles([*found])  # an array
-    return InputFiles([*tables], [file for file in found if file not in tables])
+        return InputFiles([*found])  # an array, or images
+    others = [file for file in found if not table_format(file)]
+    return _images_if_alone(InputFiles([*tables], [*others]))
 
 
 def _sorted_input(found: InputFiles) -> InputFiles:
@@ -133,9 +187,9 @@ def _matches(pattern: Path) -> InputFiles:
             f"{pattern}: expected '**' at most once in a glob, got it {recursive} times"
         )
     found = _recursive_matches(pattern) if recursive else _plain_matches(pattern)
-    if any(map(is_table, found.files)):  # else the glob names an array
-        found.left_out += [file for file in found.files if not is_table(file)]
-        found.files = list(filter(is_table, found.files))
+    if any(map(table_format, found.files)):  # else the glob names an array
+        found.left_out += [file for file in found.files if not table_format(file)]
+        found.files = list(filter(table_format, found.files))
     return _sorted_input(found)
 
 
@@ -222,7 +276,7 @@ class _Walk:
             if entry.is_dir() or is_hidden(entry.name, folder=False):
                 continue
             file = folder / entry.name
-            (self._found.files if is_table(file) else self._found.left_out).append(file)
+            (self._found.files if table_format(file) else self._found.left_out).append(file)
 
 
 def _folders_in(folder: Path, *, linked: bool) -> Iterator[Path]:
@@ -230,39 +284,3 @@ def _folders_in(folder: Path, *, linked: bool) -> Iterator[Path]:
         visible = entry.is_dir() and not is_hidden(entry.name, folder=True)
         if visible and entry.is_symlink() == linked:
             yield folder / entry.name
-
-
-def _refuse_table_formats(files: Sequence[Path]) -> None:
-    """Refuse files of a table whose log says which rows of them are deleted."""
-    for folder in _folders_above(files):
-        kind = _table_format(folder)
-        if kind:
-            raise SourceError(
-                f"{folder}: {kind} table; expected plain Parquet or CSV files, since its files "
-                f"also hold rows that were deleted or replaced. Export its current rows to "
-                "Parquet, and name that file"
-            )
-
-
-def _folders_above(files: Sequence[Path]) -> list[Path]:
-    """Return the folders that may be the root of a table; of objects, those above the first."""
-    if isinstance(files[0], ObjectPath):
-        return [folder for folder in files[0].parents if folder.parts[1:]]
-    return sorted({parent for file in files for parent in file.absolute().parents})
-
-
-def _table_format(folder: Path) -> str:
-    """Return the format, with its article, of the table whose root a folder is, or ''."""
-    for log, kind in TABLE_LOGS.items():
-        if _is_folder(folder / log):
-            return kind
-    metadata = folder / "metadata"
-    below = metadata.objects() if isinstance(metadata, ObjectPath) else metadata.glob("*")
-    is_iceberg = any(file.name.endswith(".metadata.json") for file in below)
-    return "an Iceberg" if is_iceberg else ""
-
-
-def _is_folder(path: Path) -> bool:
-    if isinstance(path, ObjectPath):
-        return path.is_dir()
-    return os.path.isdir(path)  # noqa: PTH112 # Path.is_dir raises if access is denied

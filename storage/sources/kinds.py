@@ -8,7 +8,6 @@ weekday.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -65,15 +64,6 @@ def _kinds_of_dictionary(values: pa.DataType) -> tuple[tuple[str, ...], tuple[st
     if not default:
         return (), ()
     return (CATEGORY,), tuple(kind for kind in (*default, *others) if kind != CATEGORY)
-
-
-def common_type(types: Sequence[pa.DataType]) -> pa.DataType:
-    """Return the Arrow type that holds values of all these types. Raises pa.ArrowException."""
-    distinct = [*dict.fromkeys(types)]
-    if len(distinct) > 1:
-        distinct = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in distinct]
-    schemas = [pa.schema([("", kind)]) for kind in distinct]
-    return pa.unify_schemas(schemas, promote_options="permissive").types[0]
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from storage.errors import SchemaError, SourceError
 from storage.sources.columns import Feature, named_features
 from storage.sources.ids import id_texts
-from storage.sources.kinds import block_values, common_type, levels_of, numbers_in, time_parts
-from storage.sources.schema import KEYED, NUMBER, TIME, Schema, StoredColumns
+from storage.sources.input_files import relative_names
+from storage.sources.kinds import block_values, levels_of, numbers_in, time_parts
+from storage.sources.number_types import common_type, is_value, number_schema
+from storage.sources.partitions import NO_PARTITIONS, Partitions
+from storage.sources.schema import KEYED, NUMBER, TIME, StoredColumns
 from storage.sources.source import Chunk, Source
 from storage.visible_text import visible_name
 
@@ -55,9 +58,11 @@ class Batch(NamedTuple):
 class TableSource(Source):
     """Files with the same columns, one after another.
 
+    partitions: the columns that the files' folders name.
     whole_ids: whether every id is an integer that int64 can hold; otherwise ids are text.
     """
 
+    partitions: Partitions = NO_PARTITIONS
     id_column = ""
     whole_ids = False
 
@@ -65,11 +70,17 @@ class TableSource(Source):
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
             if begin < stop and end > start:
                 first, last = max(start, begin) - begin, min(stop, end) - begin
+                name = self._names[file]
                 for batch in self._batches(file, first, last, max_rows):
-                    chunk = self._chunk(begin + batch.start, batch.rows, file.name)
+                    chunk = self._chunk(begin + batch.start, batch.rows, name)
                     broken = batch.broken if self.missing == "error" else None
                     beside, blocks = self._beside(file, batch), self._blocks_of(batch)
                     yield replace(chunk, broken=broken, beside=beside, blocks=blocks)
+
+    @cached_property
+    def _names(self) -> dict[Path, str]:
+        """The names of the files within the source."""
+        return dict(zip(self.files, relative_names(self.path, [*self.files]), strict=True))
 
     def _batches(
         self, file: Path, start: int, stop: int, max_rows: int, names: Sequence[str] = ()
@@ -78,11 +89,19 @@ class TableSource(Source):
 
         names: of the columns to read; all if there are none.
         """
-        names = names or self._columns_read()
-        for batch in self._stored_batches(file, (start, stop), max_rows, names):
+        stored = [name for name in names if name not in self.partitions.read]
+        stored = stored or self._columns_read()
+        for batch in self._stored_batches(file, (start, stop), max_rows, stored):
             part = batch.cut(start, stop)
             if part.rows.num_rows:
-                yield part
+                yield self._with_partitions(file, part)
+
+    def _with_partitions(self, file: Path, batch: Batch) -> Batch:
+        count, cells = batch.rows.num_rows, batch.cells
+        if cells is not None:
+            cells = self.partitions.add_columns(file, cells, count)
+        rows = self.partitions.add_columns(file, batch.rows, count)
+        return batch._replace(rows=rows, cells=cells)
 
     @abstractmethod
     def _stored_batches(
@@ -95,8 +114,10 @@ class TableSource(Source):
         return self.files[index], row - self.starts[index]
 
     def _columns_read(self) -> list[str]:
+        """Return the columns that are read from the files themselves."""
         beside = [self.id_column, self.block.name if self.block else ""]
-        return [*dict.fromkeys([*self.schema.names, *filter(None, beside)])]
+        names = dict.fromkeys([*self.schema.names, *filter(None, beside)])
+        return [name for name in names if name not in self.partitions.read]
 
     def _block_column(self, rows: pa.RecordBatch) -> pa.Array | None:
         """Return the column that names the blocks, if it is wanted and was read."""
@@ -143,16 +164,21 @@ class TableSource(Source):
         places = {
             name: place
             for place, (name, kind) in enumerate(named_features(self.schema))
-            if kind == NUMBER and all(map(_is_value, types[name]))
+            if kind == NUMBER and all(map(is_value, types[name]))
         }
         values = number_schema({name: types[name] for name in places}, self.missing)
         exact = [(name, self._one_type(name, types[name])) for name in types if name not in places]
         names, entity = self.schema.names, self.schema.entity
         return StoredColumns(values, tuple(places.values()), names, pa.schema(exact), entity)
 
-    @abstractmethod
     def _types(self, name: str) -> list[pa.DataType]:
         """Return the Arrow types of a column in the files."""
+        partition = self.partitions.read.get(name)
+        return [partition] if partition else self._stored_types(name)
+
+    @abstractmethod
+    def _stored_types(self, name: str) -> list[pa.DataType]:
+        """Return the Arrow types of a column that the files themselves hold."""
 
     def _one_type(self, name: str, types: Sequence[pa.DataType]) -> pa.DataType:
         """Return the type that holds the values of all files. Raises SchemaError."""
@@ -261,38 +287,3 @@ class TableSource(Source):
                 f"{place}, column {self.id_column}: expected an id, got nothing; "
                 "fix the row, or choose another data.id"
             )
-
-
-def number_schema(types: Mapping[str, Sequence[pa.DataType]], missing: str) -> Schema:
-    """Return the schema of rows of numbers from the Arrow types of each column in all files.
-
-    Values are cast to one common dtype: a float if gaps are imputed.
-    """
-    dtypes = [np.result_type(*{_number_type(kind) for kind in found}) for found in types.values()]
-    numbers = {np.dtype(np.uint8) if dtype.kind == "b" else dtype for dtype in dtypes}
-    floats = [np.dtype(np.float32)] if missing == "impute" else []
-    dtype = np.result_type(np.result_type(*(numbers or {np.dtype(np.float64)})), *floats)
-    return Schema((len(types),), dtype.name, tuple(types), own_types(dtypes, dtype))
-
-
-def _number_type(kind: pa.DataType) -> np.dtype[np.generic]:
-    """Return the NumPy dtype of a column's numbers."""
-    if pa.types.is_dictionary(kind):
-        return _number_type(kind.value_type)
-    if pa.types.is_decimal(kind):
-        return np.dtype(np.float64)
-    if pa.types.is_null(kind):
-        return np.dtype(np.float32)  # holds gaps
-    return np.dtype(np.int64) if pa.types.is_duration(kind) else np.dtype(kind.to_pandas_dtype())
-
-
-def _is_value(kind: pa.DataType) -> bool:
-    """Return whether NumPy has the type, so that decoded numbers can have it again."""
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def own_types(
-    kinds: Sequence[np.dtype[np.generic]], dtype: np.dtype[np.generic]
-) -> tuple[str, ...]:
-    """Return the names of the columns' own dtypes; () if all are the `dtype` of the rows."""
-    return tuple(kind.name for kind in kinds) if {*kinds} != {dtype} else ()

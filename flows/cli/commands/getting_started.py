@@ -20,10 +20,7 @@ CleanRows = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help=(
-            "Clean rows: a file, a folder of Parquet or CSV files, a glob, or a query "
-            "('sql: SELECT …')."
-        ),
+        help=("Clean rows: a file, a folder of tables, a glob, or a query ('sql: SELECT …')."),
     ),
 ]
 

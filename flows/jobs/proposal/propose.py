@@ -21,7 +21,7 @@ from flows.jobs.proposal.proposed_settings import (
 from flows.jobs.proposal.query_input import clean_query, incoming_query, rows_in_file
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
-from storage.sources import DISTINCT, Source, named_features, open_surveyed
+from storage.sources import DISTINCT, Source, named_features, open_surveyed, relative_names
 from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98
@@ -123,7 +123,7 @@ def job_name(path: str) -> str:
 def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[str]:
     return [
         "[data]",
-        *_data_keys(rows, sample),
+        *_data_keys(source, rows, sample),
         *_kinds(sample),
         *_entities(sample),
         *(line for what, names in source.not_read.items() for line in _comment(what, [names])),
@@ -131,13 +131,12 @@ def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[st
     ]
 
 
-def _data_keys(rows: Input, sample: SampleSummary) -> Iterator[str]:
+def _data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[str]:
     yield key_line("clean", quoted(rows.path), "rows assumed to contain no outliers")
     if rows.connection:
         yield from _query_keys(rows)
     else:
-        suffix = "".join(rows.file.suffixes[-2:]) or ".parquet"
-        incoming = quoted(f"nights/{{date}}{suffix}")
+        incoming = quoted(_incoming(source, rows.path))
         yield key_line("incoming", incoming, "the input of a night; change it to your own path")
     if rows.field:
         yield key_line("field", quoted(rows.field), "the part of the file to read")
@@ -160,6 +159,16 @@ def _query_keys(rows: Input) -> Iterator[str]:
     yield key_line("connection", quoted(rows.connection), why)
     if not rows.id and not query.is_ordered:
         yield "# no column identifies rows: add ORDER BY to both queries, or set id"
+
+
+def _incoming(source: Source, path: str) -> str:
+    """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these."""
+    first = relative_names(source.path, [source.files[0]])[0].partition("/")[0]
+    day = re.fullmatch(r"(.+)=\d{4}-\d\d-\d\d", first)
+    if day and source.path.is_dir():
+        return f"{path.rstrip('/')}/{day[1]}={{date}}"
+    suffix = "".join(Path(path).suffixes[-2:]) or ".parquet"
+    return f"nights/{{date}}{suffix}"
 
 
 def _kinds(sample: SampleSummary) -> Iterator[str]:

@@ -68,11 +68,11 @@ class ColumnScan:
         """Whether the column is one of numbers or times, at most MOST_BROKEN cells excepted."""
         return self.broken <= MOST_BROKEN * self.filled
 
-    def add(self, name: str, start: int, texts: pa.StringArray) -> None:
+    def add(self, name: str, start: int, texts: pa.StringArray, decimal: str) -> None:
         """Count the cells of consecutive rows from row `start` on."""
         if pa.types.is_temporal(self.found) and self.times:
             self.times = not times_in(texts).broken.any()
-        read = times_in(texts) if self.as_time else numbers_of(texts)
+        read = times_in(texts) if self.as_time else numbers_of(texts, decimal)
         self.filled += read.filled
         self.broken += int(read.broken.sum())
         for index in np.flatnonzero(read.broken)[: MOST_NAMED - len(self.first)].tolist():
@@ -80,10 +80,15 @@ class ColumnScan:
             self.first.append(BrokenCell(start + index, name, text))
 
 
-def numbers_of(texts: pa.StringArray) -> Numbers:
-    """Convert cells to numbers as the CSV reader does; Boolean words are 1 and 0."""
+def numbers_of(texts: pa.StringArray, decimal: str) -> Numbers:
+    """Convert cells to numbers as the CSV reader does; Boolean words are 1 and 0.
+
+    Where the decimal mark is a comma, a cell with a point is no number.
+    """
     trimmed = pc.ascii_trim_whitespace(texts)
     gaps = pc.is_in(trimmed, GAPS)
+    if decimal == ",":
+        trimmed = pc.replace_substring(pc.replace_substring(trimmed, ".", "?"), ",", ".")
     numeric = pc.and_not(pc.match_substring_regex(trimmed, NUMBER), gaps)
     values = pc.if_else(numeric, trimmed, None).cast(pa.float64())
     values = pc.coalesce(values, pc.take(WORD_VALUES, pc.index_in(trimmed, WORDS)))

@@ -16,6 +16,7 @@ from storage.errors import SourceError
 from storage.objects.paths import input_stream
 from storage.sources.columns import NO_VALUES, NUMERIC, Column, Wanted, require_distinct, unnamed
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
+from storage.sources.csv_files.dialect import Dialect
 from storage.sources.csv_files.spread_rows import SpreadRows
 from storage.sources.csv_files.text import decompressing, read_cell, require_header
 from storage.sources.kinds import kinds_of
@@ -30,10 +31,10 @@ MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as te
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file and its delimiter."""
+    """A CSV file and how it writes cells."""
 
     path: Path
-    delimiter: str
+    dialect: Dialect
 
     def first_rows(self) -> pa.RecordBatch:
         """Return the first block of rows, in the types that their values suggest.
@@ -41,7 +42,7 @@ class CsvFile:
         Raises SourceError if there is no header line.
         """
         try:
-            options = self._read_options(), self._parse_options()
+            options = self._read_options(), self._parse_options(), self._convert_options()
             with self._opened(*options) as reader:
                 first = next(iter(reader), _no_rows(reader.schema))
         except pa.ArrowInvalid as error:
@@ -59,7 +60,7 @@ class CsvFile:
 
         check_text: whether to require UTF-8.
         """
-        convert = pa_csv.ConvertOptions(
+        convert = self._convert_options(
             column_types=types, include_columns=list(types), check_utf8=check_text
         )
         options = self._read_options(), self._parse_options(), convert
@@ -68,12 +69,18 @@ class CsvFile:
 
     @contextmanager
     def _opened(self, *options: object) -> Iterator[pa_csv.CSVStreamingReader]:
-        with (
-            decompressing(self.path),
-            input_stream(self.path) as stream,
-            pa_csv.open_csv(stream, *options) as reader,
-        ):
-            yield reader
+        try:
+            with (
+                decompressing(self.path),
+                input_stream(self.path) as stream,
+                pa_csv.open_csv(stream, *options) as reader,
+            ):
+                yield reader
+        except UnicodeDecodeError as error:
+            raise SourceError(
+                f"{self.path}: not text in {self.dialect.encoding} ({error}); "
+                "restore the file, or set data.csv.encoding"
+            ) from error
 
     def explain(self, error: pa.ArrowInvalid) -> SourceError:
         """Return an error that names the line of the file."""
@@ -81,18 +88,25 @@ class CsvFile:
         return SourceError(f"{self.path}: {text}; fix the row")
 
     def _read_options(self) -> pa_csv.ReadOptions:
-        return pa_csv.ReadOptions(use_threads=False, block_size=self._block_bytes)
+        return pa_csv.ReadOptions(
+            use_threads=False,
+            block_size=self._block_bytes,
+            encoding=self.dialect.arrow_encoding,
+        )
+
+    def _convert_options(self, **options: object) -> pa_csv.ConvertOptions:
+        return pa_csv.ConvertOptions(decimal_point=self.dialect.decimal, **options)
 
     @cached_property
     def _block_bytes(self) -> int:
         """Bytes that are converted at once: every column of every block costs time."""
         with decompressing(self.path), input_stream(self.path) as stream:
             header = stream.read(BLOCK_BYTES).partition(b"\n")[0]
-        columns = header.count(self.delimiter.encode()) + 1
+        columns = header.count(self.dialect.delimiter.encode()) + 1
         return int(min(MOST_BLOCK_BYTES, max(BLOCK_BYTES, BLOCK_ROWS * CELL_BYTES * columns)))
 
     def _parse_options(self) -> pa_csv.ParseOptions:
-        return pa_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+        return pa_csv.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=True)
 
 
 @dataclass(frozen=True)
@@ -163,7 +177,8 @@ class FileScan:
 
     def _named(self, cell: BrokenCell) -> str:
         if cell.row not in self._lines:
-            self._lines[cell.row] = read_cell(self.file.path, self.file.delimiter, cell.row, 0).line
+            found = read_cell(self.file.path, self.file.dialect, cell.row, 0)
+            self._lines[cell.row] = found.line
         place = f"{self.file.path.name}, line {self._lines[cell.row]}"
         return f"{place}, column {cell.column}: {cell.text!r}"
 
@@ -238,7 +253,7 @@ def _scan(file: CsvFile, scans: Mapping[str, ColumnScan], kept: SpreadRows | Non
     start = 0
     for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
         for name in texts:
-            scans[name].add(name, start, batch.column(name))
+            scans[name].add(name, start, batch.column(name), file.dialect.decimal)
         for name in untold:
             scans[name].filled += batch.num_rows - batch.column(name).null_count
         if kept:

@@ -1,7 +1,8 @@
-"""The text of a CSV file: its delimiter, its header line, and single cells of it."""
+"""The text of a CSV file: its dialect, its header line, and single cells of it."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,15 @@ import pyarrow.compute as pc
 
 from storage.errors import SourceError
 from storage.objects.paths import input_stream
+from storage.sources.columns import DETECTED
 from storage.sources.csv_files.cells import GAPS, NUMBER
+from storage.sources.csv_files.dialect import (
+    Dialect,
+    detect_decimal,
+    detect_delimiter,
+    detect_encoding,
+)
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SNIFF_BYTES = 1 << 16
 MARKS = {"?", "-", ".", *GAPS.to_pylist()}  # of gaps; a first line that holds them says nothing
 
@@ -30,10 +37,11 @@ class Cell(NamedTuple):
 
 
 @contextmanager
-def open_text(file: Path) -> Iterator[io.TextIOWrapper]:
+def open_text(file: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
     """Open a CSV file as text, decompressed if its name says so. Raises SourceError."""
     with decompressing(file), input_stream(file) as stream:
-        yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+        yield io.TextIOWrapper(stream, encoding=encoding, newline="")
 
 
 @contextmanager
@@ -47,31 +55,35 @@ def decompressing(file: Path) -> Iterator[None]:
         raise SourceError(f"{file}: cannot be decompressed ({error}); restore the file") from error
 
 
-def find_delimiter(file: Path) -> str:
-    """Detect the delimiter of a CSV file: the one that splits the header into most columns.
+def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
+    """Detect what is not known of how a CSV file writes cells, by its start.
 
     Raises SourceError if the file is empty, damaged or not text.
     """
     try:
-        with open_text(file) as stream:
-            text = stream.read(SNIFF_BYTES)
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{file}: not UTF-8 text ({error}); expected a CSV file") from error
+        with decompressing(file), input_stream(file) as stream:
+            start = stream.read(SNIFF_BYTES)
+        encoding = known.encoding or detect_encoding(start)
+        text = codecs.getincrementaldecoder(encoding)().decode(start).lstrip("\ufeff")
+    except UnicodeError as error:
+        raise SourceError(
+            f"{file}: not UTF-8 text, nor in another encoding that can be told ({error}); "
+            "expected a CSV file; if it is one, set data.csv.encoding"
+        ) from error
     if not text.strip():
         raise SourceError(f"{file}: empty; expected a header line and rows")
-    header = text.splitlines()[0]
-    counts = {each: len(next(csv.reader([header], delimiter=each))) for each in DELIMITERS}
-    return max(DELIMITERS, key=lambda each: counts[each])
+    delimiter = known.delimiter or detect_delimiter(text)
+    return Dialect(delimiter, known.decimal or detect_decimal(text, delimiter), encoding)
 
 
-def read_cell(file: Path, delimiter: str, row: int, column: int) -> Cell:
+def read_cell(file: Path, dialect: Dialect, row: int, column: int) -> Cell:
     """Return one cell by row and column number; reads the file up to it.
 
     The text is '' if the row has no such column or is not UTF-8 text.
     """
     try:
-        with open_text(file) as stream:
-            reader = csv.reader(stream, delimiter=delimiter)
+        with open_text(file, dialect.encoding) as stream:
+            reader = csv.reader(stream, delimiter=dialect.delimiter)
             cells = next(islice(filter(None, reader), row + 1, None))
             return Cell(reader.line_num, cells[column])
     except (csv.Error, UnicodeDecodeError, StopIteration, IndexError):

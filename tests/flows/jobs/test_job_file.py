@@ -55,6 +55,20 @@ def test_relative_paths_start_at_the_job_file(write, tmp_path):
     assert job.incoming(date(2026, 11, 22)) == tmp_path / "nights" / "2026-11-22.npy"
 
 
+def test_a_date_may_stand_in_any_part_of_a_path(write, tmp_path):
+    incoming = 'incoming = "lake/{date:%Y/%m}/dt={date}"\n'
+    job = read_job(write(SMALL + incoming + 'ready = "done/{date:%Y%m%d}/_SUCCESS"\n'))
+
+    assert job.incoming(date(2026, 11, 2)) == tmp_path / "lake/2026/11/dt=2026-11-02"
+    assert job.marker(date(2026, 11, 2)) == tmp_path / "done/20261102/_SUCCESS"
+
+
+@pytest.mark.parametrize("key", ["incoming", "ready"])
+def test_a_path_that_two_dates_share_is_refused(write, key):
+    with pytest.raises(UsageError, match=f"data.{key} must name every date differently, as in"):
+        read_job(write(SMALL + f'{key} = "nights/{{date:%Y-%m}}"\n'))
+
+
 def test_overrides_need_no_quotes(write):
     job = read_job(
         write(SMALL),
@@ -137,3 +151,29 @@ def test_a_malformed_override_is_refused(write, override):
 def test_a_job_without_an_input_path_says_what_to_do(write):
     with pytest.raises(UsageError, match="--source"):
         read_job(write(SMALL)).incoming(date(2026, 11, 22))
+
+
+def test_a_csv_dialect_may_be_set_as_far_as_it_is_known(write):
+    job = read_job(write(SMALL + 'csv = {decimal = ",", encoding = "CP1252"}\n'))
+
+    assert job.data.reading["csv"] == ("", ",", "cp1252")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('delimiter = ";;"', "data.csv.delimiter must be one character"),
+        ('decimal = "x"', "data.csv.decimal must be one of"),
+        ('encoding = "none"', "data.csv.encoding must be one that Python knows"),
+        ('delimeter = ";"', "'data.csv.delimeter' is not a known key; did you mean"),
+    ],
+)
+def test_an_impossible_csv_dialect_is_refused(write, setting, message):
+    with pytest.raises(UsageError, match=message):
+        read_job(write(SMALL + f"csv = {{{setting}}}\n"))
+
+
+def test_an_image_size_has_a_height_and_a_width(write):
+    assert read_job(write(SMALL + "resize = [32, 48]\n")).data.resize == (32, 48)
+    with pytest.raises(UsageError, match=r"data.resize must be \[height, width\] in pixels"):
+        read_job(write(SMALL + "resize = [32]\n"))

@@ -12,9 +12,9 @@ import pytest
 from bench import DAY, JOB, Bench, rows_of
 
 from aemodel.settings import TrainSettings
-from flows.training.blocks import file_name, find_blocks
+from flows.training.blocks import find_blocks
 from flows.training.clean_rows import DigestedPasses
-from storage.sources import open_source
+from storage.sources import open_source, relative_names
 
 ROWS = 120  # of every file
 
@@ -116,5 +116,5 @@ def test_rows_with_broken_cells_are_counted_in_no_file(tmp_path):
 def test_a_file_is_named_by_its_path_below_the_folder_or_the_wildcard(tmp_path):
     file = tmp_path / "day=1" / "a.parquet"
 
-    assert file_name(tmp_path, file) == "day=1/a.parquet"
-    assert file_name(tmp_path / "*" / "a.parquet", file) == "day=1/a.parquet"
+    assert relative_names(tmp_path, [file]) == ["day=1/a.parquet"]
+    assert relative_names(tmp_path / "*" / "a.parquet", [file]) == ["day=1/a.parquet"]

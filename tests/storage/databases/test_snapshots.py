@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.databases.columns import storable_batch
-from storage.databases.snapshot import note_snapshot, read_snapshot, write_rows, write_snapshot
+from storage.databases.snapshot import note_snapshot, snapshot_at, write_rows, write_snapshot
 from storage.errors import SourceError
 
 ID = uuid.UUID("550e8400-e29b-41d4-a716-446655440000")
@@ -80,7 +80,7 @@ def test_an_equal_result_leaves_the_file_untouched(tmp_path):
         stamps.append(path.stat().st_ino)
 
     assert stamps[0] == stamps[1] != stamps[2]
-    assert read_snapshot(path).rows == 1
+    assert snapshot_at(path).rows == 1
     assert sorted(each.name for each in path.parent.iterdir()) == ["night.parquet", "snapshot.json"]
 
 
@@ -95,5 +95,5 @@ def test_a_failed_query_leaves_the_earlier_snapshot(tmp_path):
     with pytest.raises(SourceError, match="the connection is lost"):
         write_snapshot(path, broken(), query="q")
 
-    assert read_snapshot(path) == replace(found, asked="2026-11-22")
+    assert snapshot_at(path) == replace(found, asked="2026-11-22")
     assert pq.read_table(path).num_rows == 1

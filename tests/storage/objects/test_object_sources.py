@@ -13,6 +13,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from buckets import s3_server
+from PIL import Image
+from tables import write_table
 
 from storage.errors import NoDataError, ReadError, SourceError
 from storage.objects import systems
@@ -39,6 +41,8 @@ def write(path: Path) -> Path:
         pa_csv.write_csv(TABLE, path.with_suffix(".plain"))
         text = path.with_suffix(".plain").read_bytes()
         path.write_bytes(gzip.compress(text) if kind.endswith("gz") else text)
+    elif kind in ("arrow", "arrows", "orc", "jsonl", "jsonl.zst"):
+        write_table(path, TABLE, rows_in_part=100)
     elif kind == "h5":
         with h5py.File(path, "w") as file:
             file["rows"] = X
@@ -52,7 +56,20 @@ def rows_of(path: Path | str, start=0, stop=None) -> np.ndarray:
         return np.concatenate([each.rows for each in source.chunks(start, stop, max_rows=64)])
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz", "a.npy", "a.npz", "a.h5"])
+ARRAYS = ["a.npy", "a.npz", "a.h5"]
+TABLES = [
+    "a.parquet",
+    "a.csv",
+    "a.csv.gz",
+    "a.arrow",
+    "a.arrows",
+    "a.orc",
+    "a.jsonl",
+    "a.jsonl.zst",
+]
+
+
+@pytest.mark.parametrize("name", [*TABLES, *ARRAYS])
 def test_an_object_gives_the_rows_of_the_file(bucket, tmp_path, name):
     uri = bucket.put(f"formats/{name}", write(tmp_path / name))
 
@@ -60,8 +77,26 @@ def test_an_object_gives_the_rows_of_the_file(bucket, tmp_path, name):
     np.testing.assert_array_equal(rows_of(uri, 130, 270), rows_of(tmp_path / name, 130, 270))
 
 
+def test_folders_of_a_prefix_are_columns(bucket, tmp_path):
+    for name in ("region=eu", "region=us"):
+        write(tmp_path / f"lake/{name}/a.parquet")
+
+    with open_source(bucket.upload(tmp_path / "lake", "lake")) as source:
+        assert source.schema.columns == ("c0", "c1", "c2", "c3", "region")
+        assert next(source.chunks(max_rows=500)).file == "region=eu/a.parquet"
+
+
+def test_images_of_a_prefix_are_rows(bucket, tmp_path):
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(image).save(tmp_path / "images/a.png")
+    uri = bucket.upload(tmp_path / "images", "images")
+
+    np.testing.assert_array_equal(rows_of(uri), [image])
+
+
 def test_large_row_groups_are_read_column_by_column(bucket, tmp_path, monkeypatch):
-    monkeypatch.setattr("storage.sources.parquet_tables.FETCHED_BYTES", 1_000)
+    monkeypatch.setattr("storage.sources.typed.parquet_files.FETCHED_BYTES", 1_000)
     uri = bucket.put("large/a.parquet", write(tmp_path / "a.parquet"))
 
     np.testing.assert_array_equal(rows_of(uri), X)

@@ -126,5 +126,5 @@ def test_a_full_temporary_folder_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize("how", [{"columns": ["a"]}, {"id": "a"}, {"kinds": {"a": ("hour",)}}])
 def test_an_array_has_no_columns_to_choose(tmp_path, how):
     np.save(tmp_path / "rows.npy", np.ones((4, 2)))
-    with pytest.raises(SourceError, match=r"npy: expected Parquet or CSV .*remove these keys"):
+    with pytest.raises(SourceError, match=r"npy: expected Parquet, .* or CSV .*remove these keys"):
         open_source(tmp_path / "rows.npy", **how)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from tables import write_table
 
 from storage.errors import SourceError
 from storage.sources import open_source
@@ -35,6 +36,11 @@ def write_parquet(path):
     pq.write_table(table, path, row_group_size=30, write_page_checksum=True)
 
 
+def write_other(path):
+    table = pa.table({name: ROWS[:, index] for index, name in enumerate("abcd")})
+    write_table(path, table.append_column("e", pa.array([f"t{i}" for i in range(103)])))
+
+
 def write_csv(path):
     pa_csv.write_csv(pa.table({name: ROWS[:, index] for index, name in enumerate("abcd")}), path)
 
@@ -50,6 +56,11 @@ FORMATS = {
     "rows.h5": write_hdf5,
     "rows.parquet": write_parquet,
     "rows.csv": write_csv,
+    "rows.arrow": write_other,
+    "rows.arrows": write_other,
+    "rows.feather": write_other,
+    "rows.orc": write_other,
+    "rows.jsonl": write_other,
     "rows-ubyte": write_idx,
 }
 CHECKED = ("rows.npz",)  # a checksum covers all values

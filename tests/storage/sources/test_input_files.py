@@ -59,23 +59,12 @@ def test_a_hidden_folder_or_prefix_that_the_path_spells_is_read(tmp_path):
     assert found(tmp_path / "_staged/_*.parquet") == ["_a.parquet"]
 
 
-@pytest.mark.parametrize("pattern", ["", "*.parquet", "day=1"])
-def test_a_delta_table_is_refused_by_name(tmp_path, pattern):
+def test_a_hudi_table_is_refused_by_name(tmp_path):
     write(tmp_path / "orders/day=1/a.parquet")
-    write(tmp_path / "orders/b.parquet")
-    (tmp_path / "orders/_delta_log").mkdir()
+    (tmp_path / "orders/.hoodie").mkdir()
 
-    with pytest.raises(SourceError, match=r"orders: a Delta table; expected plain .* Export"):
-        open_source(tmp_path / "orders" / pattern)
-
-
-def test_an_iceberg_table_is_refused_by_name_at_any_depth(tmp_path):
-    write(tmp_path / "warehouse/orders/data/day=1/a.parquet")
-    (tmp_path / "warehouse/orders/metadata").mkdir()
-    (tmp_path / "warehouse/orders/metadata/v1.metadata.json").write_text("{}")
-
-    with pytest.raises(SourceError, match="orders: an Iceberg table"):
-        open_source(tmp_path / "warehouse")
+    with pytest.raises(SourceError, match=r"orders \(Hudi\); expected plain files, or .* Export"):
+        open_source(tmp_path / "orders/day=1")
 
 
 def test_linked_folders_are_followed_and_loops_named(tmp_path):

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.columns import NO_FEATURE, Feature, Wanted, dated_columns, pick_shared
+from storage.sources.columns import NO_FEATURE, Feature, Wanted, dated_columns
 from storage.sources.csv_files.cells import GAPS, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
-from storage.sources.csv_files.text import DELIMITERS, find_delimiter, read_cell
+from storage.sources.csv_files.text import find_dialect, read_cell
+from storage.sources.partitions import Partitions, folder_values
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Chunk, Origin
 from storage.sources.tables import Batch, TableSource
@@ -25,7 +26,7 @@ from storage.text import list_first
 
 
 class CsvSource(TableSource):
-    """CSV with a header line; the delimiter is detected.
+    """CSV with a header line; delimiter, decimal mark, and encoding are detected in the first file.
 
     Opening counts the rows and checks every value. In a column of numbers or times, a cell that is
     none is a gap, and its row is marked as broken.
@@ -35,27 +36,26 @@ class CsvSource(TableSource):
 
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         kept = SpreadRows(wanted.keep) if wanted.keep else None
-        self.delimiter = find_delimiter(files[0])
-        self._scans = {
-            file: scan_file(CsvFile(file, self.delimiter), wanted, kept) for file in files
-        }
-        described = [self._scans[file].columns() for file in files]
-        features, unread = pick_shared(files, described, wanted)
-        self._features = features
+        self.dialect = find_dialect(files[0], wanted.csv)
+        self._scans = {file: scan_file(CsvFile(file, self.dialect), wanted, kept) for file in files}
+        self.partitions = Partitions({file: folder_values(file) for file in files})
+        described = {file: self._scans[file].columns() for file in files}
+        features, unread = self.partitions.pick(described, wanted)
+        self._features = [each for each in features if each.name not in self.partitions.read]
         self.id_column = wanted.id
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
-            Origin(path, tuple(files), missing, wanted.id),
+            Origin(path, tuple(files), missing, f"{wanted.id} {self.dialect}"),
             _layout(features),
             self.starts[-1],
         )
         self.borders = self.starts[1:-1]
         self.unread = unread
-        self.dated = dated_columns(described, wanted)
+        self.dated = dated_columns([*described.values()], wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {
             "format": "CSV",
-            "delimiter": DELIMITERS[self.delimiter],
+            **self.dialect.facts(),
             "files": str(len(files)),
             **self._broken_cells(),
             **self._mixed_columns(),
@@ -69,7 +69,8 @@ class CsvSource(TableSource):
         return np.concatenate([none, *parts])
 
     def _converted_part(self, part: KeptPart) -> NDArray[np.generic]:
-        batch = self._with_numbers(Batch(0, part.rows.select(list(self.schema.names))))
+        stored = part.rows.select(list(dict(self._features)))
+        batch = self._with_partitions(part.file, self._with_numbers(Batch(0, stored)))
         broken = None if self.missing == "impute" else batch.broken
         chunk = replace(self._chunk(0, batch.rows, part.file.name), broken=broken)
         bad = np.argwhere(self._bad_values(chunk))
@@ -82,6 +83,8 @@ class CsvSource(TableSource):
 
     def _may_round(self, column: pa.Array, name: str) -> bool:
         """Return whether a column is written without decimals; a float64 of it may be rounded."""
+        if name in self.partitions.read:
+            return super()._may_round(column, name)
         kinds = (scan.scanned[name].found for scan in self._scans.values())
         return bool(pa.types.is_floating(column.type)) and any(map(pa.types.is_integer, kinds))
 
@@ -143,8 +146,9 @@ class CsvSource(TableSource):
             if kind in KEYED:
                 values: pa.Array = levels_in(column)
             else:
-                values, no_value = (times_in if kind in TIME else numbers_of)(column)[:2]
-                broken |= no_value
+                is_time, decimal = kind in TIME, self.dialect.decimal
+                found = times_in(column) if is_time else numbers_of(column, decimal)
+                values, broken = found.values, broken | found.broken
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         cells = self._cells(batch.rows) if self.exact else None
         block = self._block_column(batch.rows)
@@ -158,7 +162,7 @@ class CsvSource(TableSource):
         names = [name for name in exact.names if name in read]
         return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
 
-    def _types(self, name: str) -> list[pa.DataType]:
+    def _stored_types(self, name: str) -> list[pa.DataType]:
         return [pa.float64() if self._kind_of(name) == NUMBER else pa.string()]
 
     def _kind_of(self, name: str) -> str:
@@ -167,7 +171,9 @@ class CsvSource(TableSource):
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:
         file, row = self._locate(chunk.start + index[0])
         name = self.schema.columns[index[1]]
-        cell = read_cell(file, self.delimiter, row, self._scans[file].names.index(name))
+        if name in self.partitions.read:
+            return super()._not_finite(chunk, index)
+        cell = read_cell(file, self.dialect, row, self._scans[file].names.index(name))
         if not _is_broken(chunk, index[0]) or cell.text.strip() in GAPS.to_pylist():
             return super()._not_finite(chunk, index)
         expected = "a number" if self._kind_of(name) == NUMBER else "a time"

@@ -1,0 +1,41 @@
+"""The settings of CSV files."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+from flows.errors import UsageError
+from flows.jobs.limits import require_choice
+from storage.sources import Dialect
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvSettings:
+    """data.csv: how CSV files write cells; '' to detect it in the first file of a source."""
+
+    delimiter: str = ""
+    decimal: str = ""
+    encoding: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.delimiter) > 1:
+            raise UsageError(
+                f"data.csv.delimiter must be one character. Got '{self.delimiter}' instead."
+            )
+        require_choice("data.csv.decimal", self.decimal, ("", ".", ","))
+        try:
+            codecs.lookup(self.encoding or "utf-8")
+        except LookupError as error:
+            raise UsageError(
+                "data.csv.encoding must be one that Python knows, such as utf-8 or cp1252. "
+                f"Got '{self.encoding}' instead."
+            ) from error
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect, as far as it is set."""
+        return Dialect(self.delimiter, self.decimal, self.encoding.lower())
+
+
+DETECTED_CSV = CsvSettings()

@@ -1,0 +1,81 @@
+"""How a CSV file writes cells: its encoding, delimiter, and decimal mark, as its start shows."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from typing import NamedTuple
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+MARKS = {"": "", ".": "point", ",": "comma"}  # decimal marks, and their names
+BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+NAMES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8 with a byte order mark",
+    "utf-16": "UTF-16 with a byte order mark",
+    "cp1252": "Windows-1252",
+}
+COMMA_DECIMAL, POINT_DECIMAL = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", r"\s*[+-]?\d*\.\d+\s*"
+
+
+class Dialect(NamedTuple):
+    """Delimiter, decimal mark, and encoding of CSV files; '' for what is to be detected."""
+
+    delimiter: str = ""
+    decimal: str = ""
+    encoding: str = ""
+
+    @property
+    def arrow_encoding(self) -> str:
+        """The encoding as Arrow takes it, which skips the byte order mark of UTF-8 itself."""
+        return "utf8" if self.encoding in ("utf-8", "utf-8-sig") else self.encoding
+
+    def facts(self) -> dict[str, str]:
+        """Return what to show: the delimiter, and the rest unless it is as usual."""
+        facts = {"delimiter": DELIMITERS.get(self.delimiter, repr(self.delimiter))}
+        facts |= {"decimal mark": MARKS[self.decimal]} if self.decimal != "." else {}
+        encoding = NAMES.get(self.encoding, self.encoding)
+        return facts | ({"encoding": encoding} if self.encoding != "utf-8" else {})
+
+
+def detect_encoding(start: bytes) -> str:
+    """Return the encoding of a text that starts so: a cut character at the end does not count.
+
+    What is not UTF-8 counts as Windows-1252, which holds Western European text. Raises
+    UnicodeDecodeError if it is neither.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+        return "utf-8"
+    except UnicodeDecodeError as error:
+        if b"\0" in start:
+            raise
+        try:
+            start.decode("cp1252")
+        except UnicodeDecodeError:
+            raise error from None
+        return "cp1252"
+
+
+def detect_delimiter(text: str) -> str:
+    """Return the delimiter that splits the first line of a text into most columns."""
+    header = text.splitlines()[0]
+    counts = {each: len(next(csv.reader([header], delimiter=each))) for each in DELIMITERS}
+    return max(DELIMITERS, key=lambda each: counts[each])
+
+
+def detect_decimal(text: str, delimiter: str) -> str:
+    """Return the decimal mark of most cells of a text: a comma, or a point.
+
+    A comma that delimits is none.
+    """
+    if delimiter == ",":
+        return "."
+    cells = [cell for row in csv.reader(text.splitlines(), delimiter=delimiter) for cell in row]
+    commas = sum(bool(re.fullmatch(COMMA_DECIMAL, cell)) for cell in cells)
+    points = sum(bool(re.fullmatch(POINT_DECIMAL, cell)) for cell in cells)
+    return "," if commas > points else "."

@@ -1,0 +1,111 @@
+"""How CSV files write cells: delimiters, decimal marks, and encodings, found or set."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+
+from storage.errors import SourceError
+from storage.sources import BROKEN_CELLS, CATEGORY, Dialect, open_source, spread_rows
+from storage.sources.kinds import level_key
+
+TEXT = "when;Größe;city\n2026-11-20;1,5;Zürich\n2026-11-21;-2,25e1;Genève\n"
+
+
+def write(tmp_path, text, encoding="utf-8", name="a.csv"):
+    path = tmp_path / name
+    content = text.encode(encoding)
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return path
+
+
+def read(path, **how):
+    with open_source(path, **how) as source:
+        return np.concatenate([chunk.rows for chunk in source.chunks(max_rows=2)])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-8", None),
+        ("utf-8-sig", "UTF-8 with a byte order mark"),
+        ("utf-16", "UTF-16 with a byte order mark"),
+        ("cp1252", "Windows-1252"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_encoding_and_decimal_comma_are_found_and_shown(tmp_path, encoding, shown, name):
+    path = write(tmp_path, TEXT, encoding, name)
+    with open_source(path, columns=["Größe", "city"]) as source:
+        assert source.facts["decimal mark"] == "comma"
+        assert source.facts.get("encoding") == shown
+        rows = next(source.chunks(max_rows=9)).rows
+    assert rows.tolist() == [[1.5, level_key("Zürich")], [-22.5, level_key("Genève")]]
+
+
+def test_a_store_keeps_text_in_unicode(tmp_path):
+    with open_source(write(tmp_path, TEXT, "cp1252"), columns=["Größe", "city"]) as source:
+        source.exact = True
+        assert next(source.chunks(max_rows=9)).beside["city"].to_pylist() == ["Zürich", "Genève"]
+
+
+def test_points_among_decimal_commas_are_no_numbers(tmp_path):
+    lines = ["x;y", *(f"{i},5;1" for i in range(40)), "1.234,5;1", "1.5;1"]
+    path = write(tmp_path, "\n".join(lines))
+
+    with open_source(path) as source:
+        assert source.facts[BROKEN_CELLS].startswith("2 (a.csv, line 42, column x: '1.234,5'; ")
+    with pytest.raises(SourceError, match=r"row 40 \(line 42\), column x: .* got '1.234,5'"):
+        read(path)
+    rows = read(path, missing="impute")
+    assert rows[:3, 0].tolist() == [0.5, 1.5, 2.5]
+    assert np.isnan(rows[40:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("x;y\n1.5;2\n", None),
+        ("x,y\n1,5\n2,5\n", None),
+        ("x\ty\n1,5\t2\n", "comma"),
+        ("x;day\n1,5;20.11.2026\n", "comma"),
+        ("x;y\n1;2\n", None),
+    ],
+)
+def test_a_comma_is_the_decimal_mark_only_where_decimals_have_one(tmp_path, text, mark):
+    assert open_source(write(tmp_path, text)).facts.get("decimal mark") == mark
+
+
+def test_what_is_set_is_not_detected(tmp_path):
+    path = write(tmp_path, "x:y\n1,5:ä\n", "latin-1")
+    dialect = Dialect(":", ",", "iso8859-15")
+
+    with open_source(path, csv=dialect) as source:
+        assert source.facts["delimiter"] == "':'"
+        assert source.facts["encoding"] == "iso8859-15"
+        assert next(source.chunks(max_rows=9)).rows.tolist() == [[1.5, level_key("ä")]]
+
+
+def test_another_dialect_is_another_fingerprint(tmp_path):
+    path = write(tmp_path, "x;y\n1,5;2\n")
+
+    before = open_source(path, kinds={"x": (CATEGORY,)})
+    after = open_source(path, kinds={"x": (CATEGORY,)}, csv=Dialect(decimal="."))
+    assert before.fingerprint() != after.fingerprint()
+
+
+def test_rows_kept_while_a_file_is_opened_have_its_decimal_mark(tmp_path):
+    path = write(tmp_path, "x;y\n1,5;2\n2,5;3\n")
+
+    with open_source(path, keep=10) as source:
+        assert spread_rows(source, 10).tolist() == [[1.5, 2], [2.5, 3]]
+
+
+def test_text_that_breaks_off_its_encoding_is_refused(tmp_path):
+    path = write(tmp_path, "x;y\n" + "1,5;ä\n" * 30_000, "cp1252")
+    path.write_bytes(path.read_bytes() + b"2,5;\x81\n")
+
+    with pytest.raises(SourceError, match=r"a.csv: not text in cp1252 .* set data.csv.encoding"):
+        read(path)
