@@ -22,7 +22,7 @@ from storage.databases.columns import storable_batch
 from storage.databases.connect import connect
 from storage.databases.database import Database
 from storage.databases.query import Query
-from storage.databases.snapshot import Snapshot, note_snapshot, snapshot_at, write_snapshot
+from storage.databases.snapshot import SnapshotRecord, note_snapshot, snapshot_at, write_snapshot
 from storage.errors import DatabaseError, NoDataError, ReadError, SourceError
 from storage.files.atomic import sha256_file
 from storage.files.locks import lock
@@ -53,7 +53,7 @@ class JobQuery:
         data = self.job.data
         return sha256_text(json.dumps([self.query.written, data.connection, data.id]))
 
-    def write(self) -> Snapshot:
+    def write(self) -> SnapshotRecord:
         """Run the query and write its rows. Raises like `read_query`, and WorkspaceError."""
         data, folder = self.job.data, self.job.folder
         batches = read_query(
@@ -131,12 +131,12 @@ def _locked(query: JobQuery) -> AbstractContextManager[None]:
     return lock(open_workspace(query.job).lock(f"snapshot-{query.day or 'clean'}"), wait=WAIT)
 
 
-def _may_resume(query: JobQuery, found: Snapshot) -> bool:
+def _may_resume(query: JobQuery, found: SnapshotRecord) -> bool:
     same = found.in_use and found.query == query.digest
     return same and sha256_file(query.path) == found.sha256
 
 
-def _run(query: JobQuery) -> Snapshot:
+def _run(query: JobQuery) -> SnapshotRecord:
     """Run a query, with the usual retries, and write the rows."""
     try:
         return retrying(JobQuery.write, query)

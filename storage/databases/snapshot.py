@@ -26,7 +26,7 @@ LONG = 4  # times GROUP_BYTES of rows are written at once, even if the row group
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class SnapshotRecord:
     """The record of a snapshot.
 
     query: digest of the query. sha256: of the file. rows: their number. asked: for which data date
@@ -40,22 +40,22 @@ class Snapshot:
     in_use: bool
 
 
-def snapshot_at(path: Path) -> Snapshot | None:
+def snapshot_at(path: Path) -> SnapshotRecord | None:
     """Return the record of a snapshot; None if there is none."""
     record = path.with_name(RECORD)
     if not record.exists() or not path.exists():
         return None
     content = json.loads(record.read_text(encoding="utf-8"))
     check_format_version(record, content.pop("format_version"), FORMAT_VERSION)
-    return Snapshot(**content)
+    return SnapshotRecord(**content)
 
 
-def note_snapshot(path: Path, snapshot: Snapshot) -> None:
+def note_snapshot(path: Path, snapshot: SnapshotRecord) -> None:
     """Write the record of a snapshot."""
     write_json(path.with_name(RECORD), {"format_version": FORMAT_VERSION, **asdict(snapshot)})
 
 
-def write_snapshot(path: Path, batches: Iterator[pa.RecordBatch], *, query: str) -> Snapshot:
+def write_snapshot(path: Path, batches: Iterator[pa.RecordBatch], *, query: str) -> SnapshotRecord:
     """Write the result of a query, at least one batch; the snapshot counts once it is noted.
 
     The caller holds the snapshot's lock. An earlier file with the same bytes stays as it is, so
@@ -71,7 +71,7 @@ def write_snapshot(path: Path, batches: Iterator[pa.RecordBatch], *, query: str)
                 _replace(path, beside)
         finally:
             beside.unlink(missing_ok=True)
-    return Snapshot(query, digest, rows, asked="", in_use=True)
+    return SnapshotRecord(query, digest, rows, asked="", in_use=True)
 
 
 def _replace(path: Path, beside: Path) -> None:
