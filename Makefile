@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+SIDE_BY_SIDE = -n logical --maxprocesses 4 --dist worksteal
 READY = $(VENV)/.nightglass-ready
 
 .PHONY: demo ui test lint bench lock clean
@@ -21,9 +22,10 @@ ui: $(READY)  ## Prefect UI with a small job that runs every ten minutes; stop w
 	$(BIN)/python deploy/ui.py
 
 # Browser and database tests need Debian's chromium and postgresql.
-test: $(READY)  ## quick tests side by side, then slow ones one by one
-	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal -m "not slow and not browser and not postgres and not gpu"
-	$(BIN)/python -m pytest -q -m "(slow or browser or postgres) and not gpu" $(ARGS)
+test: $(READY)  ## quick tests, then slow ones side by side, then those with a browser or a database
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow and not browser and not postgres and not gpu"
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "slow and not browser and not postgres and not gpu"
+	$(BIN)/python -m pytest -q -m "(browser or postgres) and not gpu"
 
 lint: $(READY)  ## ruff, and mypy in strict mode
 	$(BIN)/ruff check .

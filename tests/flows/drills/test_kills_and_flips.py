@@ -82,6 +82,7 @@ def test_a_publication_killed_at_any_step_is_completed_by_the_next_run(bench, tm
         assert tree(bench.workspace / part) == tree(uninterrupted.workspace / part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["model", "latents-hdf5", "latents-parquet", "scores", "report"])
 def test_any_flipped_bit_is_found_and_its_file_named(bench, kind):
     bench.night(outliers=3)

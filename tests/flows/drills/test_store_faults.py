@@ -25,6 +25,8 @@ from storage.files.locks import lock
 from storage.files.manifest import verify_folder
 from storage.latents import open_store
 
+pytestmark = pytest.mark.slow
+
 KINDS = [("hdf5", 0), ("parquet", 0), ("hdf5", 0.05), ("parquet", 0.05)]
 KILLS, LIMITS, FLIPS = (13, 13, 12, 12), 10, 50
 
@@ -62,7 +64,6 @@ class FinishedShards:
         self.seen = now
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "times"), list(zip(KINDS, KILLS, strict=True)))
 def test_after_fifty_kills_no_shard_is_repeated_and_the_bytes_are_the_same(
     bench, tmp_path, kind, times
@@ -94,7 +95,6 @@ def max_file_size(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("format", "bound"), [("hdf5", 0.05), ("parquet", 0.05)])
 def test_a_disk_that_fills_up_at_any_byte_loses_nothing_and_the_message_says_how_to_resume(
     bench, tmp_path, format, bound
@@ -170,7 +170,6 @@ def decoded(folder):
         return store.decode(0, store.n_rows, decoder_of(store)).tobytes()
 
 
-@pytest.mark.slow
 def test_a_read_only_store_is_unchanged_and_the_message_says_how_to_resume(bench, tmp_path):
     write_night(bench, 1_500)
     line = [*encode_line(bench, "hdf5", 0.05)[:-1], "--no-prefect"]
@@ -240,7 +239,6 @@ def test_of_two_encoders_of_one_store_the_second_names_the_first(bench, tmp_path
     assert tree(tmp_path / "store") == whole
 
 
-@pytest.mark.slow
 def test_a_store_is_written_to_another_disk(bench, tmp_path, monkeypatch):
     write_night(bench, 1_500)
     line = encode_line(bench, "hdf5", 0.05)
@@ -261,7 +259,6 @@ for store, out in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
-@pytest.mark.slow
 def test_a_store_decodes_on_another_machine(bench, tmp_path):
     """In a new process in an empty folder, without source, job and models."""
     write_night(bench, 1_500)

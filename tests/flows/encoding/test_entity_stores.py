@@ -20,6 +20,8 @@ from storage.codecs.bounded import LATENTS
 from storage.codecs.selection import hold_contest
 from storage.latents.exact_columns import same_values
 
+pytestmark = pytest.mark.slow
+
 MACHINES = 6
 LEVEL = np.random.default_rng(5).normal(0, 200, (MACHINES, 3))
 SPREAD = np.exp(np.random.default_rng(6).normal(0, 0.7, (MACHINES, 3)))

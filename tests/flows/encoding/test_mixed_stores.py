@@ -23,6 +23,8 @@ from storage.errors import SourceError
 from storage.latents import exact_columns
 from storage.latents.exact_columns import same_values
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("hdf5", "parquet")
 BOUNDS = ("max_error=0.01", "max_error_relative=1e-4", "max_rmse=0.05", "precision=int8")
 LEVELS = ("de", "", None, "🙂", "né\u0301e", "a\nb")
@@ -262,7 +264,6 @@ def test_files_whose_types_have_none_in_common_are_refused_by_name(kinds_bench):
     assert "column at: expected one type in all files, got timestamp[ns, tz=Eur" in result.err
 
 
-@pytest.mark.slow
 def test_cells_of_csv_come_back_as_they_are_written(tmp_path):
     job = JOB.replace("clean.npy", "clean.csv")
     (tmp_path / "small.toml").write_text(job)

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from bench import JOB, Bench, rows_of
 
+pytestmark = pytest.mark.slow
+
 WHOLE = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float16", "float32", "float64")
 BOUNDS = ((), ("max_error=0.5",), ("max_rmse=0.3",))
@@ -102,7 +104,6 @@ def require_kept(table, back, report, bound):
         assert math.sqrt(sum(each * each for each in known) / len(known)) <= 0.3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize("dtype", [*FLOATS, *WHOLE, "bool"])
 def test_values_of_one_type_come_back_in_it_and_none_is_silently_changed(table_bench, dtype, bound):

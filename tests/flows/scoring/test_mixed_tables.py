@@ -14,6 +14,8 @@ from bench import DAY, causes_by, trained_table
 
 from flows.scoring.alerts import without_figures
 
+pytestmark = pytest.mark.slow
+
 JOB = """
 name = "cards"
 [data]

@@ -21,6 +21,8 @@ from flows.training.blocks import find_blocks
 from flows.training.clean_rows import DigestedPasses
 from storage.sources import open_source, open_surveyed
 
+pytestmark = pytest.mark.slow
+
 DAYS, ROWS = 20, 120
 BY_BLOCKS = ("--set", 'train.split="blocks"')
 
