@@ -7,6 +7,7 @@ StorageError
 │   └── SchemaError      readable, but not what the model was trained on
 ├── DamagedError         a stored file is missing or does not match its checksum
 ├── DatabaseError        a SQL database cannot be reached, or refuses a statement
+├── BucketError          an object cannot be written
 ├── CodecError           a codec cannot pack these values; another one can
 ├── FormatVersionError   written by a newer version
 └── WorkspaceError       a result cannot be written: permissions, disk space, or another process
@@ -44,6 +45,17 @@ class DatabaseError(StorageError):
     """A SQL database cannot be reached, or refuses a statement.
 
     passing: whether a retry may succeed.
+    """
+
+    def __init__(self, why: str, *, passing: bool) -> None:
+        super().__init__(why)
+        self.passing = passing
+
+
+class BucketError(StorageError):
+    """An object cannot be written.
+
+    passing: whether the service refused, so that other objects need not be tried.
     """
 
     def __init__(self, why: str, *, passing: bool) -> None:

@@ -11,6 +11,7 @@ from cronsim import CronSim, CronSimError
 
 from flows.errors import UsageError
 from flows.jobs.limits import require_range, require_variable
+from storage.objects.paths import ObjectPath, located
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 MOST_DAYS = 36_500
@@ -67,16 +68,24 @@ class AlertSettings:
 class PublishSettings:
     """[publish]: where results go besides the workspace.
 
+    bucket: URI of a bucket or prefix, for reports and scores of each revision; '' for none.
+
     scores, outliers: tables of a SQL database, also "schema.table", for the scores of all rows and
     for the rows that reports list; '' for none. connection: name of the environment variable that
     holds the URI of the database.
     """
 
+    bucket: str = ""
     connection: str = ""
     scores: str = ""
     outliers: str = ""
 
     def __post_init__(self) -> None:
+        if self.bucket and not isinstance(located(self.bucket), ObjectPath):
+            raise UsageError(
+                "publish.bucket must be the URI of a bucket or prefix, such as "
+                f"s3://bank-results/nightglass. Got '{self.bucket}' instead."
+            )
         for what, table in self.tables.items():
             if not re.fullmatch(TABLE_NAME, table):
                 raise UsageError(

@@ -17,7 +17,7 @@ from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace
 from flows.operations.labels import Precision, read_precision
-from flows.publishing.database import unpublished_nights
+from flows.publishing.nights import unpublished_nights
 from flows.scoring.catch_up import due_nights, forgotten_ranges
 from flows.scoring.result import headline
 from flows.training.champion import model_age
@@ -205,8 +205,8 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
         yield f"{night.date}: {night.why}"
     for first, last in forgotten_ranges(job, due_date(job, now)):
         yield _forgotten(first, last, limit=job.schedule.max_catch_up_days)
-    for place, why in unpublished_nights(job):
-        yield f"{place.date}: not in the database: {why}; the next run writes it"
+    for each in unpublished_nights(job):
+        yield f"{each.night.date}: not in {each.place.shown}: {each.why}; the next run writes it"
     limit = job.schedule.max_model_age_days
     if limit and champion.days is not None and champion.days > limit:
         yield (

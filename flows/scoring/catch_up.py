@@ -17,7 +17,7 @@ from flows.jobs.inputs import require_ready
 from flows.jobs.queries import fetch_again
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, find_workspace, open_workspace
-from flows.publishing.database import publish_missing
+from flows.publishing.nights import publish_missing
 from flows.scoring.result import NightResult, NightsResult, read_result
 from storage.errors import SourceError, StorageError
 from storage.files.locks import CHANGE_SECONDS, is_locked, lock

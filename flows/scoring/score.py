@@ -16,7 +16,7 @@ from flows.jobs.queries import run_of_query
 from flows.jobs.requests import ScoreRequest
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
-from flows.publishing.database import publish_missing
+from flows.publishing.nights import publish_missing
 from flows.scoring.night_run import NightRun
 from flows.scoring.publish import (
     publish_failed,

@@ -1,4 +1,4 @@
-"""What of a night is out: published/JOB/DATE.json says which revision is in which tables."""
+"""What of a night is out: published/JOB/DATE.PLACE.json says which revision is where."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Published:
-    """The last attempt to write a night into a database.
+    """The last attempt to copy a night to one place, such as a database.
 
-    connection: the environment variable that holds the URI. tables: by what they hold. error: why
-    it failed, '' if it did not.
+    target: what the job file says of the place. error: why it failed, '' if it did not.
     """
 
     revision: int
-    connection: str
-    tables: Mapping[str, str]
+    target: Mapping[str, str]
     error: str = ""
 
 
-def read_published(place: NightPlace) -> Published | None:
+def read_published(night: NightPlace, place: str) -> Published | None:
     """Return the last attempt; None if there was none."""
-    path = _path(place)
+    path = _path(night, place)
     if not path.exists():
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -38,10 +36,10 @@ def read_published(place: NightPlace) -> Published | None:
     return Published(**content)
 
 
-def note_published(place: NightPlace, published: Published) -> None:
+def note_published(night: NightPlace, place: str, published: Published) -> None:
     """Note an attempt."""
-    write_json(_path(place), {"format_version": FORMAT_VERSION, **asdict(published)})
+    write_json(_path(night, place), {"format_version": FORMAT_VERSION, **asdict(published)})
 
 
-def _path(place: NightPlace) -> Path:
-    return place.root / "published" / place.job / f"{place.date}.json"
+def _path(night: NightPlace, place: str) -> Path:
+    return night.root / "published" / night.job / f"{night.date}.{place}.json"

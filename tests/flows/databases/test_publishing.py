@@ -9,7 +9,7 @@ from databases import VARIABLE, late
 from nights import promoted_on, run
 
 from flows.jobs.job_file import read_job
-from flows.publishing.database import unpublished_nights
+from flows.publishing.nights import unpublished_nights
 
 PUBLISH = f"""
 [publish]
@@ -32,7 +32,7 @@ def publishing(bench, sales):
 
 
 def missing(bench) -> list[tuple[str, str]]:
-    return [(place.date, why) for place, why in unpublished_nights(read_job(bench.job))]
+    return [(each.night.date, each.why) for each in unpublished_nights(read_job(bench.job))]
 
 
 def of_files(rows, names) -> list[tuple[object, ...]]:
@@ -98,7 +98,7 @@ def test_a_database_that_is_away_spoils_no_night_and_is_listed(publishing, sales
     monkeypatch.setenv("OUT", "postgresql://writer:geheim@127.0.0.1:1/shop")
     scored = publishing.score()
     problems = publishing.run("status", publishing.job).facts["problems"]
-    record = (publishing.workspace / f"published/small/{DAY}.json").read_text()
+    record = (publishing.workspace / f"published/small/{DAY}.database.json").read_text()
 
     assert scored.code == 0
     assert any(f"{DAY}: not in the database: the database behind OUT" in each for each in problems)

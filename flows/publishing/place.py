@@ -1,0 +1,32 @@
+"""What every place outside the workspace offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from flows.jobs.workspace import Workspace
+from storage.nights.revisions import NightPlace
+
+
+class Place(Protocol):
+    """Where nights are copied to.
+
+    name: in file names. shown: in messages. target: what the job file says of it.
+    """
+
+    name: str
+    shown: str
+    target: Mapping[str, str]
+
+    def dates(self, workspace: Workspace) -> Iterator[str]:
+        """Yield the dates of all nights that belong there."""
+        ...
+
+    def revision(self, night: NightPlace) -> int:
+        """Return the revision that belongs there."""
+        ...
+
+    def write(self, night: NightPlace) -> None:
+        """Write that revision. Safe to repeat. Raises StorageError."""
+        ...
