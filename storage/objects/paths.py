@@ -105,11 +105,17 @@ class ObjectPath(PosixPath):
         return str(self._info().type.name) == "Directory"
 
     def objects(self) -> Iterator[ObjectPath]:
-        """Yield all objects below a prefix, sorted by name."""
+        """Yield all objects below a prefix, sorted by name.
+
+        Raises OSError if there is no bucket.
+        """
         from pyarrow.fs import FileSelector  # late: slow to import
 
-        selector = FileSelector(self.key, recursive=True, allow_not_found=True)
-        found = [info.path for info in self.system.get_file_info(selector) if info.is_file]
+        try:
+            listed = self.system.get_file_info(FileSelector(self.key, recursive=True))
+        except FileNotFoundError:  # nothing below the prefix; a missing bucket is another error
+            listed = []
+        found = [info.path for info in listed if info.is_file]
         below = len(self.key) + 1
         yield from (self / path[below:] for path in sorted(found))
 
