@@ -87,7 +87,19 @@ def _azure(bucket: str) -> FileSystem:
         account,
         account_key=os.environ.get("AZURE_STORAGE_KEY"),
         sas_token=os.environ.get("AZURE_STORAGE_SAS_TOKEN"),
+        **_azure_emulator(os.environ.get("AZURITE_BLOB_STORAGE_URL", "")),
     )
+
+
+def _azure_emulator(url: str) -> dict[str, str]:
+    """Return where an emulator listens, as Arrow takes it; empty without one."""
+    if not url:
+        return {}
+    scheme, _, rest = url.rpartition("://")
+    place = {"authority": rest.partition("/")[0], "scheme": scheme or "http"}
+    return {
+        f"{kind}_storage_{key}": each for kind in ("blob", "dfs") for key, each in place.items()
+    }
 
 
 def account_of(bucket: str) -> str:
