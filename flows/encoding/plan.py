@@ -30,6 +30,7 @@ from storage.codecs.columns import squeeze
 from storage.codecs.deviation import differences
 from storage.codecs.selection import hold_contest
 from storage.errors import StorageError
+from storage.files.reads import read_refusals
 from storage.latents import Bound, BoundedPlan, StorePlan
 from storage.latents.shard import latents_as_read
 from storage.sources import Shard, Source, StoredColumns
@@ -235,8 +236,9 @@ def _validation_rows(inputs: StoreInputs) -> Iterator[Rows]:
     """Yield the validation rows among the clean rows, until there are enough."""
     job, model = inputs.job, inputs.model
     settings = model.train_settings
-    if not settings.validation or not job.clean.exists():
-        return
+    with read_refusals(job.clean):
+        if not settings.validation or not job.clean.exists():
+            return
     count = 0
     with _open_clean(job, model) as source:
         blocks = find_blocks(source, settings) if settings.split == "blocks" else None

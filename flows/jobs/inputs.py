@@ -15,6 +15,7 @@ from flows.jobs.queries import ensure_clean_rows, fetch_rows, require_rows, run_
 from flows.jobs.settings import Job
 from storage.databases.query import is_query
 from storage.errors import NoDataError
+from storage.files.reads import read_refusals
 from storage.objects.paths import located
 from storage.sources import (
     Kinds,
@@ -148,15 +149,26 @@ def require_ready(job: Job, data_date: date) -> None:
 def require_marker_file(job: Job, data_date: date) -> None:
     """Raise NoDataError if the marker of a complete input is missing."""
     marker = job.marker(data_date)
-    if marker is not None and not marker.exists():
+    if marker is None:
+        return
+    with read_refusals(marker):
+        found = marker.exists()
+    if not found:
         raise NoDataError(f"{marker}: not found; the night is rechecked until it exists")
 
 
 def _require_settled(files: list[Path], settle: timedelta) -> None:
-    newest = max(files, key=lambda file: file.stat().st_mtime)
-    age = timedelta(seconds=round(time.time() - newest.stat().st_mtime))
+    changed = {file: _changed(file) for file in files}
+    newest = max(files, key=changed.__getitem__)
+    age = timedelta(seconds=round(time.time() - changed[newest]))
     if age < settle:
         raise NoDataError(
             f"{newest}: changed {age.total_seconds():.0f} s ago; the input counts as complete "
             f"after {settle.total_seconds():.0f} s without changes; the night is rechecked"
         )
+
+
+def _changed(file: Path) -> float:
+    """Return when a file was last changed, in seconds since the epoch. Raises ReadError."""
+    with read_refusals(file):
+        return file.stat().st_mtime

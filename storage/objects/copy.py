@@ -9,9 +9,11 @@ from storage.errors import BucketError
 from storage.objects.paths import ObjectPath
 from storage.objects.systems import service_error
 
+PIECE_BYTES = 8 << 20
+
 
 def copy_files(pairs: Iterable[tuple[Path, ObjectPath]]) -> None:
-    """Copy files one after another, each whole or not at all. Raises BucketError."""
+    """Copy files one after another. Raises BucketError."""
     for file, target in pairs:
         try:
             _copy_file(file, target)
@@ -23,12 +25,7 @@ def copy_files(pairs: Iterable[tuple[Path, ObjectPath]]) -> None:
 
 
 def _copy_file(file: Path, target: ObjectPath) -> None:
-    from pyarrow import fs  # late: slow to import
-
-    fs.copy_files(
-        str(file),
-        target.key,
-        source_filesystem=fs.LocalFileSystem(),
-        destination_filesystem=target.system,
-        use_threads=False,
-    )
+    """Write an object; the service shows it once it is closed, which raises what went wrong."""
+    with file.open("rb") as opened, target.system.open_output_stream(target.key) as stream:
+        while piece := opened.read(PIECE_BYTES):
+            stream.write(piece)

@@ -105,13 +105,20 @@ class ObjectPath(PosixPath):
         return str(self._info().type.name) == "Directory"
 
     def objects(self) -> Iterator[ObjectPath]:
-        """Yield all objects below a prefix, sorted by name."""
+        """Yield all objects below a prefix, sorted by name.
+
+        Raises OSError if there is no bucket, where listing tells that from an empty prefix: of S3.
+        """
         from pyarrow.fs import FileSelector  # late: slow to import
 
-        selector = FileSelector(self.key, recursive=True, allow_not_found=True)
-        found = [info.path for info in self.system.get_file_info(selector) if info.is_file]
-        below = len(self.key) + 1
-        yield from (self / path[below:] for path in sorted(found))
+        below = FileSelector(self.key, recursive=True, allow_not_found=self.scheme != "s3")
+        try:
+            listed = self.system.get_file_info(below)
+        except FileNotFoundError:  # nothing below the prefix; a missing bucket is another error
+            listed = []
+        found = [info.path for info in listed if info.is_file]
+        start = len(self.key) + 1
+        yield from (self / path[start:] for path in sorted(found))
 
     def _info(self) -> FileInfo:
         return self.system.get_file_info(self.key)

@@ -17,11 +17,19 @@ MOST_ATTEMPTS = 10  # of one request to S3, with growing pauses: over half a min
 # What a service refused, as Arrow quotes it, and what to do.
 ADVICE = {
     r"EXPIRED|ExpiredToken": "the credentials have expired; renew them, then rerun",
+    # S3 answers HEAD without saying why; an expired session token is the usual reason for 400
+    r"HTTP status 400.*No response body": (
+        "check whether the credentials have expired, renew them if so, then rerun"
+    ),
     r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|INVALID_CLIENT_TOKEN|"
     r"MISSING_AUTHENTICATION|HTTP status 40[13]|\b40[13]\b": (
         "check the credentials and their permissions, then rerun"
     ),
     r"NO_SUCH_BUCKET|NoSuchBucket": "check the name of the bucket",
+    r"HTTP status 301": "set AWS_REGION to the region of the bucket, then rerun",
+    r"SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|HTTP status 50[03]": (
+        "the service is overloaded or failing; rerun later"
+    ),
 }
 OTHERWISE = "check the network and the endpoint, then rerun"
 
@@ -51,6 +59,7 @@ def _s3(bucket: str) -> FileSystem:
         endpoint_override=endpoint,
         region=region,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
+        allow_delayed_open=True,  # a small object is written by one request
     )
 
 
@@ -78,7 +87,19 @@ def _azure(bucket: str) -> FileSystem:
         account,
         account_key=os.environ.get("AZURE_STORAGE_KEY"),
         sas_token=os.environ.get("AZURE_STORAGE_SAS_TOKEN"),
+        **_azure_emulator(os.environ.get("AZURITE_BLOB_STORAGE_URL", "")),
     )
+
+
+def _azure_emulator(url: str) -> dict[str, str]:
+    """Return where an emulator listens, as Arrow takes it; empty without one."""
+    if not url:
+        return {}
+    scheme, _, rest = url.rpartition("://")
+    place = {"authority": rest.partition("/")[0], "scheme": scheme or "http"}
+    return {
+        f"{kind}_storage_{key}": each for kind in ("blob", "dfs") for key, each in place.items()
+    }
 
 
 def account_of(bucket: str) -> str:

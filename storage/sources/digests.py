@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.files.reads import read_error
+from storage.files.reads import read_refusals
 from storage.objects.paths import ObjectPath
 
 
@@ -48,10 +48,7 @@ def files_digest(files: Sequence[Path]) -> str:
 
 def file_stamps(files: Sequence[Path]) -> list[str]:
     """Return name, partitions, size and modification time of each file. Raises ReadError."""
-    try:
-        return [_stamp(file) for file in files]
-    except OSError as error:
-        raise read_error(Path(error.filename), error) from error
+    return [_stamp(file) for file in files]
 
 
 def sha256_text(text: str) -> str:
@@ -61,7 +58,8 @@ def sha256_text(text: str) -> str:
 
 def _stamp(file: Path) -> str:
     names = "/".join([*(part for part in file.parent.parts if "=" in part), file.name])
-    if isinstance(file, ObjectPath):
-        return f"{names} {file.stamp()}"
-    stat = file.stat()
-    return f"{names} {stat.st_size} {stat.st_mtime_ns}"
+    with read_refusals(file):
+        if isinstance(file, ObjectPath):
+            return f"{names} {file.stamp()}"
+        stat = file.stat()
+        return f"{names} {stat.st_size} {stat.st_mtime_ns}"

@@ -108,8 +108,9 @@ def list_input(path: Path) -> InputFiles:
             f"{path}: contains files of several formats: {', '.join(formats)}; "
             f"select one with a glob such as '{path / '*'}{SUFFIXES[formats[-1]][0]}'"
         )
-    files, snapshot = current_files(path, found.files)
-    return _without_empty(InputFiles(files, found.left_out, snapshot))
+    with read_refusals(path):
+        files, snapshot = current_files(path, found.files)
+        return _without_empty(InputFiles(files, found.left_out, snapshot))
 
 
 def _without_empty(found: InputFiles) -> InputFiles:

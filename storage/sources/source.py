@@ -269,6 +269,9 @@ class Source(ABC):
         return self.path, row
 
 
+LARGEST = 1.25  # times as many rows as a shard should have, where no border comes sooner
+
+
 def plan_shards(source: Source, shard_bytes: int) -> tuple[Shard, ...]:
     """Cut a source into shards of about `shard_bytes` of input, preferably at its borders.
 
@@ -288,6 +291,11 @@ def _shard_end(source: Source, start: int, shard_rows: int) -> int:
     stop = start + shard_rows
     if stop >= source.n_rows:
         return source.n_rows
-    border = bisect_right(source.borders, stop) - 1
-    at_border = border >= 0 and source.borders[border] > start
-    return source.borders[border] if at_border else stop
+    borders = source.borders
+    next_one = bisect_right(borders, start)
+    last_one = bisect_right(borders, stop) - 1
+    if next_one <= last_one:
+        return borders[last_one]
+    # What lies between borders may be read from its start by every shard that has a part of it
+    whole = next_one < len(borders) and borders[next_one] <= start + LARGEST * shard_rows
+    return borders[next_one] if whole else stop

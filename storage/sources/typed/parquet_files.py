@@ -16,7 +16,7 @@ from storage.objects.paths import ObjectPath
 from storage.sources.typed.typed_tables import Footer, TypedSource
 
 BUFFER_BYTES = 1 << 16  # of a column that are read at once; without it, whole row groups are
-FETCHED_BYTES = 32 << 20  # of all columns of an object that are fetched at once
+FETCHED_BYTES = 8 << 20  # of all columns of an object that are fetched at once
 READING = {"page_checksum_verification": True, "pre_buffer": False}
 
 

@@ -130,9 +130,15 @@ def test_a_delta_table_in_a_bucket_is_refused(bucket, tmp_path):
         open_source(uri.removesuffix("/_delta_log/0.json"))
 
 
-@pytest.mark.parametrize("uri", ["s3://rows/none/", "s3://rows/none/*.csv", "s3://other/a.csv"])
+@pytest.mark.parametrize("uri", ["s3://rows/none/", "s3://rows/none/*.csv", "s3://rows/a.csv"])
 def test_nothing_below_a_prefix_is_no_data(bucket, uri):
     with pytest.raises(NoDataError, match=r"no files found"):
+        open_source(uri)
+
+
+@pytest.mark.parametrize("uri", ["s3://other/none/", "s3://other/*.csv", "s3://other/a.csv"])
+def test_a_missing_bucket_is_not_a_lack_of_data(bucket, uri):
+    with pytest.raises(ReadError, match="check the name of the bucket"):
         open_source(uri)
 
 
@@ -178,7 +184,10 @@ def test_a_server_that_is_away_is_a_read_to_retry(bucket, monkeypatch):
         ("AWS Error ACCESS_DENIED during HeadObject operation: No response body.", "permissions"),
         ("AWS Error UNKNOWN (HTTP status 400) ... ExpiredToken", "credentials have expired; renew"),
         ("AWS Error NO_SUCH_BUCKET during ListObjectsV2 operation", "name of the bucket"),
-        ("AWS Error SLOW_DOWN during GetObject operation", "check the network"),
+        ("AWS Error UNKNOWN (HTTP status 400) during HeadObject: No response body.", "expired"),
+        ("AWS Error UNKNOWN (HTTP status 301) during ListObjectsV2 operation", "set AWS_REGION"),
+        ("AWS Error SLOW_DOWN during GetObject operation", "rerun later"),
+        ("AWS Error NETWORK_CONNECTION during GetObject: curlCode: 7", "check the network"),
     ],
 )
 def test_what_a_service_refused_is_quoted_with_what_to_do(said, advice):

@@ -163,6 +163,15 @@ def test_shards_are_cut_at_row_groups_and_chunks(tmp_path):
             assert {shard.stop % borders for shard in plan_shards(source, 45 * 32)[:-1]} == {0}
 
 
+@pytest.mark.parametrize(("group", "first"), [(45, 45), (100, 40)])
+def test_a_shard_ends_with_a_row_group_that_is_a_little_larger(tmp_path, group, first):
+    table = pa.table({"a": np.arange(300.0)})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=group)
+
+    with open_source(tmp_path / "a.parquet") as source:
+        assert plan_shards(source, 40 * 8)[0].stop == first
+
+
 @settings(max_examples=25)
 @given(
     st.lists(
