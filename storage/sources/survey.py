@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,16 @@ class _Levels:
     first: str = ""
     filled: int = 0
     gaps: int = 0
+    times: _Span | None = field(default_factory=lambda: _Span())  # None: some are no times
 
     def add(self, column: pa.Array) -> None:
-        from storage.sources.kinds import levels_of  # late: pyarrow is slow to import
+        from storage.sources.kinds import is_text, levels_of  # late: pyarrow is slow to import
 
         keys, levels = levels_of(column)
+        if self.times and is_text(column.type) and _are_times(levels):
+            self.times.add(column)
+        else:
+            self.times = None
         gaps = int(np.isnan(keys).sum())
         self.gaps, self.filled = self.gaps + gaps, self.filled + len(keys) - gaps
         self.first = self.first or (levels[0] if levels else "")
@@ -49,7 +54,7 @@ class _Levels:
         count = len(self.keys)
         if not self.filled:
             return "no values"
-        if count == 1 and not self.gaps and _is_time(self.first):
+        if count == 1 and not self.gaps and _are_times([self.first]):
             return f"one time in all rows: {self.first!r}"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
@@ -60,13 +65,13 @@ class _Levels:
         return ""
 
 
-def _is_time(level: str) -> bool:
-    """Whether a level names a day or moment, which the next night does not share."""
+def _are_times(levels: Sequence[str]) -> bool:
+    """Whether levels name days or moments, which the next night does not share."""
     import pyarrow as pa  # late: pyarrow is slow to import
 
     from storage.sources.kinds import parse_times
 
-    return bool(parse_times(pa.array([level])).is_valid()[0].as_py())
+    return not parse_times(pa.array(levels, pa.string())).null_count
 
 
 @dataclass
@@ -108,7 +113,8 @@ class _Span:
 def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, dict[str, str]]:
     """Return as what each column is best read, and why others are no features.
 
-    asked: columns that are features in any case. Reads all other categories and times once.
+    Text that holds only times is a time. asked: columns that are features in any case. Reads all
+    other categories and times once.
     """
     from storage.sources.tables import TableSource  # late: pyarrow is slow to import
 
@@ -121,7 +127,13 @@ def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, di
     for batch in source.column_batches([*surveyed]) if surveyed else ():
         for name, found in surveyed.items():
             found.add(batch.column(name))
-    return _decide(kinds, levels, spans)
+    texts = {name: found for name, found in levels.items() if found.times and len(found.keys) > 1}
+    spans |= {name: found.times for name, found in texts.items() if found.times}
+    return _decide(
+        kinds | dict.fromkeys(texts, TIME),
+        {name: found for name, found in levels.items() if name not in texts},
+        spans,
+    )
 
 
 def _decide(

@@ -21,7 +21,14 @@ from flows.jobs.proposal.proposed_settings import (
 from flows.jobs.proposal.query_input import clean_query, incoming_query, rows_in_file
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
-from storage.sources import DISTINCT, Source, named_features, open_surveyed, relative_names
+from storage.sources import (
+    DISTINCT,
+    Source,
+    is_image,
+    named_features,
+    open_surveyed,
+    relative_names,
+)
 from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98
@@ -162,13 +169,18 @@ def _query_keys(rows: Input) -> Iterator[str]:
 
 
 def _incoming(source: Source, path: str) -> str:
-    """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these."""
+    """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these.
+
+    A folder if the clean rows are in one.
+    """
     first = relative_names(source.path, [source.files[0]])[0].partition("/")[0]
     day = re.fullmatch(r"(.+)=\d{4}-\d\d-\d\d", first)
     if day and source.path.is_dir():
         return f"{path.rstrip('/')}/{day[1]}={{date}}"
-    suffix = "".join(Path(path).suffixes[-2:]) or ".parquet"
-    return f"nights/{{date}}{suffix}"
+    if is_image(source.files[0]):
+        return "nights/{date}"
+    suffix = "".join(Path(path).suffixes[-2:])
+    return f"nights/{{date}}{suffix or ('' if source.path.is_dir() else '.parquet')}"
 
 
 def _kinds(sample: SampleSummary) -> Iterator[str]:
