@@ -14,6 +14,7 @@ from aemodel.rows.levels import MOST_LEVELS
 
 IGNORED = "data.ignore"  # why a column is no feature
 FEW_LEVELS = 50  # any number of rows may have so many
+FEW_IDS = 12  # as many levels or more, each in one row, are ids
 MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or an id
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
@@ -76,10 +77,10 @@ def _unfit_category(column: FrameColumn) -> str:
         return f"one time in all rows: {texts[0]!r}"
     if levels > MOST_LEVELS:
         return f"more than {MOST_LEVELS:,} levels"
+    if levels >= FEW_IDS and levels == filled and not has_gaps:
+        return "ids: distinct in all rows"
     if levels <= max(FEW_LEVELS, MOST_DISTINCT * filled):
         return ""
-    if levels == filled and not has_gaps:
-        return "ids: distinct in all rows"
     return f"text or ids: {levels:,} levels in {filled:,} rows"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_LEVELS = 1_000_000
 FEW_LEVELS = 50  # any number of rows may have so many
+FEW_IDS = 12  # as many levels or more, each in one row, are ids
 MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or an id
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
@@ -58,9 +59,9 @@ class _Levels:
             return f"one time in all rows: {self.first!r}"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
+        if count >= FEW_IDS and count == self.filled and not self.gaps:
+            return DISTINCT
         if count > max(FEW_LEVELS, MOST_DISTINCT * self.filled):
-            if count == self.filled and not self.gaps:
-                return DISTINCT
             return f"text or ids: {count:,} levels in {self.filled:,} rows"
         return ""
 

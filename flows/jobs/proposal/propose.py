@@ -143,8 +143,11 @@ def _data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[s
     if rows.connection:
         yield from _query_keys(rows)
     else:
-        incoming = quoted(_incoming(source, rows.path))
-        yield key_line("incoming", incoming, "the input of a night; change it to your own path")
+        incoming = _incoming(source, rows.path)
+        why = "the input of a night; change it to your own path"
+        if incoming.startswith(f"{rows.path.rstrip('/')}/"):
+            why = "the input of a night; training knows the days in clean, so score later ones"
+        yield key_line("incoming", quoted(incoming), why)
     if rows.field:
         yield key_line("field", quoted(rows.field), "the part of the file to read")
     if rows.id:

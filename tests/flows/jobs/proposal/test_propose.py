@@ -296,3 +296,11 @@ def test_the_night_of_a_folder_of_images_is_a_folder(tmp_path, random):
 
     assert keys(tmp_path / "clean")["data"]["incoming"] == "nights/{date}"
     assert keys(tmp_path / "clean" / "*.png")["data"]["incoming"] == "nights/{date}"
+
+
+def test_nights_below_the_clean_folder_are_said_to_be_known(tmp_path, columns):
+    (tmp_path / "dt=2026-11-20").mkdir()
+    write(tmp_path / "dt=2026-11-20/a.parquet", columns)
+
+    assert keys(tmp_path)["data"]["incoming"] == f"{tmp_path}/dt={{date}}"
+    assert "training knows the days in clean, so score later ones" in proposed(tmp_path)
