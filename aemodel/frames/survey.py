@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aemodel.frames.columns import TIME, FrameColumn
+from aemodel.frames.columns import TEXTS, TIME, FrameColumn
 from aemodel.frames.values import moments_of, parse_moment
 from aemodel.rows.layout import CATEGORY, HOUR, MAX_LEVELS, WEEKDAY
 from aemodel.rows.levels import MOST_LEVELS
 
 IGNORED = "data.ignore"  # why a column is no feature
 FEW_LEVELS = 50  # any number of rows may have so many
+FEW_IDS = 12  # as many levels or more, each in one row, are ids
 MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or an id
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
@@ -54,10 +55,18 @@ def choose_features(
 def _kinds_and_why_not(column: FrameColumn) -> tuple[tuple[str, ...], str]:
     if column.why_not:
         return (), column.why_not
-    if column.kinds == (CATEGORY,):
-        why_not = _unfit_category(column)
-        return () if why_not else column.kinds, why_not
-    return _kinds_of_time(column) if column.kinds[0] in TIME else (column.kinds, "")
+    if _is_time(column):
+        return _kinds_of_time(column)
+    why_not = _unfit_category(column) if column.kinds == (CATEGORY,) else ""
+    return () if why_not else column.kinds, why_not
+
+
+def _is_time(column: FrameColumn) -> bool:
+    """Whether a column holds times, also as several texts that are nothing else."""
+    if column.content != TEXTS or column.coded:
+        return column.kinds[0] in TIME
+    texts = column.level_names
+    return len(texts) > 1 and all(map(parse_moment, texts))
 
 
 def _unfit_category(column: FrameColumn) -> str:
@@ -68,10 +77,10 @@ def _unfit_category(column: FrameColumn) -> str:
         return f"one time in all rows: {texts[0]!r}"
     if levels > MOST_LEVELS:
         return f"more than {MOST_LEVELS:,} levels"
+    if levels >= FEW_IDS and levels == filled and not has_gaps:
+        return "ids: distinct in all rows"
     if levels <= max(FEW_LEVELS, MOST_DISTINCT * filled):
         return ""
-    if levels == filled and not has_gaps:
-        return "ids: distinct in all rows"
     return f"text or ids: {levels:,} levels in {filled:,} rows"
 
 
@@ -85,6 +94,7 @@ def _kinds_of_time(column: FrameColumn) -> tuple[tuple[str, ...], str]:
         HOUR: len(hours) > 1 and (days >= DAYS_FOR_HOURS or len(hours) >= HOURS_OF_A_DAY),
         WEEKDAY: days >= DAYS_FOR_WEEKDAYS,
     }
-    kinds = tuple(kind for kind in column.kinds if fit[kind])
+    asked = TIME if column.content == TEXTS else column.kinds
+    kinds = tuple(kind for kind in asked if fit[kind])
     why_not = f"covers {days:.1f} days: too few to tell usual hours or weekdays"
     return kinds, "" if kinds else why_not

@@ -31,8 +31,9 @@ def fold_of(rows: Rows) -> NDArray[np.int64]:
 
 
 def fold_settings(train: TrainSettings) -> TrainSettings:
-    """Return the settings that every fold is fitted with."""
-    return replace(train, calibration=0.0, trim=train.trim or USUAL_TRIM)
+    """Return the settings that every fold is fitted with; rows are split, never blocks of them."""
+    split = "occurrence" if train.split == "blocks" else train.split
+    return replace(train, calibration=0.0, trim=train.trim or USUAL_TRIM, split=split)
 
 
 def without_empty_folds(train: TrainSettings, rows: Rows) -> TrainSettings:

@@ -6,7 +6,6 @@ import codecs
 from dataclasses import dataclass
 
 from flows.errors import UsageError
-from flows.jobs.limits import require_choice
 from storage.sources import Dialect
 
 
@@ -23,7 +22,11 @@ class CsvSettings:
             raise UsageError(
                 f"data.csv.delimiter must be one character. Got '{self.delimiter}' instead."
             )
-        require_choice("data.csv.decimal", self.decimal, ("", ".", ","))
+        if self.decimal not in ("", ".", ","):
+            raise UsageError(
+                "data.csv.decimal must be a point '.' or a comma ','. "
+                f"Got '{self.decimal}' instead."
+            )
         try:
             codecs.lookup(self.encoding or "utf-8")
         except LookupError as error:

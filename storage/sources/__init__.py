@@ -90,6 +90,7 @@ __all__ = [
     "find_files",
     "find_levels",
     "grouped",
+    "is_image",
     "list_by_kind",
     "list_unread",
     "name_blocks",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_LEVELS = 1_000_000
 FEW_LEVELS = 50  # any number of rows may have so many
+FEW_IDS = 12  # as many levels or more, each in one row, are ids
 MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or an id
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
@@ -33,11 +34,16 @@ class _Levels:
     first: str = ""
     filled: int = 0
     gaps: int = 0
+    times: _Span | None = field(default_factory=lambda: _Span())  # None: some are no times
 
     def add(self, column: pa.Array) -> None:
-        from storage.sources.kinds import levels_of  # late: pyarrow is slow to import
+        from storage.sources.kinds import is_text, levels_of  # late: pyarrow is slow to import
 
         keys, levels = levels_of(column)
+        if self.times and is_text(column.type) and _are_times(levels):
+            self.times.add(column)
+        else:
+            self.times = None
         gaps = int(np.isnan(keys).sum())
         self.gaps, self.filled = self.gaps + gaps, self.filled + len(keys) - gaps
         self.first = self.first or (levels[0] if levels else "")
@@ -49,24 +55,24 @@ class _Levels:
         count = len(self.keys)
         if not self.filled:
             return "no values"
-        if count == 1 and not self.gaps and _is_time(self.first):
+        if count == 1 and not self.gaps and _are_times([self.first]):
             return f"one time in all rows: {self.first!r}"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
+        if count >= FEW_IDS and count == self.filled and not self.gaps:
+            return DISTINCT
         if count > max(FEW_LEVELS, MOST_DISTINCT * self.filled):
-            if count == self.filled and not self.gaps:
-                return DISTINCT
             return f"text or ids: {count:,} levels in {self.filled:,} rows"
         return ""
 
 
-def _is_time(level: str) -> bool:
-    """Whether a level names a day or moment, which the next night does not share."""
+def _are_times(levels: Sequence[str]) -> bool:
+    """Whether levels name days or moments, which the next night does not share."""
     import pyarrow as pa  # late: pyarrow is slow to import
 
     from storage.sources.kinds import parse_times
 
-    return bool(parse_times(pa.array([level])).is_valid()[0].as_py())
+    return not parse_times(pa.array(levels, pa.string())).null_count
 
 
 @dataclass
@@ -108,7 +114,8 @@ class _Span:
 def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, dict[str, str]]:
     """Return as what each column is best read, and why others are no features.
 
-    asked: columns that are features in any case. Reads all other categories and times once.
+    Text that holds only times is a time. asked: columns that are features in any case. Reads all
+    other categories and times once.
     """
     from storage.sources.tables import TableSource  # late: pyarrow is slow to import
 
@@ -121,7 +128,13 @@ def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, di
     for batch in source.column_batches([*surveyed]) if surveyed else ():
         for name, found in surveyed.items():
             found.add(batch.column(name))
-    return _decide(kinds, levels, spans)
+    texts = {name: found for name, found in levels.items() if found.times and len(found.keys) > 1}
+    spans |= {name: found.times for name, found in texts.items() if found.times}
+    return _decide(
+        kinds | dict.fromkeys(texts, TIME),
+        {name: found for name, found in levels.items() if name not in texts},
+        spans,
+    )
 
 
 def _decide(

@@ -125,3 +125,15 @@ def test_rows_are_scaled_by_their_entity_where_the_job_names_columns(tmp_path):
     assert result.code == 0, result.err
     outliers = pq.read_table(tmp_path / result.facts["path"] / "outliers.parquet")
     assert outliers["cause"][0].as_py().startswith("machine 'M")
+
+
+def test_a_job_that_holds_out_whole_blocks_is_judged_by_rows(tmp_path):
+    (tmp_path / "all").mkdir()
+    for day in range(3):
+        columns = {f"f{each}": values for each, values in enumerate(rows_of(100, day).T)}
+        pq.write_table(pa.table(columns), tmp_path / f"all/{day}.parquet")
+    (tmp_path / "small.toml").write_text(FAST.replace("clean.npy", "all"))
+    bench = Bench(tmp_path)
+    result = bench.run("score", bench.job, "--in-sample", "--set", "train.split=blocks")
+
+    assert (result.code, result.facts.get("rows")) == (0, 300), result.err

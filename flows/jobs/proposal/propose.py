@@ -21,7 +21,14 @@ from flows.jobs.proposal.proposed_settings import (
 from flows.jobs.proposal.query_input import clean_query, incoming_query, rows_in_file
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
 from flows.results import CommandResult
-from storage.sources import DISTINCT, Source, named_features, open_surveyed, relative_names
+from storage.sources import (
+    DISTINCT,
+    Source,
+    is_image,
+    named_features,
+    open_surveyed,
+    relative_names,
+)
 from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98
@@ -136,8 +143,11 @@ def _data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[s
     if rows.connection:
         yield from _query_keys(rows)
     else:
-        incoming = quoted(_incoming(source, rows.path))
-        yield key_line("incoming", incoming, "the input of a night; change it to your own path")
+        incoming = _incoming(source, rows.path)
+        why = "the input of a night; change it to your own path"
+        if incoming.startswith(f"{rows.path.rstrip('/')}/"):
+            why = "the input of a night; training knows the days in clean, so score later ones"
+        yield key_line("incoming", quoted(incoming), why)
     if rows.field:
         yield key_line("field", quoted(rows.field), "the part of the file to read")
     if rows.id:
@@ -162,13 +172,18 @@ def _query_keys(rows: Input) -> Iterator[str]:
 
 
 def _incoming(source: Source, path: str) -> str:
-    """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these."""
+    """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these.
+
+    A folder if the clean rows are in one.
+    """
     first = relative_names(source.path, [source.files[0]])[0].partition("/")[0]
     day = re.fullmatch(r"(.+)=\d{4}-\d\d-\d\d", first)
     if day and source.path.is_dir():
         return f"{path.rstrip('/')}/{day[1]}={{date}}"
-    suffix = "".join(Path(path).suffixes[-2:]) or ".parquet"
-    return f"nights/{{date}}{suffix}"
+    if is_image(source.files[0]):
+        return "nights/{date}"
+    suffix = "".join(Path(path).suffixes[-2:])
+    return f"nights/{{date}}{suffix or ('' if source.path.is_dir() else '.parquet')}"
 
 
 def _kinds(sample: SampleSummary) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from storage.sources.kinds import parse_times
+from storage.sources.schema import TIME
 from storage.sources.source import MOST_NAMED
 
 DEFAULTS = pa_csv.ConvertOptions()
@@ -67,6 +68,13 @@ class ColumnScan:
     def is_readable(self) -> bool:
         """Whether the column is one of numbers or times, at most MOST_BROKEN cells excepted."""
         return self.broken <= MOST_BROKEN * self.filled
+
+    def broken_as(self, kind: str) -> int:
+        """Count the cells that are broken if the column is read as `kind`, a number or a time.
+
+        A column that was checked for numbers is read as a time only if all its cells are times.
+        """
+        return self.broken if self.as_time or kind not in TIME else 0
 
     def add(self, name: str, start: int, texts: pa.StringArray, decimal: str) -> None:
         """Count the cells of consecutive rows from row `start` on."""

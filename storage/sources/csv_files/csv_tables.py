@@ -90,9 +90,12 @@ class CsvSource(TableSource):
 
     def _broken_cells(self) -> dict[str, str]:
         """Count and name the cells of features that cannot be read; empty if there are none."""
-        checked = dict.fromkeys(name for name, kind in self._features if kind not in KEYED)
-        scans = [(scan, name) for scan in self._scans.values() for name in checked]
-        broken = [(scan, name) for scan, name in scans if scan.scanned[name].broken]
+        broken = [
+            (scan, name)
+            for scan in self._scans.values()
+            for name, kind in dict(self._features).items()
+            if kind not in KEYED and scan.scanned[name].broken_as(kind)
+        ]
         if not broken:
             return {}
         count = sum(scan.scanned[name].broken for scan, name in broken)

@@ -163,7 +163,7 @@ def test_a_csv_dialect_may_be_set_as_far_as_it_is_known(write):
     ("setting", "message"),
     [
         ('delimiter = ";;"', "data.csv.delimiter must be one character"),
-        ('decimal = "x"', "data.csv.decimal must be one of"),
+        ('decimal = "x"', r"data.csv.decimal must be a point '.' or a comma ','. Got 'x'"),
         ('encoding = "none"', "data.csv.encoding must be one that Python knows"),
         ('delimeter = ";"', "'data.csv.delimeter' is not a known key; did you mean"),
     ],

@@ -250,6 +250,14 @@ def test_cells_that_are_no_times_are_counted_and_named(tmp_path, missing):
         assert source.facts["unreadable cells"] == "1 (a.csv, line 12, column t: 'yesterday')"
 
 
+def test_times_are_no_unreadable_cells_although_they_are_no_numbers(tmp_path):
+    path = write(tmp_path / "a.csv", ["x,t", *["1,2026-11-22 10:30:00"] * 10])
+
+    with open_source(path) as source:
+        assert source.schema.kinds == ("number", "hour", "weekday")
+        assert "unreadable cells" not in source.facts
+
+
 def test_a_column_whose_cells_are_mostly_no_times_is_refused_as_a_time(tmp_path):
     path = write(tmp_path / "a.csv", ["x,t", "1,2026-11-22", "2,yesterday"])
 

@@ -297,3 +297,23 @@ def test_levels_are_looked_up_without_reading_other_columns(tmp_path, monkeypatc
     found = find_levels(source, {"city": [level_key("b")], "shop": []})
 
     assert (found, read_names) == ({"city": {level_key("b"): "b"}, "shop": {}}, ["city"])
+
+
+def test_texts_of_few_rows_that_all_differ_are_ids(tmp_path):
+    path = save(tmp_path, pa.table({"x": range(12), "key": [f"k{each}" for each in range(12)]}))
+
+    with open_surveyed(path) as source:
+        assert source.unread == {"key": DISTINCT}
+
+
+@pytest.mark.parametrize(
+    ("last", "kinds"), [("2026-11-22T04:00", (HOUR, WEEKDAY)), ("soon", (CATEGORY,))]
+)
+def test_text_that_holds_only_times_is_a_time(tmp_path, last, kinds):
+    days = [f"2026-11-{day:02d} {day:02d}:00:00" for day in range(1, 20)]
+    path = save(tmp_path, pa.table({"x": range(40), "t": [*days, last] * 2}))
+
+    with open_surveyed(path) as source:
+        assert dict(zip(source.schema.columns, source.schema.kinds, strict=True))["x"] == NUMBER
+        assert tuple(source.schema.kinds[1:]) == kinds
+        assert source.dated == (("t",) if HOUR in kinds else ())

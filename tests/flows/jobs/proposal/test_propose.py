@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from bench import Bench
+from PIL import Image
 
 from flows.errors import UsageError
 from flows.jobs.proposal.propose import propose_job
@@ -285,3 +286,21 @@ def test_a_proposed_job_with_days_or_entities_trains(tmp_path, random):
         assert ran.code == 0, ran.err
         model = json.loads((Path(ran.facts["path"]) / "model.json").read_text())
         assert (model["blocks"], model["train"]["blocks"]) == (kind, name)
+
+
+def test_the_night_of_a_folder_of_images_is_a_folder(tmp_path, random):
+    (tmp_path / "clean").mkdir()
+    for number in range(12):
+        image = Image.fromarray(random.integers(0, 255, (4, 4), np.uint8))
+        image.save(tmp_path / f"clean/{number}.png")
+
+    assert keys(tmp_path / "clean")["data"]["incoming"] == "nights/{date}"
+    assert keys(tmp_path / "clean" / "*.png")["data"]["incoming"] == "nights/{date}"
+
+
+def test_nights_below_the_clean_folder_are_said_to_be_known(tmp_path, columns):
+    (tmp_path / "dt=2026-11-20").mkdir()
+    write(tmp_path / "dt=2026-11-20/a.parquet", columns)
+
+    assert keys(tmp_path)["data"]["incoming"] == f"{tmp_path}/dt={{date}}"
+    assert "training knows the days in clean, so score later ones" in proposed(tmp_path)
