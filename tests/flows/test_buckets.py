@@ -10,6 +10,8 @@ import pytest
 from bench import JOB, Bench, rows_of, tree
 from buckets import KEY, SECRET, s3_server
 
+pytestmark = pytest.mark.slow
+
 DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
 
 

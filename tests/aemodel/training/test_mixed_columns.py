@@ -15,6 +15,8 @@ from aemodel.training.gate_checks import check_error, check_planted
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import judge_challenger
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ("amount", "shop", "item", "when")
 LAYOUT = Layout(
     row_shape=(4,), dtype="float64", columns=COLUMNS, kinds=(NUMBER, CATEGORY, CATEGORY, HOUR)

@@ -24,6 +24,8 @@ from aemodel.training.promotion_gate import (
 )
 from aemodel.training.synthetic_anomalies import auroc_parts, iter_planted
 
+pytestmark = pytest.mark.slow
+
 MAP = np.random.default_rng(99).normal(size=(2, 6))
 TABLE = ModelSettings(
     hidden=(16,), latent=4, activation="silu", output="identity", loss="mse", scaling="standard"

@@ -13,6 +13,8 @@ from aemodel.scores.novelty import far_ranks
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 
+pytestmark = pytest.mark.slow
+
 FAST = ModelSettings(
     hidden=(), latent=3, prototypes=32, output="identity", loss="mse", scaling="minmax"
 )

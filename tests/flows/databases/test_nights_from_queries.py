@@ -18,6 +18,8 @@ from flows.jobs.job_file import read_job
 from flows.operations.prune import prune
 from flows.scoring.catch_up import due_nights
 
+pytestmark = pytest.mark.slow
+
 ON_SQLITE = pytest.mark.parametrize("sales", ["sqlite"], indirect=True)
 
 
@@ -222,7 +224,6 @@ def test_init_says_what_a_query_lacks(sales, tmp_path):
 
 
 @ON_SQLITE
-@pytest.mark.slow
 def test_a_run_that_is_killed_and_resumed_ends_in_the_same_bytes(bench):
     line = ["score", bench.job, "--date", DAY]
     longest = done(line)

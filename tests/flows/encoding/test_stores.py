@@ -10,6 +10,8 @@ from flows.encoding.probe import latent_use
 from storage.errors import SourceError
 from storage.latents import open_store
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("hdf5", "parquet")
 
 
@@ -66,7 +68,6 @@ def test_the_size_report_plots_measured_errors_against_ratios(bench, tmp_path, b
     assert "Error against ratio" in (tmp_path / "store/size_report.html").read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["int8", "auto"])
 def test_every_shard_keeps_the_rmse_budget(bench, tmp_path, precision):
     rows = rows_of(17_000, 3)
@@ -103,7 +104,6 @@ def test_stores_hold_empty_inputs_and_extreme_values(bench, tmp_path, settings):
         assert np.abs(back - rows).max() <= 0.05
 
 
-@pytest.mark.slow
 def test_another_codec_writes_a_block_that_the_winner_cannot_hold(bench, tmp_path, monkeypatch):
     """The sample covers beginning, middle and end of the source; the novel rows lie between."""
     monkeypatch.setattr("flows.encoding.plan.SAMPLE_VALUES", 1 << 14)
@@ -217,7 +217,6 @@ def test_a_finished_store_without_one_of_its_shards_is_an_error(bench, tmp_path)
     )
 
 
-@pytest.mark.slow
 def test_a_store_never_mixes_shards_of_two_plans(bench, tmp_path, monkeypatch):
     """Resumed after a change of the clean data, on which bits and bounds depend."""
     np.save(tmp_path / "night.npy", rows_of(2_000, 3))

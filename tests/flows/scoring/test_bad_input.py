@@ -14,6 +14,8 @@ from bench import DAY, JOB, Bench, causes_by
 
 from storage.sources import open_surveyed, survey
 
+pytestmark = pytest.mark.slow
+
 FORMATS = pytest.mark.parametrize("kind", ["parquet", "csv"])
 LONG = "L" * 10_000
 

@@ -18,6 +18,8 @@ from flows.orchestration.local import LocalBackend
 from flows.scoring.catch_up import due_nights
 from storage.models import read_champion
 
+pytestmark = pytest.mark.slow
+
 
 def due(bench, *settings: str, day: date = TONIGHT) -> list[tuple[str, str]]:
     return [(night.date, night.model) for night in due_nights(read_job(bench.job, settings), day)]

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, rows_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tables(bench):

@@ -23,6 +23,8 @@ from flows.scoring.shard_summary import ShardSummary, Summarizer
 from storage.models import Promotion, promote, save_bundle
 from storage.sources import Chunk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def blind():
@@ -290,7 +292,6 @@ def test_the_command_in_the_report_scores_the_same_rows_again(bench, monkeypatch
     assert len(outliers_of(second)) == max(4, second.facts["flagged"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shard_bytes", ["1 MB", "256 MB"])
 def test_scoring_the_training_rows_says_so_and_promises_nothing(bench, shard_bytes):
     rows = rows_of(20_000, 0)

@@ -16,6 +16,8 @@ from flows.training.blocks import find_blocks
 from flows.training.clean_rows import DigestedPasses
 from storage.sources import open_source, relative_names
 
+pytestmark = pytest.mark.slow
+
 ROWS = 120  # of every file
 
 

@@ -19,6 +19,8 @@ from flows.operations.prune import prune
 from flows.training import checkpoint
 from storage.files.atomic import refusals
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ("--set", "train.seed=1", "--set", "model.noise=0.1", "--set", "train.patience=5")
 LAST = 6  # epochs until the interruption
 RESUMING = f"resuming after epoch {LAST} of 15"
@@ -82,7 +84,6 @@ def train_until(number, words, output):
     run_command(words, output)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [

@@ -17,6 +17,8 @@ from aemodel.training.epochs.course import BetweenEpochs
 from aemodel.training.epochs.state import state_bytes, state_from_bytes
 from aemodel.training.loop import CleanRows, train_autoencoder
 
+pytestmark = pytest.mark.slow
+
 TABLE = {"hidden": (8,), "latent": 2, "output": "identity", "loss": "mse", "scaling": "standard"}
 TRAIN = TrainSettings(epochs=9, batch_size=32, learning_rate=5e-3)
 IN_MEMORY, STREAMED = 10**7, 4_000

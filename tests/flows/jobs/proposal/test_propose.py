@@ -19,6 +19,8 @@ from flows.errors import UsageError
 from flows.jobs.proposal.propose import propose_job
 from flows.jobs.proposal.suspect_values import Sentinel, find_sentinels
 
+pytestmark = pytest.mark.slow
+
 N = 3_000
 
 
