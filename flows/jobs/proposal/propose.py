@@ -19,7 +19,13 @@ from flows.jobs.proposal.proposed_settings import (
     train_and_score_sections,
 )
 from flows.jobs.proposal.query_input import clean_query, incoming_query, rows_in_file
-from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary, read_sample, summarize_sample
+from flows.jobs.proposal.sample import (
+    FEWEST_ROWS,
+    SAMPLE_ROWS,
+    SampleSummary,
+    read_sample,
+    summarize_sample,
+)
 from flows.results import CommandResult
 from storage.sources import (
     DISTINCT,
@@ -108,6 +114,7 @@ def write_job(
     size = f"{sample.rows:,} rows of {sample.features:,} features"
     lines = [
         printable(f"# {rows.path}: {size}, {source.schema.dtype}; {facts}"),
+        *_few_rows(sample),
         f'name = "{job_name(str(rows.file) if rows.connection else rows.path)}"',
         "",
         *_data_section(source, rows, sample),
@@ -119,6 +126,11 @@ def write_job(
         *train_and_score_sections(sample, blocks),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _few_rows(sample: SampleSummary) -> Iterator[str]:
+    if sample.rows < FEWEST_ROWS:
+        yield f"# {sample.rows} rows do not show what is usual: collect at least {FEWEST_ROWS}"
 
 
 def job_name(path: str) -> str:

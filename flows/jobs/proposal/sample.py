@@ -56,12 +56,9 @@ class SampleSummary:
 
 
 def read_sample(source: Source) -> NDArray[np.generic]:
-    """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has too few."""
-    if source.n_rows < FEWEST_ROWS:
-        raise SourceError(
-            f"{source.path}: expected at least {FEWEST_ROWS} clean rows, got {source.n_rows}; "
-            "collect more rows"
-        )
+    """Return rows (n, *row_shape) spread over a source. Raises SourceError if it has none."""
+    if not source.n_rows:
+        raise SourceError(f"{source.path}: expected clean rows, got none; collect some")
     return spread_rows(source, SAMPLE_ROWS)
 
 
