@@ -31,6 +31,7 @@ from aemodel.errors import BundleError
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder
 from aemodel.network.build import build_network
+from aemodel.rows.entities.scales import ARRAYS as ENTITY_ARRAYS
 from aemodel.rows.entities.scales import Entities
 from aemodel.rows.levels import Levels
 from aemodel.rows.scaling import Scaler
@@ -57,7 +58,6 @@ BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean row
 RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
-ENTITIES = ("keys", "level", "spread", "rows")  # where a column names entities
 MEMBERS = "entities.calibration"
 MIXED = ("weights", "typical", "spread")
 MARGINS = ("tails", "gaps", "clock", "pairs")
@@ -115,7 +115,7 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
             ("margins.", model.measured.mixed.margins, MARGINS),
         ]
     if model.scaler.entities is not None:
-        parts.append(("entities.", model.scaler.entities, ENTITIES))
+        parts.append(("entities.", model.scaler.entities, ENTITY_ARRAYS))
         arrays[MEMBERS] = model.measured.entities
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
@@ -145,7 +145,7 @@ def _unfitted_model(
         mixed = MixedReference(**_take(arrays, MIXED, "mixed."), margins=margins)
         measured = dataclasses.replace(measured, mixed=mixed)
     if layout.entity is not None:
-        scales = _take(arrays, ENTITIES, "entities.")
+        scales = _take(arrays, ENTITY_ARRAYS, "entities.")
         scaler = dataclasses.replace(scaler, entities=Entities(column=layout.entity, **scales))
         members = arrays.pop(MEMBERS).astype(np.int32)
         measured = dataclasses.replace(measured, entities=members)
@@ -208,7 +208,7 @@ def _entity_shapes(
         return {}
     table = (len(entities.keys) + 1, d)
     count = entities.keys.shape[:1]
-    shapes = dict(zip(ENTITIES, (count, table, table, count), strict=True))
+    shapes = dict(zip(ENTITY_ARRAYS, (count, table, table, count), strict=True))
     return {f"entities.{name}": (getattr(entities, name), shape) for name, shape in shapes.items()}
 
 

@@ -27,11 +27,12 @@ from aemodel.decoder import Decoder
 from aemodel.errors import BundleError
 from aemodel.model import Autoencoder
 from aemodel.network.build import decoder_facts, decoder_of_facts
+from aemodel.rows.entities.scales import ARRAYS as ENTITY_ARRAYS
 from aemodel.rows.entities.scales import Entities
 from aemodel.rows.scaling import Scaler
 from aemodel.weight_rounding import pack_xz, restore_weights, round_weights
 
-ENTITIES, PREFIX = ("keys", "level", "spread", "rows"), "entities."
+PREFIX = "entities."
 
 
 def decoder_files(model: Autoencoder) -> dict[str, bytes]:
@@ -42,7 +43,7 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
         for name in ("center", "scale")
     }
     if decoder.entities is not None:
-        scaler |= {f"{PREFIX}{name}": getattr(decoder.entities, name) for name in ENTITIES}
+        scaler |= {f"{PREFIX}{name}": getattr(decoder.entities, name) for name in ENTITY_ARRAYS}
     facts = {
         "format_version": FORMAT_VERSIONS["decoder.json"],
         **decoder_facts(decoder.layout.row_shape, model.settings),
@@ -95,7 +96,7 @@ def _unfitted_decoder(facts: Json, arrays: dict[str, NDArray[np.generic]], devic
         for name in ("center", "scale")
     )
     scaler = Scaler.inverse_only(center, scale)
-    known = [name for name in ENTITIES if PREFIX + name in arrays]
+    known = [name for name in ENTITY_ARRAYS if PREFIX + name in arrays]
     scales: dict[str, Any] = {name: arrays.pop(PREFIX + name) for name in known}
     entities = Entities(column=0, **scales) if scales else None
     network = decoder_of_facts(facts, layout.row_shape)

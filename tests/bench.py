@@ -94,6 +94,31 @@ class Bench:
         return self.run("score", self.job, "--date", day, *words)
 
 
+def write_rows(path: Path, n: int, seed: int, *, row_group_size: int | None = None) -> Path:
+    """Write rows near the plane of `rows_of` as a Parquet table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {f"c{index}": column for index, column in enumerate(rows_of(n, seed).T)}
+    pq.write_table(pa.table(columns), path, row_group_size=row_group_size)
+    return path
+
+
+def encode(bench: Bench, source: Path, *settings: str) -> tuple[Path, dict[str, Any]]:
+    """Encode a source; return the store and its size report."""
+    words = [word for each in settings for word in ("--set", f"encode.{each}")]
+    store = bench.folder / "store"
+    result = bench.run("encode", bench.job, "--source", source, "--out", store, *words)
+    assert result.code == 0, result.err
+    return store, result.facts["report"]
+
+
+def decode(bench: Bench, store: Path, *words: object) -> pa.Table:
+    """Decode a store into a table."""
+    back = bench.folder / "back.parquet"
+    result = bench.run("decode", store, "--out", back, *words)
+    assert result.code == 0, result.err
+    return pq.read_table(back)
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Contents of all files below a folder, except work, logs, and files that contain times."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _varies(path)]

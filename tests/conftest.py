@@ -35,6 +35,15 @@ def real_data() -> Path:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="module")
+def bucket():
+    """An empty bucket on an S3 server of this machine."""
+    from buckets import s3_server  # late: moto is slow to import
+
+    with s3_server() as found:
+        yield found
+
+
 @pytest.fixture
 def random() -> np.random.Generator:
     """A generator with a fixed seed."""

@@ -1,1 +1,1 @@
-"""Results outside the workspace: the rows of a night in a SQL database. Never part of a verdict."""
+"""Results outside the workspace: nights in a SQL database or a bucket. Never part of a verdict."""

@@ -8,13 +8,13 @@ from itertools import takewhile
 
 from storage.objects.paths import ObjectPath
 
-WILD = {*"*?["}
+WILD = "*?["  # marks of a glob
 IsHidden = Callable[[str, bool], bool]  # takes a name, and whether it is a folder's
 
 
 def find_objects(path: ObjectPath, is_hidden: IsHidden) -> list[ObjectPath]:
     """Return the objects that `path` names, sorted; hidden ones only where a glob spells them."""
-    fixed = len([*takewhile(lambda part: not WILD & {*part}, path.parts)])
+    fixed = len([*takewhile(lambda part: not {*WILD} & {*part}, path.parts)])
     pattern = path.parts[fixed:]
     root = ObjectPath(*path.parts[:fixed])
     if not pattern and root.is_file():

@@ -44,7 +44,7 @@ class ObjectPath(PosixPath):
 
     @property
     def scheme(self) -> str:
-        """The service: a key of SCHEMES."""
+        """The service: one of SCHEMES."""
         return self.parts[0].rstrip(":")
 
     @property
@@ -81,7 +81,7 @@ class ObjectPath(PosixPath):
     def stat(self, **_: Any) -> ObjectStat:  # type: ignore[override] # all that a service tells
         """Return size and time. Raises FileNotFoundError if there is no such object."""
         info = self._info()
-        if not self.is_file():
+        if not info.is_file:
             raise FileNotFoundError(2, "No such object", str(self))
         return ObjectStat(info.size, info.mtime.timestamp())
 
@@ -94,7 +94,7 @@ class ObjectPath(PosixPath):
 
     def exists(self, **_: Any) -> bool:
         """Return whether it is an object, or the start of the names of others."""
-        return self.is_file() or self.is_dir()
+        return self._info().type.name in ("File", "Directory")
 
     def is_file(self) -> bool:
         """Return whether it is an object."""

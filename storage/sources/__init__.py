@@ -135,8 +135,7 @@ class Reading(TypedDict, total=False):
 
 
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
-    """Open the rows at `path`: a file, or a folder or glob of tables or
-    images, or a Zarr folder.
+    """Open the rows at `path`: a file, a folder or glob of tables or images, or a Zarr folder.
 
     Raises NoDataError if no file is found, ReadError if the operating system refuses, SourceError
     or SchemaError if the files cannot be used.

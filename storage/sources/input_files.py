@@ -11,7 +11,7 @@ from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
 from storage.files.reads import read_refusals
-from storage.objects.listing import find_objects
+from storage.objects.listing import WILD, find_objects
 from storage.objects.paths import ObjectPath, located
 from storage.sources.lakes.current_files import current_files
 from storage.sources.lakes.snapshots import Snapshot
@@ -31,7 +31,6 @@ MAY_BE_EMPTY = (*TEXTS, ORC)
 COMPRESSED = (".gz", ".bz2", ".zst")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")  # files in the root of a Zarr folder
-WILD = "*?["
 MOST_NAMED = 10  # files in one message
 
 

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from bench import JOB, Bench, rows_of, tree
-from buckets import KEY, SECRET, s3_server
+from bench import JOB, Bench, tree, write_rows
+from buckets import KEY, SECRET
 
 pytestmark = pytest.mark.slow
 
 DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    with s3_server() as found:
-        yield found
-
-
-def write(path: Path, n: int, seed: int) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = rows_of(n, seed)
-    pq.write_table(pa.table({f"c{i}": column for i, column in enumerate(rows.T)}), path)
-    return path
 
 
 def job_at(folder: Path, rows: Path | str) -> Bench:
@@ -40,9 +25,9 @@ def job_at(folder: Path, rows: Path | str) -> Bench:
 @pytest.fixture
 def data(tmp_path) -> Path:
     """A folder with clean rows and three nights."""
-    write(tmp_path / "data/clean.parquet", 1500, 0)
+    write_rows(tmp_path / "data/clean.parquet", 1500, 0)
     for seed, day in enumerate(DAYS, start=1):
-        write(tmp_path / f"data/nights/{day}.parquet", 400, seed)
+        write_rows(tmp_path / f"data/nights/{day}.parquet", 400, seed)
     return tmp_path / "data"
 
 
@@ -78,9 +63,9 @@ def test_a_night_that_arrives_late_or_again_is_scored_then(bucket, tmp_path, dat
     bench = job_at(tmp_path / "job", bucket.upload(data, "late"))
     run(bench, "train")
     none = bench.run("score", bench.job, "--date", "2026-11-23")
-    bucket.put("late/nights/2026-11-23.parquet", write(tmp_path / "first.parquet", 400, 7))
+    bucket.put("late/nights/2026-11-23.parquet", write_rows(tmp_path / "first.parquet", 400, 7))
     run(bench, "score", "--date", "2026-11-23")
-    bucket.put("late/nights/2026-11-23.parquet", write(tmp_path / "again.parquet", 500, 8))
+    bucket.put("late/nights/2026-11-23.parquet", write_rows(tmp_path / "again.parquet", 500, 8))
     run(bench, "score", "--date", "2026-11-23")
 
     revisions = sorted(bench.workspace.glob("reports/small/2026-11-23/rev=*"))

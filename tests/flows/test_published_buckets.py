@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import pytest
 from bench import DAY
-from buckets import s3_server
 
 from flows.jobs.job_file import read_job
 from flows.publishing.nights import unpublished_nights
 from storage.errors import BucketError
 from storage.objects import copy
 from storage.objects.paths import located
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    with s3_server() as found:
-        yield found
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ Values = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 
+ARRAYS = ("keys", "level", "spread", "rows")  # of Entities, as files keep them
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entities:
     """Level and spread of each entity.

@@ -16,11 +16,9 @@ import time
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from bench import DAY, JOB, Bench, rows_of, tree
-from buckets import CUT, KEY, SECRET, TOKEN, healthy, s3_server
+from bench import DAY, JOB, Bench, tree, write_rows
+from buckets import CUT, KEY, SECRET, TOKEN, healthy
 
 from flows.engine import run_all
 from flows.jobs.job_file import read_job
@@ -37,25 +35,12 @@ N = 40_000  # rows of a night: three shards of 1 MB
 
 
 @pytest.fixture(scope="module")
-def bucket():
-    with s3_server() as found:
-        yield found
-
-
-def write(path: Path, n: int, seed: int) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {f"c{index}": column for index, column in enumerate(rows_of(n, seed).T)}
-    pq.write_table(pa.table(columns), path, row_group_size=5000)
-    return path
-
-
-@pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A folder with a trained job on Parquet; NIGHTS stands for the prefix of its nights."""
     folder = tmp_path_factory.mktemp("job")
     job = JOB.replace(".npy", ".parquet").replace("nights/", "s3://rows/NIGHTS/")
     (folder / "small.toml").write_text(job)
-    write(folder / "clean.parquet", 1500, 0)
+    write_rows(folder / "clean.parquet", 1500, 0, row_group_size=5000)
     result = Bench(folder).run("train", folder / "small.toml")
     assert result.code == 0, result.err
     return folder
@@ -93,7 +78,7 @@ def impatient(monkeypatch):
 
 def put_night(bucket, job: Bench, *, seed: int) -> None:
     name = located(read_job(job.job).incoming(date.fromisoformat(DAY))).key
-    rows = write(job.folder / f"{seed}.parquet", N, seed)
+    rows = write_rows(job.folder / f"{seed}.parquet", N, seed, row_group_size=5000)
     bucket.put(name.removeprefix("rows/"), rows)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from bench import JOB, Bench
+from bench import JOB, Bench, decode, encode
 
 from flows.jobs.inputs import open_rows
 from flows.jobs.job_file import read_job
@@ -67,21 +67,6 @@ def plant(tmp_path_factory):
 def bench(plant, tmp_path):
     shutil.copytree(plant.folder, tmp_path / "job", copy_function=shutil.copy2)
     return Bench(tmp_path / "job")
-
-
-def encode(bench, source, *settings):
-    words = [word for each in settings for word in ("--set", f"encode.{each}")]
-    store = bench.folder / "store"
-    result = bench.run("encode", bench.job, "--source", source, "--out", store, *words)
-    assert result.code == 0, result.err
-    return store, result.facts["report"]
-
-
-def decode(bench, store, *words):
-    back = bench.folder / "back.parquet"
-    result = bench.run("decode", store, "--out", back, *words)
-    assert result.code == 0, result.err
-    return pq.read_table(back)
 
 
 def night_of(bench, table):

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from bench import JOB, Bench, tree
+from bench import JOB, Bench, decode, encode, tree
 
 from flows.encoding.probe import original_rows
 from flows.jobs.inputs import open_rows
@@ -79,21 +79,6 @@ def trained_on_kinds(tmp_path_factory):
 def kinds_bench(trained_on_kinds, tmp_path):
     shutil.copytree(trained_on_kinds, tmp_path / "job", copy_function=shutil.copy2)
     return Bench(tmp_path / "job")
-
-
-def encode(bench, source, *settings):
-    words = [word for each in settings for word in ("--set", f"encode.{each}")]
-    store = bench.folder / "store"
-    result = bench.run("encode", bench.job, "--source", source, "--out", store, *words)
-    assert result.code == 0, result.err
-    return store, result.facts["report"]
-
-
-def decode(bench, store, *words):
-    back = bench.folder / "back.parquet"
-    result = bench.run("decode", store, "--out", back, *words)
-    assert result.code == 0, result.err
-    return pq.read_table(back)
 
 
 def night_of(bench, table, **options):

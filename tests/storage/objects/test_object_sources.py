@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from buckets import s3_server
 from PIL import Image
 from tables import write_table
 
@@ -23,12 +22,6 @@ from storage.sources import find_files, open_source
 
 X = np.random.default_rng(0).normal(size=(500, 4))
 TABLE = pa.table({f"c{index}": column for index, column in enumerate(X.T)})
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    with s3_server() as found:
-        yield found
 
 
 def write(path: Path) -> Path:
