@@ -1,0 +1,54 @@
+"""Fit a scorer of windows on clean rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.series.features import Whitening, Windows
+from aemodel.series.levels import Levels, Moments
+from aemodel.series.scorer import WindowScorer
+from aemodel.series.parts import Reference
+from aemodel.series.points import fill_gaps
+from aemodel.series.pyramid import Pyramid, Values
+
+REFERENCE_WINDOWS = 2_000
+STARTS = 4  # windows are taken that often per block
+
+
+@dataclass(frozen=True)
+class ScorerFit:
+    """How scorers are fitted."""
+
+    pyramid: Pyramid
+    stride: int
+    seed: int
+
+    def scorer(self, pieces: Sequence[Values], scale: NDArray[np.float64]) -> WindowScorer:
+        """Fit on pieces (n, d) of scaled rows; those shorter than a window go."""
+        whole = [piece for piece in pieces if len(piece) >= self.pyramid.window]
+        whitening = Whitening.fit(self.pyramid, whole)
+        found = [whitening.windows(part) for piece in whole for part in self._shifted(piece)]
+        clean = Windows(*(np.concatenate(each) for each in zip(*found, strict=True)))
+        reference = Reference.fit(clean, most=REFERENCE_WINDOWS, seed=self.seed)
+        return WindowScorer(whitening, reference, scale, self.stride)
+
+    def on_warmup(
+        self, rows: NDArray[np.generic], scale: NDArray[np.float64]
+    ) -> tuple[Levels, WindowScorer]:
+        """Fit level, spread, and scorer on the first rows (n, d) of a night."""
+        moments = Moments.around(rows, 1)
+        moments.add(rows, 0)
+        levels = Levels.of(("",), moments)
+        scaled = levels.scale(rows, 0)
+        return levels, self.scorer([fill_gaps(scaled, len(scaled))], scale)
+
+    def _shifted(self, piece: Values) -> Iterator[Values]:
+        """Yield a piece STARTS times, begun later each time, as far as it holds a window."""
+        hop = self.pyramid.hop
+        for start in range(0, hop, max(1, hop // STARTS)):
+            if len(piece) - start >= self.pyramid.window:
+                yield piece[start:]

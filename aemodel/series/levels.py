@@ -1,0 +1,97 @@
+"""Level and spread of each entity's clean rows, shrunk towards the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.series.pyramid import Values
+
+FAR = 1e4  # scaled values beyond it are cut: their squares still fit float32
+SHRUNK = 64.0  # rows of the pool that each entity's own rows are weighed against
+STILL = 1e-6  # spread, relative to the level, of a sensor that never moves
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Counts, sums and sums of squares (e, d) of the observed rows of entities.
+
+    Sums are of values less `origin` (d,), so that large offsets lose no digits.
+    """
+
+    origin: Matrix
+    count: Matrix
+    total: Matrix
+    squares: Matrix
+
+    @classmethod
+    def around(cls, rows: NDArray[np.generic], entities: int) -> Moments:
+        """No rows of `entities` entities; the origin is near rows (n, d)."""
+        seen = np.isfinite(rows.astype(np.float64))
+        sums = np.where(seen, rows, 0.0).sum(axis=0, dtype=np.float64)
+        origin = sums / np.maximum(seen.sum(axis=0), 1)
+        count, total, squares = (np.zeros((entities, len(origin))) for _ in range(3))
+        return cls(origin, count, total, squares)
+
+    def add(self, rows: NDArray[np.generic], entity: int) -> None:
+        """Count rows (n, d) of one entity; NaN is not observed."""
+        moved = rows.astype(np.float64) - self.origin
+        seen = np.isfinite(moved)
+        moved = np.where(seen, moved, 0.0)
+        self.count[entity] += seen.sum(axis=0)
+        self.total[entity] += moved.sum(axis=0)
+        self.squares[entity] += (moved * moved).sum(axis=0)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Center and spread (e + 1, d) of entities by name; the last row is the pool's."""
+
+    names: tuple[str, ...]
+    center: Matrix
+    spread: Matrix
+
+    @classmethod
+    def of(cls, names: Sequence[str], moments: Moments) -> Levels:
+        """Take mean and standard deviation of each entity, shrunk towards the pool.
+
+        The pool's spread is that of rows around their own entity's mean: entities at other levels
+        do not make it wider.
+        """
+        count = np.maximum(moments.count, 1e-12)
+        mean = moments.total / count
+        within = np.maximum(moments.squares - moments.total * mean, 0)
+        rows = np.maximum(moments.count.sum(axis=0), 1)
+        pool_mean, variance = moments.total.sum(axis=0) / rows, within.sum(axis=0) / rows
+        share = moments.count / (moments.count + SHRUNK)
+        center = share * mean + (1 - share) * pool_mean
+        own = (within + SHRUNK * variance) / (moments.count + SHRUNK)
+        centers = moments.origin + np.vstack([center, pool_mean])
+        return cls(tuple(names), centers, _usable(np.sqrt(np.vstack([own, variance])), centers))
+
+    def pooled(self) -> Levels:
+        """The pool alone."""
+        return Levels((), self.center[-1:], self.spread[-1:])
+
+    def rows_of(self, names: Sequence[str]) -> NDArray[np.intp]:
+        """Return the row of each name; unknown ones have the pool's."""
+        known = {name: index for index, name in enumerate(self.names)}
+        return np.array([known.get(name, len(self.names)) for name in names], np.intp)
+
+    def scale(self, rows: NDArray[np.generic], row: int) -> Values:
+        """Return rows (n, d) of the entity in row `row` in units of its spread, cut at FAR."""
+        scaled = (rows.astype(np.float64) - self.center[row]) / self.spread[row]
+        return np.clip(scaled, -FAR, FAR).astype(np.float32)
+
+
+def _usable(spread: Matrix, center: Matrix) -> Matrix:
+    """Give a sensor that never moves a small spread: any move of it is then far out."""
+    size = np.maximum(np.abs(center), 1e-300)
+    still = spread <= STILL * size
+    pool_moves = ~still[-1:]
+    instead = np.where(pool_moves, spread[-1:], 1e-3 * np.where(center == 0, 1.0, np.abs(center)))
+    return np.where(still, instead, spread)

@@ -1,0 +1,39 @@
+"""A model of clean series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.series.calibration import Calibration
+from aemodel.series.levels import Levels
+from aemodel.series.points import fill_gaps
+from aemodel.series.pyramid import Values
+from aemodel.series.scorer import WindowScorer
+from aemodel.series.settings import WindowSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesModel:
+    """What `[series]` learns from clean rows.
+
+    sensors: names of the columns that windows see. levels: of the entities, or the pool alone.
+    band (2, d): the clean 1 and 99 % quantiles of each sensor in units of its spread.
+    step: seconds between rows, or 1 where rows are counted. at_once: how many clean series ran at
+    the same time, on average.
+    """
+
+    sensors: tuple[str, ...]
+    settings: WindowSettings
+    levels: Levels
+    scorer: WindowScorer
+    band: NDArray[np.float64]
+    calibration: Calibration
+    step: float
+    at_once: float
+
+    def scaled(self, rows: NDArray[np.generic], entity: int) -> Values:
+        """Return rows (n, d) of the entity in row `entity` of `levels`, scaled and without gaps."""
+        return fill_gaps(self.levels.scale(rows, entity), self.scorer.window)

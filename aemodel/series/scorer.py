@@ -1,0 +1,71 @@
+"""Scores of windows and of points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.series.features import Whitening
+from aemodel.series.parts import N_PARTS, Reference
+from aemodel.series.points import Covered, Piece
+from aemodel.series.pyramid import Values
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WindowScorer:
+    """Scores windows of scaled rows.
+
+    stride: rows between windows, a divisor of the hop. scale (N_PARTS,): the parts of the score
+    are divided by it, and their mean is the score.
+    """
+
+    whitening: Whitening
+    reference: Reference
+    scale: Vector
+    stride: int
+
+    @property
+    def window(self) -> int:
+        """Rows of a window."""
+        return self.whitening.pyramid.window
+
+    @property
+    def hop(self) -> int:
+        """Rows of a block."""
+        return self.whitening.pyramid.hop
+
+    @property
+    def context(self) -> int:
+        """Rows on either side of some rows that affect their scores, gaps included."""
+        return 2 * self.window + self.hop
+
+    def scores(self, rows: Values) -> Vector:
+        """Return the scores (k,) of windows over rows (n, d), one every hop from the first."""
+        return np.asarray((self.parts(rows) / self.scale).mean(axis=1))
+
+    def parts(self, rows: Values) -> Vector:
+        """Return the parts (k, N_PARTS) of the scores of windows over rows (n, d)."""
+        if len(rows) < self.window:
+            return np.empty((0, N_PARTS))
+        return self.reference.parts(self.whitening.windows(rows))
+
+    def points(self, piece: Piece) -> Vector:
+        """Return the scores (n,) of the rows of a piece; NaN for rows that no window covers.
+
+        Where a piece does not begin or end with its segment, the scores of its first and last
+        `window` rows are those of fewer windows.
+        """
+        covered = Covered(len(piece.rows))
+        for phase in range(0, self.hop, self.stride):
+            start = (phase - piece.first) % self.hop
+            scores = self.scores(piece.rows[start:])
+            if len(scores):
+                covered.add(scores, start=start, hop=self.hop)
+        last = piece.first + len(piece.rows) - self.window
+        if piece.ends and len(piece.rows) >= self.window and last % self.stride:
+            covered.add_last(float(self.scores(piece.rows[-self.window :])[0]), self.window)
+        return covered.mean()
