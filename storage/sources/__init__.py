@@ -57,6 +57,7 @@ from storage.sources.schema import (
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
+    SeriesRows,
     Shard,
     Source,
     plan_shards,
@@ -81,6 +82,7 @@ __all__ = [
     "Reading",
     "RowsDigest",
     "Schema",
+    "SeriesRows",
     "Shard",
     "Source",
     "StoredColumns",

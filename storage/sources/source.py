@@ -27,6 +27,50 @@ MOST_NAMED = 5  # of them in one message
 
 
 @dataclass(frozen=True)
+class SeriesRows:
+    """Where n rows lie in their series.
+
+    times: (n,) int64, nanoseconds since 1970 UTC; of a time column of numbers float64, in its own
+        unit; of an array int64, the row numbers. Only to be read where `entities` is not -1.
+    entities: (n,) int32, the place of the entity in `SeriesSource.entities`, ascending by name; -1
+        for a row without a time or an entity, which is never usable.
+    starts: (n,) bool, rows that begin a segment: another entity, or a pause longer than the gap.
+    context: (n,) bool, rows of the night before, which are read along but not judged.
+    files: (n,) int32, the place of the row's file in the source's `files`.
+    """
+
+    times: NDArray[np.int64] | NDArray[np.float64]
+    entities: NDArray[np.int32]
+    starts: NDArray[np.bool_]
+    context: NDArray[np.bool_]
+    files: NDArray[np.int32]
+
+    def pick(self, which: slice | NDArray[np.bool_] | NDArray[np.intp]) -> SeriesRows:
+        """Return some of the rows."""
+        return SeriesRows(
+            self.times[which],
+            self.entities[which],
+            self.starts[which],
+            self.context[which],
+            self.files[which],
+        )
+
+    @staticmethod
+    def join(parts: Sequence[SeriesRows]) -> SeriesRows:
+        """Return the rows of several parts, one after another."""
+        return SeriesRows(
+            np.concatenate([part.times for part in parts]),
+            np.concatenate([part.entities for part in parts]),
+            np.concatenate([part.starts for part in parts]),
+            np.concatenate([part.context for part in parts]),
+            np.concatenate([part.files for part in parts]),
+        )
+
+
+ALONG_ROWS = ("ids", "broken", "usable", "numbers", "beside", "blocks", "keys")  # of a chunk
+
+
+@dataclass(frozen=True)
 class Chunk:
     """Consecutive rows of one file.
 
@@ -41,6 +85,8 @@ class Chunk:
     beside: the columns that a store keeps exactly, if the source is exact and has any.
     blocks: (n,) float64, the day since 1970 or the key of the level in the source's `block` column,
         NaN for a gap; None without such a column.
+    keys: the columns that order rows, as the files have them; None unless the source reads any.
+    series: of rows in series order, where they lie in their series; else None.
     """
 
     start: int
@@ -52,6 +98,8 @@ class Chunk:
     numbers: NDArray[np.int64] | None = None
     beside: pa.RecordBatch | None = None
     blocks: NDArray[np.float64] | None = None
+    keys: pa.RecordBatch | None = None
+    series: SeriesRows | None = None
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
@@ -66,7 +114,18 @@ class Chunk:
             return self
         ids = None if self.ids is None else self.ids[self.usable]
         numbers = self.row_numbers[self.usable]
-        return replace(self, rows=self.rows[self.usable], ids=ids, usable=None, numbers=numbers)
+        series = None if self.series is None else self.series.pick(self.usable)
+        rows = self.rows[self.usable]
+        return replace(self, rows=rows, ids=ids, usable=None, numbers=numbers, series=series)
+
+    def cut(self, start: int, stop: int) -> Chunk:
+        """Return the part from row `start` of the source up to `stop`."""
+        part = slice(start - self.start, stop - self.start)
+        cut = replace(self, start=start, rows=self.rows[part])
+        for name in ALONG_ROWS:
+            values = getattr(self, name)
+            cut = cut if values is None else replace(cut, **{name: values[part]})
+        return cut if self.series is None else replace(cut, series=self.series.pick(part))
 
 
 @dataclass(frozen=True)
@@ -188,6 +247,10 @@ class Source(ABC):
         rows = self._read(start, stop, max_rows)
         while (chunk := self._next_chunk(rows)) is not None:
             yield self._marked(chunk) if self.tolerant else self._checked(chunk, pass_broken)
+
+    def unchecked_chunks(self, start: int, stop: int, *, max_rows: int) -> Iterator[Chunk]:
+        """Iterate over rows like `chunks`, for 0 <= start < stop <= n_rows, without validation."""
+        return self._read(start, stop, max_rows)
 
     def _next_chunk(self, rows: Iterator[Chunk]) -> Chunk | None:
         # Around the read alone: an OSError of whoever consumes the chunk is not a failed read.

@@ -60,11 +60,13 @@ class TableSource(Source):
 
     partitions: the columns that the files' folders name.
     whole_ids: whether every id is an integer that int64 can hold; otherwise ids are text.
+    keys: columns that are read along as they are, see `read_keys`.
     """
 
     partitions: Partitions = NO_PARTITIONS
     id_column = ""
     whole_ids = False
+    keys: tuple[str, ...] = ()
 
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
@@ -75,7 +77,39 @@ class TableSource(Source):
                     chunk = self._chunk(begin + batch.start, batch.rows, name)
                     broken = batch.broken if self.missing == "error" else None
                     beside, blocks = self._beside(file, batch), self._blocks_of(batch)
-                    yield replace(chunk, broken=broken, beside=beside, blocks=blocks)
+                    chunk = replace(chunk, broken=broken, beside=beside, blocks=blocks)
+                    keys = batch.rows.select([*self.keys]) if self.keys else None
+                    yield replace(chunk, keys=keys)
+
+    def read_keys(self, names: Sequence[str]) -> None:
+        """Read these columns along as `Chunk.keys`, features or not. Raises SchemaError."""
+        for file in self.files:
+            held = {*self._columns_in(file), *self.partitions.names}
+            lacking = [name for name in names if name not in held]
+            if lacking:
+                raise SchemaError(
+                    f"{file}: columns do not match: missing: {', '.join(map(repr, lacking))}, by "
+                    f"which [series] orders rows; fix the file, or change [series]"
+                )
+        self.keys = tuple(names)
+        self.partitions.read_also(names)
+
+    def key_types(self, name: str) -> list[pa.DataType]:
+        """Return the Arrow types in the files of a column that is read along."""
+        return self._types(name)
+
+    def why_no_key(self, row: int, name: str, *, expected: str) -> str:
+        """Say what a column that is read along holds in a row, instead of what is expected."""
+        got = self._cell(row, name)
+        return f"{self._place(row)}, column {name}: expected {expected}, got {got}; fix the row"
+
+    @abstractmethod
+    def _columns_in(self, file: Path) -> Sequence[str]:
+        """Return the columns that a file itself holds."""
+
+    @abstractmethod
+    def holds_switches(self, name: str) -> bool:
+        """Return whether a column holds Booleans."""
 
     @cached_property
     def _names(self) -> dict[Path, str]:
@@ -115,7 +149,7 @@ class TableSource(Source):
 
     def _columns_read(self) -> list[str]:
         """Return the columns that are read from the files themselves."""
-        beside = [self.id_column, self.block.name if self.block else ""]
+        beside = [self.id_column, self.block.name if self.block else "", *self.keys]
         names = dict.fromkeys([*self.schema.names, *filter(None, beside)])
         return [name for name in names if name not in self.partitions.read]
 
@@ -257,10 +291,14 @@ class TableSource(Source):
 
     def _cell(self, row: int, name: str) -> str:
         """Return a cell as a message shows it."""
+        cell = self.cell_of(row, name)[0].as_py()
+        return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
+
+    def cell_of(self, row: int, name: str) -> pa.Array:
+        """Return the cell of a row in a column, as an array of one value."""
         file, number = self._locate(row)
         batch = next(self._batches(file, number, number + 1, BATCH_ROWS, [name]))
-        cell = batch.rows.column(name)[0].as_py()
-        return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
+        return batch.rows.column(name)
 
     def _ids(self, column: pa.Array, start: int) -> NDArray[np.generic]:
         """Return ids (n,): int64, or text; the same in all chunks."""

@@ -134,7 +134,7 @@ class CsvSource(TableSource):
             name: scan.scanned[name].type if name in numbers else pa.string() for name in names
         }
         try:
-            yield from scan.file.batches(types, check_text=bool(self.id_column))
+            yield from scan.file.batches(types, check_text=bool(self.id_column or self.keys))
         except pa.ArrowInvalid as error:
             raise scan.file.explain(error) from error
 
@@ -165,8 +165,17 @@ class CsvSource(TableSource):
         names = [name for name in exact.names if name in read]
         return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
 
+    def _columns_in(self, file: Path) -> Sequence[str]:
+        return tuple(self._scans[file].names)
+
+    def holds_switches(self, name: str) -> bool:
+        """Return whether a column holds Booleans."""
+        described = (scan.columns().get(name) for scan in self._scans.values())
+        return all(column is not None and column.type == "bool" for column in described)
+
     def _stored_types(self, name: str) -> list[pa.DataType]:
-        return [pa.float64() if self._kind_of(name) == NUMBER else pa.string()]
+        number = dict(self._features).get(name) == NUMBER  # all else is read as text
+        return [pa.float64() if number else pa.string()]
 
     def _kind_of(self, name: str) -> str:
         return dict(self._features)[name]

@@ -127,6 +127,13 @@ class TypedSource(TableSource):
         more = ", …" if count > len(named) else ""
         return {BROKEN_CELLS: f"{count:,} ({'; '.join(named)}{more})"} if count else {}
 
+    def _columns_in(self, file: Path) -> Sequence[str]:
+        return tuple(self._footers[file].schema.names)
+
+    def holds_switches(self, name: str) -> bool:
+        """Return whether a column holds Booleans."""
+        return all(map(pa.types.is_boolean, self._types(name)))
+
     def _stored_types(self, name: str) -> list[pa.DataType]:
         return [footer.schema.field(name).type for footer in self._footers.values()]
 
