@@ -52,35 +52,42 @@ class Places:
 
     def entities(self, start: int, stop: int) -> NDArray[np.int32]:
         """Return the entities of the rows of this night from `start` up to `stop`."""
-        return self._entities[self._run(self._own, np.arange(start, stop))]
+        return self._entities[_runs_of(self._own, start, stop)]
 
     def original_rows(self, rows: Rows64) -> Rows64:
         """Return how many rows of this night come before each of these rows (n,)."""
-        run = self._run(self.starts, rows)
+        run = _run(self.starts, rows)
         own: Rows64 = self._own[run] + np.maximum(rows - self.starts[run] - self._context[run], 0)
         return own
 
     def of_rows(self, rows: Rows64) -> Rows64:
         """Return where rows (n,) of this night lie."""
-        run = self._run(self._own, rows)
+        run = _run(self._own, rows)
         return np.asarray(rows + self._before[np.minimum(run + 1, len(self._before) - 1)])
 
     def origins(self, start: int, stop: int) -> Origins:
         """Return where the rows from `start` up to `stop` come from."""
-        rows = np.arange(start, stop)
-        run = self._run(self.starts, rows)
-        offset = rows - self.starts[run]
+        run = _runs_of(self.starts, start, stop)
+        offset = np.arange(start, stop) - self.starts[run]
         from_before = offset < self._context[run]
         own = self._own[run] + offset - self._context[run]
         return Origins(from_before, np.where(from_before, self._before[run] + offset, own))
 
     def all_entities(self, start: int, stop: int) -> NDArray[np.int32]:
         """Return the entities of all rows from `start` up to `stop`."""
-        return self._entities[self._run(self.starts, np.arange(start, stop))]
+        return self._entities[_runs_of(self.starts, start, stop)]
 
-    def _run(self, starts: Rows64, rows: Rows64) -> NDArray[np.intp]:
-        """Return which run each row (n,) is in; a run without rows is none."""
-        return np.asarray(np.searchsorted(starts, rows, side="right") - 1)
+
+def _run(starts: Rows64, rows: Rows64) -> NDArray[np.intp]:
+    """Return which run each row (n,) is in; a run without rows is none."""
+    return np.asarray(np.searchsorted(starts, rows, side="right") - 1)
+
+
+def _runs_of(starts: Rows64, start: int, stop: int) -> NDArray[np.intp]:
+    """Return which run each row from `start` up to `stop` is in; few runs are fast."""
+    first, last = _run(starts, np.array([start, max(start, stop - 1)])).tolist()
+    bounds = np.concatenate([[start], starts[first + 1 : last + 1], [stop]])
+    return np.repeat(np.arange(first, last + 1), np.diff(bounds))
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ def _with_entities(chunk: Chunk, start: int, entities: NDArray[np.int32]) -> Chu
     return replace(chunk, start=start, series=replace(chunk.series, entities=entities))
 
 
-def pick_rows(chunk: Chunk, which: NDArray[np.integer] | NDArray[np.bool_]) -> Chunk:
+def pick_rows(chunk: Chunk, which: NDArray[np.intp] | NDArray[np.bool_]) -> Chunk:
     """Return rows of a chunk in series order."""
     assert chunk.series is not None, "rows in series order"
     return replace(

@@ -71,7 +71,7 @@ def read_times(column: pa.Array, *, numbers: bool) -> Times:
         column = _parsed(_filled(column.cast(pa.string())))
     kind = column.type
     if not pa.types.is_temporal(kind):  # numbers in one file, times in the others
-        return _gaps(len(column), np.int64)
+        return _gaps(len(column), numbers=False)
     if pa.types.is_date(kind):
         return _scaled(column.cast(pa.date32()).cast(pa.int32()), TICKS_A_DAY)
     whole = column.cast(pa.int32()) if pa.types.is_time32(kind) else column.cast(pa.int64())
@@ -82,19 +82,22 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _gaps(count: int, dtype: type[np.int64 | np.float64]) -> Times:
-    return Times(np.zeros(count, dtype), np.zeros(count, np.bool_))
+def _gaps(count: int, *, numbers: bool) -> Times:
+    none = np.zeros(count, np.float64) if numbers else np.zeros(count, np.int64)
+    return Times(none, np.zeros(count, np.bool_))
 
 
 def _scaled(whole: pa.Array, ticks: int) -> Times:
-    counts = whole.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    counts = whole.fill_null(0) if whole.null_count else whole
+    values = counts.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
     known = np.ones(len(whole), np.bool_)
     if whole.null_count:
         known = np.asarray(whole.is_valid().to_numpy(zero_copy_only=False))
-    if ticks == 1:
-        return Times(counts, known)
-    within = np.abs(counts) <= LARGEST // ticks
-    return Times(np.where(within, counts, 0) * ticks, known & within)
+    most = LARGEST // ticks
+    if len(values) and (values.min() < -most or values.max() > most):
+        within = np.abs(values) <= most
+        known, values = known & within, np.where(within, values, 0)
+    return Times(values * ticks, known)
 
 
 def _read_numbers(column: pa.Array) -> Times:
@@ -102,7 +105,7 @@ def _read_numbers(column: pa.Array) -> Times:
         texts = _filled(column)
         column = pc.if_else(pc.match_substring_regex(texts, NUMBER), texts, None)
     elif pa.types.is_temporal(column.type):
-        return _gaps(len(column), np.float64)
+        return _gaps(len(column), numbers=True)
     floats = numbers_in(column).cast(pa.float64(), safe=False)
     values = np.asarray(floats.to_numpy(zero_copy_only=False), np.float64)
     known = np.isfinite(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,9 +40,10 @@ MOST_UNPLACED = 0.5  # share of the rows; with more, a column is none of times o
 class Keys:
     """What orders the rows of a source.
 
-    names: of the entities, sorted. numbers: whether times are numbers. index: of the rows, if they are in series order. back: rows
-    whose time lies before that of the row before them of their entity. unplaced: rows without a
-    time or an entity. sample: entities, times, and row numbers of some rows.
+    names: of the entities, sorted. numbers: whether times are numbers. index: of the rows, if they
+    are in series order. back: rows whose time lies before that of the row before them of their
+    entity. unplaced: rows without a time or an entity. sample: entities, times, and row numbers of
+    some rows.
     """
 
     names: tuple[str, ...]
@@ -49,7 +51,7 @@ class Keys:
     index: SeriesIndex | None
     back: int
     unplaced: int
-    sample: tuple[NDArray[np.generic], ...]
+    sample: tuple[NDArray[Any], ...]
 
 
 class KeyColumns:
@@ -227,5 +229,5 @@ class _KeyScan:
         return Keys(names, numbers, index, self._back, self._unplaced, sample)
 
 
-def _nothing() -> tuple[NDArray[np.generic], ...]:
+def _nothing() -> tuple[NDArray[Any], ...]:
     return np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64)

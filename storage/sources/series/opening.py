@@ -77,6 +77,7 @@ def _open_numbers(path: Path, order: SeriesOrder, how: Reading, *, only_sound: b
     open_rows = open_sound_files if only_sound else open_source
     if not table_format(find_files(path)[0]):
         _require_no_columns(path, order)
+        _require_whole_steps(path, order)
         return open_rows(path, **how)
     if not order.time:
         raise SourceError(f"{path}: expected series.time, the column that orders the rows, got ''")
@@ -130,6 +131,14 @@ def _require_no_columns(path: Path, order: SeriesOrder) -> None:
             f"{path}: expected a table, since [series] names the columns "
             f"{', '.join(order.columns)}; got an array, whose rows are steps in their order: "
             "remove series.time and series.entity"
+        )
+
+
+def _require_whole_steps(path: Path, order: SeriesOrder) -> None:
+    if order.resample % 1:
+        raise SourceError(
+            f"{path}: expected a whole number of steps for series.resample, since the rows of an "
+            f"array are steps, got {order.resample:g}"
         )
 
 

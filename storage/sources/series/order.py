@@ -32,6 +32,12 @@ class SeriesOrder:
     gap: float = math.inf
     resample: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not self.gap > 0:
+            raise ValueError(f"series.gap must be longer than 0. Got {self.gap} instead.")
+        if not 0 <= self.resample < math.inf:
+            raise ValueError(f"series.resample must be at least 0. Got {self.resample} instead.")
+
     @property
     def entity_column(self) -> str:
         """The column that names the entity; "" without one."""
@@ -150,10 +156,14 @@ class SeriesIndex:
             tuple(content["entities"]),
             np.array(content["order"], np.int32),
             np.array(content["counts"], np.int64),
-            np.array(content["firsts"], np.float64 if content["float_times"] else np.int64),
+            _ticks(content["firsts"], whole=not content["float_times"]),
             content["numbers"],
             SeriesFacts.from_json(content["facts"]),
         )
+
+
+def _ticks(values: list[float], *, whole: bool) -> NDArray[np.int64] | NDArray[np.float64]:
+    return np.array(values, np.int64) if whole else np.array(values, np.float64)
 
 
 def show_step(step: float, *, in_seconds: bool) -> str:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.sources.schema import Schema
-from storage.sources.series.key_values import NO_ENTITY
+from storage.sources.series.key_values import NO_ENTITY, Ticks
 from storage.sources.series.keys import KeyColumns, Keys
 from storage.sources.series.order import TICKS_A_SECOND, SeriesOrder, SortSpace
 from storage.sources.series.snapshot import Snapshot, SnapshotWriter, read_snapshot
@@ -31,7 +32,9 @@ from storage.sources.source import Chunk, Source
 READ_ROWS = 65_536
 RUN_ROWS, PIECE_ROWS = 262_144, 262_144
 KEY_BYTES = 48  # of a row beside its values, about
+PIECES = 32  # of the memory; means are computed in float64, and in several steps
 PARTS = 6  # of the memory; a part, its sorted copy, and what is made of it take most of it
+ROUNDING = 1e-9  # of a step: 0.3 is the beginning of the fourth step of 0.1
 MOST_HELD = 1_000  # steps in a row; a longer pause is one, whatever the gap
 
 
@@ -68,7 +71,7 @@ def sort_rows(original: Source, order: SeriesOrder, keys: Keys, target: SortTarg
 def _sorted_pieces(
     original: Source, order: SeriesOrder, keys: Keys, where: tuple[Path, int]
 ) -> Iterator[Rows]:
-    """Yield all rows in series order, at most PIECE_ROWS at a time; those of no entity come last.
+    """Yield all rows in series order, a few at a time; those of no entity come last.
 
     where: the folder for the spool, and bytes of memory.
     """
@@ -84,9 +87,10 @@ def _sorted_pieces(
                 unplaced.append(run.take(np.flatnonzero(~placed)))
                 run = run.take(np.flatnonzero(placed))
             spool.add(run)
+        size = max(1, min(PIECE_ROWS, memory // PIECES // row_bytes))
         for rows in chain(spool.sorted_parts(), unplaced):
-            for first in range(0, len(rows.times), PIECE_ROWS):
-                yield rows.take(slice(first, first + PIECE_ROWS))
+            for first in range(0, len(rows.times), size):
+                yield rows.take(slice(first, first + size))
 
 
 def _runs(reader: _RowReader, most: int) -> Iterator[Rows]:
@@ -150,6 +154,10 @@ def grid_schema(schema: Schema) -> Schema:
     return replace(schema, dtype=dtype, types=())
 
 
+def _like(values: NDArray[Any], times: Ticks) -> Ticks:
+    return values.astype(np.int64) if times.dtype.kind == "i" else values.astype(np.float64)
+
+
 class Resampler:
     """Averages rows that arrive in series order on steps of a grid.
 
@@ -187,7 +195,9 @@ class Resampler:
         return self._steps(whole.take(slice(0, start)))
 
     def _bins(self, rows: Rows) -> NDArray[np.int64]:
-        return np.floor_divide(rows.times, self._ticks(rows)).astype(np.int64)
+        if rows.times.dtype.kind == "i":
+            return np.asarray(rows.times // int(self._step), np.int64)
+        return np.floor(rows.times / self._step + ROUNDING).astype(np.int64)
 
     def _ticks(self, rows: Rows) -> int | float:
         """The step as the times count: whole nanoseconds are not to be rounded."""
@@ -196,14 +206,15 @@ class Resampler:
     def _begins(self, rows: Rows, bins: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which rows begin a step; each row without an entity is one."""
         changes = (np.diff(rows.entities) != 0) | (np.diff(bins) != 0)
-        return np.r_[True, changes] | (rows.entities == NO_ENTITY)
+        begins: NDArray[np.bool_] = np.r_[True, changes] | (rows.entities == NO_ENTITY)
+        return begins
 
     def _steps(self, rows: Rows) -> Rows:
         bins = self._bins(rows)
         first = np.flatnonzero(self._begins(rows, bins)) if len(bins) else np.empty(0, np.intp)
         means = self._means(rows, first)
         states = np.bitwise_and.reduceat(rows.states, first) if len(first) else rows.states
-        times = (bins[first] * self._ticks(rows)).astype(rows.times.dtype)
+        times = _like(bins[first] * self._ticks(rows), rows.times)
         steps = rows.take(first)._replace(times=times, states=states, values=means)
         return self._with_held(steps)
 
@@ -237,7 +248,7 @@ class Resampler:
         index = np.repeat(np.arange(len(whole.times)), repeats)
         offset = np.arange(len(index)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
         held = whole.take(index)
-        times = held.times + (offset * self._ticks(held)).astype(held.times.dtype)
+        times = _like(held.times + offset * self._ticks(held), held.times)
         states = held.states | np.where(offset > 0, HELD, 0).astype(np.uint8)
         self.held += int((offset > 0).sum())
         return held._replace(times=times, states=states).take(slice(first, None))

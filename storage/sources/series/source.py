@@ -1,4 +1,4 @@
-"""A source whose rows are in series order, with rows of the night before in front of each entity."""
+"""A source whose rows are in series order, those of the night before in front of each entity."""
 
 from __future__ import annotations
 
@@ -41,11 +41,8 @@ class SeriesSource(Source):
         self.places = Places(rows.index, rows.n_rows, context.counts)
         origin = Origin(original.path, original.files, original.missing)
         super().__init__(origin, rows.schema, self.places.n_rows)
-        self.unread, self.left_out, self.broken = (
-            original.unread,
-            original.left_out,
-            original.broken,
-        )
+        self.unread, self.left_out = original.unread, original.left_out
+        self.broken = original.broken
         self.not_features, self.dated = original.not_features, original.dated
         self.borders = self._all_borders()
         shown = self.series.shown(in_seconds=not self.index.numbers)
@@ -125,17 +122,21 @@ class SeriesSource(Source):
         return replace(chunk, numbers=chunk.row_numbers, series=series, keys=None)
 
     def _with_starts(self, rows: SeriesRows, before: SeriesRows | None) -> SeriesRows:
-        whole = rows if before is None else SeriesRows.join([before, rows])
-        starts = begins_segment(whole.entities, whole.times, self.order.gap * self.ticks)
-        first = [] if before is not None else [True]
-        starts = np.concatenate([np.array(first, np.bool_), starts])
+        gap = self.order.gap * self.ticks
+        starts = np.ones(len(rows.times), np.bool_)
+        starts[1:] = begins_segment(rows.entities, rows.times, gap)
+        if before is not None:
+            both = SeriesRows.join([before, rows.pick(slice(0, 1))])
+            starts[:1] = begins_segment(both.entities, both.times, gap)
         return replace(rows, starts=starts | (rows.entities == NO_ENTITY))
 
     def _bad_values(self, chunk: Chunk) -> NDArray[np.bool_]:
         """Return values that a network cannot be given; those of the night before are passed."""
         bad = super()._bad_values(chunk)
         if chunk.series is not None:
-            bad[chunk.series.context | (chunk.series.entities == NO_ENTITY)] = False
+            passed = chunk.series.context | (chunk.series.entities == NO_ENTITY)
+            if passed.any():
+                bad[passed] = False
         return bad
 
     def _checked(self, chunk: Chunk, pass_broken: bool) -> Chunk:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -56,11 +57,18 @@ class Rows(NamedTuple):
         """Return the rows of parts, one after another."""
         if len(parts) == 1:
             return parts[0]
-        columns = [np.concatenate(column) for column in list(zip(*parts, strict=True))[:5]]
-        ids = [part.ids for part in parts]
-        if isinstance(ids[0], pa.LargeStringArray):
-            return Rows(*columns, pa.concat_arrays(ids))
-        return Rows(*columns, None if ids[0] is None else np.concatenate(ids))
+        ids: Any = [part.ids for part in parts if part.ids is not None]
+        if ids:
+            as_text = isinstance(ids[0], pa.LargeStringArray)
+            ids = pa.concat_arrays(ids) if as_text else np.concatenate(ids)
+        return Rows(
+            np.concatenate([part.entities for part in parts]),
+            np.concatenate([part.times for part in parts]),
+            np.concatenate([part.numbers for part in parts]),
+            np.concatenate([part.states for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            ids if len(ids) else None,
+        )
 
 
 class Splitters(NamedTuple):
@@ -86,7 +94,7 @@ class Splitters(NamedTuple):
         return first
 
 
-def choose_splitters(sample: tuple[NDArray[np.generic], ...], parts: int) -> Splitters:
+def choose_splitters(sample: tuple[NDArray[Any], ...], parts: int) -> Splitters:
     """Choose the keys that cut rows into parts of about equal size.
 
     sample: entities, times, row numbers (n,) of some rows.
@@ -110,12 +118,12 @@ class Spool:
 
     def __init__(self, folder: Path, splitters: Splitters) -> None:
         self._folder, self._splitters = folder, splitters
-        self._open, self._files = ExitStack(), list[BinaryIO]()
+        self._open, self._files = ExitStack(), list[BufferedRandom]()
         self._kinds: list[np.dtype[np.generic]] = []
         self._cuts: list[NDArray[np.int64]] = []
         self._text_cuts: list[NDArray[np.int64]] = []
         self._rows = self._text_bytes = 0
-        self._texts: BinaryIO | None = None
+        self._texts: BufferedRandom | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +163,7 @@ class Spool:
         self._files = [self._new(f"column-{place}") for place in range(len(columns))]
         self._texts = self._new("texts")
 
-    def _new(self, name: str) -> BinaryIO:
+    def _new(self, name: str) -> BufferedRandom:
         file = (self._folder / name).open("w+b")
         (self._folder / name).unlink()  # its space is freed however this process ends
         return self._open.enter_context(file)
@@ -182,7 +190,7 @@ class Spool:
         spans = [(int(cuts[part]), int(cuts[part + 1])) for cuts in self._text_cuts]
         size = sum(stop - start for start, stop in spans)
         texts = _gather(self._texts, np.dtype(np.uint8), spans, size)
-        return Rows(*columns[:5], _texts_of(columns[5], texts))
+        return Rows(*columns[:5])._replace(ids=_texts_of(columns[5], texts))
 
 
 def sort_order(rows: Rows) -> NDArray[np.intp]:
@@ -208,8 +216,8 @@ def _texts_of(lengths: NDArray[np.int64], content: NDArray[np.uint8]) -> pa.Larg
 
 
 def _gather(
-    file: BinaryIO, kind: np.dtype[np.generic], spans: Sequence[tuple[int, int]], count: int
-) -> NDArray[np.generic]:
+    file: BufferedRandom, kind: np.dtype[np.generic], spans: Sequence[tuple[int, int]], count: int
+) -> NDArray[Any]:
     """Read spans of values of a file as one array (count,)."""
     values = np.empty(count * kind.itemsize, np.uint8)
     done = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class RandomSample:
 
     def __init__(self, most: int = MOST_SAMPLED) -> None:
         self._random, self._most, self._limit = np.random.default_rng(0), most, 1.0
-        self._kept: list[tuple[NDArray[np.generic], ...]] = []
+        self._kept: list[tuple[NDArray[Any], ...]] = []
         self._size = 0
 
     def add(self, *columns: NDArray[np.generic]) -> None:
@@ -38,11 +39,11 @@ class RandomSample:
             self._kept = [tuple(column[lower] for column in whole)]
             self._size = int(lower.sum())
 
-    def columns(self) -> tuple[NDArray[np.generic], ...]:
+    def columns(self) -> tuple[NDArray[Any], ...]:
         """Return the columns of the sampled rows."""
         return self._joined()[1:]
 
-    def _joined(self) -> tuple[NDArray[np.generic], ...]:
+    def _joined(self) -> tuple[NDArray[Any], ...]:
         return tuple(map(np.concatenate, zip(*self._kept, strict=True)))
 
 
