@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.sources import Chunk, SeriesRows, Shard, Source
+from storage.sources import Chunk, Shard, Source
+from storage.sources.series.order import SeriesRows
 
 MAX_TASKS = 200  # a task run costs the Prefect server about 40 ms of CPU
 TASK_BYTES = 2_000_000_000  # about half a minute of work on one core

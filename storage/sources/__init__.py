@@ -57,7 +57,6 @@ from storage.sources.schema import (
 from storage.sources.source import (
     BROKEN_CELLS,
     Chunk,
-    SeriesRows,
     Shard,
     Source,
     plan_shards,
@@ -82,7 +81,6 @@ __all__ = [
     "Reading",
     "RowsDigest",
     "Schema",
-    "SeriesRows",
     "Shard",
     "Source",
     "StoredColumns",

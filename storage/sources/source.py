@@ -17,6 +17,7 @@ from storage.files.reads import read_refusals
 from storage.sources.columns import BlockColumn, list_by_kind, list_unread
 from storage.sources.digests import file_stamps, sha256_text
 from storage.sources.schema import KEYED, Schema, StoredColumns, require_storable
+from storage.sources.series.order import SeriesRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,47 +25,6 @@ if TYPE_CHECKING:
 NUMERIC = "biuf"
 BROKEN_CELLS = "unreadable cells"  # the fact of a source that counts and names them
 MOST_NAMED = 5  # of them in one message
-
-
-@dataclass(frozen=True)
-class SeriesRows:
-    """Where n rows lie in their series.
-
-    times: (n,) int64, nanoseconds since 1970 UTC; of a time column of numbers float64, in its own
-        unit; of an array int64, the row numbers. Only to be read where `entities` is not -1.
-    entities: (n,) int32, the place of the entity in `SeriesSource.entities`, ascending by name; -1
-        for a row without a time or an entity, which is never usable.
-    starts: (n,) bool, rows that begin a segment: another entity, or a pause longer than the gap.
-    context: (n,) bool, rows of the night before, which are read along but not judged.
-    files: (n,) int32, the place of the row's file in the source's `files`.
-    """
-
-    times: NDArray[np.int64] | NDArray[np.float64]
-    entities: NDArray[np.int32]
-    starts: NDArray[np.bool_]
-    context: NDArray[np.bool_]
-    files: NDArray[np.int32]
-
-    def pick(self, which: slice | NDArray[np.bool_] | NDArray[np.intp]) -> SeriesRows:
-        """Return some of the rows."""
-        return SeriesRows(
-            self.times[which],
-            self.entities[which],
-            self.starts[which],
-            self.context[which],
-            self.files[which],
-        )
-
-    @staticmethod
-    def join(parts: Sequence[SeriesRows]) -> SeriesRows:
-        """Return the rows of several parts, one after another."""
-        return SeriesRows(
-            np.concatenate([part.times for part in parts]),
-            np.concatenate([part.entities for part in parts]),
-            np.concatenate([part.starts for part in parts]),
-            np.concatenate([part.context for part in parts]),
-            np.concatenate([part.files for part in parts]),
-        )
 
 
 ALONG_ROWS = ("ids", "broken", "usable", "numbers", "beside", "blocks", "keys")  # of a chunk

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,35 +23,11 @@ from storage.sources.number_types import common_type, is_value, number_schema
 from storage.sources.partitions import NO_PARTITIONS, Partitions
 from storage.sources.schema import KEYED, NUMBER, TIME, StoredColumns
 from storage.sources.source import Chunk, Source
+from storage.sources.typed.batch import Batch
 from storage.visible_text import visible_name
 
 EXACT = 2**53  # float64 holds every whole number below
 BATCH_ROWS = 65_536
-
-
-class Batch(NamedTuple):
-    """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
-
-    broken: (n,) bool, rows with a cell that is no number or time; None if there are none.
-    cells: the columns as the file has them, where `rows` has them converted.
-    block: the column that says which rows are a block, if the source has one.
-    """
-
-    start: int
-    rows: pa.RecordBatch
-    broken: NDArray[np.bool_] | None = None
-    cells: pa.RecordBatch | None = None
-    block: pa.Array | None = None
-
-    def cut(self, start: int, stop: int) -> Batch:
-        """Return the part that lies within [start, stop); it may be empty."""
-        first = min(max(start - self.start, 0), self.rows.num_rows)
-        last = max(first, min(stop - self.start, self.rows.num_rows))
-        broken = None if self.broken is None else self.broken[first:last]
-        cells = None if self.cells is None else self.cells.slice(first, last - first)
-        block = None if self.block is None else self.block.slice(first, last - first)
-        rows = self.rows.slice(first, last - first)
-        return Batch(self.start + first, rows, broken, cells, block)
 
 
 class TableSource(Source):
@@ -84,7 +59,7 @@ class TableSource(Source):
     def read_keys(self, names: Sequence[str]) -> None:
         """Read these columns along as `Chunk.keys`, features or not. Raises SchemaError."""
         for file in self.files:
-            held = {*self._columns_in(file), *self.partitions.names}
+            held = {*self.columns_in(file), *self.partitions.names}
             lacking = [name for name in names if name not in held]
             if lacking:
                 raise SchemaError(
@@ -104,7 +79,7 @@ class TableSource(Source):
         return f"{self._place(row)}, column {name}: expected {expected}, got {got}; fix the row"
 
     @abstractmethod
-    def _columns_in(self, file: Path) -> Sequence[str]:
+    def columns_in(self, file: Path) -> Sequence[str]:
         """Return the columns that a file itself holds."""
 
     @abstractmethod

@@ -21,7 +21,8 @@ from storage.sources.csv_files.text import find_dialect, read_cell
 from storage.sources.partitions import Partitions, folder_values
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Chunk, Origin
-from storage.sources.tables import Batch, TableSource
+from storage.sources.tables import TableSource
+from storage.sources.typed.batch import Batch
 from storage.text import list_first
 
 
@@ -165,7 +166,8 @@ class CsvSource(TableSource):
         names = [name for name in exact.names if name in read]
         return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
 
-    def _columns_in(self, file: Path) -> Sequence[str]:
+    def columns_in(self, file: Path) -> Sequence[str]:
+        """Return the columns that a file itself holds."""
         return tuple(self._scans[file].names)
 
     def holds_switches(self, name: str) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.sources.series.key_values import NO_ENTITY
-from storage.sources.series.order import SeriesIndex
-from storage.sources.source import Chunk, SeriesRows
+from storage.sources.series.order import SeriesIndex, SeriesRows
+from storage.sources.source import Chunk
 
 NIGHT_BEFORE = "rows of the night before"  # the fact of a source
 Rows64 = NDArray[np.int64]
@@ -125,18 +125,18 @@ def weave(
     if start < stop:  # rows of the night before, whose entity goes on beyond the span
         origins = places.origins(start, stop)
         entities = places.all_entities(start, stop)
-        yield _with_entities(pick_rows(context, origins.rows), start, entities)
+        yield _with_entities(select_rows(context, origins.rows), start, entities)
 
 
 def _woven(chunk: Chunk, context: Chunk, places: Places, span: tuple[int, int]) -> Chunk:
     from_before, rows = places.origins(*span)
     if not from_before.any():
         return replace(chunk, start=span[0])
-    both = join_rows([chunk, pick_rows(context, rows[from_before])])
+    both = join_rows([chunk, select_rows(context, rows[from_before])])
     order = np.empty(len(rows), np.intp)
     order[~from_before] = np.arange(len(chunk.rows))
     order[from_before] = np.arange(len(chunk.rows), len(rows))
-    return _with_entities(pick_rows(both, order), span[0], places.all_entities(*span))
+    return _with_entities(select_rows(both, order), span[0], places.all_entities(*span))
 
 
 def _with_entities(chunk: Chunk, start: int, entities: NDArray[np.int32]) -> Chunk:
@@ -144,7 +144,7 @@ def _with_entities(chunk: Chunk, start: int, entities: NDArray[np.int32]) -> Chu
     return replace(chunk, start=start, series=replace(chunk.series, entities=entities))
 
 
-def pick_rows(chunk: Chunk, which: NDArray[np.intp] | NDArray[np.bool_]) -> Chunk:
+def select_rows(chunk: Chunk, which: NDArray[np.intp] | NDArray[np.bool_]) -> Chunk:
     """Return rows of a chunk in series order."""
     assert chunk.series is not None, "rows in series order"
     return replace(

@@ -24,11 +24,11 @@ from storage.sources import (
 )
 from storage.sources.digests import sha256_text
 from storage.sources.input_files import table_format
-from storage.sources.series.context import NIGHT_BEFORE, ContextRows, join_rows, pick_rows
+from storage.sources.series.context import NIGHT_BEFORE, ContextRows, join_rows, select_rows
 from storage.sources.series.keys import read_keys
 from storage.sources.series.order import NightBefore, SeriesOrder, SortSpace
 from storage.sources.series.ordered_rows import OrderedRows, RowsInPlace, RowsOfSnapshot
-from storage.sources.series.snapshot import FORMAT_VERSION, read_snapshot
+from storage.sources.series.snapshot import FORMAT_VERSION, find_snapshot
 from storage.sources.series.sorting import SortTarget, sort_rows
 from storage.sources.series.source import SeriesSource
 from storage.sources.tables import TableSource
@@ -145,7 +145,7 @@ def _require_whole_steps(path: Path, order: SeriesOrder) -> None:
 def _ordered(original: Source, order: SeriesOrder, space: SortSpace) -> OrderedRows:
     """Return the rows in series order; of rows in another order, a snapshot is written once."""
     key = sha256_text(f"{FORMAT_VERSION} {original.fingerprint()} {order} {original.facts}")
-    if snapshot := read_snapshot(space.folder, key):
+    if snapshot := find_snapshot(space.folder, key):
         return RowsOfSnapshot(original, snapshot)
     keys = read_keys(original, order)
     in_place = not (original.sequential or order.resample) or not original.n_rows
@@ -188,14 +188,16 @@ def _last_rows(source: SeriesSource, earlier: SeriesSource, most: int) -> Contex
     past = chunk.series.times < index.firsts[runs]
     counts = np.bincount(runs[past], minlength=len(counts))
     facts = {NIGHT_BEFORE: f"{past.sum():,}, of {(counts > 0).sum():,} of the entities"}
-    found = pick_rows(chunk, past) if past.any() else None
+    found = select_rows(chunk, past) if past.any() else None
     return ContextRows(counts, found, f"{earlier.fingerprint()} {most}", facts)
 
 
 def _as_context(chunk: Chunk, source: SeriesSource, earlier: SeriesSource) -> Chunk:
     """Mark rows of the night before as such; an array goes on where theirs ended."""
     assert chunk.series is not None, "rows in series order"
-    times = chunk.series.times if source.order.time else chunk.series.times - earlier.n_rows
+    times = chunk.series.times
+    if not source.order.time:
+        times = times - earlier.n_rows * int(source.order.resample or 1)
     count = len(chunk.rows)
     marks = np.ones(count, np.bool_), np.full(count, -1, np.int32)
     series = replace(chunk.series, times=times, context=marks[0], files=marks[1])
@@ -213,7 +215,7 @@ def _rows_at(source: SeriesSource, wanted: NDArray[np.int64]) -> Chunk:
         for chunk in source.chunks(int(part[0]), int(part[-1]) + 1, max_rows=FAR_ROWS):
             end = chunk.start + len(chunk.rows)
             inside = part[(part >= chunk.start) & (part < end)]
-            found.append(pick_rows(chunk, inside - chunk.start))
+            found.append(select_rows(chunk, inside - chunk.start))
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
-    return pick_rows(join_rows(found), back)
+    return select_rows(join_rows(found), back)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,47 @@ class NightBefore:
 
 
 @dataclass(frozen=True)
+class SeriesRows:
+    """Where n rows lie in their series.
+
+    times: (n,) int64, nanoseconds since 1970 UTC; of a time column of numbers float64, in its own
+        unit; of an array int64, the row numbers. Only to be read where `entities` is not -1.
+    entities: (n,) int32, the place of the entity in `SeriesSource.entities`, ascending by name; -1
+        for a row without a time or an entity, which is never usable.
+    starts: (n,) bool, rows that begin a segment: another entity, or a pause longer than the gap.
+    context: (n,) bool, rows of the night before, which are read along but not judged.
+    files: (n,) int32, the place of the row's file in the source's `files`.
+    """
+
+    times: NDArray[np.int64] | NDArray[np.float64]
+    entities: NDArray[np.int32]
+    starts: NDArray[np.bool_]
+    context: NDArray[np.bool_]
+    files: NDArray[np.int32]
+
+    def pick(self, which: slice | NDArray[np.bool_] | NDArray[np.intp]) -> SeriesRows:
+        """Return some of the rows."""
+        return SeriesRows(
+            self.times[which],
+            self.entities[which],
+            self.starts[which],
+            self.context[which],
+            self.files[which],
+        )
+
+    @staticmethod
+    def join(parts: Sequence[SeriesRows]) -> SeriesRows:
+        """Return the rows of several parts, one after another."""
+        return SeriesRows(
+            np.concatenate([part.times for part in parts]),
+            np.concatenate([part.entities for part in parts]),
+            np.concatenate([part.starts for part in parts]),
+            np.concatenate([part.context for part in parts]),
+            np.concatenate([part.files for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
 class SeriesFacts:
     """What all rows say of their series.
 
@@ -103,6 +144,7 @@ class SeriesFacts:
         """Return what a user is told, by name; what does not occur is left out."""
         step = show_step(self.typical_step, in_seconds=in_seconds)
         irregular = f"; {self.irregular:.1%} of the steps differ" if self.irregular else ""
+        segments = _counted(self.segments, "segments")
         counts = {
             "rows out of order": (self.back, "before the row before them; sorted"),
             "rows of one time": (self.repeated, "at the time of the row before; kept in order"),
@@ -110,7 +152,7 @@ class SeriesFacts:
             "rows held": (self.held, "of empty steps, which repeat the row before"),
         }
         return {
-            "series": f"{self.entities:,} entities, {self.segments:,} segments",
+            "series": f"{_counted(self.entities, 'entities')}, {segments}",
             "typical step": f"{step}{irregular}" if self.typical_step else "none",
             **{what: f"{count:,} ({why})" for what, (count, why) in counts.items() if count},
         }
@@ -160,6 +202,12 @@ class SeriesIndex:
             content["numbers"],
             SeriesFacts.from_json(content["facts"]),
         )
+
+
+def _counted(count: int, what: str) -> str:
+    """Return '2 entities' or '1 entity'."""
+    singular = {"entities": "entity", "segments": "segment"}
+    return f"{count:,} {what if count != 1 else singular[what]}"
 
 
 def _ticks(values: list[float], *, whole: bool) -> NDArray[np.int64] | NDArray[np.float64]:

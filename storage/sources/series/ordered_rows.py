@@ -13,7 +13,7 @@ from storage.sources.input_files import relative_names
 from storage.sources.schema import Schema
 from storage.sources.series.key_values import Ticks, read_times
 from storage.sources.series.order import SeriesIndex, SeriesOrder
-from storage.sources.series.snapshot import Snapshot
+from storage.sources.series.snapshot import SeriesSnapshot
 from storage.sources.series.spool import BROKEN, UNUSABLE, Rows
 from storage.sources.source import Chunk, Source
 
@@ -66,7 +66,7 @@ class RowsInPlace:
 class RowsOfSnapshot:
     """Rows of a source that were sorted."""
 
-    def __init__(self, original: Source, snapshot: Snapshot) -> None:
+    def __init__(self, original: Source, snapshot: SeriesSnapshot) -> None:
         self.original, self.snapshot, self.index = original, snapshot, snapshot.index
         self.schema, self.n_rows = snapshot.schema, snapshot.n_rows
         self.borders: Sequence[int] = range(0, snapshot.n_rows, snapshot.group_rows)

@@ -34,7 +34,7 @@ GROUP_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class SeriesSnapshot:
     """Rows in series order, in a file."""
 
     folder: Path
@@ -83,7 +83,7 @@ def snapshot_folder(folder: Path, key: str) -> Path:
     return folder / f"series-{key[:12]}"
 
 
-def read_snapshot(folder: Path, key: str) -> Snapshot | None:
+def find_snapshot(folder: Path, key: str) -> SeriesSnapshot | None:
     """Return the snapshot of a key in a folder; None if there is none. Raises DamagedError."""
     path = snapshot_folder(folder, key)
     if not (path / RECORD).exists():
@@ -93,7 +93,7 @@ def read_snapshot(folder: Path, key: str) -> Snapshot | None:
     if content["key"] != key or (path / ROWS).stat().st_size != content["bytes"]:
         raise DamagedError(f"{path}: incomplete, or of other rows; delete the folder and rerun")
     schema = Schema.from_json(content["schema"])
-    return Snapshot(path, schema, content["rows"], SeriesIndex.from_json(content))
+    return SeriesSnapshot(path, schema, content["rows"], SeriesIndex.from_json(content))
 
 
 class SnapshotWriter:

@@ -17,7 +17,7 @@ from storage.sources.schema import Schema
 from storage.sources.series.key_values import NO_ENTITY, Ticks
 from storage.sources.series.keys import KeyColumns, Keys
 from storage.sources.series.order import TICKS_A_SECOND, SeriesOrder, SortSpace
-from storage.sources.series.snapshot import Snapshot, SnapshotWriter, read_snapshot
+from storage.sources.series.snapshot import SeriesSnapshot, SnapshotWriter, find_snapshot
 from storage.sources.series.spool import (
     BROKEN,
     HELD,
@@ -46,7 +46,9 @@ class SortTarget:
     key: str
 
 
-def sort_rows(original: Source, order: SeriesOrder, keys: Keys, target: SortTarget) -> Snapshot:
+def sort_rows(
+    original: Source, order: SeriesOrder, keys: Keys, target: SortTarget
+) -> SeriesSnapshot:
     """Write the rows of a source in series order. Raises SourceError, WorkspaceError."""
     ticks = 1 if keys.numbers else TICKS_A_SECOND
     schema = grid_schema(original.schema) if order.resample else original.schema
@@ -63,7 +65,7 @@ def sort_rows(original: Source, order: SeriesOrder, keys: Keys, target: SortTarg
         writer.publish(statistics.index(keys.names, numbers=keys.numbers, **counts))
     finally:
         writer.close()
-    snapshot = read_snapshot(target.space.folder, target.key)
+    snapshot = find_snapshot(target.space.folder, target.key)
     assert snapshot is not None, "it was written"
     return snapshot
 

@@ -15,10 +15,10 @@ from storage.sources.digests import sha256_text
 from storage.sources.series.context import ContextRows, Places, weave
 from storage.sources.series.key_values import NO_ENTITY
 from storage.sources.series.keys import why_unplaced
-from storage.sources.series.order import SeriesFacts, SeriesOrder
+from storage.sources.series.order import SeriesFacts, SeriesOrder, SeriesRows
 from storage.sources.series.ordered_rows import OrderedRows, TimedChunk, file_places
 from storage.sources.series.statistics import begins_segment
-from storage.sources.source import Chunk, Origin, SeriesRows, Source
+from storage.sources.source import Chunk, Origin, Source
 
 
 class SeriesSource(Source):
