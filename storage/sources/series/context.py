@@ -38,6 +38,8 @@ class Places:
         self._own, self._before = own, before
         self._entities = np.append(index.order_of, np.int32(NO_ENTITY))
         self._context = np.append(context, 0)
+        self._run_of = np.full(len(index.names), -1)
+        self._run_of[index.order_of] = np.arange(len(index.order_of))
 
     def is_start(self, row: int) -> bool:
         """Return whether a row is the first of an entity."""
@@ -45,10 +47,8 @@ class Places:
 
     def rows_of(self, entity: int) -> tuple[int, int]:
         """Return the first row of an entity and the one after its last; (0, 0) without rows."""
-        found = np.flatnonzero(self._entities[:-1] == entity)
-        if not len(found):
-            return 0, 0
-        return int(self.starts[found[0]]), int(self.starts[found[0] + 1])
+        run = int(self._run_of[entity])
+        return (0, 0) if run < 0 else (int(self.starts[run]), int(self.starts[run + 1]))
 
     def entities(self, start: int, stop: int) -> NDArray[np.int32]:
         """Return the entities of the rows of this night from `start` up to `stop`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import DamagedError, SourceError
+from storage.files.locks import lock
 from storage.objects.paths import located
 from storage.sources import (
     NUMBER,
@@ -28,7 +30,7 @@ from storage.sources.series.context import NIGHT_BEFORE, ContextRows, join_rows,
 from storage.sources.series.keys import read_keys
 from storage.sources.series.order import NightBefore, SeriesOrder, SortSpace
 from storage.sources.series.ordered_rows import OrderedRows, RowsInPlace, RowsOfSnapshot
-from storage.sources.series.snapshot import FORMAT_VERSION, find_snapshot
+from storage.sources.series.snapshot import FORMAT_VERSION, find_snapshot, snapshot_folder
 from storage.sources.series.sorting import SortTarget, sort_rows
 from storage.sources.series.source import SeriesSource
 from storage.sources.tables import TableSource
@@ -153,7 +155,11 @@ def _ordered(original: Source, order: SeriesOrder, space: SortSpace) -> OrderedR
         if isinstance(original, TableSource):
             original.read_keys([order.time])
         return RowsInPlace(original, order, keys.index)
-    return RowsOfSnapshot(original, sort_rows(original, order, keys, SortTarget(space, key)))
+    folder = snapshot_folder(space.folder, key)
+    with lock(folder.with_name(f".{folder.name}.lock"), wait=math.inf):
+        snapshot = find_snapshot(space.folder, key)  # by another process meanwhile
+        snapshot = snapshot or sort_rows(original, order, keys, SortTarget(space, key))
+    return RowsOfSnapshot(original, snapshot)
 
 
 def _context(
@@ -214,8 +220,8 @@ def _rows_at(source: SeriesSource, wanted: NDArray[np.int64]) -> Chunk:
     for part in np.split(numbers, apart):
         for chunk in source.chunks(int(part[0]), int(part[-1]) + 1, max_rows=FAR_ROWS):
             end = chunk.start + len(chunk.rows)
-            inside = part[(part >= chunk.start) & (part < end)]
-            found.append(select_rows(chunk, inside - chunk.start))
+            first, last = np.searchsorted(part, [chunk.start, end])
+            found.append(select_rows(chunk, part[first:last] - chunk.start))
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     return select_rows(join_rows(found), back)

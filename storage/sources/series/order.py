@@ -25,6 +25,7 @@ class SeriesOrder:
     gap: a longer pause starts a new segment; seconds, or of a column of numbers its unit, or steps
         of an array.
     resample: rows are averaged on a grid of such steps, in the unit of `gap`; 0: rows as they are.
+        A row of an empty step repeats the row before it, its number included.
     """
 
     time: str = ""

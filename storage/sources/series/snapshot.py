@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -99,14 +98,15 @@ def find_snapshot(folder: Path, key: str) -> SeriesSnapshot | None:
 class SnapshotWriter:
     """Writes rows in series order beside, and publishes them at the end.
 
-    path: folder for temporary files, which is renamed.
+    The caller holds the lock of the snapshot. path: folder for temporary files, which is renamed.
     """
 
     def __init__(self, folder: Path, key: str, schema: Schema) -> None:
         self._key, self._schema, self._final = key, schema, snapshot_folder(folder, key)
+        self.path = self._final.with_name(f".{self._final.name}.tmp")
         with refusals(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self.path = Path(tempfile.mkdtemp(prefix=".series-", dir=folder))
+            shutil.rmtree(self.path, ignore_errors=True)  # what a killed process left
+            self.path.mkdir(parents=True)
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[Rows] = []
         self._held = self.n_rows = 0
@@ -154,9 +154,8 @@ class SnapshotWriter:
             **index.to_json(),
         }
         write_json(self.path / RECORD, record)
-        if not (self._final / RECORD).exists():  # else another process was faster
-            shutil.rmtree(self._final, ignore_errors=True)
-            publish_folder(self.path, self._final)
+        shutil.rmtree(self._final, ignore_errors=True)
+        publish_folder(self.path, self._final)
 
     def close(self) -> None:
         """Delete temporary files."""
