@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from storage.sources.series.key_values import NO_ENTITY
 from storage.sources.series.order import SeriesIndex, SeriesRows
+from storage.sources.series.statistics import runs_between
 from storage.sources.source import Chunk
 
 NIGHT_BEFORE = "rows of the night before"  # the fact of a source
@@ -41,6 +42,11 @@ class Places:
         self._run_of = np.full(len(index.names), -1)
         self._run_of[index.order_of] = np.arange(len(index.order_of))
 
+    @property
+    def has_unplaced(self) -> bool:
+        """Whether there are rows of no entity."""
+        return bool(self.n_rows > self.starts[-1])
+
     def is_start(self, row: int) -> bool:
         """Return whether a row is the first of an entity."""
         return bool(self.starts[np.searchsorted(self.starts, row, side="right") - 1] == row)
@@ -52,7 +58,8 @@ class Places:
 
     def entities(self, start: int, stop: int) -> NDArray[np.int32]:
         """Return the entities of the rows of this night from `start` up to `stop`."""
-        return self._entities[_runs_of(self._own, start, stop)]
+        run, counts = runs_between(self._own, start, stop)
+        return np.repeat(self._entities[run], counts)
 
     def original_rows(self, rows: Rows64) -> Rows64:
         """Return how many rows of this night come before each of these rows (n,)."""
@@ -67,7 +74,7 @@ class Places:
 
     def origins(self, start: int, stop: int) -> Origins:
         """Return where the rows from `start` up to `stop` come from."""
-        run = _runs_of(self.starts, start, stop)
+        run = np.repeat(*runs_between(self.starts, start, stop))
         offset = np.arange(start, stop) - self.starts[run]
         from_before = offset < self._context[run]
         own = self._own[run] + offset - self._context[run]
@@ -75,19 +82,13 @@ class Places:
 
     def all_entities(self, start: int, stop: int) -> NDArray[np.int32]:
         """Return the entities of all rows from `start` up to `stop`."""
-        return self._entities[_runs_of(self.starts, start, stop)]
+        run, counts = runs_between(self.starts, start, stop)
+        return np.repeat(self._entities[run], counts)
 
 
 def _run(starts: Rows64, rows: Rows64) -> NDArray[np.intp]:
     """Return which run each row (n,) is in; a run without rows is none."""
     return np.asarray(np.searchsorted(starts, rows, side="right") - 1)
-
-
-def _runs_of(starts: Rows64, start: int, stop: int) -> NDArray[np.intp]:
-    """Return which run each row from `start` up to `stop` is in; few runs are fast."""
-    first, last = _run(starts, np.array([start, max(start, stop - 1)])).tolist()
-    bounds = np.concatenate([[start], starts[first + 1 : last + 1], [stop]])
-    return np.repeat(np.arange(first, last + 1), np.diff(bounds))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from storage.sources.series.order import (
     SeriesIndex,
     SeriesOrder,
 )
-from storage.sources.series.statistics import RandomSample, SeriesStatistics
+from storage.sources.series.statistics import RandomSample, SeriesStatistics, TimeRuns
 from storage.sources.source import Source
 from storage.sources.tables import TableSource
 
@@ -43,7 +43,7 @@ class Keys:
     names: of the entities, sorted. numbers: whether times are numbers. index: of the rows, if they
     are in series order. back: rows whose time lies before that of the row before them of their
     entity. unplaced: rows without a time or an entity. sample: entities, times, and row numbers of
-    some rows.
+    some rows. times: of rows in series order, where they are regular.
     """
 
     names: tuple[str, ...]
@@ -52,6 +52,7 @@ class Keys:
     back: int
     unplaced: int
     sample: tuple[NDArray[Any], ...]
+    times: TimeRuns | None = None
 
 
 class KeyColumns:
@@ -226,7 +227,8 @@ class _KeyScan:
             index = replace(found, order_of=ranks[found.order_of])
         sample = self._sample.columns() if len(self._last) else _nothing()
         sample = (ranks[sample[0].astype(np.int64)], *sample[1:])
-        return Keys(names, numbers, index, self._back, self._unplaced, sample)
+        times = self._statistics.time_runs() if index else None
+        return Keys(names, numbers, index, self._back, self._unplaced, sample, times)
 
 
 def _nothing() -> tuple[NDArray[Any], ...]:

@@ -153,8 +153,8 @@ def _ordered(original: Source, order: SeriesOrder, space: SortSpace) -> OrderedR
     in_place = not (original.sequential or order.resample) or not original.n_rows
     if keys.index is not None and in_place:
         if isinstance(original, TableSource):
-            original.read_keys([order.time])
-        return RowsInPlace(original, order, keys.index)
+            original.read_keys([] if keys.times else [order.time])
+        return RowsInPlace(original, order, keys.index, keys.times)
     folder = snapshot_folder(space.folder, key)
     with lock(folder.with_name(f".{folder.name}.lock"), wait=math.inf):
         snapshot = find_snapshot(space.folder, key)  # by another process meanwhile

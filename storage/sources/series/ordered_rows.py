@@ -15,6 +15,7 @@ from storage.sources.series.key_values import Ticks, read_times
 from storage.sources.series.order import SeriesIndex, SeriesOrder
 from storage.sources.series.snapshot import SeriesSnapshot
 from storage.sources.series.spool import BROKEN, UNUSABLE, Rows
+from storage.sources.series.statistics import TimeRuns
 from storage.sources.source import Chunk, Source
 
 
@@ -42,10 +43,15 @@ class OrderedRows(Protocol):
 
 
 class RowsInPlace:
-    """Rows of a source that are in series order."""
+    """Rows of a source that are in series order.
 
-    def __init__(self, original: Source, order: SeriesOrder, index: SeriesIndex) -> None:
-        self.original, self.order, self.index = original, order, index
+    times: those of all rows; None if they are read along.
+    """
+
+    def __init__(
+        self, original: Source, order: SeriesOrder, index: SeriesIndex, times: TimeRuns | None
+    ) -> None:
+        self.original, self.order, self.index, self.times = original, order, index, times
         self.schema, self.n_rows = original.schema, original.n_rows
         self.borders: Sequence[int] = original.borders
 
@@ -57,8 +63,11 @@ class RowsInPlace:
             yield TimedChunk(chunk, self._times(chunk))
 
     def _times(self, chunk: Chunk) -> Ticks:
+        stop = chunk.start + len(chunk.rows)
+        if self.times is not None:
+            return self.times.between(chunk.start, stop)
         if chunk.keys is None:
-            return np.arange(chunk.start, chunk.start + len(chunk.rows))
+            return np.arange(chunk.start, stop)
         column = chunk.keys.column(self.order.time)
         return read_times(column, numbers=self.index.numbers).values
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.sources.digests import sha256_text
 from storage.sources.series.context import ContextRows, Places, weave
-from storage.sources.series.key_values import NO_ENTITY
+from storage.sources.series.key_values import LARGEST, NO_ENTITY, Ticks
 from storage.sources.series.keys import why_unplaced
 from storage.sources.series.order import SeriesFacts, SeriesOrder, SeriesRows
 from storage.sources.series.ordered_rows import OrderedRows, TimedChunk, file_places
@@ -114,7 +114,7 @@ class SeriesSource(Source):
         none = np.zeros(len(times), np.bool_)
         entities = self.places.entities(chunk.start, chunk.start + len(times))
         files = file_places(self.original, chunk.row_numbers)
-        unplaced = entities == NO_ENTITY
+        unplaced = self._unplaced(entities)
         if unplaced.any():
             usable = ~unplaced if chunk.usable is None else chunk.usable & ~unplaced
             chunk = replace(chunk, usable=usable)
@@ -122,19 +122,28 @@ class SeriesSource(Source):
         return replace(chunk, numbers=chunk.row_numbers, series=series, keys=None)
 
     def _with_starts(self, rows: SeriesRows, before: SeriesRows | None) -> SeriesRows:
-        gap = self.order.gap * self.ticks
+        gap = self._gap(rows.times)
         starts = np.ones(len(rows.times), np.bool_)
         starts[1:] = begins_segment(rows.entities, rows.times, gap)
         if before is not None:
             both = SeriesRows.join([before, rows.pick(slice(0, 1))])
             starts[:1] = begins_segment(both.entities, both.times, gap)
-        return replace(rows, starts=starts | (rows.entities == NO_ENTITY))
+        return replace(rows, starts=starts | self._unplaced(rows.entities))
+
+    def _gap(self, times: Ticks) -> float:
+        """Return the gap in ticks, whole for whole times, which are compared faster."""
+        gap = self.order.gap * self.ticks
+        return gap if times.dtype.kind == "f" else int(min(gap, LARGEST))
+
+    def _unplaced(self, entities: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which rows have no entity: (n,), or (1,) if no row of the source is such."""
+        return np.asarray(entities == NO_ENTITY if self.places.has_unplaced else [False])
 
     def _bad_values(self, chunk: Chunk) -> NDArray[np.bool_]:
         """Return values that a network cannot be given; those of the night before are passed."""
         bad = super()._bad_values(chunk)
         if chunk.series is not None:
-            passed = chunk.series.context | (chunk.series.entities == NO_ENTITY)
+            passed = chunk.series.context | self._unplaced(chunk.series.entities)
             if passed.any():
                 bad[passed] = False
         return bad

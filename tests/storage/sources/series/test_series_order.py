@@ -101,6 +101,18 @@ def test_a_segment_begins_after_a_pause_longer_than_the_gap(tmp_path):
     assert (source.series.segments, source.series.entities) == (3, 2)
 
 
+@pytest.mark.parametrize("most", [0, 1_000])
+def test_times_are_read_along_or_known_as_runs_of_equal_steps(tmp_path, monkeypatch, most):
+    monkeypatch.setattr("storage.sources.series.statistics.MOST_TIME_RUNS", most)
+    offsets = [0, 1, 2, 7, 8, 8, 20, 5, 6]
+    path = write(tmp_path / "a.parquet", machines(["a"] * 7 + ["b"] * 2, offsets))
+    source = opened(path)
+
+    assert read(source).times == offsets
+    assert read(source, 4, 8).times == offsets[4:8]
+    assert source.original.keys == (() if most else ("at",))
+
+
 def test_ids_stay_with_their_rows(tmp_path):
     columns = machines(["b", "a", "b"], [0, 0, 1])
     path = write(tmp_path / "a.parquet", columns | {"text": ["x", "yy", "ü"], "whole": [7, 8, 9]})
