@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.sources import Chunk, Shard, Source
+from storage.sources.series.order import SeriesRows
 
 MAX_TASKS = 200  # a task run costs the Prefect server about 40 ms of CPU
 TASK_BYTES = 2_000_000_000  # about half a minute of work on one core
@@ -77,22 +78,11 @@ class _Stream:
             self._next = None
             end = chunk.start + len(chunk.rows)
             if chunk.start < stop and end > start:
-                yield cut_chunk(chunk, max(start, chunk.start), min(stop, end))
+                yield chunk.cut(max(start, chunk.start), min(stop, end))
             if end > stop:
-                self._next = cut_chunk(chunk, max(stop, chunk.start), end)
+                self._next = chunk.cut(max(stop, chunk.start), end)
             if end >= stop:
                 return
-
-
-def cut_chunk(chunk: Chunk, start: int, stop: int) -> Chunk:
-    """The part of a chunk from source row `start` up to `stop`."""
-    part = slice(start - chunk.start, stop - chunk.start)
-    ids = None if chunk.ids is None else chunk.ids[part]
-    broken = None if chunk.broken is None else chunk.broken[part]
-    usable = None if chunk.usable is None else chunk.usable[part]
-    beside = None if chunk.beside is None else chunk.beside[part]
-    cut = replace(chunk, start=start, rows=chunk.rows[part], ids=ids, broken=broken, usable=usable)
-    return replace(cut, beside=beside)
 
 
 def join_chunks(chunks: Iterable[Chunk], max_rows: int) -> Iterator[tuple[Chunk, ...]]:
@@ -122,6 +112,12 @@ def merge_chunks(group: Sequence[Chunk]) -> Chunk:
     if len(group) == 1:
         return group[0]
     ids = [chunk.ids for chunk in group if chunk.ids is not None]
+    series = [chunk.series for chunk in group if chunk.series is not None]
     return replace(
-        group[0], rows=rows_of_group(group), ids=np.concatenate(ids) if ids else None, broken=None
+        group[0],
+        rows=rows_of_group(group),
+        ids=np.concatenate(ids) if ids else None,
+        numbers=np.concatenate([chunk.row_numbers for chunk in group]) if series else None,
+        series=SeriesRows.join(series) if series else None,
+        broken=None,
     )

@@ -53,6 +53,17 @@ class Partitions:
             )
         return features, unread
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that all files have, read or not."""
+        values = [*self._values.values()]
+        return tuple(name for name in self._columns if all(name in each for each in values))
+
+    def read_also(self, names: Sequence[str]) -> None:
+        """Read those of these columns that folders name, as the text that a folder spells."""
+        new = [name for name in names if name in self._columns and name not in self.read]
+        self.read = {**self.read, **dict.fromkeys(new, pa.string())}
+
     def add_columns(self, file: Path, rows: pa.RecordBatch, count: int) -> pa.RecordBatch:
         """Add to `count` rows of a file the columns of its folders that are read."""
         if not self.read:

@@ -17,6 +17,7 @@ from storage.files.reads import read_refusals
 from storage.sources.columns import BlockColumn, list_by_kind, list_unread
 from storage.sources.digests import file_stamps, sha256_text
 from storage.sources.schema import KEYED, Schema, StoredColumns, require_storable
+from storage.sources.series.order import SeriesRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 NUMERIC = "biuf"
 BROKEN_CELLS = "unreadable cells"  # the fact of a source that counts and names them
 MOST_NAMED = 5  # of them in one message
+
+
+ALONG_ROWS = ("ids", "broken", "usable", "numbers", "beside", "blocks", "keys")  # of a chunk
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Chunk:
     beside: the columns that a store keeps exactly, if the source is exact and has any.
     blocks: (n,) float64, the day since 1970 or the key of the level in the source's `block` column,
         NaN for a gap; None without such a column.
+    keys: the columns that order rows, as the files have them; None unless the source reads any.
+    series: of rows in series order, where they lie in their series; else None.
     """
 
     start: int
@@ -52,6 +58,8 @@ class Chunk:
     numbers: NDArray[np.int64] | None = None
     beside: pa.RecordBatch | None = None
     blocks: NDArray[np.float64] | None = None
+    keys: pa.RecordBatch | None = None
+    series: SeriesRows | None = None
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
@@ -66,7 +74,18 @@ class Chunk:
             return self
         ids = None if self.ids is None else self.ids[self.usable]
         numbers = self.row_numbers[self.usable]
-        return replace(self, rows=self.rows[self.usable], ids=ids, usable=None, numbers=numbers)
+        series = None if self.series is None else self.series.pick(self.usable)
+        rows = self.rows[self.usable]
+        return replace(self, rows=rows, ids=ids, usable=None, numbers=numbers, series=series)
+
+    def cut(self, start: int, stop: int) -> Chunk:
+        """Return the part from row `start` of the source up to `stop`."""
+        part = slice(start - self.start, stop - self.start)
+        cut = replace(self, start=start, rows=self.rows[part])
+        for name in ALONG_ROWS:
+            values = getattr(self, name)
+            cut = cut if values is None else replace(cut, **{name: values[part]})
+        return cut if self.series is None else replace(cut, series=self.series.pick(part))
 
 
 @dataclass(frozen=True)
@@ -188,6 +207,10 @@ class Source(ABC):
         rows = self._read(start, stop, max_rows)
         while (chunk := self._next_chunk(rows)) is not None:
             yield self._marked(chunk) if self.tolerant else self._checked(chunk, pass_broken)
+
+    def unchecked_chunks(self, start: int, stop: int, *, max_rows: int) -> Iterator[Chunk]:
+        """Iterate over rows like `chunks`, for 0 <= start < stop <= n_rows, without validation."""
+        return self._read(start, stop, max_rows)
 
     def _next_chunk(self, rows: Iterator[Chunk]) -> Chunk | None:
         # Around the read alone: an OSError of whoever consumes the chunk is not a failed read.

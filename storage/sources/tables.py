@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,35 +23,11 @@ from storage.sources.number_types import common_type, is_value, number_schema
 from storage.sources.partitions import NO_PARTITIONS, Partitions
 from storage.sources.schema import KEYED, NUMBER, TIME, StoredColumns
 from storage.sources.source import Chunk, Source
+from storage.sources.typed.batch import Batch
 from storage.visible_text import visible_name
 
 EXACT = 2**53  # float64 holds every whole number below
 BATCH_ROWS = 65_536
-
-
-class Batch(NamedTuple):
-    """Consecutive rows of one file: the number of the first row, and an Arrow record batch.
-
-    broken: (n,) bool, rows with a cell that is no number or time; None if there are none.
-    cells: the columns as the file has them, where `rows` has them converted.
-    block: the column that says which rows are a block, if the source has one.
-    """
-
-    start: int
-    rows: pa.RecordBatch
-    broken: NDArray[np.bool_] | None = None
-    cells: pa.RecordBatch | None = None
-    block: pa.Array | None = None
-
-    def cut(self, start: int, stop: int) -> Batch:
-        """Return the part that lies within [start, stop); it may be empty."""
-        first = min(max(start - self.start, 0), self.rows.num_rows)
-        last = max(first, min(stop - self.start, self.rows.num_rows))
-        broken = None if self.broken is None else self.broken[first:last]
-        cells = None if self.cells is None else self.cells.slice(first, last - first)
-        block = None if self.block is None else self.block.slice(first, last - first)
-        rows = self.rows.slice(first, last - first)
-        return Batch(self.start + first, rows, broken, cells, block)
 
 
 class TableSource(Source):
@@ -60,11 +35,13 @@ class TableSource(Source):
 
     partitions: the columns that the files' folders name.
     whole_ids: whether every id is an integer that int64 can hold; otherwise ids are text.
+    keys: columns that are read along as they are, see `read_keys`.
     """
 
     partitions: Partitions = NO_PARTITIONS
     id_column = ""
     whole_ids = False
+    keys: tuple[str, ...] = ()
 
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):
@@ -75,7 +52,39 @@ class TableSource(Source):
                     chunk = self._chunk(begin + batch.start, batch.rows, name)
                     broken = batch.broken if self.missing == "error" else None
                     beside, blocks = self._beside(file, batch), self._blocks_of(batch)
-                    yield replace(chunk, broken=broken, beside=beside, blocks=blocks)
+                    chunk = replace(chunk, broken=broken, beside=beside, blocks=blocks)
+                    keys = batch.rows.select([*self.keys]) if self.keys else None
+                    yield replace(chunk, keys=keys)
+
+    def read_keys(self, names: Sequence[str]) -> None:
+        """Read these columns along as `Chunk.keys`, features or not. Raises SchemaError."""
+        for file in self.files:
+            held = {*self.columns_in(file), *self.partitions.names}
+            lacking = [name for name in names if name not in held]
+            if lacking:
+                raise SchemaError(
+                    f"{file}: columns do not match: missing: {', '.join(map(repr, lacking))}, by "
+                    f"which [series] orders rows; fix the file, or change [series]"
+                )
+        self.keys = tuple(names)
+        self.partitions.read_also(names)
+
+    def key_types(self, name: str) -> list[pa.DataType]:
+        """Return the Arrow types in the files of a column that is read along."""
+        return self._types(name)
+
+    def why_no_key(self, row: int, name: str, *, expected: str) -> str:
+        """Say what a column that is read along holds in a row, instead of what is expected."""
+        got = self._cell(row, name)
+        return f"{self._place(row)}, column {name}: expected {expected}, got {got}; fix the row"
+
+    @abstractmethod
+    def columns_in(self, file: Path) -> Sequence[str]:
+        """Return the columns that a file itself holds."""
+
+    @abstractmethod
+    def holds_switches(self, name: str) -> bool:
+        """Return whether a column holds Booleans."""
 
     @cached_property
     def _names(self) -> dict[Path, str]:
@@ -115,7 +124,7 @@ class TableSource(Source):
 
     def _columns_read(self) -> list[str]:
         """Return the columns that are read from the files themselves."""
-        beside = [self.id_column, self.block.name if self.block else ""]
+        beside = [self.id_column, self.block.name if self.block else "", *self.keys]
         names = dict.fromkeys([*self.schema.names, *filter(None, beside)])
         return [name for name in names if name not in self.partitions.read]
 
@@ -257,10 +266,14 @@ class TableSource(Source):
 
     def _cell(self, row: int, name: str) -> str:
         """Return a cell as a message shows it."""
+        cell = self.cell_of(row, name)[0].as_py()
+        return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
+
+    def cell_of(self, row: int, name: str) -> pa.Array:
+        """Return the cell of a row in a column, as an array of one value."""
         file, number = self._locate(row)
         batch = next(self._batches(file, number, number + 1, BATCH_ROWS, [name]))
-        cell = batch.rows.column(name)[0].as_py()
-        return "nothing" if cell is None else f"'{visible_name(str(cell))}'"
+        return batch.rows.column(name)
 
     def _ids(self, column: pa.Array, start: int) -> NDArray[np.generic]:
         """Return ids (n,): int64, or text; the same in all chunks."""

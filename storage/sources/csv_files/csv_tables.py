@@ -21,7 +21,8 @@ from storage.sources.csv_files.text import find_dialect, read_cell
 from storage.sources.partitions import Partitions, folder_values
 from storage.sources.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Chunk, Origin
-from storage.sources.tables import Batch, TableSource
+from storage.sources.tables import TableSource
+from storage.sources.typed.batch import Batch
 from storage.text import list_first
 
 
@@ -134,7 +135,7 @@ class CsvSource(TableSource):
             name: scan.scanned[name].type if name in numbers else pa.string() for name in names
         }
         try:
-            yield from scan.file.batches(types, check_text=bool(self.id_column))
+            yield from scan.file.batches(types, check_text=bool(self.id_column or self.keys))
         except pa.ArrowInvalid as error:
             raise scan.file.explain(error) from error
 
@@ -165,8 +166,18 @@ class CsvSource(TableSource):
         names = [name for name in exact.names if name in read]
         return pa.record_batch([_without_empty(rows.column(name)) for name in names], names)
 
+    def columns_in(self, file: Path) -> Sequence[str]:
+        """Return the columns that a file itself holds."""
+        return tuple(self._scans[file].names)
+
+    def holds_switches(self, name: str) -> bool:
+        """Return whether a column holds Booleans."""
+        described = (scan.columns().get(name) for scan in self._scans.values())
+        return all(column is not None and column.type == "bool" for column in described)
+
     def _stored_types(self, name: str) -> list[pa.DataType]:
-        return [pa.float64() if self._kind_of(name) == NUMBER else pa.string()]
+        number = dict(self._features).get(name) == NUMBER  # all else is read as text
+        return [pa.float64() if number else pa.string()]
 
     def _kind_of(self, name: str) -> str:
         return dict(self._features)[name]

@@ -30,7 +30,8 @@ from storage.sources.number_types import number_schema
 from storage.sources.partitions import Partitions, folder_values
 from storage.sources.schema import NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Origin
-from storage.sources.tables import Batch, TableSource
+from storage.sources.tables import TableSource
+from storage.sources.typed.batch import Batch
 from storage.visible_text import visible_name
 
 
@@ -126,6 +127,14 @@ class TypedSource(TableSource):
             start += rows.num_rows
         more = ", …" if count > len(named) else ""
         return {BROKEN_CELLS: f"{count:,} ({'; '.join(named)}{more})"} if count else {}
+
+    def columns_in(self, file: Path) -> Sequence[str]:
+        """Return the columns that a file itself holds."""
+        return tuple(self._footers[file].schema.names)
+
+    def holds_switches(self, name: str) -> bool:
+        """Return whether a column holds Booleans."""
+        return all(map(pa.types.is_boolean, self._types(name)))
 
     def _stored_types(self, name: str) -> list[pa.DataType]:
         return [footer.schema.field(name).type for footer in self._footers.values()]
