@@ -38,6 +38,7 @@ from aemodel.rows.scaling import Scaler
 from aemodel.scores.mixed_novelty import MixedReference
 from aemodel.scores.novelty import Reference
 from aemodel.scores.surprise import Margins
+from aemodel.series.files import read_series, series_arrays, series_facts
 from aemodel.settings import ModelSettings, TrainSettings
 
 MEASURED = (
@@ -75,6 +76,9 @@ def to_files(model: Autoencoder) -> dict[str, bytes]:
         **model.facts,
     }
     arrays = _model_arrays(model)
+    if model.series is not None:
+        facts["series"] = series_facts(model.series)
+        arrays |= series_arrays(model.series)
     return {"model.safetensors": tensor_bytes(arrays), "model.json": facts_bytes(facts)}
 
 
@@ -94,7 +98,8 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
         ) from error
     load_weights(nn.ModuleList(model.members), arrays, "member.", "model.safetensors")
     members = tuple(member.to(device).eval() for member in model.members)
-    return dataclasses.replace(model, members=members)
+    series = read_series(facts["series"], arrays) if "series" in facts else None
+    return dataclasses.replace(model, members=members, series=series)
 
 
 def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:

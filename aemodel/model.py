@@ -32,6 +32,7 @@ from aemodel.scores.mixed_novelty import MixedNovelty
 from aemodel.scores.novelty import Novelty
 from aemodel.scores.relative_error import relative_errors
 from aemodel.scores.surprise import Surprise
+from aemodel.series.model import SeriesModel
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 
 Rows = NDArray[np.generic]  # (n, *row_shape), in the source's dtype or a similar one
@@ -46,6 +47,7 @@ class Autoencoder:
     Methods take rows (n, *row_shape) in the source's dtype or a similar one. With several members,
     latents and the decoder are those of the first; reconstructions and residuals are means.
     decoded: the columns that the decoder gives, all of them numbers; () for all.
+    series: what judges windows of rows in order of time, with [series].
     """
 
     members: tuple[nn.Module, ...]
@@ -57,6 +59,7 @@ class Autoencoder:
     facts: Mapping[str, object] = field(default_factory=dict)
     device: str = "cpu"
     decoded: tuple[int, ...] = ()
+    series: SeriesModel | None = None
 
     @property
     def calibration(self) -> Vector:

@@ -16,8 +16,9 @@ from aemodel.decisions.clean_counts import UNKNOWN, clean_above_cut, clean_disco
 from aemodel.decisions.promises import fdr_promise, quantile_promise, threshold_note
 from aemodel.decisions.ranking import Ranking, Tally
 from aemodel.errors import SettingsError
+from aemodel.series.event_rate import EventRate
 
-EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03, mad 6 or top"
+EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03, mad 6, top or, of series, events 1/7d"
 MAD_OF_NORMAL = 0.6744897501960817  # median absolute deviation of a normal distribution with sd 1
 MORE_ROWS = "Raise train.calibration or add clean rows, then train again."
 MAX_DIGITS = 30  # a longer number is a typing error
@@ -49,13 +50,19 @@ NOTHING = Cut(float("inf"), -1)  # flags no row
 
 @dataclass(frozen=True)
 class Rule:
-    """A parsed rule: its kind, its number (0 for 'top') and the text it was parsed from."""
+    """A parsed rule: its kind, its number (0 for 'top' and 'events') and its text.
+
+    rate: of 'events', which needs series.
+    """
 
     kind: str
     value: Decimal
     text: str = field(default="", compare=False)
+    rate: EventRate | None = None
 
     def __str__(self) -> str:
+        if self.rate is not None:
+            return f"{self.kind} {self.rate}"
         return self.kind if self.kind == "top" else f"{self.kind} {self.value}"
 
     def threshold(self, calibration: NDArray[np.float64]) -> float:
@@ -98,6 +105,8 @@ def parse_rule(text: str) -> Rule:
     kind, _, number = text.strip().partition(" ")
     if (kind, number) == ("top", ""):
         return Rule(kind, Decimal(0), text)
+    if kind == "events":
+        return Rule(kind, Decimal(0), text, EventRate.parse(number))
     value = _parse_value(number)
     if value is None or kind not in VALID_VALUE or not VALID_VALUE[kind](value):
         raise SettingsError(f"score.rule must look like {EXAMPLE}. Got '{text}' instead.")

@@ -14,12 +14,13 @@ from aemodel.series.pyramid import PARTS, Values
 class Piece:
     """Consecutive rows of one segment, which a window may cover but not cross.
 
-    rows: (n, d) scaled, without NaN. first: number of the first row within the segment.
-    ends: whether the segment ends with the piece.
+    rows: (n, d) scaled, without NaN. first: number of the first row, counted from where windows
+    begin. begins, ends: whether the segment begins, or ends, with the piece.
     """
 
     rows: Values
     first: int = 0
+    begins: bool = True
     ends: bool = True
 
 
@@ -43,10 +44,10 @@ class Covered:
         self.total[start:stop] += np.repeat(total, hop)
         self.count[start:stop] += np.repeat(count, hop)
 
-    def add_last(self, score: float, window: int) -> None:
-        """Add a window that ends with the rows."""
-        self.total[-window:] += score
-        self.count[-window:] += 1
+    def add_one(self, score: float, rows: slice) -> None:
+        """Add a window that covers these rows."""
+        self.total[rows] += score
+        self.count[rows] += 1
 
     def mean(self) -> NDArray[np.float64]:
         """Return the mean score (n,); NaN for rows that no window covers."""

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 class Run:
     """Consecutive rows of one segment that score above the hysteresis level.
 
-    entity: index of the entity. segment: row at which the segment begins. start, stop: first row,
+    entity: index of the entity. segment: row at which the segment begins, or one that is surely
+    earlier than `start` by a window. start, stop: first row,
     and the row after the last. peak: the row with the highest score, the first of several.
     """
 
@@ -51,13 +52,15 @@ def find_runs(
 
 
 def merge_runs(runs: Iterable[Run], *, gap: int) -> Iterator[Run]:
-    """Join runs of one segment that are less than `gap` rows apart; they come in order of rows.
+    """Join runs of one segment that are less than `gap` rows apart, at most a window.
+
+    They come in order of rows.
 
     Whether rows came in one piece or in several makes no difference.
     """
     current: Run | None = None
     for run in runs:
-        if current and run.segment == current.segment and run.start - current.stop < gap:
+        if current and _continues(current, run, gap):
             current = current.joined(run)
             continue
         if current:
@@ -65,6 +68,11 @@ def merge_runs(runs: Iterable[Run], *, gap: int) -> Iterator[Run]:
         current = run
     if current:
         yield current
+
+
+def _continues(current: Run, later: Run, gap: int) -> bool:
+    same = later.entity == current.entity and later.segment < current.stop
+    return same and later.start - current.stop < gap
 
 
 def events_above(runs: Iterable[Run], cut: float, *, gap: int) -> list[Run]:

@@ -65,7 +65,10 @@ class WindowScorer:
             scores = self.scores(piece.rows[start:])
             if len(scores):
                 covered.add(scores, start=start, hop=self.hop)
-        last = piece.first + len(piece.rows) - self.window
-        if piece.ends and len(piece.rows) >= self.window and last % self.stride:
-            covered.add_last(float(self.scores(piece.rows[-self.window :])[0]), self.window)
+        n, window = len(piece.rows), self.window
+        if n >= window:  # the borders of a segment have windows of their own
+            if piece.begins and piece.first % self.stride:
+                covered.add_one(float(self.scores(piece.rows[:window])[0]), slice(0, window))
+            if piece.ends and (piece.first + n - window) % self.stride:
+                covered.add_one(float(self.scores(piece.rows[-window:])[0]), slice(n - window, n))
         return covered.mean()

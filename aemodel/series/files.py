@@ -1,0 +1,95 @@
+"""A model of series in a bundle: its arrays by name, and its facts as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.errors import BundleError
+from aemodel.series.calibration import Calibration
+from aemodel.series.features import Whitening
+from aemodel.series.levels import Levels
+from aemodel.series.model import SeriesModel
+from aemodel.series.parts import Reference
+from aemodel.series.pyramid import Pyramid
+from aemodel.series.scorer import WindowScorer
+from aemodel.series.settings import Baseline, WindowSettings
+
+Arrays = Mapping[str, NDArray[np.generic]]
+PREFIX = "series."
+REFERENCE = ("points", "center", "axes", "usual")
+
+
+def series_arrays(model: SeriesModel) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of a model by their names in a bundle."""
+    scorer = model.scorer
+    arrays: dict[str, NDArray[np.generic]] = {
+        "center": model.levels.center,
+        "spread": model.levels.spread,
+        "mean": scorer.whitening.mean,
+        "whitening": scorer.whitening.matrices,
+        "scale": scorer.scale,
+        "band": model.band,
+        "calibration": model.calibration.highest,
+        **{f"reference.{name}": getattr(scorer.reference, name) for name in REFERENCE},
+    }
+    return {PREFIX + name: array for name, array in arrays.items()}
+
+
+def series_facts(model: SeriesModel) -> dict[str, object]:
+    """Return the facts of a model as JSON values."""
+    calibration, settings = model.calibration, model.settings
+    return {
+        "sensors": list(model.sensors),
+        "entities": list(model.levels.names),
+        "window": settings.window,
+        "stride": settings.stride,
+        "baseline": str(settings.baseline),
+        "step": model.step,
+        "at_once": model.at_once,
+        "calibration_rows": calibration.rows,
+        "usual": calibration.usual if calibration.rows else None,
+    }
+
+
+def read_series(facts: object, arrays: Arrays) -> SeriesModel:
+    """Rebuild a model. Raises BundleError."""
+    try:
+        return _model(cast("Mapping[str, Any]", facts), _without_prefix(arrays))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"model.json or model.safetensors: not a complete model of series ({error}); "
+            "restore the bundle or train again"
+        ) from error
+
+
+def _without_prefix(arrays: Arrays) -> dict[str, Any]:
+    return {
+        name.removeprefix(PREFIX): array
+        for name, array in arrays.items()
+        if name.startswith(PREFIX)
+    }
+
+
+def _model(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> SeriesModel:
+    settings = WindowSettings(
+        window=facts["window"],
+        stride=facts["stride"],
+        baseline=Baseline.parse(facts["baseline"]),
+    )
+    whitening = Whitening(Pyramid(settings.window), arrays["mean"], arrays["whitening"])
+    reference = Reference(*(arrays[f"reference.{name}"] for name in REFERENCE))
+    usual = np.nan if facts["usual"] is None else facts["usual"]
+    return SeriesModel(
+        sensors=tuple(facts["sensors"]),
+        settings=settings,
+        levels=Levels(tuple(facts["entities"]), arrays["center"], arrays["spread"]),
+        scorer=WindowScorer(whitening, reference, arrays["scale"], settings.stride),
+        band=arrays["band"],
+        calibration=Calibration(arrays["calibration"], facts["calibration_rows"], usual),
+        step=facts["step"],
+        at_once=facts["at_once"],
+    )
