@@ -38,7 +38,7 @@ from aemodel.rows.scaling import Scaler
 from aemodel.scores.mixed_novelty import MixedReference
 from aemodel.scores.novelty import Reference
 from aemodel.scores.surprise import Margins
-from aemodel.series.files import read_series, series_arrays, series_facts
+from aemodel.series.files import series_arrays, series_facts, take_series
 from aemodel.settings import ModelSettings, TrainSettings
 
 MEASURED = (
@@ -87,8 +87,9 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
 
     Raises BundleError if it is damaged, incomplete, or of another format_version.
     """
-    facts = read_facts(files, "model.json")
+    facts = dict(read_facts(files, "model.json"))
     arrays = read_arrays(files, "model.safetensors")
+    series = take_series(facts, arrays)
     try:
         model = _unfitted_model(facts, arrays, device)
     except INVALID as error:
@@ -98,7 +99,6 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
         ) from error
     load_weights(nn.ModuleList(model.members), arrays, "member.", "model.safetensors")
     members = tuple(member.to(device).eval() for member in model.members)
-    series = read_series(facts["series"], arrays) if "series" in facts else None
     return dataclasses.replace(model, members=members, series=series)
 
 

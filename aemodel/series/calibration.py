@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.scorer import WindowScorer
 from aemodel.series.points import Piece
 from aemodel.series.pyramid import Values
+from aemodel.series.scorer import WindowScorer
 
 STRETCHES = 40  # wanted, as far as each then has LEAST to MOST windows
 LEAST, MOST = 2, 8
@@ -35,6 +35,15 @@ class Calibration:
     highest: NDArray[np.float64]
     rows: int
     usual: float
+
+    def p_values(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the share of clean stretches that go as high as scores (n,), NaN for NaN.
+
+        (1 + #{stretches >= s}) / (stretches + 1)
+        """
+        count = len(self.highest)
+        above = count - np.searchsorted(self.highest, scores, side="left")
+        return np.where(np.isnan(scores), np.nan, (1.0 + above) / (count + 1))
 
     @property
     def stretch(self) -> float:

@@ -18,7 +18,6 @@ from aemodel.series.pyramid import Pyramid
 from aemodel.series.scorer import WindowScorer
 from aemodel.series.settings import Baseline, WindowSettings
 
-Arrays = Mapping[str, NDArray[np.generic]]
 PREFIX = "series."
 REFERENCE = ("points", "center", "axes", "usual")
 
@@ -55,23 +54,24 @@ def series_facts(model: SeriesModel) -> dict[str, object]:
     }
 
 
-def read_series(facts: object, arrays: Arrays) -> SeriesModel:
-    """Rebuild a model. Raises BundleError."""
+def take_series(
+    facts: dict[str, object], arrays: dict[str, NDArray[np.generic]]
+) -> SeriesModel | None:
+    """Move a model out of the facts and arrays of a bundle; None if there is none.
+
+    Raises BundleError.
+    """
+    if "series" not in facts:
+        return None
+    names = [name for name in arrays if name.startswith(PREFIX)]
+    taken = {name.removeprefix(PREFIX): arrays.pop(name) for name in names}
     try:
-        return _model(cast("Mapping[str, Any]", facts), _without_prefix(arrays))
+        return _model(cast("Mapping[str, Any]", facts.pop("series")), taken)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"model.json or model.safetensors: not a complete model of series ({error}); "
             "restore the bundle or train again"
         ) from error
-
-
-def _without_prefix(arrays: Arrays) -> dict[str, Any]:
-    return {
-        name.removeprefix(PREFIX): array
-        for name, array in arrays.items()
-        if name.startswith(PREFIX)
-    }
 
 
 def _model(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> SeriesModel:

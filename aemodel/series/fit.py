@@ -18,11 +18,11 @@ from aemodel.series.clean import CleanSeries, iter_nights
 from aemodel.series.fit_scorer import ScorerFit
 from aemodel.series.levels import Levels, Moments
 from aemodel.series.model import SeriesModel
-from aemodel.series.scorer import WindowScorer
 from aemodel.series.parts import N_PARTS
 from aemodel.series.period import choose_window
 from aemodel.series.points import fill_gaps
 from aemodel.series.pyramid import PARTS, Pyramid, Values
+from aemodel.series.scorer import WindowScorer
 from aemodel.series.settings import AUTO, WindowSettings
 
 SAMPLE_VALUES = 4_000_000  # of clean rows kept in memory to fit on
@@ -145,9 +145,7 @@ def _scorers(
     return [fit.scorer(folds.others(sample, fold), scale) for fold in range(count)]
 
 
-def _held_out_scale(
-    fit: ScorerFit, folds: Folds, sample: Sequence[Scaled]
-) -> NDArray[np.float64]:
+def _held_out_scale(fit: ScorerFit, folds: Folds, sample: Sequence[Scaled]) -> NDArray[np.float64]:
     """Return by what the parts of the score (N_PARTS,) are divided."""
     scorers, found = _scorers(fit, folds, sample, np.ones(N_PARTS)), []
     for fold, rows in folds.held(sample):

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from aemodel.series.features import Whitening, Windows
 from aemodel.series.levels import Levels, Moments
-from aemodel.series.scorer import WindowScorer
 from aemodel.series.parts import Reference
 from aemodel.series.points import fill_gaps
 from aemodel.series.pyramid import Pyramid, Values
+from aemodel.series.scorer import WindowScorer
 
 REFERENCE_WINDOWS = 2_000
 STARTS = 4  # windows are taken that often per block

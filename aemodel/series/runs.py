@@ -46,9 +46,7 @@ def find_runs(
     edges = np.flatnonzero(high[1:] != high[:-1])
     for start, stop in edges.reshape(-1, 2).tolist():
         peak = start + int(scores[start:stop].argmax())
-        yield Run(
-            entity, segment, first + start, first + stop, first + peak, float(scores[peak])
-        )
+        yield Run(entity, segment, first + start, first + stop, first + peak, float(scores[peak]))
 
 
 def merge_runs(runs: Iterable[Run], *, gap: int) -> Iterator[Run]:

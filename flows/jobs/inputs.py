@@ -12,6 +12,7 @@ from aemodel.rows.layout import Layout
 from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.queries import ensure_clean_rows, fetch_rows, require_rows, run_of_query
+from flows.jobs.series_inputs import open_clean_series, open_night_series
 from flows.jobs.settings import Job
 from storage.databases.query import is_query
 from storage.errors import NoDataError
@@ -76,6 +77,10 @@ def open_clean(job: Job, *, only_sound: bool = False) -> Iterator[Source]:
     """
     with run_of_query(job, None):
         fetch_rows(job, None)
+        if job.series is not None:
+            with open_clean_series(job, job.series, only_sound=only_sound) as series:
+                yield series
+            return
         with open_surveyed(job.clean, only_sound=only_sound, **job.data.reading) as source:
             yield source
 
@@ -126,10 +131,16 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
         require_marker_file(job, data_date)
         fetch_rows(job, data_date)
         require_ready(job, data_date)
-    opened = open_sound_files(path, **_reading(job, layout))
+    opened = _open_sound(job, path, _reading(job, layout), data_date)
     check_layout(opened, layout)
     opened.tolerant = True
     return opened
+
+
+def _open_sound(job: Job, path: Path, reading: Reading, data_date: date | None) -> Source:
+    if job.series is None:
+        return open_sound_files(path, **reading)
+    return open_night_series(job, path, reading, data_date=data_date)
 
 
 def require_ready(job: Job, data_date: date) -> None:

@@ -11,12 +11,15 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.errors import SettingsError
+from aemodel.series.settings import Baseline
 from flows.errors import UsageError
+from flows.jobs.series_settings import Pause, WindowRows, parse_pause, parse_window
 from flows.jobs.settings import ByteSize, Job
 from storage.units import parse_bytes, parse_duration
 
@@ -48,6 +51,11 @@ _PARSERS: dict[object, Callable[[str], object]] = {
     Rule: parse_rule,
     ZoneInfo: parse_zone,
     timedelta: parse_duration,
+    Baseline: Baseline.parse,
+}
+_TEXT_OR_NUMBER: dict[object, Callable[[str], object]] = {
+    WindowRows: parse_window,
+    Pause: parse_pause,
 }
 
 
@@ -131,6 +139,11 @@ def _checked(hint: object, value: object, where: str) -> object:
     """The value of the key `where`, parsed. Raises UsageError if it is not what `hint` asks for."""
     if hint in _PARSERS:
         return _parsed(_PARSERS[hint], value, where)
+    if hint in _TEXT_OR_NUMBER:
+        text = str(value) if type(value) in (int, float) else value
+        return _parsed(_TEXT_OR_NUMBER[hint], text, where)
+    if isinstance(hint, UnionType):  # a section that may be left out
+        [hint, _] = get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise UsageError(f"'{where}' must be a section [{where}]. Got {value!r} instead.")

@@ -26,6 +26,7 @@ from flows.jobs.operation_settings import (
     ScheduleSettings,
 )
 from flows.jobs.query_settings import parse_queries, require_queries
+from flows.jobs.series_settings import SeriesSettings, require_series_rule
 from storage.databases.query import Query, is_query
 from storage.objects.paths import ObjectPath, located
 from storage.sources import CATEGORY, ENTITY, TIME, Reading
@@ -204,10 +205,14 @@ class ScoreSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job file. Relative paths start at `folder`, the folder of the job file."""
+    """One job file. Relative paths start at `folder`, the folder of the job file.
+
+    series: None if rows are judged one by one.
+    """
 
     name: str
     data: DataSettings
+    series: SeriesSettings | None = None
     workspace: str = "workspace"
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
@@ -225,8 +230,24 @@ class Job:
                 "name must be lower-case letters, digits and dashes, at most 100. "
                 f"Got '{self.name}' instead."
             )
+        require_series_rule(self.score.rule.kind, series=self.series is not None)
+        self._require_rows_of_series()
         if isinstance(self.path(self.workspace), ObjectPath):
             raise UsageError(f"workspace must be a local folder. Got '{self.workspace}' instead.")
+
+    def _require_rows_of_series(self) -> None:
+        if self.series is None:
+            return
+        for key, names in {"columns": self.data.columns, "ignore": self.data.ignore}.items():
+            if both := sorted({*names} & {*self.series.columns}):
+                raise UsageError(
+                    f"data.{key} must not name the columns of [series]. Got {both[0]!r} in both."
+                )
+        if self.data.entity or self.data.categories or self.data.times:
+            raise UsageError(
+                "data.entity, categories, and times have no effect with [series], whose windows "
+                "see numbers; set series.entity and series.time, and remove them"
+            )
 
     @property
     def zone(self) -> ZoneInfo:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,33 +17,22 @@ from flows.engine.run_all import RunAll
 from flows.engine.shard_job import FailedShards, ShardJob, run_shards
 from flows.engine.shard_tasks import join_chunks, rows_of_group, rows_per_chunk
 from flows.scoring.night_run import NightRun
+from flows.scoring.series.shards import SeriesShardScorer
+from flows.scoring.shard_notes import (
+    ScoredShard,
+    Unusable,
+    finished_shard,
+    summary_path,
+    write_note,
+)
 from flows.scoring.shard_summary import ShardSummary, Summarizer
 from storage.errors import SourceError
-from storage.files.atomic import sha256_file, write_beside, write_json
+from storage.files.atomic import write_beside
 from storage.nights.scores import COLUMNS, ScoreWriter, part_name
 from storage.sources import Chunk, RowsDigest, Shard, Source, combine_digests, plan_shards
+from storage.sources.series.source import SeriesSource
 
 log = logging.getLogger(__name__)
-MOST_UNUSABLE = 5  # named rows per shard that could not be judged
-
-
-@dataclass(frozen=True)
-class ScoredShard:
-    """The note of a finished shard.
-
-    digest: SHA-256 of the content of its rows. part_sha256, facts_sha256: of its scores file and
-    its summary file. unusable: number of rows that could not be judged. first_unusable: where some
-    of them are, and why.
-    """
-
-    index: int
-    start: int
-    stop: int
-    digest: str
-    part_sha256: str
-    facts_sha256: str
-    unusable: int
-    first_unusable: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -77,6 +65,20 @@ def score_shards(
 ) -> ScoredShards:
     """Score all shards, except those finished by an earlier run of this input and model."""
     shards = plan_shards(source, run.job.data.shard_bytes)
+    scorer = _scorer(run, source, parts_folder(run, fingerprint))
+    notes, failed = run_shards(scorer, shards, run_all)
+    left_out = [*unusable_rows(run, notes), *broken_files(run, source)]
+    for part, why in left_out:
+        log.warning("%s: %s", part, why)
+    failures = [*failure_reasons(run, failed), *left_out]
+    return ScoredShards(scorer.work, notes, failures, len(shards) + len(source.broken))
+
+
+def _scorer(run: NightRun, source: Source, work: Path) -> ShardScorer | SeriesShardScorer:
+    max_rows = rows_per_chunk(source, run.job.score.memory, batch=run.model.size)
+    if run.model.series is not None:
+        assert isinstance(source, SeriesSource), "the input of a job with [series]"
+        return SeriesShardScorer(run.model.series, source, work, max_rows)
     summarizer = Summarizer(
         model=run.model,
         by=run.job.score.by,
@@ -84,18 +86,7 @@ def score_shards(
         keep=run.keep,
         groups=run.groups,
     )
-    scorer = ShardScorer(
-        summarizer=summarizer,
-        source=source,
-        work=parts_folder(run, fingerprint),
-        max_rows=rows_per_chunk(source, run.job.score.memory, batch=run.model.size),
-    )
-    notes, failed = run_shards(scorer, shards, run_all)
-    left_out = [*unusable_rows(run, notes), *broken_files(run, source)]
-    for part, why in left_out:
-        log.warning("%s: %s", part, why)
-    failures = [*failure_reasons(run, failed), *left_out]
-    return ScoredShards(scorer.work, notes, failures, len(shards) + len(source.broken))
+    return ShardScorer(summarizer=summarizer, source=source, work=work, max_rows=max_rows)
 
 
 def parts_folder(run: NightRun, fingerprint: str) -> Path:
@@ -142,29 +133,6 @@ def broken_files(run: NightRun, source: Source) -> list[tuple[str, str]]:
     return [(f"file {name}", run.without_folder(why)) for name, why in source.broken]
 
 
-class Unusable:
-    """The rows of one shard that cannot be judged: their number, and why for the first of them."""
-
-    def __init__(self, source: Source) -> None:
-        self.count = 0
-        self.first: list[str] = []
-        self._source = source
-
-    def left_out(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Yield the usable rows of each chunk, if it has any."""
-        for chunk in chunks:
-            if chunk.usable is not None:
-                self._note(chunk, np.flatnonzero(~chunk.usable))
-            part = chunk.usable_part()
-            if len(part.rows):
-                yield part
-
-    def _note(self, chunk: Chunk, indices: NDArray[np.int64]) -> None:
-        self.count += len(indices)
-        for index in indices[: MOST_UNUSABLE - len(self.first)].tolist():
-            self.first.append(self._source.why_unusable(chunk, index))
-
-
 @dataclass(frozen=True)
 class ShardScorer(ShardJob[ScoredShard]):
     """Scores shards into the `work` folder, in chunks of at most `max_rows` rows."""
@@ -194,7 +162,7 @@ class ShardScorer(ShardJob[ScoredShard]):
         saved = summary_path(self.work, shard.index)
         with write_beside(saved) as beside:
             summary.save(beside)
-        return self._write_note(shard, digest.hexdigest(), unusable, (part, saved))
+        return write_note(self.work, shard, digest.hexdigest(), unusable)
 
     @property
     def text_ids(self) -> bool:
@@ -224,45 +192,3 @@ class ShardScorer(ShardJob[ScoredShard]):
         """Append the scores of a chunk to the file, with p-values."""
         chances = self.summarizer.p_values(chunk, scores)
         writer.append(chunk.row_numbers, chunk.ids, chunk.file, scores, chances)
-
-    def _write_note(
-        self, shard: Shard, digest: str, unusable: Unusable, files: tuple[Path, Path]
-    ) -> ScoredShard:
-        part, saved = files
-        note = ScoredShard(
-            index=shard.index,
-            start=shard.start,
-            stop=shard.stop,
-            digest=digest,
-            part_sha256=sha256_file(part),
-            facts_sha256=sha256_file(saved),
-            unusable=unusable.count,
-            first_unusable=tuple(unusable.first),
-        )
-        write_json(note_path(self.work, shard.index), asdict(note))
-        return note
-
-
-def summary_path(work: Path, index: int) -> Path:
-    """Path of a shard's summary, kept until the night is published."""
-    return work / f"facts-{index:05d}.npz"
-
-
-def note_path(work: Path, index: int) -> Path:
-    """Path of the note that marks a shard as finished."""
-    return work / f"note-{index:05d}.json"
-
-
-def finished_shard(work: Path, shard: Shard) -> ScoredShard | None:
-    """Return the note of a finished shard; None if the shard must be scored (again)."""
-    path = note_path(work, shard.index)
-    if not path.exists():
-        return None
-    note = ScoredShard(**json.loads(path.read_text(encoding="utf-8")))
-    files = (
-        (work / part_name(shard.index), note.part_sha256),
-        (summary_path(work, shard.index), note.facts_sha256),
-    )
-    whole = all(file.exists() and sha256_file(file) == digest for file, digest in files)
-    same_rows = (note.start, note.stop) == (shard.start, shard.stop)
-    return note if whole and same_rows else None

@@ -9,6 +9,8 @@ from aemodel.decisions.block_promises import rest_on_blocks
 from aemodel.decisions.block_scores import BlockScores
 from aemodel.decisions.entity_groups import EntityGroups, rest_on_groups
 from aemodel.decisions.rules import decide_beforehand
+from aemodel.series.decision import cut_of_rule
+from aemodel.series.model import SeriesModel
 from flows.jobs.settings import Job
 
 
@@ -42,6 +44,20 @@ def _group_facts(groups: EntityGroups) -> dict[str, str]:
     return {
         "flags above": f"{groups.cuts[:-1].min():.4g} to {groups.cuts[:-1].max():.4g}, by group",
         "smallest p-value": f"1 in {min(sizes):,} to 1 in {max(sizes):,}, by group",
+    }
+
+
+def series_calibration_facts(job: Job, model: SeriesModel) -> dict[str, str]:
+    """Names and values as displayed, of a job with [series]."""
+    calibration, rule = model.calibration, job.score.rule
+    cut = cut_of_rule(rule, model, at_once=model.at_once).score
+    return {
+        "window": f"{model.scorer.window:,} rows, one every {model.scorer.stride:,}",
+        "baseline": str(model.settings.baseline),
+        "clean stretches": f"{len(calibration.highest):,} of {calibration.stretch:,.0f} rows",
+        "rule": rule.text,
+        "events peak above": f"{cut:.4g}" if np.isfinite(cut) else "nothing",
+        "median of stretches": f"{calibration.ordinary:.4g}",
     }
 
 

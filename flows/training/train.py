@@ -13,6 +13,7 @@ from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.entity_groups import entity_groups
 from aemodel.model import Autoencoder
+from aemodel.series.decision import cut_of_rule
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Epoch, Trained
@@ -23,13 +24,18 @@ from flows.jobs.inputs import layout_of, open_clean
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.training.blocks import find_blocks
-from flows.training.calibration_summary import calibration_facts, rule_promise
+from flows.training.calibration_summary import (
+    calibration_facts,
+    rule_promise,
+    series_calibration_facts,
+)
 from flows.training.checkpoint import Checkpoint, training_key
 from flows.training.clean_rows import DigestedPasses
 from flows.training.columns import column_facts, imprecise_columns
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
 from flows.training.result import TrainResult, fit_figures, report_page
+from flows.training.series import fit_series_of
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
@@ -123,7 +129,7 @@ def require_unchanged(source: Source, fingerprint: str) -> None:
 def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None) -> Challenger:
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     job = fitting.job
-    blocks = find_blocks(source, job.train)
+    blocks = None if job.series else find_blocks(source, job.train)
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
     layout = layout_of(job, source.schema)
     key = functools.partial(training_key, source, passes, job, device=fitting.device)
@@ -136,6 +142,7 @@ def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None
         between=checkpoint.between(fitting.on_epoch),
     )
     verdict = judge_challenger(trained, champion, passes, by=job.score.by, blocks=passes.blocks)
+    trained = replace(trained, model=replace(trained.model, series=fit_series_of(job, source)))
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
     columns = column_facts(trained.model, source)
     return Challenger(numbered, verdict, passes.digest, source.read_as, passes.not_read, columns)
@@ -145,7 +152,8 @@ def judge_again(
     job: Job, challenger: Challenger, champion: Autoencoder | None, source: Source
 ) -> Challenger:
     """Judge a challenger against another champion."""
-    blocks = find_blocks(source, challenger.trained.model.train_settings)
+    trained_with = challenger.trained.model.train_settings
+    blocks = None if job.series else find_blocks(source, trained_with)
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
     verdict = judge_challenger(
         challenger.trained, champion, passes, by=job.score.by, blocks=passes.blocks
@@ -211,6 +219,11 @@ def _train_result(
     blocks = trained.model.blocks_by(job.score.by)
     entities, score = trained.model.scaler.entities, job.score
     groups = entity_groups(entities, trained.model.measured, score.by, score.rule)
+    calibration = calibration_facts(job, scores, groups)
+    promise = rule_promise(job, scores, blocks, groups)
+    if (series := trained.model.series) is not None:
+        calibration = series_calibration_facts(job, series)
+        promise = cut_of_rule(score.rule, series, at_once=series.at_once).promise
     return TrainResult(
         model_id=path.name,
         path=path,
@@ -223,8 +236,8 @@ def _train_result(
         validation_losses=tuple(epoch.validation_loss for epoch in trained.history),
         figures=fit_figures(job, trained),
         checks=verdict.checks,
-        calibration=calibration_facts(job, scores, groups),
-        promise=rule_promise(job, scores, blocks, groups),
+        calibration=calibration,
+        promise=promise,
         warning=contamination_warning(scores),
         read_as=challenger.read_as,
         not_read={

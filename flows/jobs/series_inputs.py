@@ -1,0 +1,52 @@
+"""The input of a job with [series]: rows in order of entity and time."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+from flows.jobs.date_paths import names_a_date
+from flows.jobs.series_settings import SeriesSettings
+from flows.jobs.settings import Job
+from flows.jobs.workspace import open_workspace
+from storage.databases.query import is_query
+from storage.sources import Reading
+from storage.sources.series.opening import open_series
+from storage.sources.series.order import NightBefore, SortSpace
+from storage.sources.series.source import SeriesSource
+
+CONTEXT_ROWS = 256  # of the night before that are read along, of each entity
+
+
+def open_clean_series(job: Job, series: SeriesSettings, *, only_sound: bool) -> SeriesSource:
+    """Open the clean rows in series order; rows in another order are sorted once."""
+    space = sort_space(job, "clean")
+    return open_series(job.clean, series.order, space, only_sound=only_sound, **job.data.reading)
+
+
+def open_night_series(
+    job: Job, path: Path, reading: Reading, *, data_date: date | None
+) -> SeriesSource:
+    """Open the rows of a night in series order, and the last ones of the night before."""
+    assert job.series is not None, "a job with [series]"
+    return open_series(
+        path,
+        job.series.order,
+        sort_space(job, "nights"),
+        before=_night_before(job, data_date),
+        only_sound=True,
+        **reading,
+    )
+
+
+def sort_space(job: Job, name: str) -> SortSpace:
+    """Where rows of a job are sorted."""
+    return SortSpace(open_workspace(job).work(f"sorted-{name}"), job.score.memory)
+
+
+def _night_before(job: Job, data_date: date | None) -> NightBefore | None:
+    if data_date is None or is_query(job.data.incoming) or not names_a_date(job.data.incoming):
+        return None
+    assert job.series is not None, "a job with [series]"
+    rows = max(CONTEXT_ROWS, job.series.window)
+    return NightBefore(job.incoming(data_date - timedelta(days=1)), rows)

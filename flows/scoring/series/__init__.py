@@ -1,0 +1,1 @@
+"""Nights of series: points scored shard by shard, and events over all of them."""

@@ -1,0 +1,66 @@
+"""What judges each entity of a night: the model, or one fitted on its first rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.series.fit_scorer import ScorerFit
+from aemodel.series.levels import Levels
+from aemodel.series.model import SeriesModel
+from aemodel.series.points import fill_gaps
+from aemodel.series.pyramid import Values
+from aemodel.series.scorer import WindowScorer
+from flows.engine.series_rows import read_range
+from storage.sources.series.source import SeriesSource
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Level, spread and windows by which the rows of one entity are judged."""
+
+    levels: Levels
+    row: int
+    scorer: WindowScorer
+
+    def scaled(self, rows: NDArray[np.generic]) -> Values:
+        """Return rows (n, d) in scaled units without gaps."""
+        return fill_gaps(self.levels.scale(rows, self.row), self.scorer.window)
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The judges of all entities of a night."""
+
+    model: SeriesModel
+    source: SeriesSource
+    found: dict[int, Judge] = field(default_factory=dict)
+
+    def of(self, entity: int) -> Judge:
+        """Return the judge of an entity, by its place in the source's entities."""
+        if entity not in self.found:
+            self.found[entity] = self._judge(entity)
+        return self.found[entity]
+
+    def _judge(self, entity: int) -> Judge:
+        model, name = self.model, self.source.entities[entity]
+        rows = self._warmup_rows(entity)
+        if rows is None:
+            place = int(model.levels.rows_of([name])[0])
+            return Judge(model.levels, place, model.scorer)
+        fit = ScorerFit(model.scorer.whitening.pyramid, model.scorer.stride, seed=0)
+        levels, scorer = fit.on_warmup(rows, model.scorer.scale)
+        return Judge(levels, 0, scorer)
+
+    def _warmup_rows(self, entity: int) -> NDArray[np.generic] | None:
+        """Return the first rows of an entity; None without a warm-up, or with too few rows."""
+        warmup = self.model.settings.baseline.rows
+        first, stop = self.source.rows_of(self.source.entities[entity])
+        if not warmup or stop - first < warmup:
+            return None
+        found = read_range(self.source, first, min(stop, first + 2 * warmup), warmup)
+        own = ~found.series.context & found.usable
+        rows = found.rows[own][:warmup]
+        return rows if len(rows) == warmup else None

@@ -1,0 +1,1 @@
+"""Scores and events of a night whose rows are series."""
