@@ -85,7 +85,7 @@ class Levels:
     def scale(self, rows: NDArray[np.generic], row: int) -> Values:
         """Return rows (n, d) of the entity in row `row` in units of its spread, cut at FAR."""
         scaled = (rows.astype(np.float64) - self.center[row]) / self.spread[row]
-        return np.clip(scaled, -FAR, FAR).astype(np.float32)
+        return np.asarray(np.clip(scaled, -FAR, FAR), np.float32)
 
 
 def _usable(spread: Matrix, center: Matrix) -> Matrix:

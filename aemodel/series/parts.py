@@ -67,7 +67,7 @@ class Reference:
         distances = squares - 2 * (points @ self.points.T)
         k = min(NEIGHBORS, len(self.points))
         nearest = np.partition(distances, k - 1, axis=1)[:, :k]
-        return np.maximum(nearest, 0).mean(axis=1)
+        return np.asarray(np.maximum(nearest, 0).mean(axis=1), np.float32)
 
     @property
     def _squares(self) -> NDArray[np.float32]:
@@ -76,7 +76,10 @@ class Reference:
     def _residuals(self, points: Values) -> NDArray[np.float32]:
         centered = points - self.center
         along = centered @ self.axes.T
-        return np.maximum((centered * centered).sum(axis=1) - (along * along).sum(axis=1), 0)
+        return np.asarray(
+            np.maximum((centered * centered).sum(axis=1) - (along * along).sum(axis=1), 0),
+            np.float32,
+        )
 
 
 def _axes(centered: Values) -> Values:

@@ -53,13 +53,13 @@ class Pyramid:
     def blocks(self, rows: Values) -> Blocks:
         """Cut rows (n, d) into blocks; rows after the last whole block are left out."""
         count, d = len(rows) // self.hop, rows.shape[1]
-        level = rows[: count * self.hop].reshape(count, self.hop, d)
-        details = []
+        level: Values = rows[: count * self.hop].reshape(count, self.hop, d)
+        details: list[Values] = []
         for size in self._fine_sizes():
             if level.shape[1] == 2 * size:
                 first, second = level[:, ::2], level[:, 1::2]
-                details.append((second - first) / 2)
-                level = (first + second) / 2
+                details.append(_half(second - first))
+                level = _half(first + second)
             else:  # an odd number of values: each beside their mean
                 mean = level.mean(axis=1, keepdims=True)
                 details.append(level - mean)
@@ -72,9 +72,13 @@ def coarse_details(means: Values) -> Iterator[Values]:
 
     Scales of 2, 4 and 8 blocks, then the window's mean.
     """
-    level = sliding_window_view(means, PARTS, axis=0).transpose(0, 2, 1)
+    level: Values = sliding_window_view(means, PARTS, axis=0).transpose(0, 2, 1)
     while level.shape[1] > 1:
         first, second = level[:, ::2], level[:, 1::2]
-        yield (second - first) / 2
-        level = (first + second) / 2
+        yield _half(second - first)
+        level = _half(first + second)
     yield np.ascontiguousarray(level)
+
+
+def _half(values: Values) -> Values:
+    return values * np.float32(0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from aemodel.errors import SettingsError
@@ -46,7 +46,7 @@ class WindowSettings:
 
     window: int = AUTO
     stride: int = AUTO
-    baseline: Baseline = Baseline()
+    baseline: Baseline = field(default_factory=Baseline)
 
     def __post_init__(self) -> None:
         """Check every setting. Raises SettingsError, which names the key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class RowRange:
         begins = self.series.starts.copy()
         begins[:1] = True
         edges = [*np.flatnonzero(begins).tolist(), len(begins)]
-        for first, stop in zip(edges, edges[1:], strict=False):
+        for first, stop in pairwise(edges):
             if self.series.entities[first] >= 0:
                 yield first, stop
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 from aemodel.errors import SettingsError
@@ -30,7 +30,7 @@ class SeriesSettings:
     entity: str = ""
     window: WindowRows = WindowRows(AUTO)
     stride: int = AUTO
-    baseline: Baseline = Baseline()
+    baseline: Baseline = field(default_factory=Baseline)
     gap: Pause = Pause(math.inf)
     resample: Pause = Pause(0.0)
 

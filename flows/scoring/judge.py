@@ -18,7 +18,8 @@ from aemodel.decisions.verdict import Coverage, judge_night
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.workspace import open_workspace
 from flows.scoring.night_run import Judged, NightRun
-from flows.scoring.score_shards import ScoredShards, summary_path
+from flows.scoring.score_shards import ScoredShards
+from flows.scoring.shard_notes import summary_path
 from flows.scoring.shard_summary import Candidates, ShardSummary
 from flows.training.columns import imprecise_columns
 from storage.nights.repeated_ids import find_repeated_ids

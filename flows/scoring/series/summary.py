@@ -67,4 +67,4 @@ class SeriesSummary:
 
 
 def _runs(whole: Sequence[Sequence[int]], scores: Sequence[float]) -> tuple[Run, ...]:
-    return tuple(Run(*each, score=score) for each, score in zip(whole, scores, strict=True))
+    return tuple(Run(*each, score) for each, score in zip(whole, scores, strict=True))
