@@ -22,7 +22,8 @@ class CleanSeries:
     """Clean series that can be read again.
 
     read: starts a pass over the pieces, always the same. sensors: names of the columns.
-    names: of the entities. step: seconds between rows, or 1. at_once: how many series run at the
+    names: of the entities. step: seconds between rows, or 1 if there are no times; in_seconds:
+    which of both. at_once: how many series run at the
     same time, on average.
     """
 
@@ -31,6 +32,7 @@ class CleanSeries:
     names: tuple[str, ...]
     step: float = 1.0
     at_once: float = 1.0
+    in_seconds: bool = False
 
 
 NIGHT = 4  # times as many rows as the warm-up, where clean series are shorter than two days

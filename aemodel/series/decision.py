@@ -49,6 +49,9 @@ def decide_series(
 def cut_of_rule(rule: Rule, model: SeriesModel, *, at_once: float) -> EventCut:
     """Return the score that the peak of an event exceeds, and what that promises."""
     calibration = model.calibration
+    if rule.rate is not None and rule.rate.unit and not model.in_seconds:
+        why = f"rows have no times; write '{rule}' as a number of rows, such as 'events 1/10000'"
+        return EventCut(float("inf"), False, f"Ranking only: {why}.")
     if rule.rate is not None:
         return cut_of_rate(rule.rate, calibration, step=model.step, at_once=at_once)
     if rule.kind == "quantile":

@@ -48,6 +48,7 @@ def series_facts(model: SeriesModel) -> dict[str, object]:
         "stride": settings.stride,
         "baseline": str(settings.baseline),
         "step": model.step,
+        "in_seconds": model.in_seconds,
         "at_once": model.at_once,
         "calibration_rows": calibration.rows,
         "usual": calibration.usual if calibration.rows else None,
@@ -91,5 +92,6 @@ def _model(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> SeriesModel:
         band=arrays["band"],
         calibration=Calibration(arrays["calibration"], facts["calibration_rows"], usual),
         step=facts["step"],
+        in_seconds=facts["in_seconds"],
         at_once=facts["at_once"],
     )

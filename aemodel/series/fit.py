@@ -19,14 +19,14 @@ from aemodel.series.fit_scorer import ScorerFit
 from aemodel.series.levels import Levels, Moments
 from aemodel.series.model import SeriesModel
 from aemodel.series.parts import N_PARTS
-from aemodel.series.period import choose_window
 from aemodel.series.points import fill_gaps
 from aemodel.series.pyramid import PARTS, Pyramid, Values
 from aemodel.series.scorer import WindowScorer
-from aemodel.series.settings import AUTO, WindowSettings
+from aemodel.series.settings import AUTO, SMALLEST, WindowSettings
 
 SAMPLE_VALUES = 4_000_000  # of clean rows kept in memory to fit on
 FOLDS = 4
+USUAL_WINDOW = 128  # rows
 HELD_OUT = 0.95  # quantile of held-out windows by which the parts of the score are divided
 BAND = (0.01, 0.99)
 
@@ -80,7 +80,7 @@ def fit_series(series: CleanSeries, settings: WindowSettings, *, seed: int = 0) 
     sample = [piece for number, piece in enumerate(_scaled(series, levels)) if number % every == 0]
     window = settings.window
     if window == AUTO:
-        window = choose_window([piece.rows for piece in sample])
+        window = choose_window(max(lengths))
     _require_length(lengths, window)
     fit = ScorerFit(Pyramid(window), settings.stride or window // PARTS, seed)
     folds = Folds.of(sum(lengths), window)
@@ -100,8 +100,21 @@ def fit_series(series: CleanSeries, settings: WindowSettings, *, seed: int = 0) 
         band=np.nanquantile(np.concatenate(whole), BAND, axis=0),
         calibration=calibrate(held, total=sum(lengths)),
         step=series.step,
+        in_seconds=series.in_seconds,
         at_once=series.at_once,
     )
+
+
+def choose_window(longest: int) -> int:
+    """Return the rows of a window: 128, or less where no piece is as long as three of them.
+
+    A window sees all time scales below its own. Longer ones find fewer short anomalies, and are
+    hardly better at long ones.
+    """
+    window = USUAL_WINDOW
+    while window > SMALLEST and 3 * window > longest:
+        window //= 2
+    return window
 
 
 def _measure(series: CleanSeries, *, entities: bool) -> tuple[Levels, list[int]]:

@@ -21,8 +21,8 @@ class SeriesModel:
 
     sensors: names of the columns that windows see. levels: of the entities, or the pool alone.
     band (2, d): the clean 1 and 99 % quantiles of each sensor in units of its spread.
-    step: seconds between rows, or 1 where rows are counted. at_once: how many clean series ran at
-    the same time, on average.
+    step: seconds between rows, or 1 where rows are counted; in_seconds: which of both. at_once: how
+    many clean series ran at the same time, on average.
     """
 
     sensors: tuple[str, ...]
@@ -32,6 +32,7 @@ class SeriesModel:
     band: NDArray[np.float64]
     calibration: Calibration
     step: float
+    in_seconds: bool
     at_once: float
 
     def scaled(self, rows: NDArray[np.generic], entity: int) -> Values:

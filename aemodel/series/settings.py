@@ -40,8 +40,10 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSettings:
-    """window: rows of a window, AUTO for one period. stride: rows between windows, AUTO for an
-    eighth of a window. baseline: level and spread by which rows are scaled.
+    """How windows are cut and scaled.
+
+    window: rows of a window; AUTO is 128, or less where the clean data is short. stride: rows
+    between windows; AUTO is an eighth of a window. baseline: by which rows are scaled.
     """
 
     window: int = AUTO

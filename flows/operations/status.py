@@ -19,7 +19,7 @@ from flows.jobs.workspace import Workspace, find_workspace
 from flows.operations.labels import Precision, read_precision
 from flows.publishing.nights import unpublished_nights
 from flows.scoring.catch_up import due_nights, forgotten_ranges
-from flows.scoring.result import headline
+from flows.scoring.result import flagged_counts
 from flows.training.champion import model_age
 from storage.models import list_models, read_champion
 from storage.nights.revisions import newest_nights
@@ -37,10 +37,12 @@ class LastNight:
     revision: int
     rows: int
     flagged: int
+    events: bool
 
     def to_text(self) -> str:
         """Return one line for a terminal."""
-        return headline(self.date, self.verdict, self.flagged, self.rows)
+        counts = flagged_counts(self.flagged, self.rows, events=self.events)
+        return f"{self.date}: {self.verdict}{f', {counts}' if self.rows else ''}"
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,14 @@ def read_nights(job: Job, workspace: Workspace, today: date) -> Nights:
     last = None
     if nights:
         newest = nights[0]
-        last = LastNight(newest.date, newest.verdict, newest.revision, newest.rows, newest.flagged)
+        last = LastNight(
+            date=newest.date,
+            verdict=newest.verdict,
+            revision=newest.revision,
+            rows=newest.rows,
+            flagged=newest.flagged,
+            events=job.series is not None,
+        )
     first = first_rechecked(job, today)
     return Nights(last, next(iter(good), None), [each for each in without_data if each >= first])
 

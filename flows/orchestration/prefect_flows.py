@@ -150,7 +150,7 @@ def score_flow(request: ScoreRequest) -> State[NightResult]:
 
 def night_state(result: NightResult) -> State[NightResult]:
     """Return the final state of a scoring run, named after the verdict."""
-    count = f"{result.flagged:,} of {result.rows:,} rows flagged. " if result.rows else ""
+    count = f"{result.counts}. " if result.rows else ""
     message = f"{count}{result.promise.removesuffix('.')}. Report: {result.path / 'report.html'}"
     if result.calm:
         return Completed(name=result.verdict, message=message, data=result)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 
 from flows.engine.run_all import RunAll
 from flows.scoring.judge import judge_scored
@@ -10,6 +12,8 @@ from flows.scoring.night_run import Judged, NightRun, nothing_scored
 from flows.scoring.report import NightDraft, build_night
 from flows.scoring.result import NightResult, read_result
 from flows.scoring.score_shards import ScoredShards, score_shards
+from flows.scoring.series.night import judge_series
+from flows.scoring.series.report import build_series_night
 from storage.errors import NoDataError, SourceError
 from storage.nights.revisions import publish_revision
 from storage.nights.summary import NightSummary
@@ -33,9 +37,16 @@ def score_and_publish(run: NightRun, source: Source, run_all: RunAll) -> NightRe
         # Record the new fingerprint; otherwise every recheck reads this input again.
         run.place.note_run(same.revision, fingerprint=fingerprint)
         return same
+    kept = bool(scored.failed)
+    if run.model.series is not None:
+        night = judge_series(run, source, scored)
+        draft = NightDraft(
+            run, night.judged, source=source, parts=scored.parts, fingerprint=fingerprint
+        )
+        return _publish(draft, partial(build_series_night, night=night), keep_shards=kept)
     judged = judge_scored(run, source, scored)
     draft = NightDraft(run, judged, source=source, parts=scored.parts, fingerprint=fingerprint)
-    return _publish(draft, keep_shards=bool(scored.failed))
+    return _publish(draft, build_night, keep_shards=kept)
 
 
 def published_input(run: NightRun, source: Source) -> NightResult | None:
@@ -97,13 +108,15 @@ def newest_revision(run: NightRun) -> tuple[int, NightSummary | None]:
 
 def _publish_nothing_scored(run: NightRun, judged: Judged) -> NightResult:
     draft = NightDraft(run, judged, source=None, parts=None, fingerprint="")
-    return _publish(draft, keep_shards=False)
+    return _publish(draft, build_night, keep_shards=False)
 
 
-def _publish(draft: NightDraft, *, keep_shards: bool) -> NightResult:
+def _publish(
+    draft: NightDraft, build: Callable[[NightDraft], None], *, keep_shards: bool
+) -> NightResult:
     """Build and publish a revision; `keep_shards` leaves finished shards for the next run."""
     run = draft.run
-    build_night(draft)
+    build(draft)
     revision = publish_revision(run.place, draft.folder)
     assert revision is not None
     if not keep_shards:

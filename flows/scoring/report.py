@@ -103,7 +103,7 @@ def build_night(draft: NightDraft) -> None:
     if draft.parts is not None and decision is not None and summary is not None:
         link_parts(draft.parts, draft.scores)
         picked = pick_rows(draft, decision, summary)
-        write_scores_folder(draft, decision, summary)
+        write_scores_folder(draft, decision, rows=summary.tally.rows)
         night = with_scores(night, draft, decision, summary, picked)
     write_report(draft.report, night, picked)
     write_manifest(draft.report, "report", draft.key)
@@ -145,7 +145,7 @@ def unlisted_note(run: NightRun, decision: Decision, picked: pa.Table) -> tuple[
     )
 
 
-def write_scores_folder(draft: NightDraft, decision: Decision, summary: ShardSummary) -> None:
+def write_scores_folder(draft: NightDraft, decision: Decision, *, rows: int) -> None:
     """Write decision.json and the manifest next to the scores."""
     run, cut = draft.run, decision.cut
     record = {
@@ -160,7 +160,7 @@ def write_scores_folder(draft: NightDraft, decision: Decision, summary: ShardSum
     content = {
         "model_id": run.model_id,
         "input_digest": draft.judged.digest,
-        "rows": summary.tally.rows,
+        "rows": rows,
     }
     write_manifest(draft.scores, "scores", {**draft.key, **content})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.errors import DONE, FAILED, IN_PART, NO_DATA, describe, exit_code
 from flows.jobs.workspace import near
 from storage.nights.revisions import NightPlace
+from storage.nights.summary import WINDOWS
 
 # The exit code of several nights is the first of these that occurred.
 WORST_FIRST = (FAILED, IN_PART, NO_DATA, DONE)
@@ -21,7 +22,8 @@ class NightResult:
     """The newest revision of a night.
 
     path: folder of its report. written: whether this run published it. top_rows: row numbers in
-    the report, best first. promise: what the rule promises, or why nothing was scored.
+    the report, best first. promise: what the rule promises, or why nothing was scored. events:
+    whether events were flagged, not rows.
     """
 
     date: str
@@ -33,6 +35,7 @@ class NightResult:
     written: bool
     top_rows: tuple[int, ...]
     promise: str
+    events: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -58,7 +61,12 @@ class NightResult:
 
     def headline(self) -> str:
         """Return date, verdict and count on one line; no count if nothing was scored."""
-        return headline(self.date, self.verdict, self.flagged, self.rows)
+        return f"{self.date}: {self.verdict}{f', {self.counts}' if self.rows else ''}"
+
+    @property
+    def counts(self) -> str:
+        """What was flagged: '3 of 1,440 rows flagged', or '3 events in 1,440 rows'."""
+        return flagged_counts(self.flagged, self.rows, events=self.events)
 
     def to_text(self) -> str:
         """Return the text for a terminal."""
@@ -66,10 +74,11 @@ class NightResult:
         return f"{self.headline()}{known}\n  {self.promise}\n  {near(self.path / 'report.html')}"
 
 
-def headline(date: str, verdict: str, flagged: int, rows: int) -> str:
-    """Summarize a night on one line; see `NightResult.headline`."""
-    count = f", {flagged:,} of {rows:,} rows flagged" if rows else ""
-    return f"{date}: {verdict}{count}"
+def flagged_counts(flagged: int, rows: int, *, events: bool) -> str:
+    """Say how many rows or events were flagged; see `NightResult.counts`."""
+    if not events:
+        return f"{flagged:,} of {rows:,} rows flagged"
+    return f"{flagged:,} {'event' if flagged == 1 else 'events'} in {rows:,} rows"
 
 
 def read_result(place: NightPlace, revision: int, *, written: bool) -> NightResult:
@@ -86,6 +95,7 @@ def read_result(place: NightPlace, revision: int, *, written: bool) -> NightResu
         written=written,
         top_rows=_reported_rows(folder) if summary.rows else (),
         promise=summary.promise,
+        events=summary.score == WINDOWS,
     )
 
 

@@ -37,6 +37,7 @@ def clean_series(source: SeriesSource, max_rows: int) -> CleanSeries:
         source.entities,
         step=step,
         at_once=series_at_once(source),
+        in_seconds=bool(source.order.time),
     )
 
 

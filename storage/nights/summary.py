@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 FORMAT_VERSION = 1
+WINDOWS = "windows"  # as the score: rows of series, whose events are counted as flagged
 
 
 @dataclass(frozen=True)

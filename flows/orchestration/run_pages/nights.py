@@ -58,7 +58,7 @@ def _flagged_rows(result: NightResult, summary: JsonObject) -> str:
     if summary["promises"]:
         expected, limit = summary["expected"], summary["limit"]
         budget = f"expected of clean rows: {expected:.1f}, at most {limit:,}; {budget}"
-    return f"**{result.flagged:,} of {result.rows:,} rows flagged** ({budget})"
+    return f"**{result.counts}** ({budget})"
 
 
 def _novel_rows(summary: JsonObject) -> Iterator[str]:
@@ -100,7 +100,8 @@ def _top_rows(result: NightResult) -> Iterator[str]:
         return
     n_flagged = sum(row["flagged"] for row in rows)
     flagged = "all" if n_flagged == len(rows) else str(n_flagged)
-    yield f"## Top {len(rows)} rows, {flagged} flagged"
+    what = "events" if result.events else f"rows, {flagged} flagged"
+    yield f"## Top {len(rows)} {what}"
     cells = [
         (row["rank"], escape(row["id"]), format_number(row["score"]), escape(main_cause(row)))
         for row in rows

@@ -67,4 +67,5 @@ class SeriesSummary:
 
 
 def _runs(whole: Sequence[Sequence[int]], scores: Sequence[float]) -> tuple[Run, ...]:
-    return tuple(Run(*each, score) for each, score in zip(whole, scores, strict=True))
+    named = (dict(zip(WHOLE, each, strict=True)) for each in whole)
+    return tuple(Run(**values, score=score) for values, score in zip(named, scores, strict=True))

@@ -1,0 +1,121 @@
+"""What is shown of an event: the sensors that matter, beside what was expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemodel.series.causes import EventCause, explain_event
+from aemodel.series.levels import Levels
+from aemodel.series.model import SeriesModel
+from aemodel.series.runs import Run
+from flows.engine.series_rows import RowRange, read_range
+from flows.scoring.series.warmup import Judges
+from storage.pages.events.report import EventView, SensorTrace
+
+MOST_PLOTTED = 25  # events with a plot
+MOST_SENSORS = 4  # plotted of each
+AROUND_WINDOWS = 4  # shown on either side of an event, at least
+MOST_AROUND = 1_500  # rows shown on either side
+DAY = 86_400
+
+
+def chance_words(model: SeriesModel, score: float) -> str:
+    """Say how often clean data goes as high."""
+    highest, stretch = model.calibration.highest, model.calibration.stretch
+    if not len(highest):
+        return "unknown: there are no clean stretches"
+    above = int((highest >= score).sum())
+    length = duration_words(stretch * model.step) if model.in_seconds else f"{stretch:,.0f} rows"
+    return f"1 in {(len(highest) + 1) // (above + 1):,} clean stretches of {length}"
+
+
+def duration_words(seconds: float) -> str:
+    """Show a duration in the unit that fits: '34 s', '12 min', '3.5 h', '2 d'."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _around(model: SeriesModel) -> int:
+    """Return how many rows are shown on either side of an event: about half a day."""
+    half_day = round(DAY / 2 / model.step) if model.in_seconds else 0
+    return min(max(AROUND_WINDOWS * model.scorer.window, half_day), MOST_AROUND)
+
+
+def _ticks(read: RowRange) -> NDArray[np.int64]:
+    return read.series.times.astype(np.int64)
+
+
+def _traces(
+    model: SeriesModel, cause: EventCause, rows: NDArray[np.generic], levels: Levels, row: int
+) -> tuple[SensorTrace, ...]:
+    center, spread = levels.center[row], levels.spread[row]
+    low, high = center + model.band * spread
+    return tuple(
+        SensorTrace(
+            name=model.sensors[each.index],
+            actual=rows[:, each.index].astype(np.float64),
+            expected=cause.expected[:, each.index],
+            low=np.full(len(rows), low[each.index]),
+            high=np.full(len(rows), high[each.index]),
+            share=each.share,
+        )
+        for each in cause.sensors[:MOST_SENSORS]
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """An event with its rows: times and numbers (n,) of the event alone, and its cause."""
+
+    run: Run
+    entity: str
+    start: int
+    end: int
+    peak: int
+    peak_row: int
+    id: str
+    file: int
+    cause: EventCause
+    view: EventView
+
+
+def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
+    """Explain an event, and cut out what its plot shows."""
+    model, source = judges.model, judges.source
+    around = _around(model)
+    first, stop = source.rows_of(source.entities[run.entity])
+    read = read_range(source, max(first, run.start - around), min(stop, run.stop + around), 65_536)
+    inside = slice(run.start - read.start, run.stop - read.start)
+    judge = judges.of(run.entity)
+    cause = explain_event(model, judge.scorer, judge.levels, judge.row, read.rows, inside)
+    peak = run.peak - read.start
+    times = _ticks(read)
+    event = {"start": int(times[inside][0]), "end": int(times[inside][-1])}
+    plotted = rank <= MOST_PLOTTED
+    view = EventView(
+        entity=source.entities[run.entity],
+        **event,
+        peak=int(times[peak]),
+        rows=run.stop - run.start,
+        score=run.score,
+        chance=chance_words(model, run.score),
+        cause=cause.words,
+        times=times if plotted else np.empty(0, np.int64),
+        sensors=_traces(model, cause, read.rows, judge.levels, judge.row) if plotted else (),
+    )
+    return Found(
+        run=run,
+        entity=source.entities[run.entity],
+        **event,
+        peak=int(times[peak]),
+        peak_row=int(read.numbers[peak]),
+        id=str(read.numbers[peak] if read.ids is None else read.ids[peak]),
+        file=max(int(read.series.files[peak]), 0),
+        cause=cause,
+        view=view,
+    )

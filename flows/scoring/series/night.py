@@ -1,0 +1,110 @@
+"""One decision over the scored shards of a night of series: its events, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aemodel.decisions.rules import Decision, withhold_promise
+from aemodel.decisions.verdict import Coverage, judge_night
+from aemodel.series.decision import Extent, decide_series
+from aemodel.series.model import SeriesModel
+from aemodel.series.runs import Run
+from flows.jobs.settings import Job
+from flows.scoring.judge import TRAINING_ROWS, scored_training_rows
+from flows.scoring.night_run import Judged, NightRun
+from flows.scoring.score_shards import ScoredShards
+from flows.scoring.series.summary import SeriesSummary
+from flows.scoring.shard_notes import summary_path
+from flows.training.series import series_at_once
+from storage.sources import Source
+from storage.sources.series.source import SeriesSource
+
+MOST_NAMED = 5  # entities in one note
+
+
+@dataclass(frozen=True)
+class SeriesNight:
+    """The judgment of a night of series. events: highest first."""
+
+    judged: Judged
+    summary: SeriesSummary
+    events: tuple[Run, ...]
+
+    @property
+    def decision(self) -> Decision:
+        """What the rule flags."""
+        assert self.judged.decision is not None, "series are always decided on"
+        return self.judged.decision
+
+
+def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesNight:
+    """Judge a night from the summaries of its shards, in order of rows."""
+    assert isinstance(source, SeriesSource), "the input of a job with [series]"
+    model, settings = run.model.series, run.job.score
+    assert model is not None, "a model of series"
+    summary = SeriesSummary.none()
+    for note in scored.notes:
+        summary = summary.merge(SeriesSummary.load(summary_path(scored.parts, note.index)))
+    extent = Extent(summary.rows, series_at_once(source))
+    decision, events = decide_series(
+        settings.rule, model, summary.runs, extent, top_n=settings.top_n
+    )
+    if decision.promises and scored_training_rows(run, source, scored):
+        decision = withhold_promise(decision, TRAINING_ROWS)
+    verdict, others = judge_night(
+        replace(decision, limit=0),  # every event is to be reviewed: clean data has hardly any
+        Coverage(
+            rows=summary.rows,
+            rows_unusable=scored.unusable + summary.uncovered,
+            shards_done=len(scored.notes),
+            shards_total=scored.total,
+        ),
+        alert_budget=settings.alert_budget,
+    )
+    judged = Judged(
+        verdict=verdict,
+        decision=decision,
+        summary=None,
+        drift=None,
+        notes=(*others, *run.remarks, *_notes(run.job, model, source, summary)),
+        failed=tuple(scored.failed),
+        shards_done=len(scored.notes),
+        shards=scored.total,
+        digest=scored.digest,
+        why="" if summary.rows else _why_nothing(scored, summary, model),
+    )
+    return SeriesNight(judged, summary, tuple(events))
+
+
+def _why_nothing(scored: ScoredShards, summary: SeriesSummary, model: SeriesModel) -> str:
+    if scored.failed:
+        return scored.failed[0][1]
+    return (
+        f"no series is as long as a window of {model.scorer.window} rows "
+        f"({summary.uncovered:,} rows)"
+    )
+
+
+def _notes(job: Job, model: SeriesModel, source: SeriesSource, summary: SeriesSummary) -> list[str]:
+    """Say which rows and entities were judged otherwise than the others."""
+    found = []
+    if summary.uncovered:
+        found.append(
+            f"{summary.uncovered:,} rows are not judged: they lie between two pauses that are "
+            f"less than a window of {model.scorer.window} rows apart"
+        )
+    known = {*model.levels.names}
+    new = [name for name in source.entities if name not in known]
+    if known and new:
+        names = ", ".join(new[:MOST_NAMED]) + (", …" if len(new) > MOST_NAMED else "")
+        column = job.series.entity if job.series else "entity"
+        found.append(
+            f"{len(new):,} of {len(source.entities):,} values of {column} are not in the clean "
+            f"data, and are judged by the level of all: {names}"
+        )
+    step, clean = source.series.typical_step, model.step
+    if step and abs(step - clean) > 0.05 * clean:
+        found.append(
+            f"rows are {step:g} apart, clean ones {clean:g}: set series.resample, and train again"
+        )
+    return found
