@@ -103,9 +103,9 @@ def _events_by_entity(events: Sequence[EventView]) -> Mapping[str, list[tuple[in
     return found
 
 
-def _chosen(
-    entities: Sequence[str], with_events: Mapping[str, object]
-) -> tuple[list[int], list[int]]:
+def _chosen(entities: Sequence[str], with_events: Mapping[str, object]) -> tuple[
+    list[int], list[int]
+]:
     """Return the entities with a lane of their own, worst first, and the others in order."""
     rank = {name: place for place, name in enumerate(with_events)}
     rows = range(len(entities))
@@ -137,7 +137,7 @@ def _level_runs(levels: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
     """Yield level, first bin, and the bin after the last, of each run of one level."""
     borders = np.flatnonzero(np.diff(levels)) + 1
     edges = [0, *borders.tolist(), len(levels)]
-    for first, last in pairwise(edges):
+    for first, last in zip(edges, edges[1:], strict=False):
         yield int(levels[first]), first, last
 
 
