@@ -11,8 +11,8 @@ from aemodel.decisions.verdict import Coverage, judge_night
 from aemodel.training.cross_fit import FOLDS
 from flows.scoring.judge import merged_summary, remarks, repeated_ids
 from flows.scoring.night_run import Judged, NightRun
-from flows.scoring.score_shards import ScoredShards
-from flows.scoring.shard_summary import Candidates
+from flows.scoring.shards.scoring import ScoredShards
+from flows.scoring.shards.summary import Candidates
 from storage.sources import Source
 
 

@@ -16,7 +16,7 @@ from aemodel.explain.evidence import SIDES, evidence_p_values
 from aemodel.explain.mixed_causes import unnamed_levels
 from aemodel.model import Autoencoder
 from flows.scoring.night_run import NightRun
-from flows.scoring.shard_summary import MOST_NOVEL, ShardSummary
+from flows.scoring.shards.summary import MOST_NOVEL, ShardSummary
 from storage.nights.night import Evidence, NovelRow
 from storage.nights.scores import count_novel, count_novel_by_p_value, read_listed
 from storage.sources import Source, find_levels

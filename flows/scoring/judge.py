@@ -18,9 +18,9 @@ from aemodel.decisions.verdict import Coverage, judge_night
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.workspace import open_workspace
 from flows.scoring.night_run import Judged, NightRun
-from flows.scoring.score_shards import ScoredShards
-from flows.scoring.shard_notes import summary_path
-from flows.scoring.shard_summary import Candidates, ShardSummary
+from flows.scoring.shards.notes import summary_path
+from flows.scoring.shards.scoring import ScoredShards
+from flows.scoring.shards.summary import Candidates, ShardSummary
 from flows.training.columns import imprecise_columns
 from storage.nights.repeated_ids import find_repeated_ids
 from storage.sources import RowsDigest, Source, combine_digests, find_levels

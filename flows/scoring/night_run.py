@@ -20,7 +20,7 @@ from aemodel.model import Autoencoder
 from flows.engine.run_record import RunRecord
 from flows.jobs.queries import name_queries
 from flows.jobs.settings import Job
-from flows.scoring.shard_summary import ShardSummary
+from flows.scoring.shards.summary import ShardSummary
 from storage.nights.revisions import NightPlace
 from storage.sources import Source, files_digest
 

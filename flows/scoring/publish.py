@@ -11,9 +11,9 @@ from flows.scoring.judge import judge_scored
 from flows.scoring.night_run import Judged, NightRun, nothing_scored
 from flows.scoring.report import NightDraft, build_night
 from flows.scoring.result import NightResult, read_result
-from flows.scoring.score_shards import ScoredShards, score_shards
 from flows.scoring.series.night import judge_series
 from flows.scoring.series.report import build_series_night
+from flows.scoring.shards.scoring import ScoredShards, score_shards
 from storage.errors import NoDataError, SourceError
 from storage.nights.revisions import publish_revision
 from storage.nights.summary import NightSummary

@@ -25,7 +25,7 @@ from flows.scoring.evidence import (
     novel_rows,
 )
 from flows.scoring.night_run import Judged, NightRun
-from flows.scoring.shard_summary import ShardSummary
+from flows.scoring.shards.summary import ShardSummary
 from storage.files.atomic import write_json
 from storage.files.manifest import read_manifest, write_manifest
 from storage.nights.changes import Changes, compare_scores

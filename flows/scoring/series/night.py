@@ -12,9 +12,9 @@ from aemodel.series.runs import Run
 from flows.jobs.settings import Job
 from flows.scoring.judge import TRAINING_ROWS, scored_training_rows
 from flows.scoring.night_run import Judged, NightRun
-from flows.scoring.score_shards import ScoredShards
 from flows.scoring.series.summary import SeriesSummary
-from flows.scoring.shard_notes import summary_path
+from flows.scoring.shards.notes import summary_path
+from flows.scoring.shards.scoring import ScoredShards
 from flows.training.series import series_at_once
 from storage.sources import Source
 from storage.sources.series.source import SeriesSource

@@ -16,7 +16,7 @@ from flows.scoring.series.ranges import ScoredRange, score_range
 from flows.scoring.series.summary import SeriesSummary
 from flows.scoring.series.timeline import Bins, Highest
 from flows.scoring.series.warmup import Judges
-from flows.scoring.shard_notes import (
+from flows.scoring.shards.notes import (
     ScoredShard,
     Unusable,
     finished_shard,

@@ -33,9 +33,11 @@ class Clock:
     def local(self, at: int) -> datetime:
         """Return a time as a datetime of the zone, to the microsecond."""
         seconds, rest = divmod(at, SECOND)
-        return datetime.fromtimestamp(seconds, tz=UTC).replace(
-            microsecond=rest // 1000
-        ).astimezone(self.zone)
+        return (
+            datetime.fromtimestamp(seconds, tz=UTC)
+            .replace(microsecond=rest // 1000)
+            .astimezone(self.zone)
+        )
 
     def moment(self, at: int) -> str:
         """Return '2026-11-22 14:03', or 'step 1,200'."""

@@ -74,9 +74,11 @@ def _views(event: EventView, clock: Clock) -> list[View]:
     around = max(event.end - event.start, ROWS_AROUND * _step(event))
     close = max(first, event.start - around), min(last, event.end + around)
     views = [_view("close", event, close, clock), _view("around", event, (first, last), clock)]
-    return views if close[1] - close[0] < (last - first) / 2 else [
-        _view("whole", event, (first, last), clock)
-    ]
+    return (
+        views
+        if close[1] - close[0] < (last - first) / 2
+        else [_view("whole", event, (first, last), clock)]
+    )
 
 
 def _step(event: EventView) -> int:

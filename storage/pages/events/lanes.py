@@ -103,9 +103,9 @@ def _events_by_entity(events: Sequence[EventView]) -> Mapping[str, list[tuple[in
     return found
 
 
-def _chosen(entities: Sequence[str], with_events: Mapping[str, object]) -> tuple[
-    list[int], list[int]
-]:
+def _chosen(
+    entities: Sequence[str], with_events: Mapping[str, object]
+) -> tuple[list[int], list[int]]:
     """Return the entities with a lane of their own, worst first, and the others in order."""
     rank = {name: place for place, name in enumerate(with_events)}
     rows = range(len(entities))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from aemodel.bundle import to_files
 from aemodel.scores.p_values import p_values
 from aemodel.settings import SCORES
-from flows.scoring.shard_summary import ShardSummary, Summarizer
+from flows.scoring.shards.summary import ShardSummary, Summarizer
 from storage.models import Promotion, promote, save_bundle
 from storage.sources import Chunk
 

@@ -18,14 +18,14 @@ from flows.engine.shard_job import FailedShards, ShardJob, run_shards
 from flows.engine.shard_tasks import join_chunks, rows_of_group, rows_per_chunk
 from flows.scoring.night_run import NightRun
 from flows.scoring.series.shards import SeriesShardScorer
-from flows.scoring.shard_notes import (
+from flows.scoring.shards.notes import (
     ScoredShard,
     Unusable,
     finished_shard,
     summary_path,
     write_note,
 )
-from flows.scoring.shard_summary import ShardSummary, Summarizer
+from flows.scoring.shards.summary import ShardSummary, Summarizer
 from storage.errors import SourceError
 from storage.files.atomic import write_beside
 from storage.nights.scores import COLUMNS, ScoreWriter, part_name

@@ -1,0 +1,1 @@
+"""Shards of a night: their scores, the notes of finished ones, and summaries that merge."""
