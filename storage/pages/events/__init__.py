@@ -1,0 +1,1 @@
+"""The page of a night of a series job: events on a timeline, each with its plot."""
