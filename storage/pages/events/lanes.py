@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,13 @@ from storage.pages import number
 from storage.pages.events.clock import Clock
 from storage.pages.events.report import EventView, Floats, Timeline
 from storage.pages.events.ticks import Tick, time_ticks
-from storage.visible_text import visible_name
+from storage.visible_text import visible, visible_name
 
 MOST_LANES = 30  # entities with a lane of their own
 MOST_STRIPS = 40  # rows into which the other entities are folded
 MOST_BINS = 300
 MOST_NUMBERED = 25  # events with a numbered mark, worst first
+LONGEST = 20  # characters of a label
 LEVELS = (0.5, 0.8, 1.0)  # multiples of the cut at which cells become darker
 WIDTH = 1000  # units of a lane's paths
 
@@ -35,11 +37,13 @@ class Mark:
 class Lane:
     """One entity, or neighbors that share a strip.
 
+    label: the name, shortened in the middle if it is long.
     cells: for each level from 0, the path of the bins at that level; gaps have none.
     text: what the lane shows, in words.
     """
 
     names: Sequence[str]
+    label: str
     cells: Sequence[str]
     marks: Sequence[Mark]
     text: str
@@ -55,6 +59,11 @@ class Lanes:
     per_strip: int
     ticks: Sequence[Tick]
     closest: str
+
+    @property
+    def long_labels(self) -> bool:
+        """Whether labels need a line of their own on a phone."""
+        return any(len(lane.label) > LONGEST // 2 for lane in self.lanes)
 
 
 def draw_lanes(timeline: Timeline, events: Sequence[EventView], clock: Clock) -> Lanes:
@@ -72,6 +81,7 @@ def draw_lanes(timeline: Timeline, events: Sequence[EventView], clock: Clock) ->
         values = _highest_of(highest[rows])
         return Lane(
             names=names,
+            label=_label(names[0]),
             cells=_cells(starts, values),
             marks=[_mark(*each, span, clock) for each in found if each[0] <= MOST_NUMBERED],
             text=_lane_text(values, len(found)),
@@ -85,6 +95,13 @@ def draw_lanes(timeline: Timeline, events: Sequence[EventView], clock: Clock) ->
         ticks=time_ticks(clock, *span, most=12),
         closest=_closest(timeline, clock),
     )
+
+
+def _label(name: str) -> str:
+    """Return a name of at most LONGEST characters; both ends tell entities apart."""
+    shown = visible(name)
+    half = LONGEST // 2
+    return shown if len(shown) <= LONGEST else f"{shown[:half]}…{shown[-half:]}"
 
 
 def merge_bins(timeline: Timeline) -> tuple[Floats, Floats]:
@@ -137,7 +154,7 @@ def _level_runs(levels: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
     """Yield level, first bin, and the bin after the last, of each run of one level."""
     borders = np.flatnonzero(np.diff(levels)) + 1
     edges = [0, *borders.tolist(), len(levels)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         yield int(levels[first]), first, last
 
 

@@ -29,7 +29,10 @@ WORRY = {
 
 @dataclass(frozen=True)
 class ListedEvent:
-    """One event as the page shows it. when, day, length: its time, in the zone of the page."""
+    """One event as the page shows it, in the zone of the page.
+
+    day: '' if the event spans midnight; `when` then has both days.
+    """
 
     rank: int
     event: EventView
@@ -53,7 +56,7 @@ def render_events_report(report: EventsReport) -> bytes:
     return render(
         "events.html.j2",
         report=report,
-        headline=headline(report),
+        headline=_headline(report),
         advice=_advice(report.verdict),
         window=_window(report, clock),
         worst=listed[:MOST_WORST],
@@ -67,12 +70,8 @@ def render_events_report(report: EventsReport) -> bytes:
     )
 
 
-def headline(report: EventsReport) -> str:
-    """Return the page's first sentence: how many events, and where.
-
-    >>> headline(report)  # doctest: +SKIP
-    '3 events in 2 of 3 pumps'
-    """
+def _headline(report: EventsReport) -> str:
+    """Return the first sentence, such as '3 events in 2 of 3 entities'."""
     if report.verdict.startswith("NO DATA"):
         return f"No data for {report.date}"
     if not report.scored:
@@ -114,7 +113,7 @@ def _listed(rank: int, event: EventView, clock: Clock) -> ListedEvent:
         rank=rank,
         event=event,
         when=clock.period(event.start, event.end),
-        day=clock.day(event.start),
+        day=clock.day(event.start) if clock.day(event.start) == clock.day(event.end) else "",
         length=_length(event, clock),
         peak=clock.period(event.peak, event.peak),
         plot=plot_event(event, clock) if rank <= MOST_PLOTS else None,

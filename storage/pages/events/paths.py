@@ -43,4 +43,5 @@ def _without_inner(points: NDArray[np.int64]) -> NDArray[np.int64]:
     kept = points[np.append(True, moved)]
     level = np.diff(kept[:, 1]) == 0
     inner = np.append(False, level) & np.append(level, False)
-    return kept[~inner]
+    outer: NDArray[np.int64] = kept[~inner]
+    return outer

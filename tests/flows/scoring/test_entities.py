@@ -14,7 +14,7 @@ from bench import DAY, causes_by, trained_table
 
 from flows.jobs.inputs import open_clean
 from flows.jobs.job_file import read_job
-from flows.scoring import score_shards
+from flows.scoring.shards import scoring
 from storage.sources import grouped, named_features, plan_shards
 
 JOB = """
@@ -118,7 +118,7 @@ def test_a_row_is_flagged_where_its_own_machine_has_no_such_clean_row(plant):
 def test_shards_of_any_size_give_the_same_decision(plant, monkeypatch):
     day = "2026-11-25"
     pq.write_table(pa.table(planted()), plant.folder / f"nights/{day}.parquet", row_group_size=50)
-    monkeypatch.setattr(score_shards, "plan_shards", lambda source, _: plan_shards(source, 2_000))
+    monkeypatch.setattr(scoring, "plan_shards", lambda source, _: plan_shards(source, 2_000))
     assert plant.run("score", plant.job, "--date", day).code == 0
     columns = ["row", "score", "p_value", "flagged", "cause"]
 
