@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aemodel.series.pyramid import Values
 
 FAR = 1e4  # scaled values beyond it are cut: their squares still fit float32
-SHRUNK = 64.0  # rows of the pool that each entity's own rows are weighed against
+TINY = 1e-24  # variance, relative to that of all rows, of a sensor that never moves
 STILL = 1e-6  # spread, relative to the level, of a sensor that never moves
 Matrix = NDArray[np.float64]
 
@@ -57,21 +57,24 @@ class Levels:
 
     @classmethod
     def of(cls, names: Sequence[str], moments: Moments) -> Levels:
-        """Take mean and standard deviation of each entity, shrunk towards the pool.
+        """Take mean and standard deviation of each entity, shrunk towards those of all.
 
-        The pool's spread is that of rows around their own entity's mean: entities at other levels
-        do not make it wider.
+        Both are shrunk as far as the entities differ no more than few rows explain (empirical
+        Bayes), the spread by its logarithm: entities of other units and sizes keep their own. The
+        pool, by which unknown entities are judged, has the mean and spread of all rows.
         """
-        count = np.maximum(moments.count, 1e-12)
-        mean = moments.total / count
-        within = np.maximum(moments.squares - moments.total * mean, 0)
-        rows = np.maximum(moments.count.sum(axis=0), 1)
-        pool_mean, variance = moments.total.sum(axis=0) / rows, within.sum(axis=0) / rows
-        share = moments.count / (moments.count + SHRUNK)
-        center = share * mean + (1 - share) * pool_mean
-        own = (within + SHRUNK * variance) / (moments.count + SHRUNK)
-        centers = moments.origin + np.vstack([center, pool_mean])
-        return cls(tuple(names), centers, _usable(np.sqrt(np.vstack([own, variance])), centers))
+        rows = np.maximum(moments.count, 1)
+        mean = moments.total / rows
+        variance = np.maximum(moments.squares / rows - mean**2, 0)
+        all_rows = np.maximum(moments.count.sum(axis=0), 1)
+        pool = moments.total.sum(axis=0) / all_rows
+        whole = np.maximum(moments.squares.sum(axis=0) / all_rows - pool**2, 0)
+        center = _shrunk(mean, variance / rows, rows)
+        logs = np.log(np.maximum(variance, TINY * np.maximum(whole, 1e-300)))
+        spread = np.exp(_shrunk(logs, 2 / rows, rows) / 2)
+        centers = moments.origin + np.vstack([center, pool])
+        spreads = np.vstack([spread, np.sqrt(whole)])
+        return cls(tuple(names), centers, _usable(spreads, centers))
 
     def pooled(self) -> Levels:
         """The pool alone."""
@@ -86,6 +89,16 @@ class Levels:
         """Return rows (n, d) of the entity in row `row` in units of its spread, cut at FAR."""
         scaled = (rows.astype(np.float64) - self.center[row]) / self.spread[row]
         return np.asarray(np.clip(scaled, -FAR, FAR), np.float32)
+
+
+def _shrunk(values: Matrix, errors: Matrix, weights: Matrix) -> Matrix:
+    """Shrink values (e, d) with sampling variances (e, d) towards their weighted mean."""
+    total = weights.sum(axis=0)
+    mean = (weights * values).sum(axis=0) / total
+    between = (weights * (values - mean) ** 2).sum(axis=0) / total
+    between = np.maximum(between - (weights * errors).sum(axis=0) / total, 0)
+    share = between / np.maximum(between + errors, 1e-300)
+    return np.asarray(mean + share * (values - mean))
 
 
 def _usable(spread: Matrix, center: Matrix) -> Matrix:
