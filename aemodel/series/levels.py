@@ -12,7 +12,7 @@ from aemodel.series.pyramid import Values
 
 FAR = 1e4  # scaled values beyond it are cut: their squares still fit float32
 SHRUNK = 64.0  # rows of the pool that each entity's own rows are weighed against
-STILL = 1e-6  # spread, relative to the level, of a sensor that never moves
+STILL = 1e-12  # spread, relative to the level, of a sensor that never moves but for rounding
 Matrix = NDArray[np.float64]
 
 

@@ -11,6 +11,8 @@ from aemodel.series.features import N_COARSE, RIDGE, TINY, Whitening
 from aemodel.series.pyramid import PARTS, Pyramid, Values, coarse_details
 
 Matrix = NDArray[np.float64]
+Indices = NDArray[np.intp]
+SMALL_RIDGE = 0.002  # of the mean variance
 LEAST = 1e-9  # energy, so that logarithms and ratios are finite
 
 
@@ -43,6 +45,15 @@ class CleanMoves:
         index = np.arange(found.shape[1])
         found[:, index, index] = self.energies
         return found
+
+    def precisions(self, sensors: Indices) -> Matrix:
+        """Return inverse covariances (s, k, k) of k sensors, with a small ridge.
+
+        With the ridge of whitening, a shift of one sensor may stand out more in another one.
+        """
+        clean = self.clean[:, sensors[:, None], sensors]
+        ridge = SMALL_RIDGE * self.energies.mean(axis=1) + TINY
+        return np.asarray(np.linalg.inv(clean + ridge[:, None, None] * np.eye(len(sensors))))
 
     def coefficients(self, rows: Values) -> list[Matrix]:
         """Return the coefficients (k, positions, d) of every scale of rows (n, d), n >= window.

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.causes.attribution import sensor_shares
-from aemodel.series.causes.clean_moves import CleanMoves, Matrix
-from aemodel.series.causes.expected import Indices, expected_rows
+from aemodel.series.causes.attribution import Unusual
+from aemodel.series.causes.clean_moves import CleanMoves, Indices, Matrix
+from aemodel.series.causes.expected import expected_rows
 from aemodel.series.causes.sensor import SensorView
 from aemodel.series.causes.units import Clock
 from aemodel.series.causes.words import Scene, sentence
 from aemodel.series.model import SeriesModel
 from aemodel.series.pyramid import Values
-
-MOST_SUSPECTS = 3
-SUSPECT = 0.15  # share from which the expected values of others do not rest on a sensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +62,10 @@ def explain_event(model: SeriesModel, event: EventRows) -> EventCause:
             f"Got {len(scaled)} instead."
         )
     moves = CleanMoves.of(model.scorer.whitening)
-    shares = _with_gaps(sensor_shares(moves, _cut(scaled, event, model.scorer.window)), event)
+    unusual = Unusual(moves, _cut(scaled, event, model.scorer.window))
+    shares = _with_gaps(unusual.shares(), event)
     order = np.argsort(-shares, kind="stable")
-    worst = order[: min(MOST_SUSPECTS, max(len(order) - 1, 1))]
-    suspects = worst[(shares[worst] >= SUSPECT) | (worst == order[0])]
+    suspects = unusual.suspects(int(order[0]))
     expected = _expected(model, moves, event, suspects)
     sensors = tuple(SensorShare(model.sensors[index], float(shares[index])) for index in order)
     return EventCause(sensors, expected, sentence(_scene(model, moves, event, expected, order)))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aemodel.series.causes.clean_moves import CleanMoves, Matrix
+from aemodel.series.causes.clean_moves import CleanMoves, Indices, Matrix
 from aemodel.series.features import N_COARSE
 from aemodel.series.pyramid import PARTS, Values
-
-Indices = NDArray[np.intp]
 
 
 def expected_rows(moves: CleanMoves, rows: Values, *, suspects: Indices) -> Matrix:
