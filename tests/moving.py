@@ -19,11 +19,11 @@ def sensor_rows(n=4000, d=5, seed=0):
     return 50 + factors @ mix + 0.3 * random.normal(size=(n, d))
 
 
-def clean_series(*pieces, step=1.0):
+def clean_series(*pieces, step=1.0, in_seconds=True):
     """Pieces (n, d) as clean series of one entity."""
     names = tuple(f"s{index}" for index in range(pieces[0].shape[1]))
     read = [CleanPiece(0, piece) for piece in pieces]
-    return CleanSeries(lambda: iter(read), names, ("",), step=step)
+    return CleanSeries(lambda: iter(read), names, ("",), step=step, in_seconds=in_seconds)
 
 
 def fitted(rows=None, **settings):

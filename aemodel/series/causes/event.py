@@ -22,21 +22,20 @@ class EventRows:
     """Rows (n, d) of one segment in data units, NaN is a gap; the event is `start` to `stop`.
 
     They need one window of rows in all, and should have one or two windows before and after the
-    event. entity: row of the entity in the model's levels. timed: whether the model's step is in
-    seconds.
+    event. entity: row of the entity in the model's levels.
     """
 
     rows: NDArray[np.generic]
     start: int
     stop: int
     entity: int = 0
-    timed: bool = True
 
 
 @dataclass(frozen=True)
 class SensorShare:
-    """A sensor, and its share in what is unusual about an event, 0 to 1."""
+    """A sensor by its place and name, and its share in what is unusual about an event, 0 to 1."""
 
+    index: int
     name: str
     share: float
 
@@ -67,7 +66,9 @@ def explain_event(model: SeriesModel, event: EventRows) -> EventCause:
     order = np.argsort(-shares, kind="stable")
     suspects = unusual.suspects(int(order[0]))
     expected = _expected(model, moves, event, suspects)
-    sensors = tuple(SensorShare(model.sensors[index], float(shares[index])) for index in order)
+    sensors = tuple(
+        SensorShare(index, model.sensors[index], float(shares[index])) for index in order.tolist()
+    )
     return EventCause(sensors, expected, sentence(_scene(model, moves, event, expected, order)))
 
 
@@ -110,7 +111,7 @@ def _scene(
         views=[_view(model, moves, event, expected, int(index)) for index in order],
         related=[float(related[index]) for index in order],
         hop=model.scorer.hop,
-        clock=Clock(model.step if event.timed else None),
+        clock=Clock(model.step if model.in_seconds else None),
     )
 
 

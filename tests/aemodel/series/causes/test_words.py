@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from moving import clean_series, sensor_rows
@@ -18,12 +20,12 @@ def model():
     return fit_series(clean_series(sensor_rows(8000)), WindowSettings(window=64))
 
 
-def explained(model, change, *, sensor=2, timed=True, length=LENGTH):
+def explained(model, change, *, sensor=2, length=LENGTH):
     """The cause of an event in which a sensor's values (length,) are changed."""
     rows = sensor_rows(700, seed=4)
     values = rows[AT : AT + length, sensor]
     values[:] = change(values)
-    event = EventRows(rows=rows, start=AT - 30, stop=AT + length + 30, timed=timed)
+    event = EventRows(rows=rows, start=AT - 30, stop=AT + length + 30)
     return explain_event(model, event)
 
 
@@ -35,7 +37,8 @@ def test_a_sensor_that_stands_still(model):
 
 
 def test_rows_without_time_are_counted(model):
-    cause = explained(model, lambda values: np.full_like(values, values[0]), timed=False)
+    untimed = replace(model, in_seconds=False)
+    cause = explained(untimed, lambda values: np.full_like(values, values[0]))
 
     assert cause.words.startswith("s2 flat for 100 rows while s")
 
