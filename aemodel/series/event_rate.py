@@ -36,9 +36,10 @@ class EventRate:
 
     def rows(self, step: float) -> Fraction:
         """Rows of one series in the period; step: seconds between rows."""
-        return Fraction(self.number * SECONDS.get(self.unit, 1)) / Fraction(
-            step if self.unit else 1
-        )
+        if not self.unit:
+            return Fraction(self.number)
+        exact = Fraction(str(float(step)))  # 0.3 as written, not the binary number below it
+        return self.number * SECONDS[self.unit] / exact
 
     @property
     def words(self) -> str:

@@ -27,7 +27,7 @@ from aemodel.series.settings import AUTO, SMALLEST, WindowSettings
 SAMPLE_VALUES = 4_000_000  # of clean rows kept in memory to fit on
 FOLDS = 4
 USUAL_WINDOW = 128  # rows
-HELD_OUT = 0.95  # quantile of held-out windows by which the parts of the score are divided
+HELD_OUT = 0.999  # quantile of held-out windows by which the parts of the score are divided
 BAND = (0.01, 0.99)
 
 

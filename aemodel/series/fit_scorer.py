@@ -15,7 +15,7 @@ from aemodel.series.points import fill_gaps
 from aemodel.series.pyramid import Pyramid, Values
 from aemodel.series.scorer import WindowScorer
 
-REFERENCE_WINDOWS = 2_000
+REFERENCE_WINDOWS = 512
 STARTS = 4  # windows are taken that often per block
 
 

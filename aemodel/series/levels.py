@@ -12,7 +12,7 @@ from aemodel.series.pyramid import Values
 
 FAR = 1e4  # scaled values beyond it are cut: their squares still fit float32
 TINY = 1e-24  # variance, relative to that of all rows, of a sensor that never moves
-STILL = 1e-6  # spread, relative to the level, of a sensor that never moves
+STILL = 1e-12  # spread, relative to the level, of a sensor that never moves but for rounding
 Matrix = NDArray[np.float64]
 
 

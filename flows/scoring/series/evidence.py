@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.causes import EventCause, explain_event
+from aemodel.series.causes.event import EventCause, EventRows, explain_event
 from aemodel.series.levels import Levels
 from aemodel.series.model import SeriesModel
 from aemodel.series.runs import Run
@@ -92,7 +92,9 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
     read = read_range(source, max(first, run.start - around), min(stop, run.stop + around), 65_536)
     inside = slice(run.start - read.start, run.stop - read.start)
     judge = judges.of(run.entity)
-    cause = explain_event(model, judge.scorer, judge.levels, judge.row, read.rows, inside)
+    judged_by = replace(model, levels=judge.levels, scorer=judge.scorer)
+    event_rows = EventRows(rows=read.rows, start=inside.start, stop=inside.stop, entity=judge.row)
+    cause = explain_event(judged_by, event_rows)
     peak = run.peak - read.start
     times = _ticks(read)
     event = {"start": int(times[inside][0]), "end": int(times[inside][-1])}
