@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aemodel.series.pyramid import Values
 
 FAR = 1e4  # scaled values beyond it are cut: their squares still fit float32
+SMALLEST = 1e-280
 TINY = 1e-24  # variance, relative to that of all rows, of a sensor that never moves
 STILL = 1e-12  # spread, relative to the level, of a sensor that never moves but for rounding
 Matrix = NDArray[np.float64]
@@ -69,9 +70,9 @@ class Levels:
         all_rows = np.maximum(moments.count.sum(axis=0), 1)
         pool = moments.total.sum(axis=0) / all_rows
         whole = np.maximum(moments.squares.sum(axis=0) / all_rows - pool**2, 0)
-        center = _shrunk(mean, variance / rows, rows)
-        logs = np.log(np.maximum(variance, TINY * np.maximum(whole, 1e-300)))
+        logs = np.log(np.maximum(variance, np.maximum(TINY * whole, SMALLEST)))
         spread = np.exp(_shrunk(logs, 2 / rows, rows) / 2)
+        center = _shrunk(mean, spread**2 / rows, rows)
         centers = moments.origin + np.vstack([center, pool])
         spreads = np.vstack([spread, np.sqrt(whole)])
         return cls(tuple(names), centers, _usable(spreads, centers))

@@ -163,9 +163,9 @@ def _correlation(one: SensorView, other: SensorView) -> float:
     """Return the correlation of two sensors in the event; 0 if one of them stands still."""
     pairs = np.stack([each.values[one.start : one.stop] for each in (one, other)])
     pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
-    if pairs.shape[1] < 3 or not pairs.std(axis=1).all():
+    if pairs.shape[1] < 3 or not np.all(pairs.std(axis=1)):
         return 0.0
-    return float(np.corrcoef(pairs)[0, 1])
+    return float(np.asarray(np.corrcoef(pairs))[0, 1])
 
 
 def _shifted(scene: Scene) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from moving import fitted, sensor_rows
 
-from aemodel.series.levels import FAR, SHRUNK, Levels, Moments
+from aemodel.series.levels import FAR, Levels, Moments
 from aemodel.series.points import Piece
 
 
@@ -28,16 +28,26 @@ def test_an_entity_with_many_rows_has_its_own_level_and_spread():
     np.testing.assert_allclose(levels.spread[:2, 0], [2, 5], rtol=0.02)
 
 
-def test_an_entity_with_as_many_rows_as_the_pool_weighs_is_half_way_to_it():
-    levels = levels_of(normal(100_000, 0), normal(int(SHRUNK), 100))
+def test_an_entity_with_few_rows_is_pulled_towards_others_of_its_kind():
+    many = [normal(5_000 + index, 0.01 * index) for index in range(20)]
+    few = np.random.default_rng(0).normal(0, 1, (2, 2)) + 2
 
-    assert levels.center[1, 0] == pytest.approx(50, abs=1)
+    levels = levels_of(*many, few)
+
+    assert np.abs(levels.center[20] - levels.center[-1]).max() < 0.2
+    np.testing.assert_allclose(levels.spread[20], 1, rtol=0.1)
 
 
-def test_entities_at_other_levels_do_not_make_the_spread_of_the_pool_wider():
-    levels = levels_of(normal(10_000, 0), normal(10_000, 1000))
+def test_an_entity_of_another_kind_keeps_its_own_level_with_few_rows():
+    levels = levels_of(normal(5_000, 0), normal(5_001, 50), normal(5_002, -80), normal(20, 1e6))
 
-    assert levels.spread[-1, 0] == pytest.approx(1, rel=0.02)
+    np.testing.assert_allclose(levels.center[3], 1e6, rtol=1e-4)
+
+
+def test_the_pool_has_the_spread_of_all_rows():
+    levels = levels_of(normal(10_000, 0), normal(10_001, 1000))
+
+    assert levels.spread[-1, 0] == pytest.approx(500, rel=0.02)
 
 
 def test_an_unknown_entity_has_the_level_of_the_pool():
