@@ -1,0 +1,1 @@
+"""The scikit-learn estimator of series, and how it arranges rows."""
