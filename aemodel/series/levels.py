@@ -104,7 +104,7 @@ def _shrunk(values: Matrix, errors: Matrix, weights: Matrix) -> Matrix:
 
 def _usable(spread: Matrix, center: Matrix) -> Matrix:
     """Give a sensor that never moves a small spread: any move of it is then far out."""
-    size = np.maximum(np.abs(center), 1e-300)
+    size = np.maximum(np.abs(center), 1e-100)
     still = spread <= STILL * size
     pool_moves = ~still[-1:]
     instead = np.where(pool_moves, spread[-1:], 1e-3 * np.where(center == 0, 1.0, np.abs(center)))

@@ -11,7 +11,7 @@ from aemodel.series.causes.attribution import Unusual
 from aemodel.series.causes.clean_moves import CleanMoves, Indices, Matrix
 from aemodel.series.causes.expected import expected_rows
 from aemodel.series.causes.sensor import SensorView
-from aemodel.series.causes.units import Clock
+from aemodel.series.causes.units import RowClock
 from aemodel.series.causes.words import Scene, sentence
 from aemodel.series.model import SeriesModel
 from aemodel.series.pyramid import Values
@@ -111,7 +111,7 @@ def _scene(
         views=[_view(model, moves, event, expected, int(index)) for index in order],
         related=[float(related[index]) for index in order],
         hop=model.scorer.hop,
-        clock=Clock(model.step if model.in_seconds else None),
+        clock=RowClock(model.step if model.in_seconds else None),
     )
 
 

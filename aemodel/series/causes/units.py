@@ -10,7 +10,7 @@ CHANGE = 2  # of a larger unit, from which it is used
 
 
 @dataclass(frozen=True)
-class Clock:
+class RowClock:
     """step: seconds between rows; None where rows have no time."""
 
     step: float | None

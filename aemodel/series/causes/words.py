@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aemodel.series.causes.sensor import SensorView, Stretch, Vector, longest, outside
-from aemodel.series.causes.units import Clock, value_text
+from aemodel.series.causes.units import RowClock, value_text
 
 FAR = 0.5  # widths of the clean band outside of it that outweigh a value that stands still
 NEAR = 0.1  # widths outside of it that are not worth a word
@@ -29,7 +29,7 @@ class Scene:
     views: Sequence[SensorView]
     related: Sequence[float]
     hop: int
-    clock: Clock
+    clock: RowClock
 
     @property
     def worst(self) -> SensorView:

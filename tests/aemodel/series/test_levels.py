@@ -82,3 +82,10 @@ def test_a_constant_sensor_has_finite_scores_and_its_move_stands_out():
 
 def test_values_far_out_are_cut():
     assert levels_of(normal(100)).scale(np.array([[1e30, -1e30]]), 0).tolist() == [[FAR, -FAR]]
+
+
+def test_a_sensor_that_is_always_zero_has_a_small_spread():
+    rows = normal(1000)
+    rows[:, 1] = 0
+
+    assert levels_of(rows).spread[:, 1].tolist() == [1e-3, 1e-3]
