@@ -43,6 +43,7 @@ bench: $(READY)  ## reproduce the README's figures (an hour)
 	$(BIN)/python benchmarks/promises.py
 	$(BIN)/python benchmarks/blind_spots.py
 	$(BIN)/python benchmarks/detection.py
+	$(BIN)/python benchmarks/series.py
 
 lock: $(READY)  ## write requirements.lock from the packages installed in .venv
 	$(BIN)/pip freeze --all --exclude-editable | grep -v "^pip==" | sed 's/+cpu//' > requirements.lock
