@@ -21,6 +21,7 @@ from aemodel.series.pyramid import PARTS, Blocks, Pyramid, Values, coarse_detail
 RIDGE = 0.05  # of the mean variance, added to every variance
 TINY = 1e-6  # variance of a sensor that never moves
 QUIET = 0.05  # energy below which a sensor counts as still
+LEAST_ENERGY = 1e-5  # of a sensor by itself, in squared units of its spread
 N_COARSE = 4  # scales above a block: 2, 4, 8 blocks, and the level of the window
 
 
@@ -31,11 +32,13 @@ class Windows(NamedTuple):
     peaks (k, s): the largest square at any one position of each scale.
     points (k, p): coarse coefficients and, of the fine scales, log energies of each sensor; in
         these units each scale has the same weight.
+    moves (k, m): log energies of each sensor by itself at each fine scale.
     """
 
     energies: NDArray[np.float64]
     peaks: NDArray[np.float64]
     points: Values
+    moves: Values
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Whitening:
     def of_blocks(self, blocks: Blocks) -> Windows:
         """Return the windows (k = m - 7) over m blocks."""
         d, n_fine = len(self.mean), self.pyramid.n_fine
-        energies, peaks, points = [], [], []
+        energies, peaks, points, moves = [], [], [], []
         for scale, detail in enumerate(_details(blocks, self.mean)):
             white = detail @ self.matrices[scale]
             squares = white * white
@@ -81,12 +84,19 @@ class Whitening:
                 peaks.append(_over_window(peak).max(axis=1))
                 per_sensor = _over_window(squares.mean(axis=1)).mean(axis=2)
                 points.append(np.log(per_sensor + np.float32(QUIET)) / np.sqrt(d))
+                alone = _over_window((detail * detail).mean(axis=1)).mean(axis=2)
+                moves.append(np.log(alone + np.float32(LEAST_ENERGY)))
             else:
                 energies.append(energy)
                 peaks.append(peak)
                 positions = white.shape[1]
                 points.append(white.reshape(len(white), -1) / np.sqrt(positions * d))
-        return Windows(_columns(energies), _columns(peaks), np.concatenate(points, axis=1))
+        return Windows(
+            _columns(energies),
+            _columns(peaks),
+            np.concatenate(points, axis=1),
+            np.concatenate(moves, axis=1),
+        )
 
     def by_sensor(self, rows: Values) -> NDArray[np.float64]:
         """Return the whitened energy (s, d) of each sensor at each scale over rows (n, d)."""

@@ -19,7 +19,7 @@ from aemodel.series.scorer import WindowScorer
 from aemodel.series.settings import Baseline, WindowSettings
 
 PREFIX = "series."
-REFERENCE = ("points", "center", "axes", "usual")
+REFERENCE = ("points", "center", "axes", "usual", "moves")
 
 
 def series_arrays(model: SeriesModel) -> dict[str, NDArray[np.generic]]:

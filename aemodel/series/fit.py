@@ -18,7 +18,7 @@ from aemodel.series.clean import CleanSeries, iter_nights
 from aemodel.series.fit_scorer import ScorerFit
 from aemodel.series.levels import Levels, Moments
 from aemodel.series.model import SeriesModel
-from aemodel.series.parts import N_PARTS
+from aemodel.series.parts import N_PARTS, weight_of_activity
 from aemodel.series.points import fill_gaps
 from aemodel.series.pyramid import PARTS, Pyramid, Values
 from aemodel.series.scorer import WindowScorer
@@ -159,12 +159,14 @@ def _scorers(
 
 
 def _held_out_scale(fit: ScorerFit, folds: Folds, sample: Sequence[Scaled]) -> NDArray[np.float64]:
-    """Return by what the parts of the score (N_PARTS,) are divided."""
-    scorers, found = _scorers(fit, folds, sample, np.ones(N_PARTS)), []
+    """Return by what the parts of the score are divided, and how much the last one counts."""
+    scorers, found = _scorers(fit, folds, sample, np.ones(N_PARTS + 1)), []
     for fold, rows in folds.held(sample):
         found.append(scorers[fold].parts(rows))
-    held_out = np.quantile(np.concatenate(found), HELD_OUT, axis=0)
-    return np.maximum(held_out, np.finfo(np.float32).tiny)
+    parts = np.concatenate(found)
+    held_out = np.quantile(parts, HELD_OUT, axis=0)
+    weight = weight_of_activity(len(parts) / PARTS)
+    return np.append(np.maximum(held_out, np.finfo(np.float32).tiny), weight)
 
 
 def _held_nights(

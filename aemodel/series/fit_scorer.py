@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aemodel.series.features import Whitening, Windows
 from aemodel.series.levels import Levels, Moments
-from aemodel.series.parts import Reference
+from aemodel.series.parts import Reference, weight_of_activity
 from aemodel.series.points import fill_gaps
 from aemodel.series.pyramid import Pyramid, Values
 from aemodel.series.scorer import WindowScorer
@@ -44,7 +44,9 @@ class ScorerFit:
         moments.add(rows, 0)
         levels = Levels.of(("",), moments)
         scaled = levels.scale(rows, 0)
-        return levels, self.scorer([fill_gaps(scaled, len(scaled))], scale)
+        weight = weight_of_activity(len(rows) / self.pyramid.window)
+        own = np.append(scale[:-1], min(weight, scale[-1]))
+        return levels, self.scorer([fill_gaps(scaled, len(scaled))], own)
 
     def _shifted(self, piece: Values) -> Iterator[Values]:
         """Yield a piece STARTS times, begun later each time, as far as it holds a window."""

@@ -4,6 +4,7 @@ energy: mean over the scales of the whitened energy, the Gaussian view.
 peak: mean over the scales of the largest energy at one position: what is short.
 distance: to the NEIGHBORS nearest clean windows: patterns that never occurred.
 residual: what principal components of clean windows, with KEPT of the variance, leave over.
+activity: how far any one sensor is from its usual log energies: flat lines, other frequencies.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.features import Windows
+from aemodel.series.features import N_COARSE, Windows
 from aemodel.series.pyramid import Values
 
 NEIGHBORS = 3
 KEPT = 0.9  # share of the variance
 BATCH = 256  # windows; every batch is padded to it, so that scores do not depend on grouping
-N_PARTS = 4
+N_PARTS = 5
+LEAST_SPREAD = 0.1  # of log energies
+FEWEST = 10.0  # windows that do not overlap, up to which spreads of log energies are unknown
+ENOUGH = 100.0  # more of them, after which the spreads are half known
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,15 @@ class Reference:
     """Clean windows that others are compared with.
 
     points (r, p): a sample of clean windows. center (p,), axes (c, p): of principal components.
-    usual (2, s): mean of energies and peaks of clean windows at each scale.
+    usual (2, s): mean of energies and peaks of clean windows at each scale. moves (2, m): mean and
+    spread of the log energies of each sensor.
     """
 
     points: Values
     center: Values
     axes: Values
     usual: NDArray[np.float64]
+    moves: Values
 
     @classmethod
     def fit(cls, clean: Windows, *, most: int, seed: int) -> Reference:
@@ -44,14 +50,17 @@ class Reference:
         chosen = np.arange(len(points))
         if len(points) > most:
             chosen = np.sort(np.random.default_rng(seed).choice(len(points), most, replace=False))
-        return cls(points[chosen], center, _axes(points - center), np.maximum(usual, 1e-12))
+        spread = np.maximum(clean.moves.std(axis=0, dtype=np.float64), LEAST_SPREAD)
+        moves = np.stack([clean.moves.mean(axis=0, dtype=np.float64), spread]).astype(np.float32)
+        axes = _axes(points - center)
+        return cls(points[chosen], center, axes, np.maximum(usual, 1e-12), moves)
 
     def parts(self, windows: Windows) -> NDArray[np.float64]:
         """Return the parts (k, N_PARTS) of the scores of windows."""
         energy = (windows.energies / self.usual[0]).mean(axis=1)
         peak = (windows.peaks / self.usual[1]).mean(axis=1)
         found = np.empty((len(energy), N_PARTS))
-        found[:, 0], found[:, 1] = energy, peak
+        found[:, 0], found[:, 1], found[:, 4] = energy, peak, self._activity(windows.moves)
         padded = np.zeros((BATCH, self.points.shape[1]), np.float32)
         for start in range(0, len(energy), BATCH):
             part = windows.points[start : start + BATCH]
@@ -60,6 +69,16 @@ class Reference:
             found[start:stop, 2] = self._distances(padded)[: len(part)]
             found[start:stop, 3] = self._residuals(padded)[: len(part)]
         return found
+
+    def _activity(self, moves: Values) -> NDArray[np.float32]:
+        """Return the largest mean square (k,) over sensors of their standardized log energies."""
+        squares = ((moves - self.moves[0]) / self.moves[1]) ** 2
+        by_sensor = squares.reshape(len(moves), self._n_fine, -1).mean(axis=1)
+        return np.asarray(by_sensor.max(axis=1))
+
+    @property
+    def _n_fine(self) -> int:
+        return int(self.usual.shape[1]) - N_COARSE
 
     def _distances(self, points: Values) -> NDArray[np.float32]:
         """Return the mean squared distance (k,) to the nearest reference points."""
@@ -80,6 +99,15 @@ class Reference:
             np.maximum((centered * centered).sum(axis=1) - (along * along).sum(axis=1), 0),
             np.float32,
         )
+
+
+def weight_of_activity(apart: float) -> float:
+    """Return how much the activity counts, 0 to 1, after so many clean windows that do not overlap.
+
+    The spread of log energies takes many windows to know; from FEWEST, nothing follows.
+    """
+    known = max(apart - FEWEST, 0.0)
+    return known / (known + ENOUGH)
 
 
 def _axes(centered: Values) -> Values:

@@ -19,8 +19,9 @@ Vector = NDArray[np.float64]
 class WindowScorer:
     """Scores windows of scaled rows.
 
-    stride: rows between windows, a divisor of the hop. scale (N_PARTS,): the parts of the score
-    are divided by it, and their mean is the score.
+    stride: rows between windows, a divisor of the hop. scale (N_PARTS + 1,): the parts of the score
+    are divided by its first values. The score is the mean of all parts but the last, plus the
+    last, the activity, as far as it is beyond 1, times the last value of scale.
     """
 
     whitening: Whitening
@@ -45,7 +46,9 @@ class WindowScorer:
 
     def scores(self, rows: Values) -> Vector:
         """Return the scores (k,) of windows over rows (n, d), one every hop from the first."""
-        return np.asarray((self.parts(rows) / self.scale).mean(axis=1))
+        relative = self.parts(rows) / self.scale[:N_PARTS]
+        beyond = np.maximum(relative[:, -1] - 1, 0)
+        return np.asarray((relative[:, :-1].sum(axis=1) + self.scale[-1] * beyond) / (N_PARTS - 1))
 
     def parts(self, rows: Values) -> Vector:
         """Return the parts (k, N_PARTS) of the scores of windows over rows (n, d)."""
