@@ -44,7 +44,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from vus_pr import vus_pr
 
 from aemodel import SeriesDetector
-from aemodel.series.points import Piece
+from aemodel.series.windows.points import Piece
 
 FIT_DAYS, JUDGED_DAYS = 28, 56
 RULE = "events 1/7d"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import lfilter
 
-from aemodel.series.clean import CleanPiece, CleanSeries
-from aemodel.series.fit import fit_series
+from aemodel.series.fitting.clean import CleanPiece, CleanSeries
+from aemodel.series.fitting.fit import fit_series
 from aemodel.series.settings import WindowSettings
 
 

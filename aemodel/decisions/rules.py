@@ -16,7 +16,7 @@ from aemodel.decisions.clean_counts import UNKNOWN, clean_above_cut, clean_disco
 from aemodel.decisions.promises import fdr_promise, quantile_promise, threshold_note
 from aemodel.decisions.ranking import Ranking, Tally
 from aemodel.errors import SettingsError
-from aemodel.series.event_rate import EventRate
+from aemodel.series.events.event_rate import EventRate
 
 EXAMPLE = "quantile 0.999, fdr 0.1, absolute 0.03, mad 6, top or, of series, events 1/7d"
 MAD_OF_NORMAL = 0.6744897501960817  # median absolute deviation of a normal distribution with sd 1

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.points import Piece
-from aemodel.series.pyramid import Values
-from aemodel.series.scorer import WindowScorer
+from aemodel.series.windows.points import Piece
+from aemodel.series.windows.pyramid import Values
+from aemodel.series.windows.scorer import WindowScorer
 
 STRETCHES = 40  # wanted, as far as each then has LEAST to MOST windows
 LEAST, MOST = 2, 8
@@ -56,7 +56,7 @@ class Calibration:
         return float(np.median(self.highest)) if len(self.highest) else np.inf
 
 
-def calibrate(pieces: Iterable[Held], *, total: int) -> Calibration:
+def calibrate_stretches(pieces: Iterable[Held], *, total: int) -> Calibration:
     """Score clean rows, `total` of them, and cut them into stretches of several windows."""
     highest: list[float] = []
     rows, medians = 0, []

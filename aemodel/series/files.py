@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from aemodel.errors import BundleError
 from aemodel.series.calibration import Calibration
-from aemodel.series.features import Whitening
-from aemodel.series.levels import Levels
+from aemodel.series.levels import EntityLevels
 from aemodel.series.model import SeriesModel
-from aemodel.series.parts import Reference
-from aemodel.series.pyramid import Pyramid
-from aemodel.series.scorer import WindowScorer
 from aemodel.series.settings import Baseline, WindowSettings
+from aemodel.series.windows.features import Whitening
+from aemodel.series.windows.parts import CleanWindows
+from aemodel.series.windows.pyramid import Pyramid
+from aemodel.series.windows.scorer import WindowScorer
 
 PREFIX = "series."
 REFERENCE = ("points", "center", "axes", "usual", "moves")
@@ -82,12 +82,12 @@ def _model(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> SeriesModel:
         baseline=Baseline.parse(facts["baseline"]),
     )
     whitening = Whitening(Pyramid(settings.window), arrays["mean"], arrays["whitening"])
-    reference = Reference(*(arrays[f"reference.{name}"] for name in REFERENCE))
+    reference = CleanWindows(*(arrays[f"reference.{name}"] for name in REFERENCE))
     usual = np.nan if facts["usual"] is None else facts["usual"]
     return SeriesModel(
         sensors=tuple(facts["sensors"]),
         settings=settings,
-        levels=Levels(tuple(facts["entities"]), arrays["center"], arrays["spread"]),
+        levels=EntityLevels(tuple(facts["entities"]), arrays["center"], arrays["spread"]),
         scorer=WindowScorer(whitening, reference, arrays["scale"], settings.stride),
         band=arrays["band"],
         calibration=Calibration(arrays["calibration"], facts["calibration_rows"], usual),

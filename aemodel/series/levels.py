@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.pyramid import Values
+from aemodel.series.windows.pyramid import Values
 
 FAR = 1e4  # scaled values beyond it are cut: their squares still fit float32
 SMALLEST = 1e-280
@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Moments:
+class LevelMoments:
     """Counts, sums and sums of squares (e, d) of the observed rows of entities.
 
     Sums are of values less `origin` (d,), so that large offsets lose no digits.
@@ -30,7 +30,7 @@ class Moments:
     squares: Matrix
 
     @classmethod
-    def around(cls, rows: NDArray[np.generic], entities: int) -> Moments:
+    def around(cls, rows: NDArray[np.generic], entities: int) -> LevelMoments:
         """No rows of `entities` entities; the origin is near rows (n, d)."""
         seen = np.isfinite(rows.astype(np.float64))
         sums = np.where(seen, rows, 0.0).sum(axis=0, dtype=np.float64)
@@ -49,7 +49,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Levels:
+class EntityLevels:
     """Center and spread (e + 1, d) of entities by name; the last row is the pool's."""
 
     names: tuple[str, ...]
@@ -57,7 +57,7 @@ class Levels:
     spread: Matrix
 
     @classmethod
-    def of(cls, names: Sequence[str], moments: Moments) -> Levels:
+    def of(cls, names: Sequence[str], moments: LevelMoments) -> EntityLevels:
         """Take mean and standard deviation of each entity, shrunk towards those of all.
 
         Both are shrunk as far as the entities differ no more than few rows explain (empirical
@@ -77,9 +77,9 @@ class Levels:
         spreads = np.vstack([spread, np.sqrt(whole)])
         return cls(tuple(names), centers, _usable(spreads, centers))
 
-    def pooled(self) -> Levels:
+    def pooled(self) -> EntityLevels:
         """The pool alone."""
-        return Levels((), self.center[-1:], self.spread[-1:])
+        return EntityLevels((), self.center[-1:], self.spread[-1:])
 
     def rows_of(self, names: Sequence[str]) -> NDArray[np.intp]:
         """Return the row of each name; unknown ones have the pool's."""

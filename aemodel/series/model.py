@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.series.calibration import Calibration
-from aemodel.series.levels import Levels
-from aemodel.series.points import fill_gaps
-from aemodel.series.pyramid import Values
-from aemodel.series.scorer import WindowScorer
+from aemodel.series.levels import EntityLevels
 from aemodel.series.settings import WindowSettings
+from aemodel.series.windows.points import hold_gaps
+from aemodel.series.windows.pyramid import Values
+from aemodel.series.windows.scorer import WindowScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class SeriesModel:
 
     sensors: tuple[str, ...]
     settings: WindowSettings
-    levels: Levels
+    levels: EntityLevels
     scorer: WindowScorer
     band: NDArray[np.float64]
     calibration: Calibration
@@ -37,4 +37,4 @@ class SeriesModel:
 
     def scaled(self, rows: NDArray[np.generic], entity: int) -> Values:
         """Return rows (n, d) of the entity in row `entity` of `levels`, scaled and without gaps."""
-        return fill_gaps(self.levels.scale(rows, entity), self.scorer.window)
+        return hold_gaps(self.levels.scale(rows, entity), self.scorer.window)

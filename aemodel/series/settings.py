@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from aemodel.errors import SettingsError
-from aemodel.series.pyramid import PARTS
+from aemodel.series.windows.pyramid import PARTS
 
 SMALLEST, LARGEST = 16, 4096
 AUTO = 0

@@ -12,7 +12,7 @@ from aemodel.rows.layout import Layout
 from flows.errors import UsageError
 from flows.jobs.dates import parse_date
 from flows.jobs.queries import ensure_clean_rows, fetch_rows, require_rows, run_of_query
-from flows.jobs.series_inputs import open_clean_series, open_night_series
+from flows.jobs.series.inputs import open_clean_series, open_night_series
 from flows.jobs.settings import Job
 from storage.databases.query import is_query
 from storage.errors import NoDataError

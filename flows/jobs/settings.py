@@ -26,7 +26,7 @@ from flows.jobs.operation_settings import (
     ScheduleSettings,
 )
 from flows.jobs.query_settings import parse_queries, require_queries
-from flows.jobs.series_settings import SeriesSettings, require_series_rule
+from flows.jobs.series.settings import SeriesSettings, require_series_rule
 from storage.databases.query import Query, is_query
 from storage.objects.paths import ObjectPath, located
 from storage.sources import CATEGORY, ENTITY, TIME, Reading

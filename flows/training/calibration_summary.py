@@ -9,7 +9,7 @@ from aemodel.decisions.block_promises import rest_on_blocks
 from aemodel.decisions.block_scores import BlockScores
 from aemodel.decisions.entity_groups import EntityGroups, rest_on_groups
 from aemodel.decisions.rules import decide_beforehand
-from aemodel.series.decision import cut_of_rule
+from aemodel.series.events.decision import cut_of_rule
 from aemodel.series.model import SeriesModel
 from flows.jobs.settings import Job
 

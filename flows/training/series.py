@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from aemodel.series.clean import CleanPiece, CleanSeries
-from aemodel.series.fit import fit_series
+from aemodel.series.fitting.clean import CleanPiece, CleanSeries
+from aemodel.series.fitting.fit import fit_series
 from aemodel.series.model import SeriesModel
 from flows.engine.series_rows import join_range
 from flows.engine.shard_tasks import rows_per_chunk

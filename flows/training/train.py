@@ -13,7 +13,7 @@ from aemodel.bundle import to_files
 from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.entity_groups import entity_groups
 from aemodel.model import Autoencoder
-from aemodel.series.decision import cut_of_rule
+from aemodel.series.events.decision import cut_of_rule
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Epoch, Trained

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aemodel.series.causes.clean_moves import LEAST, CleanMoves, Indices, Matrix
-from aemodel.series.pyramid import Values
+from aemodel.series.windows.pyramid import Values
 
 MOST_SUSPECTS = 3
 SUSPECT = 0.2  # of what is unusual about the worst sensor, from which another is one as well

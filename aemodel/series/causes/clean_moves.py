@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.features import N_COARSE, RIDGE, TINY, Whitening
-from aemodel.series.pyramid import PARTS, Pyramid, Values, coarse_details
+from aemodel.series.windows.features import N_COARSE, RIDGE, TINY, Whitening
+from aemodel.series.windows.pyramid import PARTS, Pyramid, Values, coarse_details
 
 Matrix = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -14,7 +14,7 @@ from aemodel.series.causes.sensor import SensorView
 from aemodel.series.causes.units import RowClock
 from aemodel.series.causes.words import Scene, sentence
 from aemodel.series.model import SeriesModel
-from aemodel.series.pyramid import Values
+from aemodel.series.windows.pyramid import Values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from aemodel.series.causes.clean_moves import CleanMoves, Indices, Matrix
-from aemodel.series.features import N_COARSE
-from aemodel.series.pyramid import PARTS, Values
+from aemodel.series.windows.features import N_COARSE
+from aemodel.series.windows.pyramid import PARTS, Values
 
 
 def expected_rows(moves: CleanMoves, rows: Values, *, suspects: Indices) -> Matrix:

@@ -13,11 +13,11 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aemodel.decisions.rules import parse_rule
-from aemodel.series.clean import CleanPiece, CleanSeries
-from aemodel.series.decision import cut_of_rule
 from aemodel.series.detector.scored_rows import ScoredRows, SeriesEvent
 from aemodel.series.detector.segments import Arranged, arrange
-from aemodel.series.fit import fit_series
+from aemodel.series.events.decision import cut_of_rule
+from aemodel.series.fitting.clean import CleanPiece, CleanSeries
+from aemodel.series.fitting.fit import fit_series
 from aemodel.series.settings import AUTO, Baseline, WindowSettings
 
 Matrix = NDArray[np.float64]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from aemodel.errors import DataError
 from aemodel.series.causes.event import EventRows, SensorShare, explain_event
 from aemodel.series.detector.segments import Arranged, Segment
-from aemodel.series.fit_scorer import ScorerFit
+from aemodel.series.events.runs import Run, events_above, runs_above
+from aemodel.series.fitting.fit_scorer import ScorerFit
 from aemodel.series.model import SeriesModel
-from aemodel.series.points import Piece
-from aemodel.series.runs import Run, events_above, find_runs
+from aemodel.series.windows.points import Piece
 
 AROUND = 4  # windows on either side of an event that its cause rests on
 Matrix = NDArray[np.float64]
@@ -69,7 +69,7 @@ class ScoredRows:
         """Return the events that peak above a cut, highest first."""
         found, ordinary = [], self.judges[0].calibration.ordinary if self.judges else np.inf
         for number, segment in enumerate(self.arranged.segments):
-            runs = find_runs(
+            runs = runs_above(
                 self.scores[segment.rows], above=ordinary, first=0, entity=number, segment=0
             )
             found += events_above(runs, cut, gap=self.judges[number].scorer.window)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.series.causes.event import EventCause, EventRows, explain_event
-from aemodel.series.levels import Levels
+from aemodel.series.events.runs import Run
+from aemodel.series.levels import EntityLevels
 from aemodel.series.model import SeriesModel
-from aemodel.series.runs import Run
 from flows.engine.series_rows import RowRange, read_range
 from flows.scoring.series.warmup import Judges
 from storage.pages.events.report import EventView, SensorTrace
@@ -51,7 +51,7 @@ def _ticks(read: RowRange) -> NDArray[np.int64]:
 
 
 def _traces(
-    model: SeriesModel, cause: EventCause, rows: NDArray[np.generic], levels: Levels, row: int
+    model: SeriesModel, cause: EventCause, rows: NDArray[np.generic], levels: EntityLevels, row: int
 ) -> tuple[SensorTrace, ...]:
     center, spread = levels.center[row], levels.spread[row]
     low, high = center + model.band * spread

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from aemodel.decisions.rules import Decision, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
-from aemodel.series.decision import Extent, decide_series
+from aemodel.series.events.decision import Extent, decide_series
+from aemodel.series.events.runs import Run
 from aemodel.series.model import SeriesModel
-from aemodel.series.runs import Run
 from flows.jobs.settings import Job
 from flows.scoring.judge import TRAINING_ROWS, scored_training_rows
 from flows.scoring.night_run import Judged, NightRun

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.points import Piece
-from aemodel.series.runs import Run, find_runs
+from aemodel.series.events.runs import Run, runs_above
+from aemodel.series.windows.points import Piece
 from flows.engine.series_rows import RowRange, read_range
 from flows.scoring.series.warmup import Judges
 
@@ -61,7 +61,7 @@ def _runs(
     read: RowRange, scores: NDArray[np.float64], part: slice, *, begin: int, above: float
 ) -> Iterator[Run]:
     judged = np.where(read.series.context[part], np.nan, scores[part])
-    yield from find_runs(
+    yield from runs_above(
         judged,
         above=above,
         first=read.start + part.start,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aemodel.series.runs import Run
+from aemodel.series.events.runs import Run
 from flows.scoring.series.timeline import Highest
 
 WHOLE = [field.name for field in fields(Run) if field.name != "score"]

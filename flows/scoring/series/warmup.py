@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.fit_scorer import ScorerFit
-from aemodel.series.levels import Levels
+from aemodel.series.fitting.fit_scorer import ScorerFit
+from aemodel.series.levels import EntityLevels
 from aemodel.series.model import SeriesModel
-from aemodel.series.points import fill_gaps
-from aemodel.series.pyramid import Values
-from aemodel.series.scorer import WindowScorer
+from aemodel.series.windows.points import hold_gaps
+from aemodel.series.windows.pyramid import Values
+from aemodel.series.windows.scorer import WindowScorer
 from flows.engine.series_rows import read_range
 from storage.sources.series.source import SeriesSource
 
@@ -21,13 +21,13 @@ from storage.sources.series.source import SeriesSource
 class Judge:
     """Level, spread and windows by which the rows of one entity are judged."""
 
-    levels: Levels
+    levels: EntityLevels
     row: int
     scorer: WindowScorer
 
     def scaled(self, rows: NDArray[np.generic]) -> Values:
         """Return rows (n, d) in scaled units without gaps."""
-        return fill_gaps(self.levels.scale(rows, self.row), self.scorer.window)
+        return hold_gaps(self.levels.scale(rows, self.row), self.scorer.window)
 
 
 @dataclass(frozen=True)

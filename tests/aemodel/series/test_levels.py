@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from moving import fitted, sensor_rows
 
-from aemodel.series.levels import FAR, Levels, Moments
-from aemodel.series.points import Piece
+from aemodel.series.levels import FAR, EntityLevels, LevelMoments
+from aemodel.series.windows.points import Piece
 
 
 def levels_of(*entities):
-    moments = Moments.around(entities[0], len(entities))
+    moments = LevelMoments.around(entities[0], len(entities))
     for index, rows in enumerate(entities):
         moments.add(rows, index)
-    return Levels.of([f"M{index}" for index in range(len(entities))], moments)
+    return EntityLevels.of([f"M{index}" for index in range(len(entities))], moments)
 
 
 def normal(n, level=0.0, spread=1.0):

@@ -6,7 +6,7 @@ import pytest
 from moving import fitted, sensor_rows
 
 from aemodel.errors import DataError, SettingsError
-from aemodel.series.fit import choose_window
+from aemodel.series.fitting.fit import choose_window
 from aemodel.series.settings import Baseline, WindowSettings
 
 

@@ -9,7 +9,7 @@ import pytest
 from moving import clean_series, sensor_rows
 
 from aemodel.series.causes.event import EventRows, explain_event
-from aemodel.series.fit import fit_series
+from aemodel.series.fitting.fit import fit_series
 from aemodel.series.settings import WindowSettings
 
 AT, LENGTH = 300, 100

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.features import Whitening
-from aemodel.series.parts import N_PARTS, Reference
-from aemodel.series.points import Covered, Piece
-from aemodel.series.pyramid import Values
+from aemodel.series.windows.features import Whitening
+from aemodel.series.windows.parts import N_PARTS, CleanWindows
+from aemodel.series.windows.points import Covered, Piece
+from aemodel.series.windows.pyramid import Values
 
 Vector = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class WindowScorer:
     """
 
     whitening: Whitening
-    reference: Reference
+    reference: CleanWindows
     scale: Vector
     stride: int
 

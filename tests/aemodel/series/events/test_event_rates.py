@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from aemodel.errors import SettingsError
 from aemodel.series.calibration import Calibration
-from aemodel.series.event_rate import EventRate
-from aemodel.series.promise import cut_of_rate
+from aemodel.series.events.event_rate import EventRate
+from aemodel.series.events.promise import cut_of_rate
 
 DAY = 86_400
 

@@ -1,4 +1,4 @@
-"""Fit a model of windows on clean series, and calibrate it by rows that it has not seen.
+"""Fit a model of windows on clean series, and calibrate_stretches it by rows that it has not seen.
 
 The clean rows are cut into folds, each a run of consecutive rows. Each fold is scored by a scorer
 that was fitted on the other folds; the model itself is fitted on all of them.
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.errors import DataError
-from aemodel.series.calibration import Held, calibrate
-from aemodel.series.clean import CleanSeries, iter_nights
-from aemodel.series.fit_scorer import ScorerFit
-from aemodel.series.levels import Levels, Moments
+from aemodel.series.calibration import Held, calibrate_stretches
+from aemodel.series.fitting.clean import CleanSeries, iter_nights
+from aemodel.series.fitting.fit_scorer import ScorerFit
+from aemodel.series.levels import EntityLevels, LevelMoments
 from aemodel.series.model import SeriesModel
-from aemodel.series.parts import N_PARTS, weight_of_activity
-from aemodel.series.points import fill_gaps
-from aemodel.series.pyramid import PARTS, Pyramid, Values
-from aemodel.series.scorer import WindowScorer
 from aemodel.series.settings import AUTO, SMALLEST, WindowSettings
+from aemodel.series.windows.parts import N_PARTS, weight_of_activity
+from aemodel.series.windows.points import hold_gaps
+from aemodel.series.windows.pyramid import PARTS, Pyramid, Values
+from aemodel.series.windows.scorer import WindowScorer
 
 SAMPLE_VALUES = 4_000_000  # of clean rows kept in memory to fit on
 FOLDS = 4
@@ -98,7 +98,7 @@ def fit_series(series: CleanSeries, settings: WindowSettings, *, seed: int = 0) 
         levels=levels,
         scorer=fit.scorer(whole, scale),
         band=np.nanquantile(np.concatenate(whole), BAND, axis=0),
-        calibration=calibrate(held, total=sum(lengths)),
+        calibration=calibrate_stretches(held, total=sum(lengths)),
         step=series.step,
         in_seconds=series.in_seconds,
         at_once=series.at_once,
@@ -117,26 +117,26 @@ def choose_window(longest: int) -> int:
     return window
 
 
-def _measure(series: CleanSeries, *, entities: bool) -> tuple[Levels, list[int]]:
+def _measure(series: CleanSeries, *, entities: bool) -> tuple[EntityLevels, list[int]]:
     """Return the levels of entities, or of the pool, and the length of each piece."""
-    moments: Moments | None = None
+    moments: LevelMoments | None = None
     lengths = []
     for piece in series.read():
         if moments is None:
-            moments = Moments.around(piece.rows, len(series.names))
+            moments = LevelMoments.around(piece.rows, len(series.names))
         moments.add(piece.rows, piece.entity)
         lengths.append(len(piece.rows))
     if moments is None:
         raise DataError("the clean series hold no rows")
-    levels = Levels.of(series.names, moments)
+    levels = EntityLevels.of(series.names, moments)
     return levels if entities else levels.pooled(), lengths
 
 
-def _scaled(series: CleanSeries, levels: Levels) -> Iterator[Scaled]:
+def _scaled(series: CleanSeries, levels: EntityLevels) -> Iterator[Scaled]:
     rows_of, first = levels.rows_of(series.names), 0
     for piece in series.read():
         scaled = levels.scale(piece.rows, int(rows_of[piece.entity]))
-        yield Scaled(first, fill_gaps(scaled, len(scaled)))
+        yield Scaled(first, hold_gaps(scaled, len(scaled)))
         first += len(scaled)
 
 
@@ -176,4 +176,4 @@ def _held_nights(
     for night in iter_nights(series, warmup):
         levels, scorer = fit.on_warmup(night.rows[:warmup], scale)
         rows = levels.scale(night.rows[warmup:], 0)
-        yield Held(scorer, fill_gaps(rows, len(rows)))
+        yield Held(scorer, hold_gaps(rows, len(rows)))

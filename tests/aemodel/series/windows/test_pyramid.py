@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from moving import sensor_rows
 
-from aemodel.series.pyramid import PARTS, Pyramid, coarse_details
+from aemodel.series.windows.pyramid import PARTS, Pyramid, coarse_details
 
 
 @pytest.mark.parametrize("window", [16, 24, 64, 80, 128])

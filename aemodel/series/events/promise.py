@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil
 
 from aemodel.series.calibration import Calibration
-from aemodel.series.event_rate import EventRate
+from aemodel.series.events.event_rate import EventRate
 
 
 @dataclass(frozen=True)

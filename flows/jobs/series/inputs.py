@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from flows.jobs.date_paths import names_a_date
-from flows.jobs.series_settings import SeriesSettings
+from flows.jobs.series.settings import SeriesSettings
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
 from storage.databases.query import is_query

@@ -7,9 +7,9 @@ import pytest
 from moving import fitted, sensor_rows
 
 from aemodel.series.files import series_arrays, series_facts, take_series
-from aemodel.series.fit_scorer import ScorerFit
-from aemodel.series.parts import ENOUGH, FEWEST, N_PARTS, weight_of_activity
-from aemodel.series.pyramid import Pyramid
+from aemodel.series.fitting.fit_scorer import ScorerFit
+from aemodel.series.windows.parts import ENOUGH, FEWEST, N_PARTS, weight_of_activity
+from aemodel.series.windows.pyramid import Pyramid
 
 
 def test_activity_counts_for_nothing_until_there_are_enough_windows():

@@ -10,9 +10,9 @@ from math import ceil
 from scipy.stats import binom
 
 from aemodel.decisions.rules import Cut, Decision, Rule, allowed_above
+from aemodel.series.events.promise import EventCut, cut_of_rate
+from aemodel.series.events.runs import Run, events_above
 from aemodel.series.model import SeriesModel
-from aemodel.series.promise import EventCut, cut_of_rate
-from aemodel.series.runs import Run, events_above
 
 RARELY = 0.95  # clean data gives at most `limit` events in so many of the nights
 

@@ -8,14 +8,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aemodel.series.runs import events_above, find_runs, merge_runs
+from aemodel.series.events.runs import events_above, merge_runs, runs_above
 
 SCORES = st.lists(st.sampled_from([0.0, 0.5, 1.5, 2.5, np.nan]), min_size=1, max_size=60)
 
 
 def runs_of(scores, *, first=0, segment=0, above=1.0):
     scores = np.array(scores, float)
-    return list(find_runs(scores, above=above, first=first, entity=0, segment=segment))
+    return list(runs_above(scores, above=above, first=first, entity=0, segment=segment))
 
 
 def test_a_run_has_its_rows_and_the_first_of_its_highest():

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.features import Whitening, Windows
-from aemodel.series.levels import Levels, Moments
-from aemodel.series.parts import Reference, weight_of_activity
-from aemodel.series.points import fill_gaps
-from aemodel.series.pyramid import Pyramid, Values
-from aemodel.series.scorer import WindowScorer
+from aemodel.series.levels import EntityLevels, LevelMoments
+from aemodel.series.windows.features import Whitening, Windows
+from aemodel.series.windows.parts import CleanWindows, weight_of_activity
+from aemodel.series.windows.points import hold_gaps
+from aemodel.series.windows.pyramid import Pyramid, Values
+from aemodel.series.windows.scorer import WindowScorer
 
 REFERENCE_WINDOWS = 512
 STARTS = 4  # windows are taken that often per block
@@ -33,20 +33,20 @@ class ScorerFit:
         whitening = Whitening.fit(self.pyramid, whole)
         found = [whitening.windows(part) for piece in whole for part in self._shifted(piece)]
         clean = Windows(*(np.concatenate(each) for each in zip(*found, strict=True)))
-        reference = Reference.fit(clean, most=REFERENCE_WINDOWS, seed=self.seed)
+        reference = CleanWindows.fit(clean, most=REFERENCE_WINDOWS, seed=self.seed)
         return WindowScorer(whitening, reference, scale, self.stride)
 
     def on_warmup(
         self, rows: NDArray[np.generic], scale: NDArray[np.float64]
-    ) -> tuple[Levels, WindowScorer]:
+    ) -> tuple[EntityLevels, WindowScorer]:
         """Fit level, spread, and scorer on the first rows (n, d) of a night."""
-        moments = Moments.around(rows, 1)
+        moments = LevelMoments.around(rows, 1)
         moments.add(rows, 0)
-        levels = Levels.of(("",), moments)
+        levels = EntityLevels.of(("",), moments)
         scaled = levels.scale(rows, 0)
         weight = weight_of_activity(len(rows) / self.pyramid.window)
         own = np.append(scale[:-1], min(weight, scale[-1]))
-        return levels, self.scorer([fill_gaps(scaled, len(scaled))], own)
+        return levels, self.scorer([hold_gaps(scaled, len(scaled))], own)
 
     def _shifted(self, piece: Values) -> Iterator[Values]:
         """Yield a piece STARTS times, begun later each time, as far as it holds a window."""

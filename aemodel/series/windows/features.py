@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from aemodel.series.pyramid import PARTS, Blocks, Pyramid, Values, coarse_details
+from aemodel.series.windows.pyramid import PARTS, Pyramid, RowBlocks, Values, coarse_details
 
 RIDGE = 0.05  # of the mean variance, added to every variance
 TINY = 1e-6  # variance of a sensor that never moves
@@ -70,7 +70,7 @@ class Whitening:
         """Return the windows of rows (n, d), one every `hop` rows from the first."""
         return self.of_blocks(self.pyramid.blocks(rows))
 
-    def of_blocks(self, blocks: Blocks) -> Windows:
+    def of_blocks(self, blocks: RowBlocks) -> Windows:
         """Return the windows (k = m - 7) over m blocks."""
         d, n_fine = len(self.mean), self.pyramid.n_fine
         energies, peaks, points, moves = [], [], [], []
@@ -108,7 +108,7 @@ class Whitening:
         return np.stack(found).astype(np.float64)
 
 
-def _details(blocks: Blocks, mean: Values) -> list[Values]:
+def _details(blocks: RowBlocks, mean: Values) -> list[Values]:
     """Return the coefficients of all scales; those of the last are levels less the mean."""
     coarse = list(coarse_details(blocks.means))
     return [*blocks.details, *coarse[:-1], coarse[-1] - mean]

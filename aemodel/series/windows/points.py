@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.pyramid import PARTS, Values
+from aemodel.series.windows.pyramid import PARTS, Values
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Covered:
             return np.asarray(self.total / np.where(self.count == 0, np.nan, self.count))
 
 
-def fill_gaps(scaled: Values, most: int) -> Values:
+def hold_gaps(scaled: Values, most: int) -> Values:
     """Replace NaN in rows (n, d) by the last value, at most `most` rows back, else by 0."""
     missing = np.isnan(scaled)
     if not missing.any():

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.features import N_COARSE, Windows
-from aemodel.series.pyramid import Values
+from aemodel.series.windows.features import N_COARSE, Windows
+from aemodel.series.windows.pyramid import Values
 
 NEIGHBORS = 3
 KEPT = 0.9  # share of the variance
@@ -27,7 +27,7 @@ ENOUGH = 100.0  # more of them, after which the spreads are half known
 
 
 @dataclass(frozen=True)
-class Reference:
+class CleanWindows:
     """Clean windows that others are compared with.
 
     points (r, p): a sample of clean windows. center (p,), axes (c, p): of principal components.
@@ -42,7 +42,7 @@ class Reference:
     moves: Values
 
     @classmethod
-    def fit(cls, clean: Windows, *, most: int, seed: int) -> Reference:
+    def fit(cls, clean: Windows, *, most: int, seed: int) -> CleanWindows:
         """Keep at most `most` clean windows, and their principal components."""
         points = clean.points
         usual = np.stack([clean.energies.mean(axis=0), clean.peaks.mean(axis=0)])

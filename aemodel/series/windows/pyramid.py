@@ -19,7 +19,7 @@ Values = NDArray[np.float32]
 PARTS = 8  # blocks in a window
 
 
-class Blocks(NamedTuple):
+class RowBlocks(NamedTuple):
     """Consecutive blocks of rows: their means (m, d), and details (m, positions, d) per scale."""
 
     means: Values
@@ -50,7 +50,7 @@ class Pyramid:
             sizes.append(size)
         return sizes
 
-    def blocks(self, rows: Values) -> Blocks:
+    def blocks(self, rows: Values) -> RowBlocks:
         """Cut rows (n, d) into blocks; rows after the last whole block are left out."""
         count, d = len(rows) // self.hop, rows.shape[1]
         level: Values = rows[: count * self.hop].reshape(count, self.hop, d)
@@ -64,7 +64,7 @@ class Pyramid:
                 mean = level.mean(axis=1, keepdims=True)
                 details.append(level - mean)
                 level = mean
-        return Blocks(np.ascontiguousarray(level[:, 0]), tuple(details))
+        return RowBlocks(np.ascontiguousarray(level[:, 0]), tuple(details))
 
 
 def coarse_details(means: Values) -> Iterator[Values]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving import fitted, sensor_rows
 
-from aemodel.series.points import Piece, fill_gaps
+from aemodel.series.windows.points import Piece, hold_gaps
 
 WINDOW = 64
 TONIGHT = sensor_rows(1500, seed=5)
@@ -75,13 +75,13 @@ def test_scoring_leaves_its_rows_as_they_are(models):
 def test_a_gap_holds_the_last_value_for_so_many_rows_and_then_the_clean_level():
     rows = np.array([[3.0], [np.nan], [np.nan], [np.nan], [5.0]], np.float32)
 
-    assert fill_gaps(rows, 2)[:, 0].tolist() == [3, 3, 3, 0, 5]
+    assert hold_gaps(rows, 2)[:, 0].tolist() == [3, 3, 3, 0, 5]
 
 
 def test_a_gap_at_the_beginning_is_the_clean_level():
     rows = np.array([[np.nan, 1], [2, np.nan]], np.float32)
 
-    assert fill_gaps(rows, 5).tolist() == [[0, 1], [2, 1]]
+    assert hold_gaps(rows, 5).tolist() == [[0, 1], [2, 1]]
 
 
 @settings(max_examples=10, deadline=None)

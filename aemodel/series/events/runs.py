@@ -35,7 +35,7 @@ class Run:
         return replace(self, stop=later.stop, peak=best.peak, score=best.score)
 
 
-def find_runs(
+def runs_above(
     scores: NDArray[np.float64], *, above: float, first: int, entity: int, segment: int
 ) -> Iterator[Run]:
     """Yield the runs above a level among scores (n,) of consecutive rows of one segment.

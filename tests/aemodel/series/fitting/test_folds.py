@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moving import clean_series, fitted, sensor_rows
 
-from aemodel.series.fit import FOLDS, Folds, Scaled, fit_series
+from aemodel.series.fitting.fit import FOLDS, Folds, Scaled, fit_series
 from aemodel.series.settings import Baseline, WindowSettings
 
 

@@ -1,0 +1,1 @@
+"""Fit a model of series on clean rows, fold by fold."""
