@@ -62,7 +62,14 @@ from storage.sources.source import (
     plan_shards,
 )
 from storage.sources.spread import spread_rows
-from storage.sources.survey import DISTINCT, find_levels, name_blocks, survey_columns
+from storage.sources.survey import (
+    DISTINCT,
+    DayOrder,
+    find_levels,
+    name_blocks,
+    order_of_days,
+    survey_columns,
+)
 
 __all__ = [
     "BROKEN_CELLS",
@@ -75,6 +82,7 @@ __all__ = [
     "WEEKDAY",
     "BlockColumn",
     "Chunk",
+    "DayOrder",
     "Dialect",
     "Feature",
     "Kinds",
@@ -98,6 +106,7 @@ __all__ = [
     "open_sound_files",
     "open_source",
     "open_surveyed",
+    "order_of_days",
     "plan_shards",
     "relative_names",
     "spread_rows",

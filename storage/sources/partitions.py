@@ -53,6 +53,10 @@ class Partitions:
             )
         return features, unread
 
+    def of_file(self, file: Path) -> Mapping[str, str | None]:
+        """Return all columns of a file's folders, read or not, and their values."""
+        return self._values.get(file, {})
+
     def add_columns(self, file: Path, rows: pa.RecordBatch, count: int) -> pa.RecordBatch:
         """Add to `count` rows of a file the columns of its folders that are read."""
         if not self.read:

@@ -51,6 +51,7 @@ class CsvSource(TableSource):
         )
         self.borders = self.starts[1:-1]
         self.unread = unread
+        self.folder_columns = [self.partitions.of_file(file) for file in files]
         self.dated = dated_columns([*described.values()], wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {

@@ -70,6 +70,7 @@ class TypedSource(TableSource):
         self.id_column = wanted.id
         self.whole_ids = bool(wanted.id) and all(map(is_whole, self._types(wanted.id)))
         self.unread = unread
+        self.folder_columns = [self.partitions.of_file(file) for file in files]
         self.dated = dated_columns([*described.values()], wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         files_read = str(len(files))
