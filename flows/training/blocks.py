@@ -124,7 +124,8 @@ def _named_blocks(source: Source, by: str) -> SourceBlocks | None:
 def column_blocks(source: Source, name: str) -> SourceBlocks | None:
     """The days of a column that holds dates, or the levels of any other; None if too many.
 
-    Of a column that folders name, files with one value, see `partition_blocks`. Rows with a gap are a block too. Raises SchemaError if the column can be neither.
+    Of a column that folders name, see `partition_blocks`. Rows with a gap are a block too. Raises
+    SchemaError if the column can be neither.
     """
     if folders := partition_blocks(source, name):
         return folders

@@ -15,6 +15,7 @@ from storage.sources import open_source
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 7)]
 ROWS = 3
+DEFAULT = TrainSettings()
 
 
 def write_files(folder, paths):
@@ -24,7 +25,7 @@ def write_files(folder, paths):
         pq.write_table(pa.table({"x": np.arange(ROWS) + 10.0 * number}), file)
 
 
-def names_of_rows(source, train=TrainSettings()):
+def names_of_rows(source, train=DEFAULT):
     """The block of the first row of each file, as `find_blocks` says."""
     passes = DigestedPasses(source, 2, blocks := find_blocks(source, train))
     found, row = [], 0
@@ -72,7 +73,7 @@ def test_a_day_may_be_named_by_three_folders(tmp_path, pattern):
         ["dt=2026-11-01/a.parquet", "dt=2026-11-01/b.parquet"],  # nothing to compare otherwise
         ["2026-11-01.parquet", "2026-11-02.parquet"],
         ["2026-13-01-a.parquet", "2026-13-01-b.parquet", "2026-13-02.parquet"],
-        ["dt=2026-11-01/a.parquet", "dt=2026-11-01/b.parquet", "dt=__HIVE_DEFAULT_PARTITION__/c.pq"],
+        ["dt=2026-11-01/a.pq", "dt=2026-11-01/b.pq", "dt=__HIVE_DEFAULT_PARTITION__/c.pq"],
     ],
 )
 def test_files_are_blocks_of_their_own_if_days_are_unknown_or_all_the_same(tmp_path, files):
