@@ -55,6 +55,9 @@ def exact_device(device: str) -> str:
 class Networks:
     """Fitted networks and what their errors are measured in.
 
+    Where a value is missing, they see the median of the column. With prototypes, in a column that
+    also has gaps in the fit rows, they then see what they made of the row with the median.
+
     expansion: where columns are of several kinds. residual_scale: (d,), used only with it.
     """
 
