@@ -105,7 +105,11 @@ class ObjectPath(PosixPath):
         return str(self._info().type.name) == "Directory"
 
     def objects(self) -> Iterator[ObjectPath]:
-        """Yield all objects below a prefix, sorted by name.
+        """Yield all objects below a prefix, sorted by name; see `sizes`."""
+        yield from (self / name for name in sorted(self.sizes()))
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each object below a prefix, by its name below it.
 
         Raises OSError if there is no bucket, where listing tells that from an empty prefix: of S3.
         """
@@ -116,9 +120,8 @@ class ObjectPath(PosixPath):
             listed = self.system.get_file_info(below)
         except FileNotFoundError:  # nothing below the prefix; a missing bucket is another error
             listed = []
-        found = [info.path for info in listed if info.is_file]
         start = len(self.key) + 1
-        yield from (self / path[start:] for path in sorted(found))
+        return {info.path[start:]: info.size for info in listed if info.is_file}
 
     def _info(self) -> FileInfo:
         return self.system.get_file_info(self.key)

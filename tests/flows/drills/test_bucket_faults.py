@@ -277,6 +277,25 @@ def test_a_publication_that_is_killed_half_way_is_completed_by_the_next_run(buck
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("at", [(8, "GET"), (0, "PUT"), (3, "PUT"), (8, "PUT")], ids=str)
+def test_a_store_whose_encoding_is_killed_is_resumed_to_the_same_bytes(bucket, job, at):
+    prefix = f"{job.folder.parent.name}-store"
+    words = ("encode", "--date", DAY, "--out", f"s3://rows/{prefix}")
+    command = Command(job, at=at, signal=signal.SIGKILL, words=words)
+    with bucket.failing(command.fault):
+        code, _ = command.run()
+    partial = folders(prefix)
+    resumed = job.run("encode", job.job, *words[1:])
+    whole = job.run("encode", job.job, *words[1:3], "--out", job.folder / "whole")
+
+    assert [code, resumed.code, whole.code] == [-signal.SIGKILL, 0, 0]
+    assert not any("manifest.json" in names for names in partial.values())
+    root = located(f"s3://rows/{prefix}")
+    found = {name: (root / name).read_bytes() for name in root.sizes() if name != "run.json"}
+    assert found == tree(job.folder / "whole")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [(0, "HEAD"), (6, "GET"), (1, "PUT")], ids=str)
 def test_ctrl_c_ends_a_command_that_waits_for_a_server(bucket, job, at):
     command = Command(publishing(job, f"{job.folder.parent.name}-results"), at=at)
@@ -288,13 +307,20 @@ def test_ctrl_c_ends_a_command_that_waits_for_a_server(bucket, job, at):
 
 
 class Command:
-    """`score` as a process that gets a signal at one of its requests, which are cut from then on.
+    """A process that gets a signal at one of its requests, which are cut from then on.
 
-    at: how many requests of which method are answered before.
+    at: how many requests of which method are answered before. words: the command on the job.
     """
 
-    def __init__(self, job: Bench, *, at: tuple[int, str], signal: int = signal.SIGINT) -> None:
-        self._line = [sys.executable, "-c", RUN, "score", str(job.job), "--date", DAY]
+    def __init__(
+        self,
+        job: Bench,
+        *,
+        at: tuple[int, str],
+        signal: int = signal.SIGINT,
+        words: tuple[str, ...] = ("score", "--date", DAY),
+    ) -> None:
+        self._line = [sys.executable, "-c", RUN, words[0], str(job.job), *words[1:]]
         self._output = job.folder / "output.txt"
         self._fault, self._signal = after(at[0], CUT, of=at[1]), signal
         self._sent = 0.0
