@@ -7,6 +7,7 @@ from typing import Protocol
 
 from flows.jobs.workspace import Workspace
 from storage.nights.revisions import NightPlace
+from storage.nights.table_rows import scored_revision
 
 
 class Place(Protocol):
@@ -30,3 +31,16 @@ class Place(Protocol):
     def write(self, night: NightPlace) -> None:
         """Write that revision. Safe to repeat. Raises StorageError."""
         ...
+
+
+class ScoredNights:
+    """Which nights belong into tables: those with scores, in the newest revision that has some."""
+
+    def dates(self, workspace: Workspace) -> Iterator[str]:
+        """Yield the dates that have scores."""
+        for folder in (workspace.root / "scores" / workspace.job).glob("date=????-??-??"):
+            yield folder.name.removeprefix("date=")
+
+    def revision(self, night: NightPlace) -> int:
+        """Return the newest revision with scores; 0 if there is none."""
+        return scored_revision(night)

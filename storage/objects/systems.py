@@ -51,16 +51,21 @@ def file_system(scheme: str, bucket: str) -> FileSystem:
 def _s3(bucket: str) -> FileSystem:
     from pyarrow import fs  # late: slow to import
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = s3_endpoint()
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not endpoint and not region:
         region = fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
-        endpoint_override=endpoint,
+        endpoint_override=endpoint or None,
         region=region,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
         allow_delayed_open=True,  # a small object is written by one request
     )
+
+
+def s3_endpoint() -> str:
+    """Return the URL of a server that is compatible with S3; '' for Amazon's own."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
 
 
 def _gcs() -> FileSystem:
@@ -110,7 +115,22 @@ def account_of(bucket: str) -> str:
 def service_error(error: Exception) -> str:
     """Return what a service said and what to do; '' if the error is none of a service."""
     said = str(error)
-    if not re.search(r"AWS Error|curlCode|google::|GCS|Azure|azure", said):
+    if "Error performing" in said:
+        said = _object_store_error(said)
+    elif not re.search(r"AWS Error|curlCode|google::|GCS|Azure|azure", said):
         return ""
     advice = next((advice for found, advice in ADVICE.items() if re.search(found, said)), OTHERWISE)
     return f"({' '.join(said.split())}); {advice}"
+
+
+def _object_store_error(said: str) -> str:
+    """Return status and code, or the cause, of what the libraries of lake tables quote whole.
+
+    Their text also holds the URL and the answer, and so perhaps a token.
+    """
+    status = re.search(r"\b[1-5]\d\d [A-Z][\w ]+", said)
+    code = re.search(r"<Code>(\w+)</Code>", said)
+    if status:
+        return f"HTTP status {status[0].strip()}{f' {code[1]}' if code else ''}"
+    causes = [line.strip() for line in re.split(r"\x1b\[\d+m|↳|\n", said)]
+    return next((line for line in reversed(causes) if line and "://" not in line), "no answer")

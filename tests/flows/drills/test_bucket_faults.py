@@ -26,6 +26,7 @@ from flows.publishing.nights import unpublished_nights
 from flows.scoring.catch_up import due_nights
 from storage.nights.revisions import NightPlace
 from storage.objects import systems
+from storage.objects.lake_access import delta_options
 from storage.objects.paths import located
 
 RUN = "from flows.cli.app import main; main()"
@@ -274,6 +275,26 @@ def test_a_publication_that_is_killed_half_way_is_completed_by_the_next_run(buck
     score(job)
     assert unpublished(job) == []
     assert without_manifest(prefix) == ["reports/small"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [(0, "PUT"), (1, "PUT"), (3, "PUT")], ids=str)
+def test_a_delta_table_whose_writing_is_killed_has_no_rows_or_all(bucket, job, at):
+    deltalake = pytest.importorskip("deltalake")
+    root = located(f"s3://rows/{job.folder.parent.name}-lake")
+    tables = f'delta_scores = "{root}/scores"\ndelta_outliers = "{root}/outliers"\n'
+    job.job.write_text(f"{job.job.read_text()}[publish]\n{tables}")
+    command = Command(job, at=at, signal=signal.SIGKILL)
+    with bucket.failing(command.fault):
+        code, _ = command.run()
+    committed = {name for name in root.sizes() if name.startswith("scores/_delta_log/")}
+    score(job)
+    table = deltalake.DeltaTable(f"{root}/scores", storage_options=delta_options(root))
+
+    assert code == -signal.SIGKILL
+    assert len(committed) == (at[0] > 1)  # after the file of the rows
+    assert table.to_pyarrow_table().num_rows == N
+    assert unpublished(job) == []
 
 
 @pytest.mark.slow
