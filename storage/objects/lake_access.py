@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from storage.errors import SourceError
 from storage.objects import systems
 from storage.objects.paths import ObjectPath
 
@@ -44,3 +45,20 @@ def _azure_options(table: ObjectPath) -> dict[str, str]:
         "azure_storage_sas_key": os.environ.get("AZURE_STORAGE_SAS_TOKEN"),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def iceberg_properties(table: Path) -> dict[str, str]:
+    """Return the properties by which pyiceberg reaches a table; none for a local folder.
+
+    Raises SourceError for other services than S3.
+    """
+    if not isinstance(table, ObjectPath):
+        return {}
+    if table.scheme != "s3":
+        raise SourceError(
+            f"{table}: Iceberg table; expected it in S3 or on a local disk. Export its rows to "
+            "Parquet"
+        )
+    endpoint = systems.s3_endpoint()
+    found = {"s3.region": table.system.region, "s3.connect-timeout": str(CONNECT_SECONDS)}
+    return found | ({"s3.endpoint": endpoint} if endpoint else {})

@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
+from storage.objects.at_once import file_sizes
 from storage.objects.paths import located
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
@@ -161,7 +162,7 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     try:
         return open_files(found.files)
     except SourceError:
-        if is_zarr(path):  # its files are parts of one array
+        if is_zarr(path, found.files):  # its files are parts of one array
             raise
         broken = {file: why for file in found.files if (why := _broken(file, open_files))}
         if not broken or len(broken) == len(found.files):
@@ -227,7 +228,7 @@ def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
         from storage.sources.arrays.images import ImageSource  # late: Pillow is slow to import
 
         return ImageSource(path, files, missing=missing, resize=tuple(how.get("resize", ())))
-    if is_zarr(path):
+    if is_zarr(path, files):
         from storage.sources.arrays.zarr_arrays import ZarrSource  # late: zarr is an extra
 
         return ZarrSource(path, files, field=how.get("field", ""), missing=missing)
@@ -250,8 +251,8 @@ def _wanted(how: Reading) -> Wanted:
 
 
 def _require_content(files: Sequence[Path]) -> None:
-    for file in files:
-        if file.stat().st_size == 0:
+    for file, size in zip(files, file_sizes(files), strict=True):
+        if size == 0:
             raise SourceError(f"{file}: empty; expected a file with rows")
 
 
