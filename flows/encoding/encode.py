@@ -137,12 +137,17 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
             name=name,
             date=request.date,
             work=workspace.work(f"encode-{name}"),
-            final=located(request.out) if request.out else workspace.latents / name,
+            final=_final_place(job, request.out) or workspace.latents / name,
             record=record,
         )
         with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
             taken = is_taken(run.final, name)
             return _existing_result(run) if taken else _write_store(run, run_all)
+
+
+def _final_place(job: Job, out: str) -> Path | None:
+    """The path of --out; None without one."""
+    return located(out, endpoint=job.endpoint) if out else None
 
 
 def _for_columns(model: Autoencoder, source: Source) -> Autoencoder:

@@ -37,17 +37,17 @@ def input_path(job: Job, *, source: str, date: str) -> Path:
     if source and date:
         raise UsageError("--source and --date name two inputs; pass only one")
     if source:
-        return source_path(source)
+        return source_path(source, endpoint=job.endpoint)
     return job.incoming(parse_date(date)) if date else job.clean
 
 
-def source_path(source: str) -> Path:
+def source_path(source: str, *, endpoint: str = "") -> Path:
     """The path of --source. Raises UsageError for a query."""
     if is_query(source):
         raise UsageError(
             "--source must be a path. Got a query instead; set data.incoming or data.clean to it"
         )
-    return located(source)
+    return located(source, endpoint=endpoint)
 
 
 @contextmanager

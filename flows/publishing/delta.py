@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
 from flows.publishing.database import ROWS
-from flows.publishing.place import ScoredNights
+from flows.publishing.place import ScoredNights, endpoint_of
 from storage.databases.delta import replace_in_delta
 from storage.nights.revisions import NightPlace
 
@@ -20,7 +20,7 @@ class NightDeltaTables(ScoredNights):
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self.target: Mapping[str, str] = job.publish.delta_tables
+        self.target: Mapping[str, str] = {**job.publish.delta_tables, **endpoint_of(job)}
 
     def write(self, night: NightPlace) -> None:
         """Replace the rows of a night in each table, in one commit each. Raises BucketError."""

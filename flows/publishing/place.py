@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace
 from storage.nights.revisions import NightPlace
 from storage.nights.table_rows import scored_revision
@@ -31,6 +32,11 @@ class Place(Protocol):
     def write(self, night: NightPlace) -> None:
         """Write that revision. Safe to repeat. Raises StorageError."""
         ...
+
+
+def endpoint_of(job: Job) -> Mapping[str, str]:
+    """The endpoint as a part of a target, if the job file names one."""
+    return {"endpoint": job.endpoint} if job.endpoint else {}
 
 
 class ScoredNights:

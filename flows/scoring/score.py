@@ -69,7 +69,9 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
         job=job,
         place=NightPlace(workspace.root, job.name, day.isoformat()),
         work=workspace.work(f"score-{day}"),
-        path=source_path(request.source) if request.source else job.incoming(day),
+        path=source_path(request.source, endpoint=job.endpoint)
+        if request.source
+        else job.incoming(day),
         model_id=model_id,
         model=model,
         record=record,

@@ -31,7 +31,7 @@ def delta_options(table: Path) -> dict[str, str]:
 
 def _s3_options(table: ObjectPath) -> dict[str, str]:
     options = {"aws_region": table.system.region}
-    if endpoint := systems.s3_endpoint():
+    if endpoint := systems.s3_endpoint(table.endpoint):
         options["aws_endpoint"] = endpoint
         options["allow_http"] = str(endpoint.startswith("http://")).lower()
     return options
@@ -59,6 +59,6 @@ def iceberg_properties(table: Path) -> dict[str, str]:
             f"{table}: Iceberg table; expected it in S3 or on a local disk. Export its rows to "
             "Parquet"
         )
-    endpoint = systems.s3_endpoint()
+    endpoint = systems.s3_endpoint(table.endpoint)
     found = {"s3.region": table.system.region, "s3.connect-timeout": str(CONNECT_SECONDS)}
     return found | ({"s3.endpoint": endpoint} if endpoint else {})

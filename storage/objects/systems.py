@@ -35,23 +35,24 @@ OTHERWISE = "check the network and the endpoint, then rerun"
 
 
 @cache
-def file_system(scheme: str, bucket: str) -> FileSystem:
+def file_system(scheme: str, bucket: str, endpoint: str = "") -> FileSystem:
     """Return the file system that holds a bucket.
+
+    endpoint: URL of a server compatible with S3, see `s3_endpoint`.
 
     Credentials, region, and endpoint come from the service's standard chain: environment variables
     (AWS_ENDPOINT_URL for servers compatible with S3), configuration files, the machine's identity.
     """
     if scheme == "s3":
-        return _s3(bucket)
+        return _s3(bucket, s3_endpoint(endpoint))
     if scheme == "gs":
         return _gcs()
     return _azure(bucket)
 
 
-def _s3(bucket: str) -> FileSystem:
+def _s3(bucket: str, endpoint: str) -> FileSystem:
     from pyarrow import fs  # late: slow to import
 
-    endpoint = s3_endpoint()
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not endpoint and not region:
         region = fs.resolve_s3_region(bucket)
@@ -63,9 +64,13 @@ def _s3(bucket: str) -> FileSystem:
     )
 
 
-def s3_endpoint() -> str:
-    """Return the URL of a server that is compatible with S3; '' for Amazon's own."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+def s3_endpoint(named: str = "") -> str:
+    """Return the URL of a server that is compatible with S3; '' for Amazon's own.
+
+    named: the one that a job file names, which comes before that of the environment.
+    """
+    chain = (named, *map(os.environ.get, ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")))
+    return next(filter(None, chain), "")
 
 
 def _gcs() -> FileSystem:

@@ -84,7 +84,7 @@ def _read_iceberg(root: Path) -> Snapshot:
                 )
             if task.file.file_format != "PARQUET":
                 raise SourceError(f"{root}: {task.file.file_format} files; expected Parquet")
-            files[_data_file(task.file.file_path)] = _identities(table, task.file)
+            files[_data_file(task.file.file_path, root)] = _identities(table, task.file)
         schema = table.schema()
         shared = set.intersection(*map(set, files.values())) if files else set()
         files = {file: {name: each[name] for name in shared} for file, each in files.items()}
@@ -144,9 +144,11 @@ def real_path(path: Path) -> Path:
     return path if isinstance(path, ObjectPath) else Path(os.path.realpath(path))
 
 
-def _data_file(uri: str) -> Path:
+def _data_file(uri: str, root: Path) -> Path:
     """Return the real path of a data file; Iceberg escapes nothing in its URIs."""
-    return real_path(located(HADOOP.sub("s3:", re.sub("^file:(//)?", "", uri))))
+    endpoint = root.endpoint if isinstance(root, ObjectPath) else ""
+    path = HADOOP.sub("s3:", re.sub("^file:(//)?", "", uri))
+    return real_path(located(path, endpoint=endpoint))
 
 
 @contextmanager
