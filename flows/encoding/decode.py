@@ -18,7 +18,7 @@ from storage.latents import Store, open_store, write_decoded, write_decoded_tabl
 from storage.latents.archive import pack_store
 from storage.latents.export import TablePieces
 from storage.latents.store import Decode
-from storage.objects.paths import located
+from storage.objects.reach import reached
 
 CHUNK_ROWS = 8_192
 CHUNK_BYTES = 64 << 20
@@ -47,7 +47,7 @@ def decode_store(folder: Path, out: Path, *, rows: str = "") -> DecodeResult:
 
     A store with columns that are no numbers is decoded into .parquet. rows: see `parse_rows`.
     """
-    folder, out = located(folder), require_local(out)
+    folder, out = reached(folder), require_local(out)
     with open_store(folder) as store:
         ranges = parse_rows(rows, store.n_rows)
         n_rows = sum(map(len, ranges))
@@ -117,7 +117,7 @@ class PackResult(Done):
 
 def pack_folder(folder: Path, out: Path) -> PackResult:
     """Pack a store into one new HDF5 file. Raises UsageError if the file exists."""
-    folder, out = located(folder), require_local(out)
+    folder, out = reached(folder), require_local(out)
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise UsageError(f"--out must end in .h5. Got '{out}' instead.")
     if out.exists():

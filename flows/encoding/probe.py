@@ -14,7 +14,7 @@ from flows.errors import UsageError
 from flows.results import Done
 from storage.errors import SourceError, StorageError
 from storage.latents import Store, open_store
-from storage.objects.paths import located
+from storage.objects.reach import reached
 from storage.sources import Source, open_source
 
 CHUNK_ROWS = 65_536
@@ -107,7 +107,7 @@ def probe_stores(
     store: Path, labels: Path, test: Path, test_labels: Path, *, neighbors: int
 ) -> ProbeResult:
     """Predict the labels of the rows of `test` from their nearest rows in `store`."""
-    store, test = located(store), located(test)
+    store, test = reached(store), reached(test)
     known = _labeled_latents(store, labels)
     asked = _labeled_latents(test, test_labels)
     latents, use = knn_accuracy(known, asked, neighbors=neighbors), latent_use(known.rows)

@@ -21,7 +21,7 @@ from storage.files.manifest import (
 )
 from storage.files.reads import read_refusals
 from storage.latents.archive import Files, is_packed, verify_packed
-from storage.objects.paths import located
+from storage.objects.reach import reached
 from storage.sources import Schema, list_by_kind, list_unread, open_surveyed
 from storage.text import list_first
 from storage.units import format_bytes
@@ -44,7 +44,7 @@ PACKED = (".h5", ".hdf5")
 
 def inspect_path(path: Path, *, field: str = "") -> CommandResult:
     """Describe a folder with a manifest, a packed store, or a source."""
-    path = located(path)
+    path = reached(path)
     if _has_manifest(path) or is_packed(path):
         return inspect_manifest(path)
     return inspect_source(path, field)
@@ -134,7 +134,7 @@ def _in_words(value: object) -> str:
 
 def verify_path(path: Path) -> CommandResult:
     """Check every checksum; the exit code is 1 if any does not match."""
-    path = located(path)
+    path = reached(path)
     packed = _seems_packed(path)
     if not packed and not _has_manifest(path):
         raise NoDataError(

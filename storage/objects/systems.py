@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -44,22 +45,28 @@ def file_system(scheme: str, bucket: str, endpoint: str = "") -> FileSystem:
     (AWS_ENDPOINT_URL for servers compatible with S3), configuration files, the machine's identity.
     """
     if scheme == "s3":
-        return _s3(bucket, s3_endpoint(endpoint))
+        return s3_system(bucket, endpoint, attempts=MOST_ATTEMPTS)
     if scheme == "gs":
-        return _gcs()
+        return gcs_system()
     return _azure(bucket)
 
 
-def _s3(bucket: str, endpoint: str) -> FileSystem:
+def s3_system(
+    bucket: str, endpoint: str, *, attempts: int, seconds: float | None = None
+) -> FileSystem:
+    """Return the file system of an S3 bucket; seconds: to connect and to answer, None as usual."""
     from pyarrow import fs  # late: slow to import
 
+    server = s3_endpoint(endpoint)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if not endpoint and not region:
+    if not server and not region:
         region = fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
-        endpoint_override=endpoint or None,
+        endpoint_override=server or None,
         region=region,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+        connect_timeout=seconds,
+        request_timeout=seconds,
         allow_delayed_open=True,  # a small object is written by one request
     )
 
@@ -73,14 +80,20 @@ def s3_endpoint(named: str = "") -> str:
     return next(filter(None, chain), "")
 
 
-def _gcs() -> FileSystem:
+def gcs_system(patience: timedelta | None = None) -> FileSystem:
+    """Return the file system of Google Cloud Storage; patience: of retries, None as usual."""
     from pyarrow import fs  # late: slow to import
 
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
     if not emulator:
-        return fs.GcsFileSystem()
+        return fs.GcsFileSystem(retry_time_limit=patience)
     scheme, _, host = emulator.rpartition("://")
-    return fs.GcsFileSystem(anonymous=True, scheme=scheme or "http", endpoint_override=host)
+    return fs.GcsFileSystem(
+        anonymous=True,
+        scheme=scheme or "http",
+        endpoint_override=host,
+        retry_time_limit=patience,
+    )
 
 
 def _azure(bucket: str) -> FileSystem:
