@@ -16,7 +16,7 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from flows.jobs.csv_settings import DETECTED_CSV, CsvSettings
+from flows.jobs.csv_settings import DETECTED_CSV, CsvSettings, require_csv_files
 from flows.jobs.date_paths import fill_date, names_a_date, require_daily, require_marker
 from flows.jobs.limits import (
     require_choice,
@@ -90,6 +90,7 @@ class DataSettings:
         require_queries(
             self.queries, connection=self.connection, id_column=self.id, settle=self.settle
         )
+        require_csv_files(self.csv, [*filter(None, (self.clean, self.incoming))])
         require_daily("data.incoming", self.incoming)
         require_marker(self.ready)
         require_image_size("data.resize", self.resize)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
@@ -21,6 +21,7 @@ from storage.sources.columns import (
     NO_KINDS,
     BlockColumn,
     Feature,
+    Reading,
     Wanted,
     grouped,
     list_by_kind,
@@ -112,29 +113,6 @@ SUPPORTED = (
 )
 
 
-class Reading(TypedDict, total=False):
-    """How rows are read; each key may be left out.
-
-    field: HDF5 dataset or NPZ member.
-    columns: features of a table; empty for all that can be read.
-    id: column that identifies a row of a table.
-    missing: "error", or "impute" to let NaN pass.
-    kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
-    keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
-    resize: height and width to which images are scaled; () to require one size.
-    csv: how CSV files write cells, where that is not to be detected.
-    """
-
-    field: str
-    columns: Sequence[str]
-    id: str
-    missing: str
-    kinds: Kinds
-    keep: int
-    resize: Sequence[int]
-    csv: Dialect
-
-
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
     """Open the rows at `path`: a file, a folder or glob of tables or images, or a Zarr folder.
 
@@ -217,6 +195,7 @@ def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
     _require_content(files)
     if how.get("resize") and not is_image(files[0]):
         raise SourceError(f"{path}: expected images, since data.resize is set; remove this key")
+    _require_csv(path, files[0], how.get("csv", DETECTED))
     if table_format(files[0]):
         return _open_table(path, found, _wanted(how), missing=missing)
     if how.get("columns") or how.get("id") or how.get("kinds"):
@@ -238,6 +217,14 @@ def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
             f"select one of these {len(files)}"
         )
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
+
+
+def _require_csv(path: Path, file: Path, csv: Dialect) -> None:
+    found = table_format(file) or "an array"
+    if csv != DETECTED and found != CSV:
+        raise SourceError(
+            f"{path}: expected CSV files, since data.csv is set, got {found}; remove this key"
+        )
 
 
 def _wanted(how: Reading) -> Wanted:

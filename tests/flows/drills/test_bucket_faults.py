@@ -151,7 +151,7 @@ def test_a_long_outage_fails_the_night_which_stays_due(bucket, job, impatient, f
         failed = score(job)
     due = is_due(job)
 
-    assert failed.code == 2
+    assert failed.code == 1
     assert "cannot be read" in failed.err
     assert "rerun" in failed.err
     assert due
@@ -188,7 +188,7 @@ def test_what_waiting_cannot_cure_is_refused_soon_with_what_to_do(bucket, job, f
     with bucket.failing(after(0, fault)) as requests:
         failed = score(job)
 
-    assert failed.code == 2
+    assert failed.code == 1
     assert advice in failed.err
     assert len(requests) < 20
     assert verdicts(job) == ["FAILED"]
@@ -237,7 +237,7 @@ def test_a_bucket_that_is_gone_is_a_failure_and_not_a_night_without_data(bucket,
     failed = score(job)
     job.job.write_text(text)
 
-    assert failed.code == 2
+    assert failed.code == 1
     assert "check the name of the bucket" in failed.err
     assert verdicts(job) == ["FAILED"]
     assert score(job).code == 0
