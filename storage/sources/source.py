@@ -106,6 +106,7 @@ class Source(ABC):
     broken: name of each file that was left out, and why.
     kept: rows spread over the source that were kept while it was opened; None if it was not asked.
     tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
+    text_ids: whether the rows have ids that are text.
     dated: columns of a table that hold dates, features or not.
     folder_columns: what the folders of each file, or the table's log, name: columns and values.
     block: the column that `Chunk.blocks` is read from, feature or not; set it once it is known.
@@ -115,6 +116,7 @@ class Source(ABC):
     starts: Sequence[int] = ()
     exact = False
     tolerant = False
+    text_ids = False
     dated: tuple[str, ...] = ()
     folder_columns: Sequence[Mapping[str, str | None]] = ()
     block: BlockColumn | None = None

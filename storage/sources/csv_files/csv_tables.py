@@ -43,6 +43,7 @@ class CsvSource(TableSource):
         features, unread = self.partitions.pick(described, wanted)
         self._features = [each for each in features if each.name not in self.partitions.read]
         self.id_column = wanted.id
+        self.text_ids = bool(wanted.id)
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
             Origin(path, tuple(files), missing, f"{wanted.id} {self.dialect}"),
