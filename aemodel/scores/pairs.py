@@ -1,9 +1,13 @@
 """Pairs of values: how much rarer two values are together than they would be by chance.
 
-    -log ((together + 1) / (first * second / rows + 1)), at least 0
+    v = sqrt(l * r)
+    l = -log ((together + 1) / (first * second / rows + 1)), at least 0
+    r = -log of the share of fit rows with an l of this pair of columns that is at least as high
 
-together, first, second: fit rows with both values, with the first, with the second. Values are
-counted in bins: the most frequent levels, eighths of the numbers, eighths of a day, weekdays.
+together, first, second: fit rows with both values, with the first, with the second. For r, each fit
+row is judged as if it had not been counted: where most pairs occur once, a new pair is ordinary; r
+tells that. Where columns hardly depend on each other, no l is high, but some r always are. Values
+are counted in bins: the most frequent levels, eighths of the numbers, hours, weekdays.
 """
 
 from __future__ import annotations
@@ -15,13 +19,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, WEEKDAY, Layout
+from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import Levels
 
 MOST_LEVELS = (512, 256, 128, 64, 32)  # of a category: as many as MOST_CELLS allows
 EIGHTHS = 8
 MOST_COLUMNS = 100
 MOST_CELLS = 2_000_000  # of all pairs together
+ROUNDING = 1e-9  # of logs of equal ratios
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Binning:
         most = _most_levels(layout, levels.sizes)
         known = [min(most, size) for size in levels.sizes.tolist()]
         sizes = np.full(len(layout.kinds), EIGHTHS)
-        sizes[list(layout.of_kind(WEEKDAY))] = int(PERIODS[WEEKDAY])
+        for column in layout.of_kind(*PERIODS):
+            sizes[column] = int(PERIODS[layout.kinds[column]])
         sizes[list(layout.of_kind(CATEGORY))] = known
         edges = np.zeros((len(layout.kinds), EIGHTHS - 1), np.float32)
         places = np.linspace(0, tails.shape[1] - 1, EIGHTHS + 1)[1:-1].round().astype(np.intp)
@@ -148,8 +154,25 @@ class PairSurprise:
 
 def _surprises(counts: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return the surprise of each cell of a pair of columns, 0 for values that none counts."""
-    rows = max(1, int(counts.sum()))
-    by_chance = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / rows
-    found = np.maximum(np.log((by_chance + 1) / (counts + 1)), 0.0)
+    first, second = counts.sum(axis=1), counts.sum(axis=0)
+    rows = max(1, int(first.sum()))
+    lacking = np.log((np.outer(first, second) / rows + 1) / (counts + 1))
+    held = counts > 0
+    others = np.outer(first - 1, second - 1)[held] / max(1, rows - 1)
+    rare = tail_surprises(lacking, np.log((others + 1) / counts[held]), counts[held])
+    found = np.sqrt(np.maximum(lacking, 0.0) * rare)
     found[-1], found[:, -1] = 0.0, 0.0
     return np.asarray(found, np.float64)
+
+
+def tail_surprises(
+    values: NDArray[np.float64], known: NDArray[np.float64], counts: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return -log of the share of rows that are at least as high as each of values (any shape).
+
+    known: (m,), values of rows. counts: (m,), how many rows have each.
+    """
+    order = np.argsort(known)
+    at_least = np.append(np.cumsum(counts[order][::-1])[::-1], 0)
+    places = np.searchsorted(known[order], values - ROUNDING)
+    return np.asarray(-np.log((at_least[places] + 1) / (at_least[0] + 1)))

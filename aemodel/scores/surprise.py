@@ -27,7 +27,7 @@ from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import Levels
 from aemodel.scores.pairs import Binning, PairSurprise, count_pairs
 
-POWER = 2.0  # a single rare value weighs more than several that are not so rare
+POWER = 3.0  # a single rare value weighs more than several that are not so rare
 LEAST = 1e-3  # is added to the sum of powers
 HOURS, DAYS = 24, 7
 ROUNDING = 1e-4  # of an hour in float32
