@@ -12,9 +12,8 @@ are counted in bins: the most frequent levels, eighths of the numbers, hours, we
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,24 +116,31 @@ def _pairs_in(binning: Binning, scaled: NDArray[np.float32]) -> NDArray[np.int64
     return np.concatenate(counts)
 
 
+def pair_tables(
+    binning: Binning, counts: NDArray[np.int32]
+) -> Iterator[tuple[int, int, NDArray[np.int32]]]:
+    """Yield each pair of columns with its table: how many fit rows have each pair of bins.
+
+    counts: see `count_pairs`.
+    """
+    start, columns = 0, paired_columns(binning)
+    for place, first in enumerate(columns):
+        for second in columns[place + 1 :]:
+            shape = int(binning.sizes[first]), int(binning.sizes[second])
+            stop = start + shape[0] * shape[1]
+            yield first, second, counts[start:stop].reshape(shape)
+            start = stop
+
+
 class PairSurprise:
     """Looks up how rare the pairs of values in scaled rows are."""
 
     def __init__(self, binning: Binning, counts: NDArray[np.int32], power: float) -> None:
         """Look up surprises to this power; counts: see `count_pairs`."""
         self.binning, self.columns = binning, paired_columns(binning)
-        sizes = binning.sizes[self.columns]
-        cells = [
-            int(first * second)
-            for place, first in enumerate(sizes)
-            for second in sizes[place + 1 :]
-        ]
-        starts = np.concatenate([[0], np.cumsum(cells)]).astype(np.int64)
-        tables = [counts[begin:end] for begin, end in pairwise(starts)]
-        shapes = [(a, b) for place, a in enumerate(sizes) for b in sizes[place + 1 :]]
-        found = [_surprises(t.reshape(shape)) for t, shape in zip(tables, shapes, strict=True)]
-        self._table = np.concatenate([np.empty(0), *(each.ravel() for each in found)]) ** power
-        self._starts = starts[:-1]
+        found = [pair_surprises(table).ravel() for _, _, table in pair_tables(binning, counts)]
+        self._table = np.concatenate([np.empty(0), *found]) ** power
+        self._starts = np.cumsum([0, *map(len, found)])[:-1]
 
     def add_to(self, totals: NDArray[np.float64], scaled: NDArray[np.float32]) -> None:
         """Add each pair's surprise to both of its columns in totals (n, d)."""
@@ -152,7 +158,7 @@ class PairSurprise:
             first_pair += count
 
 
-def _surprises(counts: NDArray[np.int32]) -> NDArray[np.float64]:
+def pair_surprises(counts: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return the surprise of each cell of a pair of columns, 0 for values that none counts."""
     first, second = counts.sum(axis=1), counts.sum(axis=0)
     rows = max(1, int(first.sum()))
