@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.network.expansion import EXTRA, Expansion
-from aemodel.rows.layout import ENTITY, PERIODS
+from aemodel.rows.layout import PERIODS
 from aemodel.rows.levels import Levels
 from aemodel.scores.novelty import ERROR, Novelty
 from aemodel.scores.rarity import Rarity
@@ -59,10 +59,7 @@ class MixedNovelty:
 
     def __init__(self, reference: MixedReference, novelty: Novelty, surprise: Surprise) -> None:
         self.reference, self.novelty, self.surprise = reference, novelty, surprise
-        layout = surprise.layout
-        columns = set(layout.names) - {layout.columns[i] for i in layout.of_kind(ENTITY)}
-        times = {layout.columns[i] for i in layout.of_kind(*PERIODS)}
-        self.weight = ((surprise.n_varied + len(times)) / len(columns)) ** 0.25
+        self.weight = share_not_numbers(surprise) ** 0.25
         self._of_distance, self._of_surprise = map(Rarity, reference.usual)
 
     def parts(self, scaled: Tensor, points: Tensor, errors: Tensor, *, skip: int = 0) -> Tensor:
@@ -102,6 +99,15 @@ class MixedNovelty:
         worse = ERROR * (badly - typical_error).clamp_min(0)
         share = farther / (farther + worse).clamp_min(TINY)
         return torch.stack([share * away, rare, (1 - share) * away])
+
+
+def share_not_numbers(surprise: Surprise) -> float:
+    """Return the share of columns that are times, or categories that vary in the clean rows."""
+    layout = surprise.layout
+    names = layout.columns or tuple(map(str, range(layout.n_features)))
+    columns = {names[index] for index in layout.features}  # a time is two features of one name
+    times = {names[index] for index in layout.of_kind(*PERIODS)}
+    return (surprise.n_varied + len(times)) / len(columns)
 
 
 def to_novelty(rarity: Tensor) -> Tensor:
