@@ -49,7 +49,7 @@ def explain_mixed(
                     float(expected[index, i]),
                     float(rows.residuals[index, i]),
                     place,
-                    describer.beside(row, found.partner(index, i)),
+                    describer.beside(i, row, found.partner(index, i)),
                 ),
                 float(found.columns[index, i]),
             )
@@ -138,9 +138,12 @@ class _Describer:
             words=f"{name} {words}",
         )
 
-    def beside(self, row: NDArray[np.float64], partner: Partner | None) -> str:
-        """Say what a value of a row does not go with; '' for numbers, which are not counted."""
-        if partner is None or self.layout.kinds[partner.column] == NUMBER:
+    def beside(self, column: int, row: NDArray[np.float64], partner: Partner | None) -> str:
+        """Say what the value of a row in a column does not go with.
+
+        '' for numbers, which are counted in eighths: the counts are not those of the value.
+        """
+        if partner is None or NUMBER in (self.layout.kinds[i] for i in (column, partner.column)):
             return ""
         kind, actual = self.layout.kinds[partner.column], float(row[partner.column])
         if kind == CATEGORY:
