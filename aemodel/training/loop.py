@@ -43,6 +43,7 @@ from aemodel.training.trimming import MOST_COMPARED, find_trimming
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
 MOST_DONORS = 1_000  # rows whose values prototypes have in place of gaps
 MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
+FUSED = ("cpu", "cuda")
 log = logging.getLogger(__name__)
 
 
@@ -153,7 +154,9 @@ def fit_ensemble(
     Raises DataError if the loss becomes infinite or NaN.
     """
     train = rows.train
-    optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate)
+    # one pass over the many weights of categories; numbers keep the bits of separate steps
+    fused = True if mixed is not None and ensemble.device.type in FUSED else None
+    optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate, fused=fused)
     fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
     fit = _Fit(ensemble, optimizer, model, generator, fill, mixed)
     best = BestWeights(ensemble, train.patience)

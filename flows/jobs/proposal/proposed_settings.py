@@ -198,7 +198,7 @@ def _epochs_and_batch(sample: SampleSummary) -> list[str]:
             key_line("learning_rate", f"{WIDE_LEARNING_RATE:g}", "small steps from there"),
         ]
     if not sample.shares_a_scale:
-        epochs = table_epochs(_fit_rows(sample))
+        epochs = table_epochs(_fit_rows(sample), mixed=bool(sample.kinds))
         return [
             key_line("epochs", str(epochs), f"about {STEPS} steps"),
             key_line("batch_size", str(BATCH), "rows per step"),
