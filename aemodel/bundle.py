@@ -60,7 +60,7 @@ RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
 MEMBERS = "entities.calibration"
-MIXED = ("weights", "typical", "spread")
+MIXED = ("weights", "typical", "usual")
 MARGINS = ("tails", "gaps", "clock", "pairs")
 
 

@@ -182,7 +182,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         rejects or a frame without a column that can be a feature.
         """
         clean = self._read_clean(X)
-        train = train_settings(self.get_params(), len(clean.rows))
+        train = train_settings(self.get_params(), len(clean.rows), mixed=bool(clean.layout.kinds))
         trained = train_autoencoder(
             self._clean(clean),
             model=model_settings(self.get_params(), clean.layout),
@@ -200,7 +200,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         if not self.trim:
             return self.predict(X)
         clean = self._read_clean(X)
-        train = without_empty_folds(train_settings(self.get_params(), len(clean.rows)), clean.rows)
+        train = train_settings(self.get_params(), len(clean.rows), mixed=bool(clean.layout.kinds))
+        train = without_empty_folds(train, clean.rows)
         model = model_settings(self.get_params(), clean.layout)
         fitted = cross_fit(self._clean(clean), model=model, train=train, device=self.device)
         scores = fitted.scores_by(self.by, clean.rows)

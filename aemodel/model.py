@@ -201,7 +201,7 @@ class Autoencoder:
         return self.scores(rows)[SCORES.index(score)]
 
     def rebuild(self, rows: Rows) -> Rebuilt:
-        """Reconstruct rows; the networks see the column's median for NaN."""
+        """Reconstruct rows; for NaN, see `Networks`."""
         n, d = len(rows), self.layout.n_features
         scaled, rebuilt, residuals = (np.empty((n, d), np.float32) for _ in range(3))
         latents, errors = np.empty((n, self.settings.latent), np.float32), np.empty(n)

@@ -63,15 +63,18 @@ def _require_levels(most: int) -> None:
         raise SettingsError(f"max_levels must be at least 1. Got {most} instead.")
 
 
-def train_settings(parameters: Parameters, n_rows: int) -> TrainSettings:
-    """Return [train] for this many clean rows. Raises SettingsError."""
+def train_settings(parameters: Parameters, n_rows: int, *, mixed: bool) -> TrainSettings:
+    """Return [train] for this many clean rows. Raises SettingsError.
+
+    mixed: some columns are categories or times.
+    """
     by = parameters["by"]
     if by not in SCORES:
         raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{by}' instead.")
     chosen = {**_fields_of(TrainSettings, parameters), "seed": _seed(parameters["random_state"])}
     if chosen["epochs"] is None:
         fit = 1 - parameters["calibration"] - parameters["validation"]
-        chosen["epochs"] = table_epochs(n_rows * fit)
+        chosen["epochs"] = table_epochs(n_rows * fit, mixed=mixed)
     return TrainSettings(**chosen)
 
 

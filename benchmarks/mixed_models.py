@@ -17,6 +17,8 @@ from proposed import parse_job, propose_for_file
 from aemodel.model import Autoencoder
 from aemodel.training.loop import CleanRows, train_autoencoder
 from flows.jobs.inputs import kinds_of_columns, layout_of
+from flows.training.blocks import find_blocks
+from flows.training.clean_rows import DigestedPasses
 from storage.sources import open_source, open_surveyed
 
 Rows = NDArray[np.float64]
@@ -54,12 +56,13 @@ def saved(table: pa.Table) -> Iterator[Path]:
 
 
 def fit(table: pa.Table, seed: int) -> Fitted:
-    """Train on clean rows as `nightglass init` proposes."""
+    """Train on clean rows as `nightglass init` proposes, on their days if it finds any."""
     with saved(table) as path:
         job = parse_job(propose_for_file(path))
         with open_surveyed(path, missing=job.data.missing, id=job.data.id) as source:
             layout = layout_of(job, source.schema)
-            rows = np.concatenate([chunk.rows for chunk in source.chunks(max_rows=CHUNK_ROWS)])
-    clean = CleanRows(lambda: [rows], layout, job.score.memory)
-    train = replace(job.train, seed=seed)
-    return Fitted(train_autoencoder(clean, model=job.model, train=train).model)
+            blocks = find_blocks(source, job.train)
+            passes = DigestedPasses(source, CHUNK_ROWS, blocks)
+            clean = CleanRows(passes, layout, job.score.memory, blocks=passes.blocks)
+            train = replace(job.train, seed=seed, blocks=blocks.by if blocks else "")
+            return Fitted(train_autoencoder(clean, model=job.model, train=train).model)

@@ -88,7 +88,7 @@ class Bucket:
     name = "rows"
 
     def __init__(self, endpoint: str, app: FaultyApp) -> None:
-        self.app = app
+        self.app, self.endpoint = app, endpoint
         self.system = fs.S3FileSystem(endpoint_override=endpoint, allow_bucket_creation=True)
         self.system.create_dir(self.name)
 

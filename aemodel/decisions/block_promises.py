@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aemodel.decisions.block_scores import FEWEST_BLOCKS, BlockScores, to_angles
 from aemodel.decisions.clean_counts import LIMIT_QUANTILE, UNKNOWN, CleanCount
-from aemodel.decisions.rules import Decision, Rule, allowed_above
+from aemodel.decisions.rules import Decision, Rule, allowed_above, withhold_promise
 
 Scores = NDArray[np.float64]
 
@@ -68,10 +68,7 @@ def _calibration_blocks(count: int, kind: str) -> str:
 
 
 def _withhold(decision: Decision, why: str) -> Decision:
-    if not decision.promises:
-        return decision
-    promise = f"No guarantee: {why}. The ranking is valid. Withheld: {decision.promise}"
-    return replace(decision, promises=False, promise=promise)
+    return withhold_promise(decision, why, when="") if decision.promises else decision
 
 
 def _spread(rule: Rule, shares: Scores) -> str:

@@ -19,9 +19,13 @@ LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)  # calibration quantiles; outliers lie abov
 FEWEST_ROWS = 20  # of a block that is compared
 FEWEST_BLOCKS = 5  # to tell how blocks differ, where rows of every block were fitted
 SIGNIFICANCE = 1e-2  # that one more clean block lies beyond the others
+# What one more of k values exceeds in 0.75 % of all cases if they are exponentially distributed:
+# distance from the mean of k others over sqrt(s^2 (1 + 1 / k)), their variance being s^2. Of normal
+# values it is exceeded less often. From 10^6 to 4 10^6 draws each.
+BLOCK_COUNTS = (2, 3, 4, 5, 6, 8, 10, 14, 20, 30, 50, 100, 300, 1000)
+FARTHEST = (127, 20.6, 12.3, 9.56, 8.23, 6.84, 6.15, 5.45, 4.96, 4.60, 4.32, 4.10, 3.97, 3.93)
 DIFFERENCE = 1e-2  # significance of a difference between blocks
 LEAST_SPREAD = 0.02  # standard deviation of angles; less is no difference worth a word
-MARGIN = 2.0  # a night also lies so many times as far from the mean as any block: tails are skewed
 NEAR = 0.05  # calibration quantiles so far on both sides of a level give the slope at it
 
 Shares = NDArray[np.float64]
@@ -59,24 +63,21 @@ class BlockScores:
     def beyond(self, calibration: Scores, tally: Tally) -> float:
         """How far a night lies from the mean of the blocks, over what one more block may differ.
 
-        A t test for one more value of each angle and log quantile, with Bonferroni's correction:
-        above 1, the night is no block like the others. Nights that are independent of each other
-        and of the blocks exceed 1 in at most SIGNIFICANCE of all cases if the values are normal.
-        Where they are not, it helps that a night must also lie beyond MARGIN times all blocks.
+        Above 1, the night is no block like the others: an angle lies beyond its limit, or two log
+        quantiles do, see `farthest`. A single quantile does not count: where scores have gaps or
+        repeat, it jumps as soon as the share of rows below crosses its level, and blocks on one
+        side of the gap say nothing about the size of the jump.
 
         calibration: (n,), ascending.
         """
-        from scipy.stats import t  # late: takes long to import
-
         logs = log_scores(self.quantiles, calibration)
         tonight = log_scores(night_quantiles(calibration, tally), calibration)
         angles, share = to_angles(self.shares), to_angles(shares_at_levels(tally))
-        limit = t.isf(SIGNIFICANCE / (4 * len(LEVELS)), len(self.rows) - 1)
-        away = [
-            _ratios(share, angles, np.full(len(LEVELS), 1 / (4 * tally.rows)), limit),
-            _ratios(tonight, logs, quantile_variance(calibration, tally.rows), limit),
-        ]
-        return float(np.max(away))
+        of_share = np.full(len(LEVELS), 1 / (4 * tally.rows))
+        by_share = _distances(share, angles, of_share)
+        by_quantile = _distances(tonight, logs, quantile_variance(calibration, tally.rows))
+        away = max(by_share.max(), np.sort(by_quantile)[-2])
+        return float(away / farthest(len(self.rows)))
 
     def differ(self, calibration: Scores) -> bool:
         """Whether blocks differ by more than chance from all calibration rows, and noticeably.
@@ -126,16 +127,29 @@ class MeasuredBlocks:
         }
 
 
-def _ratios(value: Scores, others: Scores, variance: Scores, limit: float) -> Scores:
-    """Distance of values (k,) from the mean of others (b, k), over what is allowed.
+def farthest(blocks: int) -> float:
+    """How many standard deviations one more block may lie from the mean of `blocks` others.
 
-    variance: (k,), of the values over random rows. limit: in standard deviations of both.
+    The larger of two limits: that of a t test with Bonferroni's correction for all angles and
+    quantiles, at SIGNIFICANCE, and FARTHEST. The first would do for normal values. But squared
+    errors add up what is unusual of a block, so most blocks are alike and some differ much: as the
+    exponential distribution has it, which a few blocks cannot tell from a normal one.
     """
-    center = others.mean(axis=0)
+    from scipy.stats import t  # late: takes long to import
+
+    normal = t.isf(SIGNIFICANCE / (4 * len(LEVELS)), blocks - 1)
+    skewed = np.interp(np.log(blocks), np.log(BLOCK_COUNTS), FARTHEST)
+    return float(max(normal, skewed))
+
+
+def _distances(value: Scores, others: Scores, variance: Scores) -> Scores:
+    """Distances of values (k,) from the mean of others (b, k), in standard deviations.
+
+    variance: (k,), of the values over random rows.
+    """
     spread = others.var(axis=0, ddof=1) * (1 + 1 / len(others)) + variance
-    farthest = MARGIN * np.abs(others - center).max(axis=0)
-    allowed = np.maximum(limit * np.sqrt(spread), farthest)
-    return np.asarray(np.abs(value - center) / np.maximum(allowed, 1e-9))
+    away = np.abs(value - others.mean(axis=0))
+    return np.asarray(away / np.maximum(np.sqrt(spread), 1e-9))
 
 
 def to_angles(shares: Shares) -> Shares:

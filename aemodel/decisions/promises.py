@@ -18,18 +18,20 @@ def quantile_promise(share: Fraction, j: int, n: int) -> str:
 
 
 def groups_promise(share: Fraction, entities: int, own: int, shared: int) -> str:
-    """Promise for `entities` in groups: `own` of one entity each, `shared` of several."""
+    """Promise for `entities` in groups: `own` of one entity each, `shared` of several.
+
+    It holds for each of the former, but not for each entity of the latter.
+    """
     known = f"{own:,} of {entities:,} entities are"
-    alone = f"{known} judged by their own calibration rows"
-    if not shared:
-        others = ""
-    elif shared == 1:
-        others = ", the others together"
-    else:
-        others = f", the others in {shared:,} groups with about as many clean rows"
+    groups = "one group" if shared == 1 else f"{shared:,} groups with about as many clean rows"
+    others = (
+        f", the others in {groups}, over all rows of a group if its entities are mixed as in the "
+        "clean rows; those with the fewest clean rows may be flagged more often"
+    )
     return (
         f"At most {_percent(share)} of clean rows are flagged on average, in every group of "
-        f"entities: {alone}{others}. Nothing is promised for unknown entities."
+        f"entities: {known} judged by their own calibration rows{others if shared else ''}. "
+        "Nothing is promised for unknown entities."
     )
 
 

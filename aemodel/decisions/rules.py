@@ -86,6 +86,7 @@ class Decision:
 
     expected, limit: see `CleanCount`.
     promise: what the rule promises, or why it promises nothing, in words.
+    doubts: why its promise was withheld. withheld: the promise as it was before.
     """
 
     rule: str
@@ -95,6 +96,8 @@ class Decision:
     limit: int | None
     promises: bool
     promise: str
+    doubts: tuple[str, ...] = ()
+    withheld: str = ""
 
 
 def parse_rule(text: str) -> Rule:
@@ -147,10 +150,16 @@ def decide_beforehand(rule: Rule, calibration: NDArray[np.float64], *, top_n: in
     return decide(rule, calibration, Tally.of(calibration, none), ranking, top_n=top_n)
 
 
-def withhold_promise(decision: Decision, why: str) -> Decision:
-    """Return the same decision without its promise."""
-    promise = f"No guarantee tonight: {why}. The ranking is valid. Withheld: {decision.promise}"
-    return replace(decision, promises=False, promise=promise)
+def withhold_promise(decision: Decision, why: str, *, when: str = " tonight") -> Decision:
+    """Return the same decision without its promise; all reasons stand in one sentence."""
+    if not decision.promises and not decision.doubts:
+        return replace(decision, promise=f"{decision.promise} Besides, {why}.")
+    doubts, withheld = (*decision.doubts, why), decision.withheld or decision.promise
+    promise = (
+        f"No guarantee{when}: {'; besides, '.join(reversed(doubts))}. The ranking is valid. "
+        f"Withheld: {withheld}"
+    )
+    return replace(decision, promises=False, promise=promise, doubts=doubts, withheld=withheld)
 
 
 def allowed_above(rule: Rule, n: int) -> int:

@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, Cause, Feature
 from aemodel.explain.entity_names import EntityNames, Texts, short_level, unnamed_entities
+from aemodel.explain.mixed_shares import error_shares, novelty_shares
 from aemodel.explain.number_pairs import format_pair, format_value
 from aemodel.model import Autoencoder
 from aemodel.network.networks import Rebuilt
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, PERIODS
+from aemodel.scores.row_pairs import Partner
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 USUAL = 0.01  # of clean numbers lie below what is called usual, and as many above
 USUAL_HOURS = 0.95  # of clean rows lie in the hours that are called usual
 MOST_HOURS = 20  # of a day; where rows come around the clock, no hours are usual
-HUGE = 1e100
-TINY = float(np.finfo(np.float64).tiny)
 
 
 def explain_mixed(
@@ -33,14 +32,14 @@ def explain_mixed(
 
     texts: levels that the bundle has no name for, see `unnamed_levels`.
     """
-    shares = _novelty_shares(model, rows) if by == "novelty" else _error_shares(model, rows)
+    found = novelty_shares(model, rows) if by == "novelty" else error_shares(model, rows)
     expected = model.in_data_units(rows)
     describer, score = _Describer(model, texts), "novelty" if by == "novelty" else "error"
     entities, of_features = EntityNames(model, texts), list(model.layout.features)
     causes = []
     for index, row in enumerate(rows.rows.astype(np.float64)):
         place = entities.place(row)
-        order = np.argsort(-shares[index, of_features], kind="stable")[:top]
+        order = np.argsort(-found.columns[index, of_features], kind="stable")[:top]
         heaviest = np.array(of_features)[order].tolist()
         features = [
             describer.feature(
@@ -50,13 +49,14 @@ def explain_mixed(
                     float(expected[index, i]),
                     float(rows.residuals[index, i]),
                     place,
+                    describer.beside(i, row, found.partner(index, i)),
                 ),
-                float(shares[index, i]),
+                float(found.columns[index, i]),
             )
             for i in heaviest
         ]
-        found = _cause(features, score)
-        causes.append(Cause(entities.prefix(row) + found.words, found.features))
+        cause = _cause(features, score)
+        causes.append(Cause(entities.prefix(row) + cause.words, cause.features))
     return causes
 
 
@@ -85,44 +85,12 @@ def _bundled_names(model: Autoencoder) -> Mapping[str, Sequence[str]]:
     return cast("Mapping[str, Sequence[str]]", model.facts.get("levels", {}))
 
 
-def _error_shares(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64]:
-    """Share of each column in the error of its row, (n, d)."""
-    return _normalized((rows.residuals / model.measured.residual_scale) ** 2)
-
-
-def _normalized(parts: NDArray[np.floating]) -> NDArray[np.float64]:
-    known = np.nan_to_num(parts.astype(np.float64), nan=0.0, posinf=HUGE).clip(0, HUGE)
-    return np.asarray(known / np.maximum(known.sum(axis=1, keepdims=True), TINY))
-
-
-def _novelty_shares(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64]:
-    """Share of each column in the novelty of its row, (n, d).
-
-    Distance, surprise and error count as far as they exceed what is typical.
-    """
-    novelty, expansion = model.mixed_novelty, model.expansion
-    assert novelty is not None
-    assert expansion is not None
-    scaled = torch.from_numpy(rows.scaled).to(model.device)
-    points = model.to_points(model.fill(scaled))
-    excesses = novelty.excesses(scaled, points, torch.from_numpy(rows.errors).to(points.device))
-    weights = np.nan_to_num(excesses.cpu().numpy(), nan=HUGE, posinf=HUGE).clip(0, HUGE)
-    weights = np.where(weights.sum(axis=0) > 0, weights, 1.0)
-    away = (points - novelty.novelty.expected(points)).square()
-    parts = (
-        _normalized(expansion.by_column(away).cpu().numpy()),
-        _normalized(novelty.surprise.shares(rows.scaled)),
-        _error_shares(model, rows),
-    )
-    weighted = [weight[:, None] * part for weight, part in zip(weights, parts, strict=True)]
-    return _normalized(np.sum(weighted, axis=0))
-
-
 @dataclass(frozen=True)
 class _Value:
     """One value of a row: what it is, what was expected, and its residual.
 
-    entity: the place of the row's entity among all; None without entities.
+    entity: the place of the row's entity among all; None without entities. beside: what the value
+        does not go with, in words; '' if nothing.
     """
 
     column: int
@@ -130,6 +98,7 @@ class _Value:
     expected: float
     residual: float
     entity: int | None
+    beside: str
 
 
 class _Describer:
@@ -155,6 +124,7 @@ class _Describer:
     def feature(self, value: _Value, share: float) -> Feature:
         """Return a value as a feature with this share of the score."""
         actual, expected, words = self._texts(value)
+        words = f"{actual} {value.beside}" if value.beside else words
         name = self.layout.columns[value.column]
         scale = float(self.model.measured.residual_scale[value.column])
         return Feature(
@@ -167,6 +137,22 @@ class _Describer:
             expected_text=expected,
             words=f"{name} {words}",
         )
+
+    def beside(self, column: int, row: NDArray[np.float64], partner: Partner | None) -> str:
+        """Say what the value of a row in a column does not go with.
+
+        '' for numbers, which are counted in eighths: the counts are not those of the value.
+        """
+        if partner is None or NUMBER in (self.layout.kinds[i] for i in (column, partner.column)):
+            return ""
+        kind, actual = self.layout.kinds[partner.column], float(row[partner.column])
+        if kind == CATEGORY:
+            text = self._level(self.layout.of_kind(CATEGORY).index(partner.column), actual)
+        else:
+            text = "missing" if math.isnan(actual) else _clock_text(actual, kind)
+        counts = f"{partner.together:,} of {partner.rows:,} fit rows"
+        expected = f"{partner.expected:,.1f} expected by chance"
+        return f"with {self.layout.columns[partner.column]} {text} ({counts}, {expected})"
 
     def _texts(self, value: _Value) -> tuple[str, str, str]:
         """Return value and expected value as texts, and what stands out."""

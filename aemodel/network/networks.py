@@ -55,6 +55,9 @@ def exact_device(device: str) -> str:
 class Networks:
     """Fitted networks and what their errors are measured in.
 
+    Where a value is missing, they see the median of the column. With prototypes, in a column that
+    also has gaps in the fit rows, they then see what they made of the row with the median.
+
     expansion: where columns are of several kinds. residual_scale: (d,), used only with it.
     """
 
@@ -70,11 +73,26 @@ class Networks:
 
         filled: the same rows without NaN; `scaled` itself where nothing is missing.
         """
-        seen, gaps = self._unchanged(filled), filled is not scaled
+        gaps = filled is not scaled
+        seen = self._unchanged(self._refilled(scaled, filled) if gaps else filled)
         outcomes = [self._rebuild(member, seen) for member in self.members]
         rebuilt = [each for _, each in outcomes]
         errors = torch.stack([self._error(scaled, each, gaps=gaps) for each in rebuilt])
         return Compared(outcomes[0][0], self._combined(errors), rebuilt)
+
+    def _refilled(self, scaled: Tensor, filled: Tensor) -> Tensor:
+        """Put what the networks make of `filled` rows in place of gaps, where gaps are usual.
+
+        With the median instead, a row might lie far from all prototypes.
+        """
+        if not self.settings.prototypes or self.expansion is not None:
+            return filled
+        gaps = scaled.isnan() & ~self._complete.to(scaled.device)
+        if not gaps.any():
+            return filled
+        seen = self._unchanged(filled)  # all rows, since results depend on the size of a batch
+        outputs = torch.stack([self._rebuild(member, seen)[1] for member in self.members])
+        return torch.where(gaps, outputs.mean(dim=0), filled)
 
     def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
         """Return one member's error of each row, (n,) float64."""

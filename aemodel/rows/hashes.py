@@ -1,6 +1,8 @@
-"""64-bit hashes of rows by content, and by content and occurrence number."""
+"""64-bit hashes of rows by content, and by content and occurrence number; rows seen again."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ MULTIPLIER = np.uint64(0x9FB21C651E98DF25)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
 BLOCK_WORDS = 1 << 16  # 64-bit words hashed together: they stay in the cache
 BUCKET_BITS = 24
+BY_CHANCE = 1e-4  # probability that so many rows are seen again by chance
+CONFIDENCE = 0.99  # of the bound on how many rows would occur twice
 
 Hashes = NDArray[np.uint64]
 
@@ -87,3 +91,36 @@ def _count_copies(hashes: Hashes, counts: NDArray[np.uint32]) -> Hashes:
     copies[order] = counts[ordered] + before_in_chunk
     counts[ordered[starts]] += sizes.astype(np.uint32)
     return copies
+
+
+@dataclass(frozen=True)
+class SingleRows:
+    """Rows of a sample that occur in it once: whether new rows contain more of them than chance.
+
+    hashes: (m,) ascending. dtype: of the rows. rate: upper bound on how often a new row is one of
+        them if it is drawn like the sample: for m of its rows that occur once, 2 times the number
+        of rows beside them that occur twice, over the sample's size (Good 1953).
+    """
+
+    hashes: Hashes
+    dtype: np.dtype[np.generic]
+    rate: float
+
+    @classmethod
+    def of(cls, rows: NDArray[np.generic], copies: NDArray[np.int64], size: int) -> SingleRows:
+        """Keep distinct rows (m, *row_shape) that occur so often (m,) in a sample of `size`."""
+        from scipy.stats import chi2  # late: takes long to import
+
+        single, twice = np.sort(row_hashes(rows[copies == 1])), int((copies == 2).sum())
+        most_twice = float(chi2.ppf(CONFIDENCE, 2 * twice + 2)) / 2  # of a Poisson number
+        return cls(single, rows.dtype, 2 * most_twice / max(size, int(copies.sum())))
+
+    def seen_in(self, rows: NDArray[np.generic]) -> Hashes:
+        """Return the hashes of the single rows that are among rows (n, *row_shape)."""
+        return np.intersect1d(self.hashes, row_hashes(rows.astype(self.dtype)))
+
+    def beyond_chance(self, seen: int, rows: int) -> bool:
+        """Whether as many as `seen` of them are not among `rows` new rows by chance."""
+        from scipy.stats import poisson  # late: takes long to import
+
+        return bool(poisson.sf(seen - 1, self.rate * rows) < BY_CHANCE)

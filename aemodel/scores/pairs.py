@@ -1,27 +1,31 @@
 """Pairs of values: how much rarer two values are together than they would be by chance.
 
-    -log ((together + 1) / (first * second / rows + 1)), at least 0
+    v = sqrt(l * r)
+    l = -log ((together + 1) / (first * second / rows + 1)), at least 0
+    r = -log of the share of fit rows with an l of this pair of columns that is at least as high
 
-together, first, second: fit rows with both values, with the first, with the second. Values are
-counted in bins: the most frequent levels, eighths of the numbers, eighths of a day, weekdays.
+together, first, second: fit rows with both values, with the first, with the second. For r, each fit
+row is judged as if it had not been counted: where most pairs occur once, a new pair is ordinary; r
+tells that. Where columns hardly depend on each other, no l is high, but some r always are. Values
+are counted in bins: the most frequent levels, eighths of the numbers, hours, weekdays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, WEEKDAY, Layout
+from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import Levels
 
 MOST_LEVELS = (512, 256, 128, 64, 32)  # of a category: as many as MOST_CELLS allows
 EIGHTHS = 8
 MOST_COLUMNS = 100
 MOST_CELLS = 2_000_000  # of all pairs together
+ROUNDING = 1e-9  # of logs of equal ratios
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Binning:
         most = _most_levels(layout, levels.sizes)
         known = [min(most, size) for size in levels.sizes.tolist()]
         sizes = np.full(len(layout.kinds), EIGHTHS)
-        sizes[list(layout.of_kind(WEEKDAY))] = int(PERIODS[WEEKDAY])
+        for column in layout.of_kind(*PERIODS):
+            sizes[column] = int(PERIODS[layout.kinds[column]])
         sizes[list(layout.of_kind(CATEGORY))] = known
         edges = np.zeros((len(layout.kinds), EIGHTHS - 1), np.float32)
         places = np.linspace(0, tails.shape[1] - 1, EIGHTHS + 1)[1:-1].round().astype(np.intp)
@@ -111,24 +116,31 @@ def _pairs_in(binning: Binning, scaled: NDArray[np.float32]) -> NDArray[np.int64
     return np.concatenate(counts)
 
 
+def pair_tables(
+    binning: Binning, counts: NDArray[np.int32]
+) -> Iterator[tuple[int, int, NDArray[np.int32]]]:
+    """Yield each pair of columns with its table: how many fit rows have each pair of bins.
+
+    counts: see `count_pairs`.
+    """
+    start, columns = 0, paired_columns(binning)
+    for place, first in enumerate(columns):
+        for second in columns[place + 1 :]:
+            shape = int(binning.sizes[first]), int(binning.sizes[second])
+            stop = start + shape[0] * shape[1]
+            yield first, second, counts[start:stop].reshape(shape)
+            start = stop
+
+
 class PairSurprise:
     """Looks up how rare the pairs of values in scaled rows are."""
 
     def __init__(self, binning: Binning, counts: NDArray[np.int32], power: float) -> None:
         """Look up surprises to this power; counts: see `count_pairs`."""
         self.binning, self.columns = binning, paired_columns(binning)
-        sizes = binning.sizes[self.columns]
-        cells = [
-            int(first * second)
-            for place, first in enumerate(sizes)
-            for second in sizes[place + 1 :]
-        ]
-        starts = np.concatenate([[0], np.cumsum(cells)]).astype(np.int64)
-        tables = [counts[begin:end] for begin, end in pairwise(starts)]
-        shapes = [(a, b) for place, a in enumerate(sizes) for b in sizes[place + 1 :]]
-        found = [_surprises(t.reshape(shape)) for t, shape in zip(tables, shapes, strict=True)]
-        self._table = np.concatenate([np.empty(0), *(each.ravel() for each in found)]) ** power
-        self._starts = starts[:-1]
+        found = [pair_surprises(table).ravel() for _, _, table in pair_tables(binning, counts)]
+        self._table = np.concatenate([np.empty(0), *found]) ** power
+        self._starts = np.cumsum([0, *map(len, found)])[:-1]
 
     def add_to(self, totals: NDArray[np.float64], scaled: NDArray[np.float32]) -> None:
         """Add each pair's surprise to both of its columns in totals (n, d)."""
@@ -146,10 +158,27 @@ class PairSurprise:
             first_pair += count
 
 
-def _surprises(counts: NDArray[np.int32]) -> NDArray[np.float64]:
+def pair_surprises(counts: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return the surprise of each cell of a pair of columns, 0 for values that none counts."""
-    rows = max(1, int(counts.sum()))
-    by_chance = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / rows
-    found = np.maximum(np.log((by_chance + 1) / (counts + 1)), 0.0)
+    first, second = counts.sum(axis=1), counts.sum(axis=0)
+    rows = max(1, int(first.sum()))
+    lacking = np.log((np.outer(first, second) / rows + 1) / (counts + 1))
+    held = counts > 0
+    others = np.outer(first - 1, second - 1)[held] / max(1, rows - 1)
+    rare = tail_surprises(lacking, np.log((others + 1) / counts[held]), counts[held])
+    found = np.sqrt(np.maximum(lacking, 0.0) * rare)
     found[-1], found[:, -1] = 0.0, 0.0
     return np.asarray(found, np.float64)
+
+
+def tail_surprises(
+    values: NDArray[np.float64], known: NDArray[np.float64], counts: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return -log of the share of rows that are at least as high as each of values (any shape).
+
+    known: (m,), values of rows. counts: (m,), how many rows have each.
+    """
+    order = np.argsort(known)
+    at_least = np.append(np.cumsum(counts[order][::-1])[::-1], 0)
+    places = np.searchsorted(known[order], values - ROUNDING)
+    return np.asarray(-np.log((at_least[places] + 1) / (at_least[0] + 1)))

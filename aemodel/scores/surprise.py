@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import Levels
 from aemodel.scores.pairs import Binning, PairSurprise, count_pairs
+from aemodel.scores.row_pairs import RowPairs
 
-POWER = 2.0  # a single rare value weighs more than several that are not so rare
+POWER = 3.0  # a single rare value weighs more than several that are not so rare
 LEAST = 1e-3  # is added to the sum of powers
 HOURS, DAYS = 24, 7
 ROUNDING = 1e-4  # of an hour in float32
@@ -103,8 +104,8 @@ class Surprise:
             _surprises(row, int(PERIODS[layout.kinds[i]]))
             for row, i in zip(margins.clock, layout.of_kind(*PERIODS), strict=True)
         ]
-        binning = Binning.of(layout, levels, margins.tails)
-        self._pairs = PairSurprise(binning, margins.pairs, POWER)
+        self._binning, self._counts = Binning.of(layout, levels, margins.tails), margins.pairs
+        self._pairs = PairSurprise(self._binning, margins.pairs, POWER)
         self._levels = [_level_surprises(levels, i) for i in range(len(levels.columns))]
 
     def total(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -116,6 +117,10 @@ class Surprise:
         found = self.columns(scaled) ** POWER
         self._pairs.add_to(found, scaled)
         return found
+
+    def row_pairs(self, scaled: NDArray[np.float32]) -> RowPairs:
+        """Return the pairs of values of a few scaled rows (n, d), one by one."""
+        return RowPairs(self._binning, self._counts, scaled, POWER)
 
     def columns(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the surprise of each value by itself, (n, d)."""

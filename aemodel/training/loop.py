@@ -20,6 +20,7 @@ from aemodel.network.components import start_from_components
 from aemodel.network.dense import DenseAutoencoder, start_from_rows
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.expansion import Expansion
+from aemodel.network.gaps import fill_from_similar, fill_gaps
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
@@ -29,7 +30,6 @@ from aemodel.training.epochs.best_weights import BestWeights
 from aemodel.training.epochs.course import NO_CALLS, BetweenEpochs, Course
 from aemodel.training.losses import (
     MixedLoss,
-    fill_gaps,
     penalty,
     row_losses,
     start_outputs,
@@ -41,7 +41,9 @@ from aemodel.training.result import Epoch, History, Trained
 from aemodel.training.trimming import MOST_COMPARED, find_trimming
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
+MOST_DONORS = 1_000  # rows whose values prototypes have in place of gaps
 MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
+FUSED = ("cpu", "cuda")
 log = logging.getLogger(__name__)
 
 
@@ -118,11 +120,13 @@ def _start_prototypes(
 ) -> None:
     for member in members:
         assert isinstance(member, DenseAutoencoder), "ModelSettings requires it for prototypes"
-        inputs = rows.tensor(sample_fit_rows(rows, MOST_START_ROWS))
+        sample = sample_fit_rows(rows, MOST_START_ROWS)
+        fill = torch.from_numpy(rows.scaler.fill)
+        inputs = fill_from_similar(rows.gappy_tensor(sample), fill, most=MOST_DONORS)
         outputs = inputs
         if rows.scaler.levels is not None:
             expansion = Expansion(layout.kinds, rows.scaler.levels, "cpu")
-            inputs = expansion(inputs)
+            inputs = expansion(rows.tensor(sample))
             outputs = start_outputs(inputs, expansion)
         start_from_rows(member, inputs, generator, outputs=outputs)
 
@@ -150,7 +154,9 @@ def fit_ensemble(
     Raises DataError if the loss becomes infinite or NaN.
     """
     train = rows.train
-    optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate)
+    # one pass over the many weights of categories; numbers keep the bits of separate steps
+    fused = True if mixed is not None and ensemble.device.type in FUSED else None
+    optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate, fused=fused)
     fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
     fit = _Fit(ensemble, optimizer, model, generator, fill, mixed)
     best = BestWeights(ensemble, train.patience)
@@ -207,7 +213,7 @@ class _Fit:
         n_rows = 0
         for scaled in batches:
             clean = self._for_each_member(scaled)
-            inputs = self._inputs(fill_gaps(clean, self.fill))
+            inputs = self._inputs(self._for_each_member(self._filled(scaled)))
             step = partial(self._add_gradients, inputs, clean, trim)
             losses = halving(step, len(scaled))
             self.optimizer.step()
@@ -224,6 +230,13 @@ class _Fit:
             total += float(losses.sum())
             n_rows += len(scaled)
         return total / n_rows if n_rows else float("nan")
+
+    def _filled(self, scaled: Tensor) -> Tensor:
+        """Return rows (n, d) without gaps; prototypes are fitted to values of similar rows."""
+        fill = self.fill.to(scaled.device)
+        if not self.model.prototypes or self.mixed is not None:
+            return fill_gaps(scaled, fill)
+        return fill_from_similar(scaled, fill)
 
     def _for_each_member(self, scaled: Tensor) -> Tensor:
         return scaled.to(self.ensemble.device).expand(self.model.members, *scaled.shape)

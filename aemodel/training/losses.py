@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from aemodel.network.dense import finish_output
 from aemodel.network.expansion import Expansion
+from aemodel.network.gaps import gap_mask
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import FitRows
 from aemodel.settings import ModelSettings
@@ -18,32 +19,35 @@ from aemodel.training.reference_rows import sample_fit_rows
 LEAST_USUAL = 0.05  # error of the column means, below which a column does not weigh more
 SWAPPED = 0.15  # share of the levels that noise replaces by those of other rows
 MOST_SAMPLED = 10_000  # rows that the usual errors are measured on
+MOST_WEIGHT = 10.0  # of a value in a column with gaps
 OWN = 0.7  # of a prototype's first probabilities, its own level's; the rest is as in all rows
 
 
 def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
-    """Return each row's loss (n,), the mean over members and observed features.
+    """Return each row's loss (n,), the mean over members and features.
 
     It is the squared error or the binary cross-entropy (model.loss). logits, clean:
-    (members, n, d), NaN in `clean` where nothing was observed.
+    (members, n, d), NaN in `clean` where nothing was observed; see `observed_means`.
     """
     gaps = gap_mask(clean)
     if gaps is not None:
         losses = feature_losses(logits, clean.masked_fill(gaps, 0.0), model)
-        observed = (~gaps).sum(dim=(0, 2)).clamp_min(1)
-        return losses.masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed
+        return observed_means(losses, gaps, by_column=model.prototypes > 0)
     return feature_losses(logits, clean, model).mean(dim=(0, 2))
 
 
-def gap_mask(values: Tensor) -> Tensor | None:
-    """Mark NaN; None without any, which the sum tells at a tenth of the cost."""
-    return values.isnan() if values.sum().isnan() else None
+def observed_means(losses: Tensor, gaps: Tensor, *, by_column: bool) -> Tensor:
+    """Return each row's mean (n,) of losses (members, n, d) over members and observed features.
 
-
-def fill_gaps(values: Tensor, fill: Tensor) -> Tensor:
-    """Put fill (d,) in place of NaN in values (..., d)."""
-    gaps = gap_mask(values)
-    return values if gaps is None else torch.where(gaps, fill, values)
+    by_column: every column weighs the same instead, so that what was observed in a column with gaps
+    counts the more, up to MOST_WEIGHT times. Prototypes start in all columns alike, and would
+    hardly move in one with gaps.
+    """
+    observed = ~gaps
+    if not by_column:
+        return losses.masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed.sum(dim=(0, 2)).clamp_min(1)
+    weights = observed / observed.to(losses).mean(dim=(0, 1)).clamp_min(1 / MOST_WEIGHT)
+    return (losses.masked_fill(gaps, 0.0) * weights).mean(dim=(0, 2))
 
 
 def feature_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:

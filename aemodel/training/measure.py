@@ -103,8 +103,8 @@ def start_mixed(model: Autoencoder, rows: FitRows, sample: NDArray[np.float32]) 
     pieces = map(model.scale, rows.fit_pieces(MOST_ROWS))
     return MixedReference(
         weights=distance_weights(model.expansion, levels, deviations),
-        typical=np.zeros(3),
-        spread=np.ones(2),
+        typical=np.zeros(2),
+        usual=np.zeros((2, 1)),
         margins=Margins.of(sample, model.layout, levels, pieces),
     )
 
@@ -161,8 +161,8 @@ def _typical_parts(
     points = model.to_points(rows.tensor(unseen))
     found = torch.from_numpy(errors)
     parts = model.mixed_novelty.parts(scaled, points, found, skip=itself)
-    typical, spread = measure_parts(parts)
-    return replace(model.measured.mixed, typical=typical, spread=spread)
+    typical, usual = measure_parts(parts)
+    return replace(model.measured.mixed, typical=typical, usual=usual)
 
 
 def left_out(model: Autoencoder, rows: FitRows) -> tuple[tuple[int, float], ...]:

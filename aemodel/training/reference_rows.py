@@ -72,6 +72,13 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np
     return distinct[places], copies[places]
 
 
+def fewest_candidates(reference: Reference, fitted: int) -> int:
+    """Return how many of `fitted` fit rows the reference was chosen from, at least."""
+    by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // max(1, int(reference.rows[0].size)))
+    most = max(REFERENCE_ROWS, by_size)
+    return fitted // max(1, -(-fitted // most))  # evenly spaced, see `sample_fit_rows`
+
+
 def _distinct(sample: Rows) -> tuple[Rows, NDArray[np.int64]]:
     """Return distinct rows in source order and how often each occurs; two rows at least."""
     _, first, copies = np.unique(row_hashes(sample), return_index=True, return_counts=True)

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.decoder_files import decoder_from_files
+from flows.encoding.place import require_local
 from flows.errors import UsageError
 from flows.results import Done
 from storage.latents import Store, open_store, write_decoded, write_decoded_table
 from storage.latents.archive import pack_store
 from storage.latents.export import TablePieces
 from storage.latents.store import Decode
+from storage.objects.reach import reached
 
 CHUNK_ROWS = 8_192
 CHUNK_BYTES = 64 << 20
@@ -45,6 +47,7 @@ def decode_store(folder: Path, out: Path, *, rows: str = "") -> DecodeResult:
 
     A store with columns that are no numbers is decoded into .parquet. rows: see `parse_rows`.
     """
+    folder, out = reached(folder), require_local(out)
     with open_store(folder) as store:
         ranges = parse_rows(rows, store.n_rows)
         n_rows = sum(map(len, ranges))
@@ -114,6 +117,7 @@ class PackResult(Done):
 
 def pack_folder(folder: Path, out: Path) -> PackResult:
     """Pack a store into one new HDF5 file. Raises UsageError if the file exists."""
+    folder, out = reached(folder), require_local(out)
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise UsageError(f"--out must end in .h5. Got '{out}' instead.")
     if out.exists():

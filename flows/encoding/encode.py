@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from aemodel.model import Autoencoder
+from flows.encoding.place import is_taken, publish_store, recorded_name
 from flows.encoding.plan import Planned, plan_store
 from flows.encoding.shard import ShardEncoder
 from flows.engine.disk_space import bytes_below, require_space, store_bytes
@@ -34,13 +35,14 @@ from flows.results import Done
 from flows.training.load_model import load_model
 from storage.codecs.bounded import reads_latents
 from storage.errors import SourceError
-from storage.files.atomic import publish_folder, refusals, write_json
+from storage.files.atomic import refusals, write_json
 from storage.files.locks import lock
-from storage.files.manifest import require_whole
+from storage.files.manifest import NAME, require_whole
 from storage.latents import EncodedShard
 from storage.latents.plan import STORE, finish_files, keep_same_plan, store_manifest
 from storage.latents.size_report import write_size_report
 from storage.latents.store import write_decoder, write_store_manifest
+from storage.objects.paths import ObjectPath, located
 from storage.sources import Shard, Source, combine_digests, plan_shards
 from storage.text import list_first
 
@@ -52,7 +54,7 @@ WAIT = 5.0  # seconds to wait for another encoder of the same store
 
 @dataclass(frozen=True)
 class EncodeResult(Done):
-    """The folder of a store, its size report, and whether this run wrote it.
+    """The folder or prefix of a store, its size report, and whether this run wrote it.
 
     shards: facts of every shard, empty if the store existed before.
     """
@@ -102,7 +104,7 @@ class StoreRun:
     """One run of `encode` for one store.
 
     name: see `store_name`. date: the data date, or ''. work: the folder in which the store grows.
-    final: the folder into which it is renamed.
+    final: the folder into which it is renamed, or the prefix below which it is copied.
     """
 
     job: Job
@@ -135,11 +137,17 @@ def encode_rows(job: Job, request: EncodeRequest, *, run_all: RunAll, device: st
             name=name,
             date=request.date,
             work=workspace.work(f"encode-{name}"),
-            final=Path(request.out) if request.out else workspace.latents / name,
+            final=_final_place(job, request.out) or workspace.latents / name,
             record=record,
         )
         with lock(workspace.lock(f"encode-{name}"), wait=WAIT):
-            return _existing_result(run) if run.final.exists() else _write_store(run, run_all)
+            taken = is_taken(run.final, name)
+            return _existing_result(run) if taken else _write_store(run, run_all)
+
+
+def _final_place(job: Job, out: str) -> Path | None:
+    """The path of --out; None without one."""
+    return located(out, endpoint=job.endpoint) if out else None
 
 
 def _for_columns(model: Autoencoder, source: Source) -> Autoencoder:
@@ -174,17 +182,13 @@ def existing_store(folder: Path, name: str) -> EncodeResult:
 
     Raises UsageError if the folder contains anything else, DamagedError if the store is damaged.
     """
-    try:
-        report = json.loads((folder / "size_report.json").read_text(encoding="utf-8"))
-        same = json.loads((folder / "run.json").read_text(encoding="utf-8"))["name"] == name
-    except (OSError, ValueError, KeyError):
-        same = False
-    if not same:
+    if recorded_name(folder) != name or not (folder / NAME).is_file():
         raise UsageError(
             f"{folder}: exists, and is not the store of this input, model and settings; "
             "name another folder with --out"
         )
     require_whole(folder)
+    report = json.loads((folder / "size_report.json").read_bytes())
     return EncodeResult(folder, report, written=False, shards=())
 
 
@@ -195,7 +199,8 @@ def _write_store(run: StoreRun, run_all: RunAll) -> EncodeResult:
     planned = plan_store(run.job, run.model, run.source, shards)
     keep_same_plan(run.work, planned.plan, planned.files)
     needed = store_bytes(run.source, planned.plan, keep_exact=run.job.encode.keep_exact)
-    require_space(run.work, needed, final=run.final)
+    local = None if isinstance(run.final, ObjectPath) else run.final
+    require_space(run.work, needed, final=local)
     encoded = encode_shards(run, planned, shards, run_all)
     if store_name(run.source, run.job, run.model_id, run.date) != run.name:
         raise SourceError(
@@ -243,7 +248,7 @@ def sampled(shards: Sequence[Shard]) -> set[int]:
 
 
 def finish_store(run: StoreRun, planned: Planned, shards: Sequence[EncodedShard]) -> EncodeResult:
-    """Write the files beside the shards, then rename the folder to its final name."""
+    """Write the files beside the shards, then publish the whole store."""
     plan, store = planned.plan, run.work / STORE
     finish_files(store, plan, shards)
     if run.job.encode.keep_latents or any(reads_latents(each.codecs) for each in shards):
@@ -259,7 +264,7 @@ def finish_store(run: StoreRun, planned: Planned, shards: Sequence[EncodedShard]
     report = write_size_report(store, manifest, shards, plan, curve)
     write_store_manifest(store, manifest)
     write_json(store / "run.json", _run_facts(run))
-    publish_folder(store, run.final)
+    publish_store(store, run.final)
     shutil.rmtree(run.work, ignore_errors=True)
     return EncodeResult(run.final, report.to_json(), written=True, shards=tuple(shards))
 

@@ -14,6 +14,7 @@ from flows.errors import UsageError
 from flows.results import Done
 from storage.errors import SourceError, StorageError
 from storage.latents import Store, open_store
+from storage.objects.reach import reached
 from storage.sources import Source, open_source
 
 CHUNK_ROWS = 65_536
@@ -106,6 +107,7 @@ def probe_stores(
     store: Path, labels: Path, test: Path, test_labels: Path, *, neighbors: int
 ) -> ProbeResult:
     """Predict the labels of the rows of `test` from their nearest rows in `store`."""
+    store, test = reached(store), reached(test)
     known = _labeled_latents(store, labels)
     asked = _labeled_latents(test, test_labels)
     latents, use = knn_accuracy(known, asked, neighbors=neighbors), latent_use(known.rows)
@@ -203,7 +205,7 @@ def original_rows(store: Path) -> NDArray[np.generic]:
     with open_store(store) as opened:
         if opened.columns.exact is not None:
             raise SourceError(f"{store}: holds columns that are no numbers and have no distances")
-    facts = json.loads((store / "run.json").read_text(encoding="utf-8"))["source"]
+    facts = json.loads((store / "run.json").read_bytes())["source"]
     with open_source(
         Path(facts["path"]),
         field=facts["field"],

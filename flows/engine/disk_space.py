@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import WorkspaceError
 from storage.files.atomic import device_of
+from storage.files.manifest import files_below
 from storage.sources import Shard, Source
 from storage.units import format_bytes
 
@@ -83,5 +84,5 @@ def _existing(path: Path) -> Path:
 
 
 def bytes_below(folder: Path) -> int:
-    """Total bytes of all files below a folder; 0 if it does not exist."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    """Total bytes of all files below a folder or prefix; 0 if it does not exist."""
+    return sum(files_below(folder).values())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.objects.paths import ObjectPath
 from storage.sources import Chunk, Shard, Source
 from storage.sources.series.order import SeriesRows
 
@@ -25,14 +27,33 @@ def group_shards(
 ) -> list[tuple[Shard, ...]]:
     """Split `shards` into at most `at_most` groups of consecutive shards.
 
-    A sequential source, which can only be read from its start, is one group.
+    A sequential source, which can only be read from its start, is one group. Shards that share
+    what is fetched as a whole are in one group.
     """
     if source.sequential:
         return [tuple(shards)] if shards else []
     shard_bytes = max(1.0, source.n_bytes / max(1, len(shards)))
     worthwhile = min(int(TASK_BYTES // shard_bytes), len(shards) // 8)
     size = max(1, math.ceil(len(shards) / at_most), worthwhile)
-    return [tuple(shards[first : first + size]) for first in range(0, len(shards), size)]
+    groups: list[tuple[Shard, ...]] = []
+    group: list[Shard] = []
+    for shard in shards:
+        if len(group) >= size and not _is_inside(source, shard.start):
+            groups.append(tuple(group))
+            group = []
+        group.append(shard)
+    return [*groups, tuple(group)] if group else groups
+
+
+def _is_inside(source: Source, row: int) -> bool:
+    """Whether reading from `row` on fetches earlier rows as well: of an object, from a border.
+
+    Of a local file, these are skipped at less cost.
+    """
+    if not (source.borders and isinstance(source.files[0], ObjectPath)):
+        return False
+    at = bisect_left(source.borders, row)
+    return row < source.n_rows and (at == len(source.borders) or source.borders[at] != row)
 
 
 def rows_per_chunk(source: Source, memory_bytes: int, *, batch: int = 1) -> int:
@@ -51,15 +72,28 @@ def read_shards(
 ) -> Iterator[tuple[Shard, Iterator[Chunk]]]:
     """Yield each of `shards` (ascending) with its chunks, to be consumed before the next shard.
 
-    A sequential source is read once for all shards.
+    A sequential source is read once for all shards, and so is what is fetched as a whole.
     """
-    if not source.sequential:
-        yield from (
-            (shard, source.chunks(shard.start, shard.stop, max_rows=max_rows)) for shard in shards
-        )
-    elif shards:
-        stream = _Stream(source.chunks(shards[0].start, shards[-1].stop, max_rows=max_rows))
-        yield from ((shard, stream.between(shard.start, shard.stop)) for shard in shards)
+    for run in _read_together(source, shards):
+        chunks = source.chunks(run[0].start, run[-1].stop, max_rows=max_rows)
+        if len(run) == 1:
+            yield run[0], chunks
+        else:
+            stream = _Stream(chunks)
+            yield from ((shard, stream.between(shard.start, shard.stop)) for shard in run)
+
+
+def _read_together(source: Source, shards: Sequence[Shard]) -> Iterator[Sequence[Shard]]:
+    """Yield runs of shards that are read in one pass."""
+    run: list[Shard] = []
+    for shard in shards:
+        is_next = bool(run) and run[-1].stop == shard.start
+        if run and not (source.sequential or (is_next and _is_inside(source, shard.start))):
+            yield run
+            run = []
+        run.append(shard)
+    if run:
+        yield run
 
 
 class _Stream:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.errors import UsageError
+from storage.databases.query import is_query
 from storage.sources import Dialect
 
 
@@ -42,3 +44,11 @@ class CsvSettings:
 
 
 DETECTED_CSV = CsvSettings()
+
+
+def require_csv_files(csv: CsvSettings, inputs: Sequence[str]) -> None:
+    """Raise UsageError if `csv` is set and all inputs are queries; others are checked when read."""
+    if csv != DETECTED_CSV and all(map(is_query, inputs)):
+        raise UsageError(
+            "data.csv says how CSV files write cells, but all inputs are queries; remove it"
+        )

@@ -38,17 +38,17 @@ def input_path(job: Job, *, source: str, date: str) -> Path:
     if source and date:
         raise UsageError("--source and --date name two inputs; pass only one")
     if source:
-        return source_path(source)
+        return source_path(source, endpoint=job.endpoint)
     return job.incoming(parse_date(date)) if date else job.clean
 
 
-def source_path(source: str) -> Path:
+def source_path(source: str, *, endpoint: str = "") -> Path:
     """The path of --source. Raises UsageError for a query."""
     if is_query(source):
         raise UsageError(
             "--source must be a path. Got a query instead; set data.incoming or data.clean to it"
         )
-    return located(source)
+    return located(source, endpoint=endpoint)
 
 
 @contextmanager
@@ -77,22 +77,31 @@ def open_clean(job: Job, *, only_sound: bool = False) -> Iterator[Source]:
     """
     with run_of_query(job, None):
         fetch_rows(job, None)
+        how = _reading_of(job, job.clean)
         if job.series is not None:
-            with open_clean_series(job, job.series, only_sound=only_sound) as series:
+            with open_clean_series(job, job.series, how, only_sound=only_sound) as series:
                 yield series
             return
-        with open_surveyed(job.clean, only_sound=only_sound, **job.data.reading) as source:
+        with open_surveyed(job.clean, only_sound=only_sound, **how) as source:
             yield source
 
 
 def open_rows(job: Job, path: Path, layout: Layout) -> Source:
     """Open `path` as the job file says, with the columns of a model in their order and kinds."""
-    return open_source(path, **_reading(job, layout))
+    return open_source(path, **_reading(job, path, layout))
 
 
-def _reading(job: Job, layout: Layout) -> Reading:
+def _reading(job: Job, path: Path, layout: Layout) -> Reading:
     kinds = kinds_of_columns(layout)
-    return {**job.data.reading, "columns": [*kinds], "kinds": kinds}
+    return {**_reading_of(job, path), "columns": [*kinds], "kinds": kinds}
+
+
+def _reading_of(job: Job, path: Path) -> Reading:
+    """How clean rows are read; data.csv is not about the results of queries."""
+    how = job.data.reading
+    if path.is_relative_to(job.snapshots):
+        del how["csv"]
+    return how
 
 
 def layout_of(job: Job, schema: Schema) -> Layout:
@@ -131,7 +140,7 @@ def open_night(job: Job, path: Path, layout: Layout, *, data_date: date | None) 
         require_marker_file(job, data_date)
         fetch_rows(job, data_date)
         require_ready(job, data_date)
-    opened = _open_sound(job, path, _reading(job, layout), data_date)
+    opened = _open_sound(job, path, _reading(job, path, layout), data_date)
     check_layout(opened, layout)
     opened.tolerant = True
     return opened

@@ -41,3 +41,12 @@ def require_image_size(key: str, value: tuple[int, ...]) -> None:
     """Raise UsageError unless the value of a key is empty, or a height and width in pixels."""
     if value and (len(value) != 2 or min(value) < 1):
         raise UsageError(f"{key} must be [height, width] in pixels. Got {list(value)} instead.")
+
+
+def require_endpoint(value: str) -> None:
+    """Raise UsageError unless `endpoint` is empty or the URL of a server, without credentials."""
+    if value and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+/?", value):
+        raise UsageError(  # without the value, which may hold a secret
+            "endpoint must be the URL of a server that is compatible with S3, such as "
+            "https://minio.example.org:9000; credentials come from the environment"
+        )

@@ -73,12 +73,16 @@ class PublishSettings:
     scores, outliers: tables of a SQL database, also "schema.table", for the scores of all rows and
     for the rows that reports list; '' for none. connection: name of the environment variable that
     holds the URI of the database.
+
+    delta_scores, delta_outliers: paths or URIs of Delta tables for the same rows; '' for none.
     """
 
     bucket: str = ""
     connection: str = ""
     scores: str = ""
     outliers: str = ""
+    delta_scores: str = ""
+    delta_outliers: str = ""
 
     def __post_init__(self) -> None:
         if self.bucket and not isinstance(located(self.bucket), ObjectPath):
@@ -95,17 +99,31 @@ class PublishSettings:
         if self.tables:
             holds = "the URI of the database"
             require_variable("publish.connection", self.connection, holds=holds)
-        if self.scores and self.scores == self.outliers:
+        for prefix in ("", "delta_"):
+            self._require_two_tables(f"{prefix}scores", f"{prefix}outliers")
+        for table in self.delta_tables.values():
+            located(table)  # refuses credentials and other services
+
+    def _require_two_tables(self, scores: str, outliers: str) -> None:
+        named = getattr(self, scores)
+        if named and named == getattr(self, outliers):
             raise UsageError(
-                "publish.scores and publish.outliers must be two tables. "
-                f"Got '{self.scores}' twice."
+                f"publish.{scores} and publish.{outliers} must be two tables. Got '{named}' twice."
             )
 
     @property
     def tables(self) -> dict[str, str]:
         """The tables by what they hold: "scores" and "outliers"."""
-        named = {"scores": self.scores, "outliers": self.outliers}
-        return {what: table for what, table in named.items() if table}
+        return _those_named({"scores": self.scores, "outliers": self.outliers})
+
+    @property
+    def delta_tables(self) -> dict[str, str]:
+        """The Delta tables by what they hold: "scores" and "outliers"."""
+        return _those_named({"scores": self.delta_scores, "outliers": self.delta_outliers})
+
+
+def _those_named(tables: dict[str, str]) -> dict[str, str]:
+    return {what: table for what, table in tables.items() if table}
 
 
 @dataclass(frozen=True, kw_only=True)

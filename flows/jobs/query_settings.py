@@ -26,6 +26,11 @@ def require_queries(
     queries: Mapping[str, Query], *, connection: str, id_column: str, settle: timedelta
 ) -> None:
     """Raise UsageError unless the queries can be run, and give rows in an order."""
+    if connection and not queries:
+        raise UsageError(
+            "data.connection names the database of queries, but neither data.clean nor "
+            "data.incoming is one. Remove it, or write a query as 'sql: SELECT …'"
+        )
     for key, query in queries.items():
         require_variable("data.connection", connection, holds="the URI of the database")
         if not query.is_ordered and not id_column:

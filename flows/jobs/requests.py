@@ -35,7 +35,10 @@ class TrainRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeRequest:
-    """source or date: the input; without either, the clean rows. out: folder of the store."""
+    """source or date: the input; without either, the clean rows.
+
+    out: folder or URI of the store.
+    """
 
     job: str
     source: str = ""

@@ -16,9 +16,15 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from flows.errors import UsageError
-from flows.jobs.csv_settings import DETECTED_CSV, CsvSettings
+from flows.jobs.csv_settings import DETECTED_CSV, CsvSettings, require_csv_files
 from flows.jobs.date_paths import fill_date, names_a_date, require_daily, require_marker
-from flows.jobs.limits import require_choice, require_image_size, require_range, require_size
+from flows.jobs.limits import (
+    require_choice,
+    require_endpoint,
+    require_image_size,
+    require_range,
+    require_size,
+)
 from flows.jobs.operation_settings import (
     AlertSettings,
     PublishSettings,
@@ -85,6 +91,7 @@ class DataSettings:
         require_queries(
             self.queries, connection=self.connection, id_column=self.id, settle=self.settle
         )
+        require_csv_files(self.csv, [*filter(None, (self.clean, self.incoming))])
         require_daily("data.incoming", self.incoming)
         require_marker(self.ready)
         require_image_size("data.resize", self.resize)
@@ -208,12 +215,15 @@ class Job:
     """One job file. Relative paths start at `folder`, the folder of the job file.
 
     series: None if rows are judged one by one.
+    endpoint: URL of a server that is compatible with S3, for all s3:// URIs; '' for the one that
+    the environment names, or Amazon's own.
     """
 
     name: str
     data: DataSettings
     series: SeriesSettings | None = None
     workspace: str = "workspace"
+    endpoint: str = ""
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
@@ -232,6 +242,7 @@ class Job:
             )
         require_series_rule(self.score.rule.kind, series=self.series is not None)
         self._require_rows_of_series()
+        require_endpoint(self.endpoint)
         if isinstance(self.path(self.workspace), ObjectPath):
             raise UsageError(f"workspace must be a local folder. Got '{self.workspace}' instead.")
 
@@ -256,7 +267,7 @@ class Job:
 
     def path(self, text: str) -> Path:
         """Resolve a path of the job file against the job file's folder; a URI stands for itself."""
-        return located(text, below=self.folder)
+        return located(text, below=self.folder, endpoint=self.endpoint)
 
     @property
     def clean(self) -> Path:

@@ -11,8 +11,17 @@ from flows.errors import FAILED
 from flows.results import CommandResult
 from flows.training.columns import imprecise_columns
 from storage.errors import DamagedError, NoDataError
-from storage.files.manifest import NAME, Problem, parse_manifest, read_manifest, verify_folder
+from storage.files.manifest import (
+    NAME,
+    Problem,
+    files_below,
+    parse_manifest,
+    read_manifest,
+    verify_folder,
+)
+from storage.files.reads import read_refusals
 from storage.latents.archive import Files, is_packed, verify_packed
+from storage.objects.reach import reached
 from storage.sources import Schema, list_by_kind, list_unread, open_surveyed
 from storage.text import list_first
 from storage.units import format_bytes
@@ -35,9 +44,15 @@ PACKED = (".h5", ".hdf5")
 
 def inspect_path(path: Path, *, field: str = "") -> CommandResult:
     """Describe a folder with a manifest, a packed store, or a source."""
-    if (path / NAME).is_file() or is_packed(path):
+    path = reached(path)
+    if _has_manifest(path) or is_packed(path):
         return inspect_manifest(path)
     return inspect_source(path, field)
+
+
+def _has_manifest(path: Path) -> bool:
+    with read_refusals(path):
+        return (path / NAME).is_file()
 
 
 def inspect_manifest(path: Path) -> CommandResult:
@@ -61,10 +76,10 @@ def inspect_manifest(path: Path) -> CommandResult:
 
 def _size(path: Path, names: Mapping[str, str]) -> int:
     """Size in bytes of a packed store, or of the files of a folder that exist."""
-    if path.is_file():
-        return path.stat().st_size
-    paths = [path / name for name in names]
-    return sum(path.stat().st_size for path in paths if path.exists())
+    with read_refusals(path):
+        if path.is_file():
+            return path.stat().st_size
+        return sum(size for name, size in files_below(path).items() if name in names)
 
 
 def _figures(content: Mapping[str, object]) -> dict[str, object]:
@@ -119,8 +134,9 @@ def _in_words(value: object) -> str:
 
 def verify_path(path: Path) -> CommandResult:
     """Check every checksum; the exit code is 1 if any does not match."""
+    path = reached(path)
     packed = _seems_packed(path)
-    if not packed and not (path / NAME).is_file():
+    if not packed and not _has_manifest(path):
         raise NoDataError(
             f"{path}: no {NAME}; expected the folder of a model, latent store, scores or report"
         )

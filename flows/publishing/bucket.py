@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace
+from flows.publishing.place import endpoint_of
 from storage.nights.copies import copy_night
 from storage.nights.revisions import NightPlace
-from storage.objects.paths import ObjectPath, located
+from storage.objects.paths import ObjectPath
 
 
 class ReportBucket:
@@ -17,8 +18,9 @@ class ReportBucket:
     name = "bucket"
 
     def __init__(self, job: Job) -> None:
+        self._job = job
         self.shown = job.publish.bucket
-        self.target: Mapping[str, str] = {"bucket": job.publish.bucket}
+        self.target: Mapping[str, str] = {"bucket": job.publish.bucket, **endpoint_of(job)}
 
     def dates(self, workspace: Workspace) -> Iterator[str]:
         """Yield the dates that have a report."""
@@ -31,6 +33,6 @@ class ReportBucket:
 
     def write(self, night: NightPlace) -> None:
         """Copy report and scores of the newest revision, each manifest last. Raises BucketError."""
-        prefix = located(self.shown)
+        prefix = self._job.path(self.shown)
         assert isinstance(prefix, ObjectPath), "PublishSettings requires it"
         copy_night(night, prefix)

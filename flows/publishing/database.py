@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from flows.jobs.dates import parse_date
 from flows.jobs.settings import Job
-from flows.jobs.workspace import Workspace
+from flows.publishing.place import ScoredNights
 from storage.databases.connect import connect
 from storage.databases.database import Database
 from storage.nights.revisions import NightPlace
-from storage.nights.table_rows import outlier_rows, score_rows, scored_revision
+from storage.nights.table_rows import outlier_rows, score_rows
 
 ROWS = {"scores": score_rows, "outliers": outlier_rows}
 
 
-class NightTables:
+class NightTables(ScoredNights):
     """The tables of `[publish]`."""
 
     name = "database"
@@ -28,15 +28,6 @@ class NightTables:
             "connection": job.publish.connection,
             **job.publish.tables,
         }
-
-    def dates(self, workspace: Workspace) -> Iterator[str]:
-        """Yield the dates that have scores."""
-        for folder in (workspace.root / "scores" / workspace.job).glob("date=????-??-??"):
-            yield folder.name.removeprefix("date=")
-
-    def revision(self, night: NightPlace) -> int:
-        """Return the newest revision with scores; 0 if there is none."""
-        return scored_revision(night)
 
     def write(self, night: NightPlace) -> None:
         """Replace the rows of a night in all tables, in one transaction. Raises DatabaseError."""

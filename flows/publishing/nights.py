@@ -1,4 +1,4 @@
-"""Nights outside the workspace: in a SQL database, in a bucket. Written once, made good later."""
+"""Nights outside the workspace: in tables, SQL or Delta, or in a bucket; made good later."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import find_workspace
 from flows.publishing.bucket import ReportBucket
 from flows.publishing.database import NightTables
+from flows.publishing.delta import NightDeltaTables
 from flows.publishing.place import Place
 from storage.errors import BucketError, DatabaseError, LockedError, StorageError
 from storage.files.locks import lock
@@ -64,6 +65,8 @@ def _places(job: Job) -> list[Place]:
     places: list[Place] = []
     if job.publish.tables:
         places.append(NightTables(job))
+    if job.publish.delta_tables:
+        places.append(NightDeltaTables(job))
     if job.publish.bucket:
         places.append(ReportBucket(job))
     return places

@@ -27,13 +27,14 @@ MOST_NIGHTS = 10  # in one message
 TIMEOUT = 20  # seconds for a webhook
 NUMBER = r"-?(?:[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?|inf)"
 LEVEL = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|missing)"""  # as repr writes a text
+PAIR = rf" (?:{LEVEL}|\d\d:\d\d|\w+day) with .+? \([\d,]+ of [\d,]+ fit rows, "
 ENTITY = rf"(?:.+? {LEVEL}(?: \(not in clean rows\))?: )?"
 FORMS = {  # what `aemodel.explain` says after the name of a feature
     "above": r" is \S+, above the |: higher than expected",
     "below": r" is \S+, below the |: lower than expected",
     "missing": r" is missing, never so | missing \(",
     "unseen": rf" {LEVEL} never seen in fit rows \(",
-    "unexpected": rf" {LEVEL} where {LEVEL} was expected \(",
+    "unexpected": rf" {LEVEL} where {LEVEL} was expected \(|{PAIR}",
     "rare": rf" {LEVEL} \([^)]+ % of clean rows\)",
     "hour": r" at \d\d:\d\d \(",
     "weekday": r" on \w+day \(",

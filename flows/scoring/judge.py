@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aemodel.decisions.block_promises import rest_on_blocks
 from aemodel.decisions.contamination import contamination_warning
-from aemodel.decisions.drift import Drift, find_drift
+from aemodel.decisions.drift import find_drift
 from aemodel.decisions.entity_groups import rest_on_groups
 from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision, decide, withhold_promise
 from aemodel.decisions.verdict import Coverage, judge_night
+from aemodel.rows.hashes import SingleRows
+from aemodel.scores.novelty import Reference
+from aemodel.training.reference_rows import fewest_candidates
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.workspace import open_workspace
 from flows.scoring.night_run import Judged, NightRun
@@ -29,6 +33,8 @@ TRAINING_ROWS = (
     "these are the rows that the model was trained on, so their scores are lower than those of "
     "new rows; score other rows"
 )
+MOST_COMPARED = 20_000  # rows of a night, to tell whether some were trained on
+PIECES = 20  # of the night, spread over it
 
 
 def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
@@ -39,7 +45,8 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     summary = merged_summary(run, scored)
     tally = summary.tally if summary else Tally.of(run.calibration, np.empty(0))
     drift = find_drift(run.calibration, tally, run.blocks)
-    doubt = doubts(run, source, scored, drift)
+    overlap = trained_on(run, source, scored)
+    doubt = overlap or (drift.to_text() if drift and drift.alarm else "")
     decision = decide_night(run, tally, summary, doubt)
     verdict, others = judge_night(
         decision,
@@ -57,7 +64,7 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         decision=decision if summary else None,
         summary=summary,
         drift=drift,
-        notes=(*others, *_notes(run, source, scored, summary)),
+        notes=(*others, *_notes(run, source, scored, summary), *([overlap] if overlap else [])),
         failed=tuple(scored.failed),
         shards_done=len(scored.notes),
         shards=scored.total,
@@ -86,11 +93,13 @@ def merged_summary(run: NightRun, scored: ScoredShards) -> ShardSummary | None:
     return merged
 
 
-def doubts(run: NightRun, source: Source, scored: ScoredShards, drift: Drift | None) -> str:
-    """Return why the rule's promise does not hold for this night; empty if it does."""
+def trained_on(run: NightRun, source: Source, scored: ScoredShards) -> str:
+    """Say that the night's rows, or some of them, were trained on; empty if none seem to be."""
     if scored_training_rows(run, source, scored):
         return TRAINING_ROWS
-    return drift.to_text() if drift and drift.alarm else ""
+    readable = not scored.failed and source.n_rows
+    fitted = int(str(training_data(run).get("fit_rows", 0)))
+    return training_rows_among(run.model.measured.reference, fitted, source) if readable else ""
 
 
 def decide_night(run: NightRun, tally: Tally, summary: ShardSummary | None, doubt: str) -> Decision:
@@ -148,6 +157,37 @@ def scored_training_rows(run: NightRun, source: Source, scored: ScoredShards) ->
     if scored.total == 1:
         return scored.digest == combine_digests([str(trained["digest"])])
     return trained["digest"] == rows_digest(source, run.job.score.memory)
+
+
+def training_rows_among(reference: Reference, fitted: int, source: Source) -> str:
+    """Say that some of a night's rows were trained on; empty if none seem to be.
+
+    A sample of them is compared with the clean rows that novelty compares with. Rows that also
+    repeat within these tell nothing. fitted: number of fit rows.
+    """
+    kept = SingleRows.of(reference.rows, reference.copies, fewest_candidates(reference, fitted))
+    seen, compared = np.empty(0, np.uint64), 0
+    for rows in sampled_rows(source):
+        seen = np.union1d(seen, kept.seen_in(rows))
+        compared += len(rows)
+    if not kept.beyond_chance(len(seen), compared):
+        return ""
+    return (
+        f"{len(seen):,} of {compared:,} rows compared are among {len(kept.hashes):,} rows kept "
+        "from training, so this night overlaps the rows that the model was trained on, and their "
+        "scores are lower than those of new rows; score other rows, or leave these out of "
+        "data.clean"
+    )
+
+
+def sampled_rows(source: Source) -> Iterator[NDArray[np.generic]]:
+    """Yield up to MOST_COMPARED usable rows in pieces; the first if reading must be in order."""
+    most = min(source.n_rows, MOST_COMPARED)
+    pieces = 1 if source.sequential or most == source.n_rows else PIECES
+    size = most // pieces
+    for start in np.linspace(0, source.n_rows - size, pieces).astype(int).tolist():
+        for chunk in source.chunks(start, start + size, max_rows=size):
+            yield chunk.usable_part().rows
 
 
 def training_data(run: NightRun) -> Mapping[str, object]:

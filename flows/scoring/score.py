@@ -10,6 +10,7 @@ from dataclasses import replace
 from flows.engine.disk_space import require_space, score_bytes
 from flows.engine.run_all import RunAll
 from flows.engine.run_record import RunRecord
+from flows.errors import WorkFailed
 from flows.jobs.dates import parse_date
 from flows.jobs.inputs import open_night, source_path
 from flows.jobs.queries import run_of_query
@@ -40,8 +41,8 @@ def score_night(job: Job, request: ScoreRequest, *, run_all: RunAll, device: str
     """Score the rows of a data date and publish a revision.
 
     Writes nothing if nothing has changed since the last complete revision.
-    Raises SourceError, SchemaError or UsageError before any work if the input or the options are
-    wrong.
+    Raises UsageError, or SourceError for --source, before any work if the options or the input are
+    wrong; WorkFailed if the input of the date cannot be opened.
     """
     run = prepare_run(job, request, device=device)
     with lock(open_workspace(job).lock(f"score-{run.place.date}"), wait=WAIT):
@@ -69,7 +70,9 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
         job=job,
         place=NightPlace(workspace.root, job.name, day.isoformat()),
         work=workspace.work(f"score-{day}"),
-        path=source_path(request.source) if request.source else job.incoming(day),
+        path=source_path(request.source, endpoint=job.endpoint)
+        if request.source
+        else job.incoming(day),
         model_id=model_id,
         model=model,
         record=record,
@@ -91,7 +94,10 @@ def _score_named_source(run: NightRun, run_all: RunAll) -> NightResult:
 
 
 def _score_data_date(run: NightRun, run_all: RunAll) -> NightResult:
-    """Score the job's input for the data date; publish NO DATA or FAILED if it cannot be opened."""
+    """Score the job's input for the data date; publish NO DATA or FAILED if it cannot be opened.
+
+    Raises WorkFailed if the night is FAILED because of that.
+    """
     data_date = parse_date(run.place.date)
     with run_of_query(run.job, data_date):
         try:
@@ -100,7 +106,7 @@ def _score_data_date(run: NightRun, run_all: RunAll) -> NightResult:
             return publish_no_data(run, str(error))
         except SourceError as error:
             publish_failed(run, str(error))
-            raise
+            raise WorkFailed(str(error)) from error  # as of every FAILED night
         with opened:
             if not opened.n_rows:
                 return publish_no_data(run, f"{run.path}: holds no rows")

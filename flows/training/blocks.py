@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.block_scores import FEWEST_BLOCKS
+from aemodel.decisions.block_scores import FEWEST_BLOCKS, FEWEST_ROWS
 from aemodel.settings import TrainSettings
 from flows.errors import UsageError
+from flows.training.block_files import FILES, SourceBlocks, file_blocks, partition_blocks
 from storage.errors import SchemaError, SourceError
 from storage.sources import (
     CATEGORY,
@@ -20,31 +16,16 @@ from storage.sources import (
     WEEKDAY,
     BlockColumn,
     Chunk,
+    DayOrder,
     Source,
     grouped,
     name_blocks,
     named_features,
     open_source,
-    relative_names,
+    order_of_days,
 )
 
-FILES = "files"  # as train.blocks
 MOST_BLOCKS = 10_000  # days or entities: the time to compare them grows with their number
-
-
-@dataclass(frozen=True)
-class SourceBlocks:
-    """The blocks of the rows of a source.
-
-    by: the value of train.blocks that gives these blocks: FILES, or a column.
-    kind, names: see `aemodel.rows.blocks.CleanBlocks`.
-    numbers: the block (n,) of each row of a chunk, as an index of `names`.
-    """
-
-    by: str
-    kind: str
-    names: tuple[str, ...]
-    numbers: Callable[[Chunk], NDArray[np.intp]]
 
 
 def find_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None:
@@ -57,6 +38,8 @@ def find_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None:
     if found is None or found.by == FILES:
         return found
     _require_no_category(source, found.by, train)
+    if found.whole_files:
+        return found
     source.block = BlockColumn(found.by, by_day=found.by in source.dated)
     return found
 
@@ -78,29 +61,43 @@ def _default_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None
     return column_blocks(source, entity)
 
 
-def file_blocks(source: Source) -> SourceBlocks | None:
-    """The files that hold rows, if there are several."""
-    spans = zip(source.files, pairwise(source.starts), strict=False)
-    held = [(file, start) for file, (start, stop) in spans if stop > start]
-    if len(held) < 2:
-        return None
-    starts = [start for _, start in held]
-    names = tuple(relative_names(source.path, [file for file, _ in held]))
-
-    def numbers(chunk: Chunk) -> NDArray[np.intp]:
-        return np.full(len(chunk.rows), bisect_right(starts, chunk.start) - 1)
-
-    return SourceBlocks(FILES, FILES, names, numbers)
-
-
 def day_blocks(source: Source) -> SourceBlocks | None:
-    """The days of the only column that holds dates; None if there is no such one, or too many."""
-    if len(source.dated) != 1:
-        return None
+    """The days of `day_column`; None if there is no such column, or too many days."""
+    name = day_column(source)
     try:
-        return column_blocks(source, source.dated[0])
+        return column_blocks(source, name) if name else None
     except SchemaError:  # too many cells are no times
         return None
+
+
+def day_column(source: Source) -> str:
+    """The column that says of which day a row is; '' without one.
+
+    The only one that holds dates. Of several, the first with enough days, and rows of each, to be
+    compared: one in whose order the rows stand, if there is any, for then it is when they came in.
+    """
+    if len(source.dated) < 2:
+        return source.dated[0] if source.dated else ""
+    orders = {name: _order_of_days(source, name) for name in source.dated}
+    full = {name: order for name, order in orders.items() if order and _can_compare(order)}
+    return next((name for name, order in full.items() if order.ascending), next(iter(full), ""))
+
+
+def _order_of_days(source: Source, name: str) -> DayOrder | None:
+    try:
+        with _open_column(source, name, (WEEKDAY,)) as column:
+            return order_of_days(column, name)
+    except SchemaError:  # too many cells are no times
+        return None
+
+
+def _can_compare(order: DayOrder) -> bool:
+    return FEWEST_BLOCKS <= len(order.days) <= order.rows / FEWEST_ROWS
+
+
+def _open_column(source: Source, name: str, read_as: tuple[str, ...]) -> Source:
+    """Open one column of a source; whether it is a feature or not."""
+    return open_source(source.path, columns=[name], kinds={name: read_as}, missing="impute")
 
 
 def _named_blocks(source: Source, by: str) -> SourceBlocks | None:
@@ -127,11 +124,13 @@ def _named_blocks(source: Source, by: str) -> SourceBlocks | None:
 def column_blocks(source: Source, name: str) -> SourceBlocks | None:
     """The days of a column that holds dates, or the levels of any other; None if too many.
 
-    Rows with a gap are a block too. Raises SchemaError if the column can be neither.
+    Of a column that folders name, see `partition_blocks`. Rows with a gap are a block too. Raises
+    SchemaError if the column can be neither.
     """
+    if folders := partition_blocks(source, name):
+        return folders
     by_day = name in source.dated
-    read_as = {name: (WEEKDAY,) if by_day else (CATEGORY,)}
-    with open_source(source.path, columns=[name], kinds=read_as, missing="impute") as column:
+    with _open_column(source, name, (WEEKDAY,) if by_day else (CATEGORY,)) as column:
         found = name_blocks(column, BlockColumn(name, by_day=by_day), most=MOST_BLOCKS)
     if len(found) > MOST_BLOCKS:
         return None

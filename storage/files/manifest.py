@@ -19,6 +19,7 @@ from typing import Any
 from storage.errors import DamagedError, FormatVersionError, NoDataError
 from storage.files.atomic import json_bytes, sha256_file, write_bytes
 from storage.files.reads import read_refusals
+from storage.objects.paths import ObjectPath
 
 NAME = "manifest.json"
 UNLISTED = frozenset({NAME, "run.json"})
@@ -57,9 +58,20 @@ def list_files(folder: Path) -> list[str]:
 
     manifest.json, run.json and temporary files, which start with a dot, are not listed.
     """
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    names = {path.relative_to(folder).as_posix() for path in files}
-    return sorted(names - UNLISTED)
+    with read_refusals(folder):
+        names = files_below(folder)
+    return sorted({name for name in names if Path(name).name[0] != "."} - UNLISTED)
+
+
+def files_below(folder: Path) -> dict[str, int]:
+    """Return the bytes of every file below a folder or prefix, by its path below it.
+
+    Raises OSError.
+    """
+    if isinstance(folder, ObjectPath):
+        return folder.sizes()
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.lstat().st_size for path in files}
 
 
 def sealed_bytes(body: Mapping[str, object]) -> bytes:
@@ -79,9 +91,9 @@ def read_manifest(folder: Path, kind: str = "") -> Json:
     FormatVersionError for any format_version but the current one of its kind.
     """
     path = folder / NAME
-    if not path.is_file():
-        raise NoDataError(f"{path}: not found; expected a folder with a manifest.json")
     with read_refusals(path):
+        if not path.is_file():
+            raise NoDataError(f"{path}: not found; expected a folder with a manifest.json")
         content = path.read_bytes()
     return parse_manifest(content, path, kind)
 

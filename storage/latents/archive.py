@@ -22,6 +22,7 @@ from storage.files.manifest import (
     NAME,
     Json,
     Problem,
+    files_below,
     list_files,
     parse_manifest,
     read_manifest,
@@ -29,10 +30,12 @@ from storage.files.manifest import (
 )
 from storage.files.reads import raise_refused, read_refusals
 from storage.latents.hdf5 import writing
-from storage.latents.shard import Readable
+from storage.latents.shard import Readable, reading
+from storage.objects.paths import ObjectPath, openable
 
 CHUNK = 1 << 20
 KIND = "nightglass store"
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # h5py has no error of its own for damaged bytes; odd shapes end in MemoryError, odd types elsewhere
 DAMAGE = (
     OSError,
@@ -57,7 +60,7 @@ def pack_store(folder: Path, out: Path) -> int:
         file.attrs["kind"] = KIND
         for name in [NAME, *list_files(folder)]:
             with read_refusals(folder / name):
-                content = np.fromfile(folder / name, np.uint8)
+                content = np.frombuffer((folder / name).read_bytes(), np.uint8)
             chunk = max(1, min(CHUNK, len(content)))
             file.create_dataset(name, data=content, chunks=(chunk,), fletcher32=True)
     return out.stat().st_size
@@ -65,10 +68,19 @@ def pack_store(folder: Path, out: Path) -> int:
 
 def is_packed(path: Path) -> bool:
     """Whether a path is a packed store. Raises DamagedError if its HDF5 cannot be read."""
-    if not path.is_file() or not h5py.is_hdf5(path):
-        return False
-    with _reading(path), h5py.File(path, "r") as file:
+    with read_refusals(path):
+        if not path.is_file() or not _is_hdf5(path):
+            return False
+    with _reading(path), h5py.File(openable(path), "r") as file:
         return bool(NAME in file or file.attrs.get("kind") == KIND)
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5; an object, whether it starts as one."""
+    if not isinstance(path, ObjectPath):
+        return bool(h5py.is_hdf5(path))
+    with path.open() as opened:
+        return opened.read(len(SIGNATURE)) == SIGNATURE
 
 
 @contextmanager
@@ -85,17 +97,18 @@ def _reading(path: Path, name: str = "the file") -> Iterator[None]:
 
 
 class Files:
-    """The files of a store, in a folder or packed."""
+    """The files of a store, in a folder, below a prefix of a bucket, or packed."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.packed = place, place.is_file()
+        with read_refusals(place):
+            self.place, self.packed = place, place.is_file()
 
     def names(self) -> list[str]:
         """Return the paths of all files inside the store."""
         if self.packed:
             return self._packed_names()
-        paths = [path for path in sorted(self.place.rglob("*")) if path.is_file()]
-        return [path.relative_to(self.place).as_posix() for path in paths]
+        with read_refusals(self.place):
+            return sorted(files_below(self.place))
 
     def _packed_names(self) -> list[str]:
         names: list[str] = []
@@ -104,20 +117,26 @@ class Files:
             if isinstance(item, h5py.Dataset):
                 names.append(name)
 
-        with _reading(self.place), h5py.File(self.place, "r") as file:
+        with _reading(self.place), h5py.File(openable(self.place), "r") as file:
             file.visititems(note)
         return names
 
     def open(self, name: str) -> Readable:
-        """Return what h5py and pyarrow can open; a packed file is read into memory."""
-        return io.BytesIO(self.read(name)) if self.packed else self.place / name
+        """Return what h5py and pyarrow can open; a packed file is read into memory.
+
+        Of an object, they fetch the ranges that they need. Raises DamagedError.
+        """
+        if self.packed:
+            return io.BytesIO(self.read(name))
+        with reading(self.place / name):
+            return openable(self.place / name)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file. Raises DamagedError."""
         with _reading(self.place, name):
             if not self.packed:
                 return (self.place / name).read_bytes()
-            with h5py.File(self.place, "r") as file:
+            with h5py.File(openable(self.place), "r") as file:
                 return bytes(file[name][:].tobytes())
 
     def manifest(self) -> Json:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import h5py
 import numpy as np
@@ -19,7 +18,7 @@ from storage.errors import DamagedError
 from storage.files.reads import raise_refused
 from storage.latents.scale import Scale
 
-Readable = Path | io.BytesIO  # what h5py and pyarrow can open
+Readable = Path | IO[bytes]  # what h5py and pyarrow can open
 NEAR = 64  # rows that lie at most this far apart are read together
 TOGETHER = 8_192  # rows read together at most
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from storage.errors import SourceError
 from storage.objects.systems import SCHEMES, file_system
@@ -29,7 +30,8 @@ class ObjectStat(NamedTuple):
 class ObjectPath(PosixPath):
     """An object, or all objects whose names start with it and "/": s3://bucket/prefix.
 
-    Only what is defined here asks the service; what it refuses is raised as an OSError.
+    Its first part is the service, with the URL of its endpoint if a job file names one. Only what
+    is defined here asks the service; what it refuses is raised as an OSError.
     """
 
     __slots__ = ()
@@ -37,7 +39,9 @@ class ObjectPath(PosixPath):
     def __str__(self) -> str:
         """Return the URI; of a part of one, the part."""
         service, *names = self.parts or ("",)
-        return f"{service}//{'/'.join(names)}" if service.endswith(":") else super().__str__()
+        if not service.endswith(":"):
+            return super().__str__()
+        return f"{self.scheme}://{'/'.join(names)}"
 
     def __fspath__(self) -> str:
         return str(self)
@@ -45,7 +49,12 @@ class ObjectPath(PosixPath):
     @property
     def scheme(self) -> str:
         """The service: one of SCHEMES."""
-        return self.parts[0].rstrip(":")
+        return self.parts[0].rstrip(":").partition("+")[0]
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of a server compatible with S3, if a job file names one; else ''."""
+        return unquote(self.parts[0].rstrip(":").partition("+")[2])
 
     @property
     def key(self) -> str:
@@ -56,7 +65,7 @@ class ObjectPath(PosixPath):
     @property
     def system(self) -> FileSystem:
         """The file system that holds the object."""
-        return file_system(self.scheme, self.parts[1])
+        return file_system(self.scheme, self.parts[1], self.endpoint)
 
     def is_absolute(self) -> bool:
         """Return True: an object has no working directory."""
@@ -105,7 +114,11 @@ class ObjectPath(PosixPath):
         return str(self._info().type.name) == "Directory"
 
     def objects(self) -> Iterator[ObjectPath]:
-        """Yield all objects below a prefix, sorted by name.
+        """Yield all objects below a prefix, sorted by name; see `sizes`."""
+        yield from (self / name for name in sorted(self.sizes()))
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each object below a prefix, by its name below it.
 
         Raises OSError if there is no bucket, where listing tells that from an empty prefix: of S3.
         """
@@ -116,9 +129,8 @@ class ObjectPath(PosixPath):
             listed = self.system.get_file_info(below)
         except FileNotFoundError:  # nothing below the prefix; a missing bucket is another error
             listed = []
-        found = [info.path for info in listed if info.is_file]
         start = len(self.key) + 1
-        yield from (self / path[start:] for path in sorted(found))
+        return {info.path[start:]: info.size for info in listed if info.is_file}
 
     def _info(self) -> FileInfo:
         return self.system.get_file_info(self.key)
@@ -153,12 +165,16 @@ class _RawObject(io.RawIOBase):
         super().close()
 
 
-def located(text: Path | str, *, below: Path = Path()) -> Path:
+def located(text: Path | str, *, below: Path = Path(), endpoint: str = "") -> Path:
     """Return the path that a text names: of a file below the folder `below`, or of objects.
+
+    endpoint: URL of a server that stands for S3; '' for the one that the environment names.
 
     A URI that was a Path has lost a slash, which is restored. Raises SourceError if a URI holds
     credentials, or names no bucket or a service that cannot be read.
     """
+    if isinstance(text, ObjectPath):
+        return text
     found = URI.match(str(text))
     if found is None:
         return below / text
@@ -166,6 +182,8 @@ def located(text: Path | str, *, below: Path = Path()) -> Path:
     if scheme == "file":
         return Path("/", rest)
     _require_readable(scheme, rest)
+    if scheme == "s3" and endpoint:
+        return ObjectPath(f"s3+{quote(endpoint, safe='')}:", rest)
     return ObjectPath(f"{scheme}:", rest)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -35,42 +36,64 @@ OTHERWISE = "check the network and the endpoint, then rerun"
 
 
 @cache
-def file_system(scheme: str, bucket: str) -> FileSystem:
+def file_system(scheme: str, bucket: str, endpoint: str = "") -> FileSystem:
     """Return the file system that holds a bucket.
+
+    endpoint: URL of a server compatible with S3, see `s3_endpoint`.
 
     Credentials, region, and endpoint come from the service's standard chain: environment variables
     (AWS_ENDPOINT_URL for servers compatible with S3), configuration files, the machine's identity.
     """
     if scheme == "s3":
-        return _s3(bucket)
+        return s3_system(bucket, endpoint, attempts=MOST_ATTEMPTS)
     if scheme == "gs":
-        return _gcs()
+        return gcs_system()
     return _azure(bucket)
 
 
-def _s3(bucket: str) -> FileSystem:
+def s3_system(
+    bucket: str, endpoint: str, *, attempts: int, seconds: float | None = None
+) -> FileSystem:
+    """Return the file system of an S3 bucket; seconds: to connect and to answer, None as usual."""
     from pyarrow import fs  # late: slow to import
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    server = s3_endpoint(endpoint)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if not endpoint and not region:
+    if not server and not region:
         region = fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
-        endpoint_override=endpoint,
+        endpoint_override=server or None,
         region=region,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+        connect_timeout=seconds,
+        request_timeout=seconds,
         allow_delayed_open=True,  # a small object is written by one request
     )
 
 
-def _gcs() -> FileSystem:
+def s3_endpoint(named: str = "") -> str:
+    """Return the URL of a server that is compatible with S3; '' for Amazon's own.
+
+    named: the one that a job file names, which comes before that of the environment.
+    """
+    chain = (named, *map(os.environ.get, ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")))
+    return next(filter(None, chain), "")
+
+
+def gcs_system(patience: timedelta | None = None) -> FileSystem:
+    """Return the file system of Google Cloud Storage; patience: of retries, None as usual."""
     from pyarrow import fs  # late: slow to import
 
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
     if not emulator:
-        return fs.GcsFileSystem()
+        return fs.GcsFileSystem(retry_time_limit=patience)
     scheme, _, host = emulator.rpartition("://")
-    return fs.GcsFileSystem(anonymous=True, scheme=scheme or "http", endpoint_override=host)
+    return fs.GcsFileSystem(
+        anonymous=True,
+        scheme=scheme or "http",
+        endpoint_override=host,
+        retry_time_limit=patience,
+    )
 
 
 def _azure(bucket: str) -> FileSystem:
@@ -110,7 +133,22 @@ def account_of(bucket: str) -> str:
 def service_error(error: Exception) -> str:
     """Return what a service said and what to do; '' if the error is none of a service."""
     said = str(error)
-    if not re.search(r"AWS Error|curlCode|google::|GCS|Azure|azure", said):
+    if "Error performing" in said:
+        said = _object_store_error(said)
+    elif not re.search(r"AWS Error|curlCode|google::|GCS|Azure|azure", said):
         return ""
     advice = next((advice for found, advice in ADVICE.items() if re.search(found, said)), OTHERWISE)
     return f"({' '.join(said.split())}); {advice}"
+
+
+def _object_store_error(said: str) -> str:
+    """Return status and code, or the cause, of what the libraries of lake tables quote whole.
+
+    Their text also holds the URL and the answer, and so perhaps a token.
+    """
+    status = re.search(r"\b[1-5]\d\d [A-Z][\w ]+", said)
+    code = re.search(r"<Code>(\w+)</Code>", said)
+    if status:
+        return f"HTTP status {status[0].strip()}{f' {code[1]}' if code else ''}"
+    causes = [line.strip() for line in re.split(r"\x1b\[\d+m|↳|\n", said)]
+    return next((line for line in reversed(causes) if line and "://" not in line), "no answer")

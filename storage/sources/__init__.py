@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from storage.errors import SchemaError, SourceError
 from storage.files.reads import read_refusals
+from storage.objects.at_once import file_sizes
 from storage.objects.paths import located
 from storage.sources.arrays.npy import NpySource, NpzSource
 from storage.sources.arrays.streams import IdxSource
@@ -20,6 +21,7 @@ from storage.sources.columns import (
     NO_KINDS,
     BlockColumn,
     Feature,
+    Reading,
     Wanted,
     grouped,
     list_by_kind,
@@ -62,7 +64,14 @@ from storage.sources.source import (
     plan_shards,
 )
 from storage.sources.spread import spread_rows
-from storage.sources.survey import DISTINCT, find_levels, name_blocks, survey_columns
+from storage.sources.survey import (
+    DISTINCT,
+    DayOrder,
+    find_levels,
+    name_blocks,
+    order_of_days,
+    survey_columns,
+)
 
 __all__ = [
     "BROKEN_CELLS",
@@ -75,6 +84,7 @@ __all__ = [
     "WEEKDAY",
     "BlockColumn",
     "Chunk",
+    "DayOrder",
     "Dialect",
     "Feature",
     "Kinds",
@@ -98,6 +108,7 @@ __all__ = [
     "open_sound_files",
     "open_source",
     "open_surveyed",
+    "order_of_days",
     "plan_shards",
     "relative_names",
     "spread_rows",
@@ -109,29 +120,6 @@ SUPPORTED = (
     ".npy, .npz, .h5, .parquet, .arrow, .feather, .orc, .jsonl, .csv (the last two also .gz), "
     ".png, .jpg, .tif, Zarr folders, and IDX (-ubyte, .idx, also .gz)"
 )
-
-
-class Reading(TypedDict, total=False):
-    """How rows are read; each key may be left out.
-
-    field: HDF5 dataset or NPZ member.
-    columns: features of a table; empty for all that can be read.
-    id: column that identifies a row of a table.
-    missing: "error", or "impute" to let NaN pass.
-    kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
-    keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
-    resize: height and width to which images are scaled; () to require one size.
-    csv: how CSV files write cells, where that is not to be detected.
-    """
-
-    field: str
-    columns: Sequence[str]
-    id: str
-    missing: str
-    kinds: Kinds
-    keep: int
-    resize: Sequence[int]
-    csv: Dialect
 
 
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
@@ -161,7 +149,7 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     try:
         return open_files(found.files)
     except SourceError:
-        if is_zarr(path):  # its files are parts of one array
+        if is_zarr(path, found.files):  # its files are parts of one array
             raise
         broken = {file: why for file in found.files if (why := _broken(file, open_files))}
         if not broken or len(broken) == len(found.files):
@@ -216,6 +204,7 @@ def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
     _require_content(files)
     if how.get("resize") and not is_image(files[0]):
         raise SourceError(f"{path}: expected images, since data.resize is set; remove this key")
+    _require_csv(path, files[0], how.get("csv", DETECTED))
     if table_format(files[0]):
         return _open_table(path, found, _wanted(how), missing=missing)
     if how.get("columns") or how.get("id") or how.get("kinds"):
@@ -227,7 +216,7 @@ def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
         from storage.sources.arrays.images import ImageSource  # late: Pillow is slow to import
 
         return ImageSource(path, files, missing=missing, resize=tuple(how.get("resize", ())))
-    if is_zarr(path):
+    if is_zarr(path, files):
         from storage.sources.arrays.zarr_arrays import ZarrSource  # late: zarr is an extra
 
         return ZarrSource(path, files, field=how.get("field", ""), missing=missing)
@@ -237,6 +226,14 @@ def _open_format(path: Path, found: InputFiles, how: Reading) -> Source:
             f"select one of these {len(files)}"
         )
     return _open_array(files[0], field=how.get("field", ""), missing=missing)
+
+
+def _require_csv(path: Path, file: Path, csv: Dialect) -> None:
+    found = table_format(file) or "an array"
+    if csv != DETECTED and found != CSV:
+        raise SourceError(
+            f"{path}: expected CSV files, since data.csv is set, got {found}; remove this key"
+        )
 
 
 def _wanted(how: Reading) -> Wanted:
@@ -250,8 +247,8 @@ def _wanted(how: Reading) -> Wanted:
 
 
 def _require_content(files: Sequence[Path]) -> None:
-    for file in files:
-        if file.stat().st_size == 0:
+    for file, size in zip(files, file_sizes(files), strict=True):
+        if size == 0:
             raise SourceError(f"{file}: empty; expected a file with rows")
 
 

@@ -6,7 +6,7 @@ import difflib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from storage.errors import SchemaError, SourceError
 from storage.sources.csv_files.dialect import Dialect
@@ -123,6 +123,29 @@ class BlockColumn(NamedTuple):
 
     name: str
     by_day: bool
+
+
+class Reading(TypedDict, total=False):
+    """How rows are read; each key may be left out.
+
+    field: HDF5 dataset or NPZ member.
+    columns: features of a table; empty for all that can be read.
+    id: column that identifies a row of a table.
+    missing: "error", or "impute" to let NaN pass.
+    kinds: as what columns of a table are read, where their types say otherwise; () to ignore one.
+    keep: so many rows of CSV files stay in memory for `spread_rows`, since opening reads them all.
+    resize: height and width to which images are scaled; () to require one size.
+    csv: how CSV files write cells, where that is not to be detected.
+    """
+
+    field: str
+    columns: Sequence[str]
+    id: str
+    missing: str
+    kinds: Kinds
+    keep: int
+    resize: Sequence[int]
+    csv: Dialect
 
 
 class Wanted(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.files.reads import read_refusals
+from storage.objects.at_once import for_each
 from storage.objects.paths import ObjectPath
 
 
@@ -48,7 +49,7 @@ def files_digest(files: Sequence[Path]) -> str:
 
 def file_stamps(files: Sequence[Path]) -> list[str]:
     """Return name, partitions, size and modification time of each file. Raises ReadError."""
-    return [_stamp(file) for file in files]
+    return for_each(_stamp, files)
 
 
 def sha256_text(text: str) -> str:

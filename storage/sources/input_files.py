@@ -11,6 +11,7 @@ from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
 from storage.files.reads import read_refusals
+from storage.objects.at_once import file_sizes
 from storage.objects.listing import WILD, find_objects
 from storage.objects.paths import ObjectPath, located
 from storage.sources.lakes.current_files import current_files
@@ -31,6 +32,7 @@ MAY_BE_EMPTY = (*TEXTS, ORC)
 COMPRESSED = (".gz", ".bz2", ".zst")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")  # files in the root of a Zarr folder
+ZARR_HIDDEN = (".zarray", ".zgroup", ".zmetadata", ".zattrs")
 MOST_NAMED = 10  # files in one message
 
 
@@ -61,9 +63,9 @@ def is_image(file: Path) -> bool:
     return file.suffix.lower() in IMAGES
 
 
-def is_zarr(path: Path) -> bool:
-    """Return whether a path is the local folder of a Zarr array or group."""
-    return not isinstance(path, ObjectPath) and any((path / mark).is_file() for mark in ZARR_MARKS)
+def is_zarr(path: Path, files: Sequence[Path]) -> bool:
+    """Return whether the files of a path are those of a Zarr array or group."""
+    return not {path / mark for mark in ZARR_MARKS}.isdisjoint(files)
 
 
 def relative_names(path: Path, files: Sequence[Path]) -> list[str]:
@@ -116,7 +118,7 @@ def _without_empty(found: InputFiles) -> InputFiles:
     """Leave out files without a byte beside others: in some formats, that is a file of no rows."""
     if not {*map(table_format, found.files)} <= {*MAY_BE_EMPTY}:
         return found
-    sizes = [(file, file.stat().st_size) for file in found.files]
+    sizes = [*zip(found.files, file_sizes(found.files), strict=True)]
     files = [file for file, size in sizes if size]
     empty = [file for file, size in sizes if not size]
     if not files:
@@ -150,7 +152,7 @@ def _input_at(path: Path) -> InputFiles:
     if path.is_file():
         return InputFiles([path])
     if path.is_dir():
-        if is_zarr(path):
+        if any((path / mark).is_file() for mark in ZARR_MARKS):
             return InputFiles(sorted(file for file in path.rglob("*") if file.is_file()))
         return _images_if_alone(_sorted_input(_Walk().files_below([path])))
     if not any(mark in str(path) for mark in WILD):
@@ -167,12 +169,19 @@ def _images_if_alone(found: InputFiles) -> InputFiles:
 
 
 def _objects_at(path: ObjectPath) -> InputFiles:
-    found = find_objects(path, lambda name, folder: is_hidden(name, folder=folder))
+    found = find_objects(path, _is_hidden_object)
+    if is_zarr(path, found):
+        return InputFiles([*found])
+    found = [file for file in found if file.name not in ZARR_HIDDEN]
     tables = [file for file in found if table_format(file)]
     if not tables and (found == [path] or any(mark in str(path) for mark in WILD)):
         return InputFiles([*found])  # an array, or images
     others = [file for file in found if not table_format(file)]
     return _images_if_alone(InputFiles([*tables], [*others]))
+
+
+def _is_hidden_object(name: str, folder: bool) -> bool:  # as IsHidden
+    return is_hidden(name, folder=folder) and name not in ZARR_HIDDEN
 
 
 def _sorted_input(found: InputFiles) -> InputFiles:

@@ -64,6 +64,10 @@ class Partitions:
         new = [name for name in names if name in self._columns and name not in self.read]
         self.read = {**self.read, **dict.fromkeys(new, pa.string())}
 
+    def of_file(self, file: Path) -> Mapping[str, str | None]:
+        """Return all columns of a file's folders, read or not, and their values."""
+        return self._values.get(file, {})
+
     def add_columns(self, file: Path, rows: pa.RecordBatch, count: int) -> pa.RecordBatch:
         """Add to `count` rows of a file the columns of its folders that are read."""
         if not self.read:

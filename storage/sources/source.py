@@ -125,7 +125,9 @@ class Source(ABC):
     broken: name of each file that was left out, and why.
     kept: rows spread over the source that were kept while it was opened; None if it was not asked.
     tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
+    text_ids: whether the rows have ids that are text.
     dated: columns of a table that hold dates, features or not.
+    folder_columns: what the folders of each file, or the table's log, name: columns and values.
     block: the column that `Chunk.blocks` is read from, feature or not; set it once it is known.
     """
 
@@ -133,7 +135,9 @@ class Source(ABC):
     starts: Sequence[int] = ()
     exact = False
     tolerant = False
+    text_ids = False
     dated: tuple[str, ...] = ()
+    folder_columns: Sequence[Mapping[str, str | None]] = ()
     block: BlockColumn | None = None
 
     def __init__(self, origin: Origin, schema: Schema, n_rows: int) -> None:
@@ -171,7 +175,6 @@ class Source(ABC):
         return {what: names for what, names in found.items() if names}
 
     def _shown(self, path: Path) -> str:
-        """Return a path below the source's own as a relative one."""
         return str(path.relative_to(self.path)) if path.is_relative_to(self.path) else path.name
 
     @property
@@ -202,9 +205,7 @@ class Source(ABC):
         operating system refuses.
         """
         stop = self.n_rows if stop is None else min(stop, self.n_rows)
-        if start >= stop:
-            return
-        rows = self._read(start, stop, max_rows)
+        rows = self._read(start, stop, max_rows) if start < stop else iter(())
         while (chunk := self._next_chunk(rows)) is not None:
             yield self._marked(chunk) if self.tolerant else self._checked(chunk, pass_broken)
 
@@ -252,8 +253,7 @@ class Source(ABC):
         return ~finite
 
     def _marked(self, chunk: Chunk) -> Chunk:
-        values = self._bad_values(chunk).reshape(len(chunk.rows), -1)
-        bad = np.asarray(values.any(axis=1), np.bool_)
+        bad = np.asarray(self._bad_values(chunk).reshape(len(chunk.rows), -1).any(axis=1))
         if chunk.usable is not None:
             bad |= ~chunk.usable
         return replace(chunk, usable=~bad if bad.any() else None)

@@ -13,6 +13,7 @@ from storage.sources.schema import CATEGORY, HOUR, TIME, WEEKDAY, Kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from storage.sources.source import Source
 
@@ -23,6 +24,7 @@ MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or 
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
 DAYS_FOR_WEEKDAYS = 14
+MOST_LATE = 0.01  # share of rows with an earlier day than the row before, where days ascend
 DISTINCT = "ids: distinct in all rows"
 
 
@@ -191,3 +193,42 @@ def name_blocks(source: Source, block: BlockColumn, *, most: int) -> dict[float,
         if len(found) > most:
             break
     return {value: found[value] for value in sorted(found, key=lambda each: (each != each, each))}
+
+
+@dataclass
+class DayOrder:
+    """Over the rows of a source, in order: the days of a time, and how often they go back.
+
+    days: that occur. rows: with a day. back: of these, those with an earlier day than the row
+    before.
+    """
+
+    days: set[float] = field(default_factory=set)
+    rows: int = 0
+    back: int = 0
+    last: float = -np.inf
+
+    @property
+    def ascending(self) -> bool:
+        """Whether days follow each other, but for a few late rows."""
+        return self.back <= MOST_LATE * self.rows
+
+    def add(self, days: NDArray[np.float64]) -> None:
+        """Add the days of the next rows (n,), NaN for a gap."""
+        known = days[~np.isnan(days)]
+        if len(known):
+            self.back += int((np.diff(known, prepend=self.last) < 0).sum())
+            self.rows, self.last = self.rows + len(known), float(known[-1])
+            self.days.update(np.unique(known).tolist())
+
+
+def order_of_days(source: Source, name: str) -> DayOrder:
+    """Read the days of a time, and in which order rows have them."""
+    from storage.sources.kinds import days_of  # late: pyarrow is slow to import
+    from storage.sources.tables import TableSource
+
+    assert isinstance(source, TableSource), "only tables have columns"
+    order = DayOrder()
+    for batch in source.column_batches([name]):
+        order.add(days_of(batch.column(name)))
+    return order

@@ -11,10 +11,14 @@ from flows.cli.commands.options import AsJson, Field
 from flows.cli.terminal import reporting
 
 InspectPath = Annotated[
-    Path, typer.Argument(metavar="PATH", help="Source, model, latent store, scores or report.")
+    Path,
+    typer.Argument(
+        metavar="PATH", help="Source, model, latent store, scores or report; a path or a URI."
+    ),
 ]
 VerifyPath = Annotated[
-    Path, typer.Argument(metavar="PATH", help="Model, latent store, scores or report.")
+    Path,
+    typer.Argument(metavar="PATH", help="Model, latent store, scores or report; a path or a URI."),
 ]
 
 

@@ -20,7 +20,12 @@ from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 
 RESUME_EPOCHS = "rerun to resume after the last checkpoint, or to start over if there is none yet"
 StoreFolder = Annotated[
-    str, typer.Option("--out", metavar="DIR", help="Output folder (default: in the workspace).")
+    str,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Output folder, or a URI such as s3://bucket/store (default: in the workspace).",
+    ),
 ]
 FirstDate = Annotated[
     str, typer.Option("--from", metavar="YYYY-MM-DD", help="First data date of a range.")

@@ -14,7 +14,8 @@ NOT_KEPT = "an unfinished file is not kept; rerun to start over"
 Store = Annotated[
     Path,
     typer.Argument(
-        metavar="STORE", help="Latent store: its folder, or the file written by 'nightglass pack'."
+        metavar="STORE",
+        help="Latent store: its folder or URI, or the file written by 'nightglass pack'.",
     ),
 ]
 DecodedFile = Annotated[

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from aemodel.decisions.block_scores import FEWEST_BLOCKS, FEWEST_ROWS
 from flows.jobs.proposal.sample import SampleSummary
-from flows.training.blocks import FILES, SourceBlocks, column_blocks, day_blocks, file_blocks
+from flows.training.block_files import FILES, SourceBlocks, file_blocks
+from flows.training.blocks import column_blocks, day_blocks
 from storage.sources import Source
 
 # Hashes decide which rows are held out: of fewer, once in 10,000 tables no row is in a fifth.
@@ -21,12 +22,13 @@ SHARES_OF_FEW = {11: "0.4", 29: "0.3"}
 class KnownBlocks:
     """Blocks of the clean rows that can be compared: what they are, and how many.
 
-    column: names them; '' for files.
+    column: names them; '' for files. others: more columns that hold dates, if `column` does.
     """
 
     kind: str
     count: int
     column: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def held_out(self) -> bool:
@@ -67,7 +69,9 @@ def known_blocks(source: Source, sample: SampleSummary) -> KnownBlocks | None:
     most = max(found, key=lambda blocks: len(blocks.names), default=None)
     if most is None or len(most.names) < fewest:
         return None
-    return KnownBlocks(most.kind, len(most.names), "" if most.by == FILES else most.by)
+    column = "" if most.by == FILES else most.by
+    others = tuple(name for name in source.dated if name != column and column in source.dated)
+    return KnownBlocks(most.kind, len(most.names), column, others)
 
 
 def _full_days(source: Source) -> SourceBlocks | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 
 from aemodel.table_defaults import (
@@ -26,6 +27,7 @@ from flows.jobs.proposal.held_out_blocks import (
     calibration_share,
 )
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary
+from storage.text import list_first, printable
 
 QUANTILES = ("0.999", "0.99", "0.95", "0.9")
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels
@@ -147,6 +149,7 @@ def train_and_score_sections(sample: SampleSummary, blocks: KnownBlocks | None) 
         *_epochs_and_batch(sample),
         *_held_out(sample, share, whole),
         *(_split(whole) if whole else []),
+        *_choice_of_days(blocks),
         "",
         "[score]",
         _ranking(sample),
@@ -161,6 +164,13 @@ def _split(blocks: KnownBlocks) -> list[str]:
         why = f"the column that tells the {blocks.kind}"
         lines.append(key_line("blocks", quoted(blocks.column), why))
     return lines
+
+
+def _choice_of_days(blocks: KnownBlocks | None) -> Iterator[str]:
+    """A comment that says which of several columns of dates tells the days."""
+    if blocks and blocks.others:
+        others = list_first([repr(name) for name in blocks.others])
+        yield printable(f"# days are those of {blocks.column!r}; set blocks for others: {others}")
 
 
 def _held_out(sample: SampleSummary, share: str, blocks: KnownBlocks | None) -> list[str]:
@@ -188,7 +198,7 @@ def _epochs_and_batch(sample: SampleSummary) -> list[str]:
             key_line("learning_rate", f"{WIDE_LEARNING_RATE:g}", "small steps from there"),
         ]
     if not sample.shares_a_scale:
-        epochs = table_epochs(_fit_rows(sample))
+        epochs = table_epochs(_fit_rows(sample), mixed=bool(sample.kinds))
         return [
             key_line("epochs", str(epochs), f"about {STEPS} steps"),
             key_line("batch_size", str(BATCH), "rows per step"),

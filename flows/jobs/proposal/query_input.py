@@ -14,7 +14,7 @@ from flows.jobs.queries import read_query
 from flows.jobs.query_settings import parse_queries
 from storage.databases.query import Query, is_query
 from storage.databases.snapshot import write_rows
-from storage.objects.paths import located
+from storage.objects.reach import reached
 
 TABLE = re.compile(r'\bfrom\s+"?(?:\w+"?\."?)?(\w+)', re.IGNORECASE)
 
@@ -26,7 +26,7 @@ def rows_in_file(source: str, connection: str) -> Iterator[Path]:
     Raises UsageError, and SourceError if the database refuses.
     """
     if not is_query(source):
-        yield located(source)
+        yield reached(source)
         return
     query = clean_query(source)
     require_variable("--connection", connection, holds="the URI of the database")

@@ -18,10 +18,12 @@ from storage.sources.series.source import SeriesSource
 CONTEXT_ROWS = 256  # of the night before that are read along, of each entity
 
 
-def open_clean_series(job: Job, series: SeriesSettings, *, only_sound: bool) -> SeriesSource:
+def open_clean_series(
+    job: Job, series: SeriesSettings, reading: Reading, *, only_sound: bool
+) -> SeriesSource:
     """Open the clean rows in series order; rows in another order are sorted once."""
     space = sort_space(job, "clean")
-    return open_series(job.clean, series.order, space, only_sound=only_sound, **job.data.reading)
+    return open_series(job.clean, series.order, space, only_sound=only_sound, **reading)
 
 
 def open_night_series(

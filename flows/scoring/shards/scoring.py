@@ -151,7 +151,10 @@ class ShardScorer(ShardJob[ScoredShard]):
         part = self.work / part_name(shard.index)
         digest, unusable = RowsDigest(), Unusable(self.source)
         summary: ShardSummary | None = None
-        with write_beside(part) as beside, ScoreWriter(beside, text_ids=self.text_ids) as writer:
+        with (
+            write_beside(part) as beside,
+            ScoreWriter(beside, text_ids=self.source.text_ids) as writer,
+        ):
             for chunk, scores, scaled in self._scored(unusable.left_out(chunks)):
                 self._write_scores(writer, chunk, scores)
                 digest.update(chunk.rows, chunk.ids)
@@ -163,12 +166,6 @@ class ShardScorer(ShardJob[ScoredShard]):
         with write_beside(saved) as beside:
             summary.save(beside)
         return write_note(self.work, shard, digest.hexdigest(), unusable)
-
-    @property
-    def text_ids(self) -> bool:
-        """Whether the row ids are text; integer ids stay integers."""
-        first = next(self.source.chunks(0, 1, max_rows=1), None)
-        return first is not None and first.ids is not None and first.ids.dtype.kind not in "iu"
 
     def _scored(
         self, chunks: Iterable[Chunk]

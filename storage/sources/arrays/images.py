@@ -66,6 +66,8 @@ class ImageSource(Source):
     resize: height and width to which all images are scaled; () to require one size.
     """
 
+    text_ids = True
+
     def __init__(
         self, path: Path, files: Sequence[Path], *, missing: str, resize: Size = ()
     ) -> None:

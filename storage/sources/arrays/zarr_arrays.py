@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.files.reads import unreadable
+from storage.objects.paths import ObjectPath, located
 from storage.sources.arrays.array import ArraySource, pick_field, require_numeric_rows, row_schema
 from storage.sources.arrays.packed_values import packed_values
 from storage.sources.arrays.streams import READ_ERRORS
@@ -80,8 +81,15 @@ def _pick_array(path: Path, field: str) -> str:
 
 
 def _open(path: Path, name: str = "") -> Any:
-    zarr = _library(path)
-    return zarr.open(zarr.storage.LocalStore(path, read_only=True), path=name, mode="r")
+    return _library(path).open(_store(path), path=name, mode="r")
+
+
+def _store(path: Path) -> Any:
+    if not isinstance(path, ObjectPath):
+        return _library(path).storage.LocalStore(path, read_only=True)
+    from storage.objects.zarr_store import ObjectStore  # late: zarr is an extra
+
+    return ObjectStore(path)
 
 
 def _library(path: Path) -> Any:
@@ -104,7 +112,7 @@ def _reading(label: str) -> Iterator[None]:
         raise
     except DAMAGE as error:
         damage = f": cannot be read ({type(error).__name__}: {error}); restore the folder"
-        raise unreadable(Path(label), error, damage) from error
+        raise unreadable(located(label), error, damage) from error
 
 
 def _as_netcdf(array: ZarrArray) -> SimpleNamespace:

@@ -44,6 +44,7 @@ class CsvSource(TableSource):
         features, unread = self.partitions.pick(described, wanted)
         self._features = [each for each in features if each.name not in self.partitions.read]
         self.id_column = wanted.id
+        self.text_ids = bool(wanted.id)
         self.starts = list(accumulate((self._scans[file].rows for file in files), initial=0))
         super().__init__(
             Origin(path, tuple(files), missing, f"{wanted.id} {self.dialect}"),
@@ -52,6 +53,7 @@ class CsvSource(TableSource):
         )
         self.borders = self.starts[1:-1]
         self.unread = unread
+        self.folder_columns = [self.partitions.of_file(file) for file in files]
         self.dated = dated_columns([*described.values()], wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         self.facts = {

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from storage.errors import NoDataError, SourceError
 from storage.objects.paths import ObjectPath
-from storage.sources.lakes.snapshots import DELTA, ICEBERG, Snapshot, read_snapshot
+from storage.sources.lakes.snapshots import (
+    DELTA,
+    ICEBERG,
+    Snapshot,
+    files_in,
+    read_snapshot,
+    real_path,
+)
 
 TABLE_LOGS = {"_delta_log": DELTA, ".hoodie": "Hudi"}  # folders in the root of a table
 
@@ -29,21 +36,16 @@ def current_files(path: Path, found: Sequence[Path]) -> tuple[list[Path], Snapsh
             f"{path}: tables with a log of deleted and replaced rows: {named}; expected plain "
             "files, or one Delta or Iceberg table. Export the current rows to Parquet"
         )
-    if isinstance(root, ObjectPath):
-        raise SourceError(
-            f"{root}: a {table_format} table; expected plain files in a bucket, since its files "
-            "also hold rows that were deleted or replaced. Export its current rows to Parquet"
-        )
     snapshot = read_snapshot(root, table_format)
-    files = [file for file in found if Path(os.path.realpath(file)) in snapshot.files]
+    files = [file for file in found if real_path(file) in snapshot.files]
     _require_all(path, files, snapshot)
     return files, snapshot
 
 
 def _require_all(path: Path, files: Sequence[Path], snapshot: Snapshot) -> None:
     """Raise errors unless the files below `path` are there, and at least one is."""
-    real = {Path(os.path.realpath(file)) for file in files}
-    folder = Path(os.path.realpath(path))
+    real = {real_path(file) for file in files}
+    folder = real_path(path)
     others = sorted({*snapshot.files} - real)
     if path.is_dir():
         lost = [each for each in others if folder in each.parents]
@@ -76,8 +78,8 @@ def _table_format(folder: Path) -> str:
         if _is_folder(folder / log):
             return kind
     metadata = folder / "metadata"
-    below = metadata.objects() if isinstance(metadata, ObjectPath) else metadata.glob("*")
-    return ICEBERG if any(file.name.endswith(".metadata.json") for file in below) else ""
+    named = (file.name for file in files_in(metadata))
+    return ICEBERG if any(name.endswith(".metadata.json") for name in named) else ""
 
 
 def _is_folder(path: Path) -> bool:

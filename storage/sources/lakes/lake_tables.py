@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from storage.errors import SourceError
 from storage.sources.columns import Wanted
-from storage.sources.lakes.snapshots import Partition, Snapshot
+from storage.sources.lakes.snapshots import Partition, Snapshot, real_path
 from storage.sources.typed.parquet_files import ParquetSource
 from storage.sources.typed.typed_tables import Footer
 
@@ -39,7 +38,7 @@ class LakeSource(ParquetSource):
         self.facts = {**self.facts, "format": snapshot.format, "version": snapshot.version}
 
     def _partition_values(self, file: Path) -> Partition:
-        return self._snapshot.files[Path(os.path.realpath(file))]
+        return self._snapshot.files[real_path(file)]
 
     def _read_footer(self, file: Path) -> Footer:
         footer = super()._read_footer(file)

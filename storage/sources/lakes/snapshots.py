@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import SourceError
 from storage.files.reads import unreadable
+from storage.objects.lake_access import delta_options, iceberg_properties
+from storage.objects.paths import ObjectPath, located
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 DELTA, ICEBERG = "Delta", "Iceberg"
 COLUMN_MAPPING = "delta.columnMapping.mode"
 METADATA = re.compile(r"v?(\d+)(-.*)?(\.gz)?\.metadata\.json")
+HADOOP = re.compile("^s3[an]:")  # what Hadoop calls the same service
 READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 Partition = Mapping[str, str | None]
 
@@ -52,12 +55,12 @@ def _read_delta(root: Path) -> Snapshot:
     import pyarrow.dataset as pa_dataset  # late: pyarrow is slow to import
 
     with _reading(root, DeltaError):
-        table = DeltaTable(str(root))
+        table = DeltaTable(str(root), storage_options=delta_options(root) or None)
         dataset = table.to_pyarrow_dataset()  # refuses tables that need more than it can do
         if table.metadata().configuration.get(COLUMN_MAPPING, "none") != "none":
             raise SourceError(f"{root}: Delta table with {COLUMN_MAPPING}; export it to Parquet")
         files = {
-            _real(root / fragment.path): _texts(
+            real_path(root / fragment.path): _texts(
                 pa_dataset.get_partition_keys(fragment.partition_expression)
             )
             for fragment in dataset.get_fragments()
@@ -71,7 +74,7 @@ def _read_iceberg(root: Path) -> Snapshot:
         from pyiceberg.table import StaticTable
 
     with _reading(root, ValidationError):
-        table = StaticTable.from_metadata(str(_newest_metadata(root)))
+        table = StaticTable.from_metadata(str(_newest_metadata(root)), iceberg_properties(root))
         files = {}
         for task in table.scan().plan_files():
             if task.delete_files:
@@ -81,7 +84,7 @@ def _read_iceberg(root: Path) -> Snapshot:
                 )
             if task.file.file_format != "PARQUET":
                 raise SourceError(f"{root}: {task.file.file_format} files; expected Parquet")
-            files[_local(task.file.file_path)] = _identities(table, task.file)
+            files[_data_file(task.file.file_path, root)] = _identities(table, task.file)
         schema = table.schema()
         shared = set.intersection(*map(set, files.values())) if files else set()
         files = {file: {name: each[name] for name in shared} for file, each in files.items()}
@@ -95,7 +98,7 @@ def _newest_metadata(root: Path) -> Path:
     """Return the metadata file of the highest version. Raises SourceError if two have it."""
     found = [
         (int(match[1]), file)
-        for file in sorted((root / "metadata").iterdir())
+        for file in sorted(files_in(root / "metadata"))
         if (match := METADATA.fullmatch(file.name))
     ]
     newest = max(number for number, _ in found)
@@ -129,16 +132,23 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _local(uri: str) -> Path:
+def files_in(folder: Path) -> Iterator[Path]:
+    """Yield what lies directly in a folder, or the objects directly below a prefix."""
+    if isinstance(folder, ObjectPath):
+        return (file for file in folder.objects() if file.parent == folder)
+    return folder.glob("*")
+
+
+def real_path(path: Path) -> Path:
+    """Return a path without links; objects have none."""
+    return path if isinstance(path, ObjectPath) else Path(os.path.realpath(path))
+
+
+def _data_file(uri: str, root: Path) -> Path:
     """Return the real path of a data file; Iceberg escapes nothing in its URIs."""
-    path = re.sub("^file:(//)?", "", uri)
-    if "://" in path:
-        raise SourceError(f"{uri}: expected a data file on a local disk")
-    return _real(Path(path))
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+    endpoint = root.endpoint if isinstance(root, ObjectPath) else ""
+    path = HADOOP.sub("s3:", re.sub("^file:(//)?", "", uri))
+    return real_path(located(path, endpoint=endpoint))
 
 
 @contextmanager

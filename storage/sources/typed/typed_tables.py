@@ -70,7 +70,9 @@ class TypedSource(TableSource):
         self.borders = list(accumulate(sizes, initial=0))
         self.id_column = wanted.id
         self.whole_ids = bool(wanted.id) and all(map(is_whole, self._types(wanted.id)))
+        self.text_ids = bool(wanted.id) and not self.whole_ids
         self.unread = unread
+        self.folder_columns = [self.partitions.of_file(file) for file in files]
         self.dated = dated_columns([*described.values()], wanted)
         self.not_features = tuple(name for name, why in unread.items() if why == NO_FEATURE)
         files_read = str(len(files))

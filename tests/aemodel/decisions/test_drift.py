@@ -91,6 +91,23 @@ def test_drift_withholds_the_promise_and_keeps_the_ranking(random):
     )
 
 
+def test_several_reasons_withhold_a_promise_once():
+    decision = decide_on("quantile 0.99", np.arange(999.0), np.ones(5))
+    found = withhold_promise(withhold_promise(decision, "days differ", when=""), "they were fitted")
+
+    assert found.promise == (
+        "No guarantee tonight: they were fitted; besides, days differ. The ranking is valid. "
+        f"Withheld: {decision.promise}"
+    )
+
+
+def test_a_rule_without_a_promise_has_none_to_withhold():
+    decision = decide_on("mad 5", np.arange(999.0), np.ones(5))
+    found = withhold_promise(decision, "the bulk has moved")
+
+    assert found.promise == f"{decision.promise} Besides, the bulk has moved."
+
+
 @pytest.mark.parametrize(
     ("drifted", "flagged", "done", "verdicts"),
     [

@@ -7,7 +7,7 @@ import pytest
 
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, Layout
 from aemodel.rows.levels import LevelCounts
-from aemodel.scores.surprise import Margins, Surprise
+from aemodel.scores.surprise import POWER, Margins, Surprise
 
 ROWS = 1_000
 
@@ -79,3 +79,21 @@ def test_the_total_does_not_depend_on_how_rows_are_grouped():
     tonight = tonight.astype(np.float32)
     one_by_one = [surprise.total(tonight[[index]])[0] for index in range(50)]
     np.testing.assert_array_equal(surprise.total(tonight), one_by_one)
+
+
+def test_a_new_pair_is_ordinary_where_many_pairs_occur_once():
+    random = np.random.default_rng(0)
+    many = np.stack([random.integers(0, 30, ROWS), random.integers(0, 30, ROWS)], axis=1) * 1.0
+    few = np.stack([np.arange(ROWS) % 30, np.arange(ROWS) % 30], axis=1) * 1.0
+    counts = np.histogram2d(many[:, 0], many[:, 1], bins=30)[0]
+    new = rows(np.argwhere(counts == 0)[0])
+    kinds = (CATEGORY, CATEGORY)
+    assert pair_surprise(build(kinds, few), rows([0, 5])) > 2 * pair_surprise(
+        build(kinds, many), new
+    )
+
+
+def pair_surprise(surprise, scaled):
+    """The surprise of the only pair of columns of the first of scaled rows (n, 2)."""
+    powers = surprise.shares(scaled) - surprise.columns(scaled) ** POWER
+    return powers[0, 0] ** (1 / POWER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -110,6 +111,13 @@ def test_a_level_without_a_name_is_described_all_the_same(model):
     texts = {"shop": {123.0: "kiosk"}}
     [_, unseen, *_] = explain(model, model.rebuild(odd_rows()), by="novelty", texts=texts)
     assert unseen.words.startswith("shop 'kiosk' never seen")
+
+
+def test_a_pair_that_does_not_belong_together_is_named_with_its_counts(model):
+    [_, _, pair, _] = explain(model, model.rebuild(odd_rows()), by="novelty")
+    first = pair.features[0]
+    assert re.search(r" with (shop|item) 'another level' \(0 of [\d,]+ fit rows, ", first.words)
+    assert f" with {first.name} " not in first.words
 
 
 def words_of(model, row, column):

@@ -172,7 +172,7 @@ def test_an_empty_input_is_an_error_only_after_it_settles(bench):
     later = bench.score("--set", "data.settle=10 min")
 
     assert (early.code, early.facts["verdict"]) == (3, "NO DATA")
-    assert (later.code, "empty; expected a file with rows" in later.err) == (2, True)
+    assert (later.code, "empty; expected a file with rows" in later.err) == (1, True)
 
 
 def test_an_input_that_changes_while_it_is_read_is_not_published(bench, monkeypatch):

@@ -74,7 +74,7 @@ def test_a_night_whose_files_are_all_broken_is_an_error(bench, tables):
         (bench.folder / "nights" / DAY / name).write_bytes(b"PAR1 broken")
     found = bench.score()
 
-    assert (found.code, "a.parquet: not a Parquet file" in found.err) == (2, True)
+    assert (found.code, "a.parquet: not a Parquet file" in found.err) == (1, True)
 
 
 def test_training_on_a_broken_file_is_an_error(bench, tables):

@@ -303,11 +303,16 @@ def test_scoring_the_training_rows_says_so_and_promises_nothing(bench, shard_byt
     words += ["--set", "name=other", "--model", trained.facts["model_id"]]
     night_of(bench, rows)
     same, page = report(bench.score(*words))
-    night_of(bench, rows[::-1])
+    night_of(bench, rows[5_000:6_000][::-1])
+    part, part_page = report(bench.score(*words))
+    night_of(bench, rows_of(1_000, 77))
     other, _ = report(bench.score(*words))
 
     assert same["promise"].startswith("No guarantee tonight: these are the rows that the model was")
     assert (same["promises"], "rows that the model was trained on" in page) == (False, True)
+    assert "so this night overlaps the rows that the model was trained on" in part["promise"]
+    assert (part["promises"], "overlaps the rows" in part_page) == (False, True)
+    assert any("overlaps the rows" in note for note in part["notes"])
     assert "trained on" not in other["promise"]
 
 

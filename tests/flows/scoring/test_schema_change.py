@@ -63,7 +63,7 @@ def summary(bench, revision):
 def test_it_stops_before_scoring_and_the_report_gives_the_reason(tables):
     result = tables.score()
 
-    assert (result.code, CHANGED in result.err) == (2, True)
+    assert (result.code, CHANGED in result.err) == (1, True)
     assert not (tables.workspace / "scores").exists()
     record = summary(tables, 1)
     assert (record["verdict"], record["complete"], record["rows"]) == ("FAILED", False, 0)

@@ -174,12 +174,16 @@ def test_files_come_before_days_unless_they_are_few(tmp_path):
         assert find_blocks(source, TrainSettings(blocks="files")).kind == "files"
 
 
-def test_two_time_columns_give_no_days_unless_one_is_named(tmp_path):
-    table = table_of(6)
-    pq.write_table(table.append_column("seen", table["when"]), tmp_path / "rows.parquet")
-    with open_source(tmp_path / "rows.parquet") as source:
-        assert find_blocks(source, TrainSettings()) is None
-        assert len(find_blocks(source, TrainSettings(blocks="seen")).names) == 6
+def test_of_two_time_columns_days_are_those_in_whose_order_rows_stand(tmp_path):
+    table = table_of(6)  # in no order of `when`
+    came_in = np.datetime64("2026-11-01") + np.arange(len(table)) // ROWS
+    table = table.append_column("came_in", pa.array(came_in, pa.date32()))
+    pq.write_table(table, tmp_path / "rows.parquet")
+    pq.write_table(table.take(np.argsort(table["when"])), tmp_path / "sorted.parquet")
+    for name, first in (("rows", "came_in"), ("sorted", "when")):
+        with open_source(tmp_path / f"{name}.parquet") as source:
+            assert find_blocks(source, TrainSettings()).by == first
+            assert find_blocks(source, TrainSettings(blocks="came_in")).by == "came_in"
 
 
 def test_too_many_days_are_no_blocks_and_refused_if_asked_for(tmp_path, monkeypatch):

@@ -115,14 +115,6 @@ def test_a_uri_that_lost_a_slash_and_one_of_a_local_file_are_understood(bucket, 
     np.testing.assert_array_equal(rows_of(f"file://{file}"), X)
 
 
-def test_a_delta_table_in_a_bucket_is_refused(bucket, tmp_path):
-    bucket.put("delta/part.parquet", write(tmp_path / "a.parquet"))
-    uri = bucket.put("delta/_delta_log/0.json", b"{}")
-
-    with pytest.raises(SourceError, match="delta: a Delta table; expected plain"):
-        open_source(uri.removesuffix("/_delta_log/0.json"))
-
-
 @pytest.mark.parametrize("uri", ["s3://rows/none/", "s3://rows/none/*.csv", "s3://rows/a.csv"])
 def test_nothing_below_a_prefix_is_no_data(bucket, uri):
     with pytest.raises(NoDataError, match=r"no files found"):

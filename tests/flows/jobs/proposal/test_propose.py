@@ -260,6 +260,16 @@ def test_days_with_a_few_rows_each_are_no_blocks(tmp_path, columns):
     assert "split" not in keys(path)["train"]
 
 
+def test_init_says_which_of_two_columns_of_dates_gives_the_days(tmp_path, random):
+    when = hourly(12)
+    born = random.permutation(when) - np.timedelta64(9_000, "D")
+    rows = {"born": born, "x": random.normal(size=len(when)), "when": when}
+    path = write(tmp_path / "a.parquet", rows)
+
+    assert keys(path)["train"]["blocks"] == "when"
+    assert "# days are those of 'when'; set blocks for others: 'born'" in proposed(path)
+
+
 def test_entities_that_come_and_go_are_held_out_and_are_no_feature(tmp_path, random):
     number = np.arange(N) * 20 // N
     rows = {name: 3 * random.normal(size=20)[number] + random.normal(size=N) for name in "ab"}
