@@ -28,6 +28,7 @@ from flows.scoring.publish import (
 from flows.scoring.result import NightResult
 from flows.training.champion import age_remark, chosen_model, device_remark
 from flows.training.load_model import load_model
+from flows.training.series import require_same_judge
 from storage.errors import NoDataError, SourceError
 from storage.files.locks import lock
 from storage.nights.revisions import NIGHT, NightPlace, publish_revision
@@ -64,6 +65,7 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
     day = parse_date(request.date)
     chosen = chosen_model(job, workspace.models, request.model, day)
     model_id, model = load_model(workspace, device=device, model_id=chosen)
+    require_same_judge(job, model, model_id)
     folder = workspace.models / model_id
     age = age_remark(folder, day, limit=job.schedule.max_model_age_days)
     return NightRun(

@@ -15,7 +15,8 @@ from storage.sources.series.opening import open_series
 from storage.sources.series.order import NightBefore, SortSpace
 from storage.sources.series.source import SeriesSource
 
-CONTEXT_ROWS = 256  # of the night before that are read along, of each entity
+CONTEXT_ROWS = 256  # of the night before that are read along, of each entity, at least
+CONTEXT_WINDOWS = 2  # one before a row, and one before that whose values fill gaps
 
 
 def open_clean_series(
@@ -50,5 +51,5 @@ def _night_before(job: Job, data_date: date | None) -> NightBefore | None:
     if data_date is None or is_query(job.data.incoming) or not names_a_date(job.data.incoming):
         return None
     assert job.series is not None, "a job with [series]"
-    rows = max(CONTEXT_ROWS, job.series.window)
+    rows = max(CONTEXT_ROWS, CONTEXT_WINDOWS * job.series.window)
     return NightBefore(job.incoming(data_date - timedelta(days=1)), rows)
