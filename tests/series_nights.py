@@ -33,7 +33,7 @@ scaling = "standard"
 epochs = 2
 batch_size = 256
 [score]
-rule = "events 1/1d"
+rule = "events 1/4d"
 """
 DAY_ROWS, CLEAN_DAYS = 288, 4
 SENSORS = ("heat", "speed", "load")

@@ -77,13 +77,13 @@ def test_a_wrong_value_is_refused_by_its_key(read, override, message):
 
 
 def test_a_stride_needs_a_window(read):
-    with pytest.raises(UsageError, match="series.stride needs a number for series.window"):
+    with pytest.raises(UsageError, match=r"series.stride needs a number for series.window"):
         read("series.window=auto", "series.stride=4")
 
 
 def test_rules_of_events_need_the_section(read):
     text = SERIES_JOB.replace("[series]", "[alert]").split("[model]")[0].split("[alert]")[0]
-    with pytest.raises(UsageError, match="score.rule 'events' needs a section .series."):
+    with pytest.raises(UsageError, match=r"score.rule 'events' needs a section .series."):
         read("score.rule=events 1/7d", text=text)
 
 

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 
-RULE_WORDS = "At most 1 false event in 1 day of clean data"
+RULE_WORDS = "At most 1 false event in 4 days of clean data"
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_every_row_has_a_score_by_entity_and_time(scored):
     assert names == ["p0"] * DAY_ROWS + ["p1"] * DAY_ROWS
     assert times[:DAY_ROWS] == sorted(times[:DAY_ROWS])
     assert scores["row"].to_pylist()[:3] == [0, 2, 4], (
-        "rows of the input, in which pumps take turns"
+        "pumps take turns in the input"
     )
 
 
