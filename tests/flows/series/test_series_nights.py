@@ -84,9 +84,7 @@ def test_every_row_has_a_score_by_entity_and_time(scored):
     assert (scores.num_rows, scores["score"].null_count) == (2 * DAY_ROWS, 0)
     assert names == ["p0"] * DAY_ROWS + ["p1"] * DAY_ROWS
     assert times[:DAY_ROWS] == sorted(times[:DAY_ROWS])
-    assert scores["row"].to_pylist()[:3] == [0, 2, 4], (
-        "pumps take turns in the input"
-    )
+    assert scores["row"].to_pylist()[:3] == [0, 2, 4], "pumps take turns in the input"
 
 
 @pytest.mark.parametrize(("shard", "memory"), [(3_000, 10**9), (111, 10**9), (10**6, 3_000)])
