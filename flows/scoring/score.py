@@ -15,6 +15,7 @@ from flows.jobs.dates import parse_date
 from flows.jobs.inputs import open_night, source_path
 from flows.jobs.queries import run_of_query
 from flows.jobs.requests import ScoreRequest
+from flows.jobs.series_inputs import forget_old_nights
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
 from flows.publishing.nights import publish_missing
@@ -51,6 +52,7 @@ def score_night(job: Job, request: ScoreRequest, *, run_all: RunAll, device: str
         publish_revision(run.place, run.work / NIGHT)
         score = _score_named_source if request.source else _score_data_date
         result = score(run, run_all)
+    forget_old_nights(job)
     publish_missing(job, also=run.place.date)
     return result
 

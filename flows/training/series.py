@@ -63,7 +63,7 @@ def clean_series(source: SeriesSource, max_rows: int) -> CleanSeries:
         source.entities,
         step=step,
         at_once=series_at_once(source),
-        in_seconds=bool(source.order.time),
+        in_seconds=not source.index.numbers,  # nobody knows the unit of numbers
     )
 
 

@@ -21,6 +21,7 @@ from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.inputs import layout_of, open_clean
+from flows.jobs.series_inputs import forget_clean_series
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.training.blocks import find_blocks
@@ -115,6 +116,7 @@ def train_model(
             challenger = only_value(run_all(again, [source]))
             require_unchanged(source, before)
         shutil.rmtree(work, ignore_errors=True)
+        forget_clean_series(job)
         return result
 
 
