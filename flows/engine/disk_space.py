@@ -52,15 +52,16 @@ def require_space(work: Path, needed: int, *, final: Path | None = None) -> None
     work: files that it already contains are subtracted from `needed`. final: destination of the
     result, possibly on another disk.
     """
-    _require_free(work.parent, max(0, needed - bytes_below(work)))
+    require_free(work.parent, max(0, needed - bytes_below(work)))
     if final is None:
         return
     existing = _existing(final)
     if device_of(existing) != device_of(work.parent):
-        _require_free(existing, needed)
+        require_free(existing, needed)
 
 
-def _require_free(folder: Path, needed: int) -> None:
+def require_free(folder: Path, needed: int) -> None:
+    """Raise WorkspaceError unless the disk of a folder has room for more bytes and a reserve."""
     needed += RESERVE
     free = bytes_free(folder)
     if free < needed:

@@ -57,6 +57,7 @@ def score_in_sample(
     of models fitted so far and of all. Raises UsageError, SourceError.
     """
     _require_no_night(request)
+    _require_rows(job)
     workspace = open_workspace(job)
     with lock(workspace.lock(IN_SAMPLE), wait=WAIT), _open_source(job) as source:
         if not source.n_rows:
@@ -79,6 +80,14 @@ def _require_no_night(request: ScoreRequest) -> None:
     if named:
         raise UsageError(
             f"--in-sample scores the rows of data.clean with models of its own; omit --{named[0]}"
+        )
+
+
+def _require_rows(job: Job) -> None:
+    if job.series is not None:
+        raise UsageError(
+            "--in-sample judges rows one by one, and the job has a section [series]; run "
+            "'nightglass train' on clean series, then 'nightglass score' with --source"
         )
 
 

@@ -259,6 +259,16 @@ class Job:
                 "data.entity, categories, and times have no effect with [series], whose windows "
                 "see numbers; set series.entity and series.time, and remove them"
             )
+        usual = TrainSettings()
+        if (self.train.split, self.train.blocks) != (usual.split, usual.blocks):
+            raise UsageError(
+                "train.split and train.blocks have no effect with [series], which holds out runs "
+                "of consecutive rows; remove them"
+            )
+        if self.score.by != "error":
+            raise UsageError(
+                "score.by has no effect with [series], whose rows are ranked by windows; remove it"
+            )
 
     @property
     def zone(self) -> ZoneInfo:

@@ -9,12 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from flows.jobs.series_inputs import SORTED
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace
 from storage.files.locks import is_locked, lock
 from storage.files.manifest import NAME as MANIFEST
 from storage.models import champion_lock, list_models, read_champion
 from storage.nights.revisions import NIGHT, is_ready, newest_nights
+from storage.sources.series.snapshot import FOLDERS, LOCK
 
 DATED = ("scores", "superseded", "snapshots")  # kinds of folders named `date=...`
 
@@ -101,7 +103,10 @@ def _work(retention: Retention) -> list[Path]:
     others = tuple(f"{path.name}-" for path in (root / "models").glob(f"{name}-*"))
     folders = [path for path in sorted((root / ".work").glob(f"{name}-*")) if path.is_dir()]
     own = [path for path in folders if not path.name.startswith(others)]
-    return [path for path in own if not is_locked(_work_lock(path))]
+    idle = [path for path in own if not is_locked(_work_lock(path))]
+    sorted_rows = [path for path in idle if path.name.startswith(f"{name}-{SORTED}")]
+    snapshots = [each for path in sorted_rows for each in sorted(path.glob(FOLDERS))]
+    return [*(path for path in idle if path not in sorted_rows), *snapshots]
 
 
 _FOLDERS: Mapping[str, Callable[[Retention], list[Path]]] = {
@@ -113,6 +118,8 @@ _FOLDERS: Mapping[str, Callable[[Retention], list[Path]]] = {
 
 
 def _work_lock(work: Path) -> Path:
+    if work.parent.name != ".work":  # sorted rows
+        return work.parent / LOCK
     return work.with_name(f"{work.name}.lock")
 
 

@@ -50,8 +50,10 @@ class NightRun:
 
     @functools.cached_property
     def settings_digest(self) -> str:
-        """SHA-256 of the [score] settings that affect scores or report."""
+        """SHA-256 of the settings of [score], and of [series], that affect scores or report."""
         settings = self.job.score.digested()
+        if self.job.series is not None:
+            settings["series"] = str(self.job.series.order)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property

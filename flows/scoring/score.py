@@ -15,6 +15,7 @@ from flows.jobs.dates import parse_date
 from flows.jobs.inputs import open_night, source_path
 from flows.jobs.queries import run_of_query
 from flows.jobs.requests import ScoreRequest
+from flows.jobs.series_inputs import forget_old_nights
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
 from flows.publishing.nights import publish_missing
@@ -28,6 +29,7 @@ from flows.scoring.publish import (
 from flows.scoring.result import NightResult
 from flows.training.champion import age_remark, chosen_model, device_remark
 from flows.training.load_model import load_model
+from flows.training.series import require_same_judge
 from storage.errors import NoDataError, SourceError
 from storage.files.locks import lock
 from storage.nights.revisions import NIGHT, NightPlace, publish_revision
@@ -50,6 +52,7 @@ def score_night(job: Job, request: ScoreRequest, *, run_all: RunAll, device: str
         publish_revision(run.place, run.work / NIGHT)
         score = _score_named_source if request.source else _score_data_date
         result = score(run, run_all)
+    forget_old_nights(job)
     publish_missing(job, also=run.place.date)
     return result
 
@@ -64,6 +67,7 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
     day = parse_date(request.date)
     chosen = chosen_model(job, workspace.models, request.model, day)
     model_id, model = load_model(workspace, device=device, model_id=chosen)
+    require_same_judge(job, model, model_id)
     folder = workspace.models / model_id
     age = age_remark(folder, day, limit=job.schedule.max_model_age_days)
     return NightRun(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from aemodel.model import Autoencoder
 from aemodel.series.fitting.clean import CleanPiece, CleanSeries
 from aemodel.series.fitting.fit import fit_series
 from aemodel.series.model import SeriesModel
+from aemodel.training.promotion_gate import GateVerdict
 from flows.engine.series_rows import join_range
 from flows.engine.shard_tasks import rows_per_chunk
+from flows.errors import UsageError
 from flows.jobs.settings import Job
 from storage.sources import Source
 from storage.sources.series.source import SeriesSource
@@ -27,6 +31,28 @@ def fit_series_of(job: Job, source: Source) -> SeriesModel | None:
     return fit_series(clean, job.series.windows, seed=job.train.seed)
 
 
+def gate_of_series(verdict: GateVerdict) -> GateVerdict:
+    """Promote a first model whose network knows no more than the column means.
+
+    Windows judge; the network for rows serves `encode` alone.
+    """
+    if verdict.promote or verdict.checks or "column_mean_error" not in verdict.figures:
+        return verdict
+    what = "the first model; windows judge, and the network, which only encodes rows, is"
+    return replace(verdict, promote=True, reasons=(f"{what} {verdict.reasons[0]}",))
+
+
+def require_same_judge(job: Job, model: Autoencoder, model_id: str) -> None:
+    """Raise UsageError unless a model judges series exactly if the job has [series]."""
+    if (job.series is None) == (model.series is None):
+        return
+    has, was = ("has", "without") if job.series else ("has no", "with")
+    raise UsageError(
+        f"the job {has} section [series], but model {model_id} was trained {was} it; run "
+        "'nightglass train', or name another model"
+    )
+
+
 def clean_series(source: SeriesSource, max_rows: int) -> CleanSeries:
     """Return the rows of a source as pieces of one segment each."""
     step = source.series.typical_step or 1.0
@@ -37,7 +63,7 @@ def clean_series(source: SeriesSource, max_rows: int) -> CleanSeries:
         source.entities,
         step=step,
         at_once=series_at_once(source),
-        in_seconds=bool(source.order.time),
+        in_seconds=not source.index.numbers,  # nobody knows the unit of numbers
     )
 
 

@@ -21,6 +21,7 @@ from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.inputs import layout_of, open_clean
+from flows.jobs.series_inputs import forget_clean_series
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.training.blocks import find_blocks
@@ -35,7 +36,7 @@ from flows.training.columns import column_facts, imprecise_columns
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
 from flows.training.result import TrainResult, fit_figures, report_page
-from flows.training.series import fit_series_of
+from flows.training.series import fit_series_of, gate_of_series
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
@@ -115,6 +116,7 @@ def train_model(
             challenger = only_value(run_all(again, [source]))
             require_unchanged(source, before)
         shutil.rmtree(work, ignore_errors=True)
+        forget_clean_series(job)
         return result
 
 
@@ -141,7 +143,7 @@ def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None
         device=fitting.device,
         between=checkpoint.between(fitting.on_epoch),
     )
-    verdict = judge_challenger(trained, champion, passes, by=job.score.by, blocks=passes.blocks)
+    verdict = _judge(job, trained, champion, passes)
     trained = replace(trained, model=replace(trained.model, series=fit_series_of(job, source)))
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))
     columns = column_facts(trained.model, source)
@@ -155,10 +157,15 @@ def judge_again(
     trained_with = challenger.trained.model.train_settings
     blocks = None if job.series else find_blocks(source, trained_with)
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
-    verdict = judge_challenger(
-        challenger.trained, champion, passes, by=job.score.by, blocks=passes.blocks
-    )
+    verdict = _judge(job, challenger.trained, champion, passes)
     return replace(challenger, verdict=verdict)
+
+
+def _judge(
+    job: Job, trained: Trained, champion: Autoencoder | None, passes: DigestedPasses
+) -> GateVerdict:
+    verdict = judge_challenger(trained, champion, passes, by=job.score.by, blocks=passes.blocks)
+    return gate_of_series(verdict) if job.series else verdict
 
 
 def keep_unless_overtaken(

@@ -131,14 +131,16 @@ class SqliteSession(AdbcSession):
         return day.isoformat()
 
     def _schema(self, schema: pa.Schema) -> pa.Schema:
-        return pa.schema([_without_date(field) for field in schema])
+        return pa.schema([_without_times(field) for field in schema])
 
     def _storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.cast(self._schema(batch.schema))
 
 
-def _without_date(field: pa.Field) -> pa.Field:
-    return field.with_type(pa.string()) if pa.types.is_date(field.type) else field
+def _without_times(field: pa.Field) -> pa.Field:
+    """Return a field as text if it is a date or a time, for which SQLite has no type."""
+    is_time = pa.types.is_date(field.type) or pa.types.is_timestamp(field.type)
+    return field.with_type(pa.string()) if is_time else field
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:

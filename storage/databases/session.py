@@ -20,6 +20,7 @@ SQL_TYPES = {
     pa.int64(): "BIGINT",
     pa.float64(): "DOUBLE PRECISION",
     pa.bool_(): "BOOLEAN",
+    pa.timestamp("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
 }
 
 Batches = Generator[pa.RecordBatch, None, None]

@@ -28,7 +28,7 @@ def scored_revision(place: NightPlace) -> int:
 def score_rows(place: NightPlace, table: str) -> NightRows:
     """Return the scores of all rows of a night."""
     schema = pq.read_schema(next(place.scores.glob("part-*.parquet")))
-    return _night_rows(place, table, schema, iter_scores(place.scores))
+    return _night_rows(place, table, schema, iter_scores(place.scores, schema.names))
 
 
 def outlier_rows(place: NightPlace, table: str) -> NightRows:
@@ -50,14 +50,25 @@ def _night_rows(
     )
     fields = [("job", pa.string()), ("date", pa.date32())]
     fields += [("revision", pa.int64()), ("model_id", pa.string())]
-    fields += [(each.name, pa.string() if each.name in TEXTS else each.type) for each in schema]
+    fields += [(each.name, _table_type(each)) for each in schema]
     whole = pa.schema(fields)
 
     def rows() -> Iterator[pa.RecordBatch]:
         for batch in batches:
             columns = [pa.repeat(value, batch.num_rows) for value in night] + batch.columns
             yield pa.record_batch(
-                [each.cast(kind) for each, kind in zip(columns, whole.types, strict=True)], whole
+                [_cast(each, kind) for each, kind in zip(columns, whole.types, strict=True)], whole
             )
 
     return NightRows(table, whole, KEY, rows())
+
+
+def _table_type(field: pa.Field) -> pa.DataType:
+    """Return the type of a column in a table: names are texts, and times count microseconds."""
+    if field.name in TEXTS or pa.types.is_dictionary(field.type):
+        return pa.string()
+    return pa.timestamp("us", "UTC") if pa.types.is_timestamp(field.type) else field.type
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    return column.cast(kind, safe=not pa.types.is_timestamp(kind))

@@ -26,11 +26,21 @@ from flows.jobs.proposal.sample import (
     read_sample,
     summarize_sample,
 )
+from flows.jobs.proposal.series_job import (
+    ProposedSeries,
+    propose_series,
+    series_model_sections,
+    series_section,
+    unseen_reasons,
+)
 from flows.results import CommandResult
 from storage.sources import (
     DISTINCT,
+    NUMBER,
+    Feature,
     Source,
     is_image,
+    list_unread,
     named_features,
     open_surveyed,
     relative_names,
@@ -71,6 +81,8 @@ def propose_job(source: str, *, field: str, connection: str = "") -> CommandResu
 
 def _propose(rows: Input) -> CommandResult:
     with rows.open() as opened:
+        if series := propose_series(opened):
+            return _propose_series(opened, rows, series)
         found, columns = read_sample(opened), list(named_features(opened.schema))
         sample = summarize_sample(found, opened.n_rows, columns)
         name = _running_id(sample) or _text_id(opened)
@@ -83,6 +95,38 @@ def _propose(rows: Input) -> CommandResult:
         text = write_job(opened, rows, sample, blocks)
     facts = {"path": rows.path, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)
+
+
+def _propose_series(source: Source, rows: Input, series: ProposedSeries) -> CommandResult:
+    names = [feature.name for feature in named_features(source.schema)]
+    kept = [place for place, name in enumerate(names) if name in series.sensors]
+    numbers = [Feature(names[place], NUMBER) for place in kept]
+    found = summarize_sample(read_sample(source)[:, kept], source.n_rows, numbers)
+    sample = replace(found, findings=replace(found.findings, repeated=0.0))  # windows do not care
+    text = write_series_job(source, rows, sample, series)
+    facts = {"path": rows.path, "rows": sample.rows, "features": sample.features, "job": text}
+    return CommandResult(facts, text)
+
+
+def write_series_job(
+    source: Source, rows: Input, sample: SampleSummary, series: ProposedSeries
+) -> str:
+    """The job file as text, for rows that form series."""
+    unread = {name: why for name, why in source.unread.items() if name not in series.columns}
+    lines = [
+        *_first_lines(source, rows, sample),
+        "",
+        "[data]",
+        *_data_keys(source, rows, sample),
+        *_comment("columns not read", [list_unread(unread)] if unread else []),
+        *(line for why, names in unseen_reasons(series) for line in _comment(why, names)),
+        *_warnings(sample),
+        "",
+        *series_section(series),
+        "",
+        *series_model_sections(series),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _require_utf8(path: str) -> None:
@@ -109,13 +153,8 @@ def write_job(
     source: Source, rows: Input, sample: SampleSummary, blocks: KnownBlocks | None
 ) -> str:
     """The job file as text."""
-    facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
-    facts = "a query's result" if rows.connection else facts
-    size = f"{sample.rows:,} rows of {sample.features:,} features"
     lines = [
-        printable(f"# {rows.path}: {size}, {source.schema.dtype}; {facts}"),
-        *_few_rows(sample),
-        f'name = "{job_name(str(rows.file) if rows.connection else rows.path)}"',
+        *_first_lines(source, rows, sample),
         "",
         *_data_section(source, rows, sample),
         "",
@@ -126,6 +165,15 @@ def write_job(
         *train_and_score_sections(sample, blocks),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _first_lines(source: Source, rows: Input, sample: SampleSummary) -> Iterator[str]:
+    facts = ", ".join(f"{name} {value}" for name, value in source.facts.items())
+    facts = "a query's result" if rows.connection else facts
+    size = f"{sample.rows:,} rows of {sample.features:,} features"
+    yield printable(f"# {rows.path}: {size}, {source.schema.dtype}; {facts}")
+    yield from _few_rows(sample)
+    yield f'name = "{job_name(str(rows.file) if rows.connection else rows.path)}"'
 
 
 def _few_rows(sample: SampleSummary) -> Iterator[str]:

@@ -18,11 +18,13 @@ from flows.scoring.series.warmup import Judges
 class ScoredRange:
     """Rows of a range with their scores (n,); NaN where no window covers a row.
 
+    held: (n,) rows of a grid that repeat the row before them, whatever range they are read with.
     runs: of rows that score above the level of hysteresis.
     """
 
     rows: RowRange
     scores: NDArray[np.float64]
+    held: NDArray[np.bool_]
     runs: tuple[Run, ...]
 
 
@@ -39,7 +41,13 @@ def score_range(judges: Judges, start: int, stop: int, *, above: float) -> Score
         part = slice(max(begin, inner.start), min(end, inner.stop))
         scores[begin:end] = _points(judges, read, begin, end)
         runs += _runs(read, scores, part, begin=begin, above=above)
-    return ScoredRange(_cut(read, inner), scores[inner], tuple(runs))
+    return ScoredRange(_cut(read, inner), scores[inner], _held(read)[inner], tuple(runs))
+
+
+def _held(read: RowRange) -> NDArray[np.bool_]:
+    held = np.zeros(len(read.numbers), np.bool_)
+    held[1:] = (read.numbers[1:] == read.numbers[:-1]) & ~read.series.context[:-1]
+    return held
 
 
 def _points(judges: Judges, read: RowRange, begin: int, end: int) -> NDArray[np.float64]:

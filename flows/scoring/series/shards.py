@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aemodel.series.model import SeriesModel
 from flows.engine.shard_job import ShardJob
+from flows.scoring.series.digest import SeriesDigest
 from flows.scoring.series.ranges import ScoredRange, score_range
 from flows.scoring.series.summary import SeriesSummary
 from flows.scoring.series.timeline import Bins, Highest
@@ -27,7 +28,7 @@ from storage.errors import SourceError
 from storage.files.atomic import write_beside
 from storage.nights.scores import part_name
 from storage.nights.series.points import PointKinds, Points, PointWriter
-from storage.sources import Chunk, RowsDigest, Shard, relative_names
+from storage.sources import Chunk, Shard, relative_names
 from storage.sources.series.source import SeriesSource
 
 LEAST_ROWS = 16_384  # read at once, so that the rows around them cost little
@@ -70,7 +71,11 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
     def run_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> ScoredShard:  # noqa: ARG002 # rows around them are read as well
         """Score one shard: write its scores and its summary, then its note."""
         part, saved = self.work / part_name(shard.index), summary_path(self.work, shard.index)
-        digest, unusable, summary = RowsDigest(), Unusable(self.source), SeriesSummary.none()
+        digest, unusable, summary = (
+            SeriesDigest(self.source),
+            Unusable(self.source),
+            SeriesSummary.none(),
+        )
         names = relative_names(self.source.path, [*self.source.files])
         with (
             write_beside(part) as beside,
@@ -105,8 +110,8 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
         highest = Highest.of(series.entities, self.bins.of(series.times), scores)
         return SeriesSummary(int(judged.sum()), uncovered, found.runs, highest)
 
-    def _write(self, writer: PointWriter, digest: RowsDigest, found: ScoredRange) -> None:
-        """Append the scores of the night's own rows, and digest these rows."""
+    def _write(self, writer: PointWriter, digest: SeriesDigest, found: ScoredRange) -> None:
+        """Append the scores of the night's own rows, and digest what they rest on."""
         own, rows = _own_rows(found), found.rows
         series, scores = rows.series.pick(own), found.scores[own]
         ids = None if rows.ids is None else rows.ids[own]
@@ -123,8 +128,7 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
                 p_values=self.model.calibration.p_values(scores),
             )
         )
-        usable = rows.usable[own]
-        digest.update(rows.rows[own][usable], None if ids is None else ids[usable])
+        digest.update(rows)
 
 
 def _context(chunk: Chunk) -> NDArray[np.bool_]:
@@ -134,10 +138,7 @@ def _context(chunk: Chunk) -> NDArray[np.bool_]:
 
 def _own_rows(found: ScoredRange) -> NDArray[np.bool_]:
     """Return which rows are those of the night, each once: not of the night before, or held."""
-    series, numbers = found.rows.series, found.rows.numbers
-    held = np.zeros(len(numbers), np.bool_)
-    held[1:] = (numbers[1:] == numbers[:-1]) & ~series.context[:-1]
-    return ~series.context & ~held
+    return ~found.rows.series.context & ~found.held
 
 
 def night_bins(source: SeriesSource) -> Bins:

@@ -60,7 +60,9 @@ class Judges:
         first, stop = self.source.rows_of(self.source.entities[entity])
         if not warmup or stop - first < warmup:
             return None
-        found = read_range(self.source, first, min(stop, first + 2 * warmup), warmup)
+        before = int(self.source.context.counts.max(initial=0))
+        last = min(stop, first + before + 2 * warmup)  # some may not be usable
+        found = read_range(self.source, first, last, warmup)
         own = ~found.series.context & found.usable
         rows = found.rows[own][:warmup]
         return rows if len(rows) == warmup else None

@@ -30,7 +30,13 @@ from storage.sources.series.context import NIGHT_BEFORE, ContextRows, join_rows,
 from storage.sources.series.keys import read_keys
 from storage.sources.series.order import NightBefore, SeriesOrder, SortSpace
 from storage.sources.series.ordered_rows import OrderedRows, RowsInPlace, RowsOfSnapshot
-from storage.sources.series.snapshot import FORMAT_VERSION, find_snapshot, snapshot_folder
+from storage.sources.series.snapshot import (
+    FORMAT_VERSION,
+    LOCK,
+    delete_unfinished,
+    find_snapshot,
+    mark_used,
+)
 from storage.sources.series.sorting import SortTarget, sort_rows
 from storage.sources.series.source import SeriesSource
 from storage.sources.tables import TableSource
@@ -148,6 +154,7 @@ def _ordered(original: Source, order: SeriesOrder, space: SortSpace) -> OrderedR
     """Return the rows in series order; of rows in another order, a snapshot is written once."""
     key = sha256_text(f"{FORMAT_VERSION} {original.fingerprint()} {order} {original.facts}")
     if snapshot := find_snapshot(space.folder, key):
+        mark_used(snapshot)
         return RowsOfSnapshot(original, snapshot)
     keys = read_keys(original, order)
     in_place = not (original.sequential or order.resample) or not original.n_rows
@@ -155,8 +162,8 @@ def _ordered(original: Source, order: SeriesOrder, space: SortSpace) -> OrderedR
         if isinstance(original, TableSource):
             original.read_keys([] if keys.times else [order.time])
         return RowsInPlace(original, order, keys.index, keys.times)
-    folder = snapshot_folder(space.folder, key)
-    with lock(folder.with_name(f".{folder.name}.lock"), wait=math.inf):
+    with lock(space.folder / LOCK, wait=math.inf):
+        delete_unfinished(space.folder)
         snapshot = find_snapshot(space.folder, key)  # by another process meanwhile
         snapshot = snapshot or sort_rows(original, order, keys, SortTarget(space, key))
     return RowsOfSnapshot(original, snapshot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,12 @@ class SortSpace:
     """Where rows are sorted that are not in series order: a folder, and bytes of memory.
 
     The snapshot stays in the folder, and is found there again. Until it is written, the folder
-    holds its rows twice.
+    holds its rows twice. require: raises if the disk has no room for so many bytes.
     """
 
     folder: Path
     memory: int = 256_000_000
+    require: Callable[[int], None] = lambda needed: None  # noqa: ARG005 (any number is fine)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from storage.sources.series.key_values import (
     orders_rows,
     read_times,
 )
+from storage.sources.series.keys import KeyColumns
 from storage.sources.series.order import FILE, TICKS_A_SECOND, SeriesOrder, show_step
 from storage.sources.source import Source
 from storage.sources.tables import TableSource
@@ -49,12 +50,14 @@ class SeriesProposal:
     """How the rows of a table form series.
 
     step: typical time between rows, in the unit of `order.gap`. in_seconds: whether that is
-    seconds, not the unit of a column of numbers. reason: a sentence.
+    seconds, not the unit of a column of numbers. irregular: share of steps far from it. reason: a
+    sentence.
     """
 
     order: SeriesOrder
     step: float
     in_seconds: bool
+    irregular: float
     reason: str
 
 
@@ -93,6 +96,37 @@ def recognize_series(source: Source) -> SeriesProposal | None:
         if best := _best([fit for fit in fits if fit is not None and fit.is_series]):
             return _proposal(name, best, numbers=numbers)
     return None
+
+
+@dataclass(frozen=True)
+class SeriesExtent:
+    """How much there is of series: rows, those of the longest one, and how many at a time."""
+
+    rows: int
+    longest: int
+    at_once: float
+
+
+def measure_extent(source: TableSource, proposal: SeriesProposal) -> SeriesExtent:
+    """Read times and entities of all rows, in any order, once."""
+    reader, start = KeyColumns(source, proposal.order), 0
+    firsts, lasts, counts = np.empty(0), np.empty(0), np.empty(0, np.int64)
+    for columns in source.column_batches(proposal.order.columns):
+        codes, times = reader.read(columns, start, columns.num_rows)
+        start += columns.num_rows
+        new = len(reader.names) - len(counts)
+        firsts, lasts = np.append(firsts, [np.inf] * new), np.append(lasts, [-np.inf] * new)
+        placed = codes != NO_ENTITY
+        codes, ticks = codes[placed], times[placed].astype(np.float64)
+        np.minimum.at(firsts, codes, ticks)
+        np.maximum.at(lasts, codes, ticks)
+        counts = np.append(counts, np.zeros(new, np.int64))
+        counts += np.bincount(codes, minlength=len(counts))
+    known = counts > 0
+    firsts, lasts = firsts[known], lasts[known]
+    step = proposal.step * (TICKS_A_SECOND if proposal.in_seconds else 1)
+    together = float((lasts - firsts + step).sum()) / (float(lasts.max() - firsts.min()) + step)
+    return SeriesExtent(int(counts.sum()), int(counts.max()), max(1.0, together))
 
 
 def _read_sample(source: TableSource) -> pa.RecordBatch:
@@ -176,7 +210,8 @@ def _proposal(name: str, fit: _Fit, *, numbers: bool) -> SeriesProposal:
     share = f"{1 - fit.far:.1%}" if fit.far else "all"
     shown = show_step(step, in_seconds=not numbers)
     reason = f"{name} increases{within} in steps of about {shown} ({share} of the rows read)"
-    return SeriesProposal(SeriesOrder(name, fit.entity, gap), step, not numbers, reason)
+    order = SeriesOrder(name, fit.entity, gap)
+    return SeriesProposal(order, step, not numbers, fit.far, reason)
 
 
 def _round_gap(seconds: float) -> float:

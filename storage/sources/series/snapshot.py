@@ -7,6 +7,7 @@ FOLDER/series-0123456789ab/series.json    entities, rows of each, facts
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from storage.errors import DamagedError
 from storage.files.atomic import publish_folder, refusals, write_json
+from storage.files.locks import lock
 from storage.files.manifest import check_format_version
 from storage.sources.schema import Schema
 from storage.sources.series.order import SeriesIndex
@@ -27,6 +29,9 @@ from storage.sources.series.spool import Rows
 from storage.sources.typed.parquet_files import open_parquet
 
 ROWS, RECORD = "rows.parquet", "series.json"
+FOLDERS, UNFINISHED = "series-*", ".series-*.tmp"
+LOCK = ".sort.lock"  # held while rows are sorted into a folder, or snapshots in it deleted
+KEPT = 2  # snapshots that were used last: those of a night and of the night before
 FORMAT_VERSION = 1
 MOST_GROUP_ROWS = 65_536
 GROUP_BYTES = 16_000_000
@@ -93,6 +98,29 @@ def find_snapshot(folder: Path, key: str) -> SeriesSnapshot | None:
         raise DamagedError(f"{path}: incomplete, or of other rows; delete the folder and rerun")
     schema = Schema.from_json(content["schema"])
     return SeriesSnapshot(path, schema, content["rows"], SeriesIndex.from_json(content))
+
+
+def mark_used(snapshot: SeriesSnapshot) -> None:
+    """Note that a snapshot is used now, so that others are deleted first."""
+    with refusals(snapshot.folder):
+        os.utime(snapshot.folder)
+
+
+def delete_unfinished(folder: Path) -> None:
+    """Delete what killed processes left. The caller holds the LOCK of the folder."""
+    for path in folder.glob(UNFINISHED):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def delete_unused(folder: Path) -> None:
+    """Delete all snapshots of a folder but the KEPT that were used last. Raises LockedError."""
+    if not folder.exists():
+        return
+    with lock(folder / LOCK):
+        delete_unfinished(folder)
+        found = sorted(folder.glob(FOLDERS), key=lambda path: path.stat().st_mtime_ns)
+        for path in found[:-KEPT]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class SnapshotWriter:

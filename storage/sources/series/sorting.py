@@ -32,6 +32,7 @@ from storage.sources.source import Chunk, Source
 READ_ROWS = 65_536
 RUN_ROWS, PIECE_ROWS = 262_144, 262_144
 KEY_BYTES = 48  # of a row beside its values, about
+COPIES = 2  # of the rows on disk: spooled in sorted runs, and in the snapshot
 PIECES = 32  # of the memory; means are computed in float64, and in several steps
 PARTS = 6  # of the memory; a part, its sorted copy, and what is made of it take most of it
 ROUNDING = 1e-9  # of a step: 0.3 is the beginning of the fourth step of 0.1
@@ -50,6 +51,7 @@ def sort_rows(
     original: Source, order: SeriesOrder, keys: Keys, target: SortTarget
 ) -> SeriesSnapshot:
     """Write the rows of a source in series order. Raises SourceError, WorkspaceError."""
+    target.space.require(COPIES * original.n_rows * (original.schema.row_bytes + KEY_BYTES))
     ticks = 1 if keys.numbers else TICKS_A_SECOND
     schema = grid_schema(original.schema) if order.resample else original.schema
     writer = SnapshotWriter(target.space.folder, target.key, schema)

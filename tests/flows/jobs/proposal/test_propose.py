@@ -80,12 +80,12 @@ def test_a_running_id_is_proposed_as_id_and_is_no_feature(tmp_path, columns):
 
 
 def test_other_columns_that_ascend_are_named(tmp_path, columns):
-    more = {"row": np.arange(N), "seconds": np.arange(N) * 0.1, "second id": np.arange(N) + 5}
+    more = {"row": np.arange(N), "elapsed": np.arange(N) * 0.1, "second id": np.arange(N) + 5}
     text = proposed(write(tmp_path / "a.parquet", columns | more))
 
     assert tomllib.loads(text)["data"]["id"] == "row"
     assert "# distinct and ascending in all rows sampled" in text
-    assert "'seconds', 'second id'" in text
+    assert "'elapsed', 'second id'" in text
 
 
 def test_a_column_of_an_array_that_ascends_is_named(tmp_path, columns):
@@ -233,15 +233,17 @@ def test_whole_files_are_held_out_where_there_are_ten_or_more(tmp_path, columns,
     assert (f"{files} files: whole ones are held out" in proposed(tmp_path)) == (files >= 10)
 
 
-def hourly(days, *, rows=30):
-    """Times of a row every few minutes, over some days."""
-    start = np.datetime64("2026-10-01T00:00", "s")
-    return start + (np.arange(days * rows) * (86_400 // rows)).astype("timedelta64[s]")
+def scattered(days, *, rows=30):
+    """Times of rows at any time of some days, which form no series."""
+    start, random = np.datetime64("2026-10-01T00:00", "s"), np.random.default_rng(1)
+    seconds = np.sort(random.integers(0, 86_400, (days, rows)), axis=1)
+    seconds += 86_400 * np.arange(days)[:, None]
+    return start + seconds.ravel().astype("timedelta64[s]")
 
 
 @pytest.mark.parametrize(("days", "share"), [(4, 0.2), (9, 0.2), (10, 0.4), (60, 0.2)])
 def test_whole_days_are_held_out_where_there_are_ten_or_more(tmp_path, random, days, share):
-    when = hourly(days)
+    when = scattered(days)
     path = write(tmp_path / "a.parquet", {"x": random.normal(size=len(when)), "when": when})
     train, text = keys(path)["train"], proposed(path)
 
@@ -287,7 +289,7 @@ def test_entities_that_come_and_go_are_held_out_and_are_no_feature(tmp_path, ran
 
 
 def test_a_proposed_job_with_days_or_entities_trains(tmp_path, random):
-    when, level = hourly(20), np.repeat(random.normal(size=20), 30)
+    when, level = scattered(20), np.repeat(random.normal(size=20), 30)
     rows = {name: 4 * level + random.normal(size=600) for name in "ab"}
     batch = [f"b{number}" for number in np.arange(600) // 30]
     for name, column, kind in (("when", when, "days"), ("batch", batch, "entities")):

@@ -1,0 +1,97 @@
+"""init on rows that form series: [series], a small network, and a rule that the rows honor."""
+
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from bench import DAY, Bench
+from series_nights import DAY_ROWS, clean_table, night_table, write_night
+
+from flows.jobs.proposal.propose import propose_job
+
+STEP = 300
+
+
+def proposed(path, table: pa.Table) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return propose_job(str(path), field="").text
+
+
+def table_of_days(days: float, *, numbers: bool = False) -> pa.Table:
+    count = int(days * DAY_ROWS)
+    seconds = np.arange(count) * STEP
+    times = seconds if numbers else np.datetime64("2026-10-01", "s") + seconds
+    return pa.table({"time": times, "heat": np.random.default_rng(1).normal(size=count)})
+
+
+def test_time_entity_and_gap_are_proposed_with_reasons(tmp_path):
+    text = proposed(tmp_path / "pumps.parquet", clean_table())
+    job = tomllib.loads(text)
+
+    assert job["series"] == {"time": "at", "entity": "pump", "window": "auto", "gap": "1 h"}
+    assert "at increases within each of 2 values of pump in steps of about 5 min" in text
+    assert "by" not in job["score"]
+
+
+@pytest.mark.parametrize(
+    ("days", "rule"),
+    [(10, "events 1/7d"), (5, "events 1/1d"), (0.8, "events 1/12h"), (0.4, "events 1/6h")],
+)
+def test_the_rule_is_the_strictest_that_the_clean_rows_honor(tmp_path, days, rule):
+    text = proposed(tmp_path / "a.parquet", table_of_days(days))
+
+    assert tomllib.loads(text)["score"]["rule"] == rule
+
+
+def test_times_of_numbers_have_a_rate_in_rows(tmp_path):
+    text = proposed(tmp_path / "a.parquet", table_of_days(5, numbers=True))
+
+    assert tomllib.loads(text)["score"]["rule"] == "events 1/1000"
+    assert tomllib.loads(text)["series"]["gap"] == 10 * STEP
+
+
+def test_columns_that_windows_do_not_see_are_listed(tmp_path):
+    kinds = pa.array(np.random.default_rng(1).choice(["a", "b"], 10 * DAY_ROWS))
+    text = proposed(tmp_path / "a.parquet", table_of_days(10).append_column("state", kinds))
+
+    assert "# no number; with [series], windows see numbers only: 'state'" in text
+
+
+def test_irregular_steps_lead_to_a_grid_as_a_comment(tmp_path):
+    keep = np.random.default_rng(1).random(10 * DAY_ROWS) > 0.1
+    text = proposed(tmp_path / "a.parquet", table_of_days(10).filter(pa.array(keep)))
+
+    assert '# resample = "5 min"' in text
+    assert "resample" not in tomllib.loads(text)["series"]
+
+
+def test_files_of_a_folder_are_series_where_their_times_overlap(tmp_path):
+    (tmp_path / "rigs").mkdir()
+    for number in range(3):
+        options = pa_csv.WriteOptions(delimiter=";")
+        pa_csv.write_csv(table_of_days(2), tmp_path / f"rigs/{number}.csv", options)
+    job = tomllib.loads(propose_job(str(tmp_path / "rigs"), field="").text)
+
+    assert (job["series"]["entity"], job["data"]["incoming"]) == ("file", "nights/{date}")
+
+
+def test_short_series_are_judged_by_rows(tmp_path):
+    assert "[series]" not in proposed(tmp_path / "a.parquet", table_of_days(0.2))
+
+
+def test_a_proposed_job_trains_and_scores_as_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = proposed(tmp_path / "pumps.parquet", clean_table())
+    (tmp_path / "small.toml").write_text(text)
+    bench = Bench(tmp_path)
+    write_night(bench, night_table(planted=slice(100, 130)))
+
+    assert bench.run("train", bench.job).code == 0
+    assert bench.score().facts["flagged"] >= 1
+    assert (tmp_path / f"workspace/reports/pumps/{DAY}/rev=1/report.html").exists()
