@@ -17,8 +17,8 @@ from proposed import parse_job, propose_for_file
 from aemodel.model import Autoencoder
 from aemodel.training.loop import CleanRows, train_autoencoder
 from flows.jobs.inputs import kinds_of_columns, layout_of
-from flows.training.blocks import find_blocks
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.blocks import find_blocks
+from flows.training.rows.clean_rows import DigestedPasses
 from storage.sources import open_source, open_surveyed
 
 Rows = NDArray[np.float64]

@@ -23,8 +23,8 @@ from flows.engine.shard_tasks import rows_per_chunk
 from flows.errors import UsageError
 from flows.jobs.inputs import open_rows
 from flows.jobs.settings import Job
-from flows.training.blocks import find_blocks
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.blocks import find_blocks
+from flows.training.rows.clean_rows import DigestedPasses
 from storage.codecs.candidates import Sample
 from storage.codecs.columns import squeeze
 from storage.codecs.deviation import differences

@@ -30,7 +30,7 @@ from flows.scoring.publish import published_input
 from flows.scoring.report import NightDraft, build_night
 from flows.scoring.result import NightResult, read_result
 from flows.scoring.shards.scoring import score_shards
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.clean_rows import DigestedPasses
 from flows.training.train import require_unchanged
 from storage.errors import SourceError
 from storage.files.locks import lock

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from flows.jobs.series_inputs import SORTED
+from flows.jobs.series.inputs import SORTED
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace
 from storage.files.locks import is_locked, lock

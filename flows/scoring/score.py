@@ -15,7 +15,7 @@ from flows.jobs.dates import parse_date
 from flows.jobs.inputs import open_night, source_path
 from flows.jobs.queries import run_of_query
 from flows.jobs.requests import ScoreRequest
-from flows.jobs.series_inputs import forget_old_nights
+from flows.jobs.series.inputs import forget_old_nights
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
 from flows.publishing.nights import publish_missing
@@ -29,7 +29,7 @@ from flows.scoring.publish import (
 from flows.scoring.result import NightResult
 from flows.training.champion import age_remark, chosen_model, device_remark
 from flows.training.load_model import load_model
-from flows.training.series import require_same_judge
+from flows.training.rows.series import require_same_judge
 from storage.errors import NoDataError, SourceError
 from storage.files.locks import lock
 from storage.nights.revisions import NIGHT, NightPlace, publish_revision

@@ -19,7 +19,7 @@ from aemodel.training.epochs.state import TrainingState, state_bytes, state_from
 from aemodel.training.result import Epoch
 from flows.jobs.inputs import layout_of
 from flows.jobs.settings import Job
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.clean_rows import DigestedPasses
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.errors import DamagedError, ReadError, WorkspaceError
 from storage.sources import Source

@@ -21,22 +21,22 @@ from flows.engine.run_all import RunAll, only_value
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.inputs import layout_of, open_clean
-from flows.jobs.series_inputs import forget_clean_series
+from flows.jobs.series.inputs import forget_clean_series
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
-from flows.training.blocks import find_blocks
 from flows.training.calibration_summary import (
     calibration_facts,
     rule_promise,
     series_calibration_facts,
 )
 from flows.training.checkpoint import Checkpoint, training_key
-from flows.training.clean_rows import DigestedPasses
 from flows.training.columns import column_facts, imprecise_columns
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
 from flows.training.result import TrainResult, fit_figures, report_page
-from flows.training.series import fit_series_of, gate_of_series
+from flows.training.rows.blocks import find_blocks
+from flows.training.rows.clean_rows import DigestedPasses
+from flows.training.rows.series import fit_series_of, gate_of_series
 from storage.errors import SourceError
 from storage.files.locks import lock
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle

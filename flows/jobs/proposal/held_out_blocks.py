@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from aemodel.decisions.block_scores import FEWEST_BLOCKS, FEWEST_ROWS
 from flows.jobs.proposal.sample import SampleSummary
-from flows.training.block_files import FILES, SourceBlocks, file_blocks
-from flows.training.blocks import column_blocks, day_blocks
+from flows.training.rows.block_files import FILES, SourceBlocks, file_blocks
+from flows.training.rows.blocks import column_blocks, day_blocks
 from storage.sources import Source
 
 # Hashes decide which rows are held out: of fewer, once in 10,000 tables no row is in a fifth.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from aemodel.series.event_rate import EventRate
+from aemodel.series.events.event_rate import EventRate
 from aemodel.series.settings import SMALLEST
 from flows.jobs.proposal.proposed_settings import key_line, quoted
 from storage.sources import NUMBER, Source, named_features

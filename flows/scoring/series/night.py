@@ -15,7 +15,7 @@ from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.series.summary import SeriesSummary
 from flows.scoring.shards.notes import summary_path
 from flows.scoring.shards.scoring import ScoredShards
-from flows.training.series import series_at_once
+from flows.training.rows.series import series_at_once
 from storage.sources import Source
 from storage.sources.series.source import SeriesSource
 

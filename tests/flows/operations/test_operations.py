@@ -159,6 +159,7 @@ def test_status_lists_open_problems_first_and_nights_without_data(bench):
         "revision": 1,
         "rows": 0,
         "flagged": 0,
+        "events": False,
     }
 
 

@@ -10,7 +10,7 @@ from bench import DAY
 from series_nights import clean_table, night_table, trained_series, write_night
 
 from flows.jobs.job_file import read_job
-from flows.jobs.series_inputs import sort_space
+from flows.jobs.series.inputs import sort_space
 from flows.operations.prune import prune
 from storage.sources.series.snapshot import FOLDERS
 

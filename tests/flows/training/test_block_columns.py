@@ -17,8 +17,8 @@ from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 from flows.errors import UsageError
-from flows.training.blocks import find_blocks
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.blocks import find_blocks
+from flows.training.rows.clean_rows import DigestedPasses
 from storage.sources import open_source, open_surveyed
 
 pytestmark = pytest.mark.slow
@@ -187,7 +187,7 @@ def test_of_two_time_columns_days_are_those_in_whose_order_rows_stand(tmp_path):
 
 
 def test_too_many_days_are_no_blocks_and_refused_if_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("flows.training.blocks.MOST_BLOCKS", 5)
+    monkeypatch.setattr("flows.training.rows.blocks.MOST_BLOCKS", 5)
     pq.write_table(table_of(6), tmp_path / "rows.parquet")
     with open_source(tmp_path / "rows.parquet") as source:
         assert find_blocks(source, TrainSettings()) is None

@@ -9,8 +9,8 @@ import pytest
 
 from aemodel.settings import TrainSettings
 from flows.errors import UsageError
-from flows.training.blocks import find_blocks
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.blocks import find_blocks
+from flows.training.rows.clean_rows import DigestedPasses
 from storage.sources import open_source
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 7)]

@@ -12,8 +12,8 @@ import pytest
 from bench import DAY, JOB, Bench, rows_of
 
 from aemodel.settings import TrainSettings
-from flows.training.blocks import find_blocks
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.blocks import find_blocks
+from flows.training.rows.clean_rows import DigestedPasses
 from storage.sources import open_source, relative_names
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bench import DAY, JOB, Bench, rows_of, trained_table
 
-from flows.training.clean_rows import DigestedPasses
+from flows.training.rows.clean_rows import DigestedPasses
 from storage.sources import open_source
 
 

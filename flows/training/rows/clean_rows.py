@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.training_rows import ReadShuffled
 from flows.engine.shard_tasks import join_chunks, rows_of_group
-from flows.training.block_files import SourceBlocks
+from flows.training.rows.block_files import SourceBlocks
 from storage.sources import BROKEN_CELLS, Chunk, RowsDigest, Source
 
 CHUNKS_A_PIECE = 4  # read in order at a random place of the source

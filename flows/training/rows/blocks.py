@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from aemodel.decisions.block_scores import FEWEST_BLOCKS, FEWEST_ROWS
 from aemodel.settings import TrainSettings
 from flows.errors import UsageError
-from flows.training.block_files import FILES, SourceBlocks, file_blocks, partition_blocks
+from flows.training.rows.block_files import FILES, SourceBlocks, file_blocks, partition_blocks
 from storage.errors import SchemaError, SourceError
 from storage.sources import (
     CATEGORY,
