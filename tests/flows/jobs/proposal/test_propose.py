@@ -263,7 +263,7 @@ def test_days_with_a_few_rows_each_are_no_blocks(tmp_path, columns):
 
 
 def test_init_says_which_of_two_columns_of_dates_gives_the_days(tmp_path, random):
-    when = hourly(12)
+    when = scattered(12)
     born = random.permutation(when) - np.timedelta64(9_000, "D")
     rows = {"born": born, "x": random.normal(size=len(when)), "when": when}
     path = write(tmp_path / "a.parquet", rows)
