@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from bench import JOB
+from console import commands_and_output, normalized, run
 
 from flows.cli.app import COMMANDS
 from flows.jobs.job_file import read_job
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-BIN = Path(sys.executable).parent
 
 
 def sessions() -> list[list[tuple[str, str]]]:
     """Console blocks, each a list of (command, expected output)."""
     blocks = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
     return [commands_and_output(block) for block in blocks]
-
-
-def commands_and_output(block: str) -> list[tuple[str, str]]:
-    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-    lines = [part.partition("\n") for part in parts]
-    return [(command, output) for command, _, output in lines]
-
-
-def normalized(output: str) -> list[str]:
-    """Lines without what varies between runs or machines: ids, times, digits."""
-    output = re.sub(r"since \S+ by", "since … by", output)
-    output = re.sub(r"\b[0-9a-f]{8,12}\b|\d[\d,]*(\.\d+)?", "#", output)
-    return output.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +29,6 @@ def demo_folder(tmp_path_factory):
     done = run("nightglass demo --dir nightglass-demo --no-prefect", folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
-
-
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    environment.pop("PREFECT_API_URL", None)
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.slow

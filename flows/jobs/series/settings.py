@@ -12,6 +12,7 @@ from flows.errors import UsageError
 from storage.sources.series.order import FILE, SeriesOrder
 from storage.units import parse_duration
 
+AUTO_ROWS = 128  # of a window that is 'auto', at most
 WindowRows = NewType("WindowRows", int)  # 'auto' is AUTO
 Pause = NewType("Pause", float)  # seconds; written as '5 min', or as a number in the unit of time
 
@@ -39,10 +40,20 @@ class SeriesSettings:
             raise UsageError(
                 f"series.time and series.entity must be two columns. Got '{self.time}' for both."
             )
+        self._require_warmup()
         try:
             _ = self.windows, self.order
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+    def _require_warmup(self) -> None:
+        """Require a warm-up of two windows, so that it shows how clean windows differ."""
+        needed = 2 * (self.window or AUTO_ROWS)
+        if 0 < self.baseline.rows < needed:
+            raise UsageError(
+                f"series.baseline must be a warm-up of at least two windows, {needed} rows. Got "
+                f"'{self.baseline}' instead; raise it, or lower series.window."
+            )
 
     @property
     def windows(self) -> WindowSettings:

@@ -52,6 +52,10 @@ def test_a_pause_is_a_duration_or_a_number_in_the_unit_of_the_time(read, gap):
         ("series.stride=3", "series.stride must divide an eighth of the window, 4 rows. Got 3"),
         ("series.baseline=week", "series.baseline must be 'none', 'entity', or 'warmup N'"),
         ("series.baseline=warmup", "with a number of rows. Got 'warmup' instead"),
+        (
+            "series.baseline=warmup 63",
+            "a warm-up of at least two windows, 64 rows",
+        ),
         ("series.gap=0", "series.gap must be longer than 0"),
         ("series.gap=5 moons", "series.gap: "),
         ("series.gap=nan", "series.gap must be longer than 0"),

@@ -58,7 +58,7 @@ def test_a_sensor_that_is_missing_tonight_is_refused_by_name(night):
     write_night(night.bench, night_table().drop(["speed"]))
     result = night.bench.score()
 
-    assert result.code == 2
+    assert result.code == 1
     assert "speed" in result.err
     assert summary_of(night.bench)["verdict"] == "FAILED"
 
@@ -68,7 +68,7 @@ def test_a_column_of_the_order_that_is_missing_is_refused_by_name(night, column)
     write_night(night.bench, night_table().drop([column]))
     result = night.bench.score()
 
-    assert result.code == 2
+    assert result.code == 1
     assert column in result.err
 
 

@@ -64,7 +64,7 @@ def test_each_file_of_a_folder_can_be_a_series(tmp_path):
     assert bench.score().code == 0
     [event] = events_of(bench)
     assert (event["entity"], event["file"]) == ("p1.csv", "p1.csv")
-    assert event["start"] == pytest.approx((first + 100) * 300, abs=32 * 300)
+    assert event["start"] < (first + 130) * 300 <= event["end"]
 
 
 def test_rows_of_an_array_are_steps(tmp_path):
@@ -106,7 +106,7 @@ def test_a_warm_up_judges_a_night_by_its_own_first_rows(tmp_path):
 
     assert bench.score().code == 0
     worst = events_of(bench)[0]
-    assert (worst["entity"], worst["sensors"].split(",")[0]) == ("p1", "speed")
+    assert (worst["entity"], worst["peak"].hour in range(16, 20)) == ("p1", True)
 
 
 def test_rows_on_a_grid_score_once_in_shards_of_any_size(tmp_path, monkeypatch):
