@@ -76,5 +76,7 @@ def _night_before(job: Job, data_date: date | None) -> NightBefore | None:
     if data_date is None or is_query(job.data.incoming) or not names_a_date(job.data.incoming):
         return None
     assert job.series is not None, "a job with [series]"
+    if job.series.baseline.rows:  # each night has a level of its own: windows do not span nights
+        return None
     rows = max(CONTEXT_ROWS, CONTEXT_WINDOWS * job.series.window)
     return NightBefore(job.incoming(data_date - timedelta(days=1)), rows)
