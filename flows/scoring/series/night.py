@@ -20,6 +20,7 @@ from storage.sources import Source
 from storage.sources.series.source import SeriesSource
 
 MOST_NAMED = 5  # entities in one note
+FEW_UNCOVERED = 0.01  # share of the rows: a short series each night would hide every REVIEW
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
         replace(decision, limit=0),  # every event is to be reviewed: clean data has hardly any
         Coverage(
             rows=summary.rows,
-            rows_unusable=scored.unusable + summary.uncovered,
+            rows_unusable=scored.unusable + _missed(summary),
             shards_done=len(scored.notes),
             shards_total=scored.total,
         ),
@@ -74,6 +75,12 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
         why="" if summary.rows else _why_nothing(scored, summary, model),
     )
     return SeriesNight(judged, summary, tuple(events))
+
+
+def _missed(summary: SeriesSummary) -> int:
+    """Return how many rows that no window covers make a night PARTIAL: all, or none if few."""
+    few = summary.uncovered <= FEW_UNCOVERED * (summary.rows + summary.uncovered)
+    return 0 if few else summary.uncovered
 
 
 def _why_nothing(scored: ScoredShards, summary: SeriesSummary, model: SeriesModel) -> str:
