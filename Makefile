@@ -1,11 +1,11 @@
-# make demo | ui | test | lint | bench | lock: each creates or updates .venv first if needed.
+# make demo | ui | test | lint | docs | bench | lock: each creates or updates .venv first if needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = -n logical --maxprocesses 4 --dist worksteal
 READY = $(VENV)/.nightglass-ready
 
-.PHONY: demo ui test lint bench lock clean
+.PHONY: demo ui test lint docs bench lock clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock pyproject.toml
@@ -31,6 +31,12 @@ lint: $(READY)  ## ruff, and mypy in strict mode
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Also installs MkDocs, which is not in the lock file.
+docs: $(READY)  ## write docs/reference from the code and build the site in build/site; warnings are errors
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[docs]"
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Also installs PyOD, a peer that is not in the lock file.
 bench: $(READY)  ## reproduce the README's figures (an hour)

@@ -27,10 +27,25 @@ PROTOTYPES_NEED = {"network": "dense", "output": "identity", "loss": "mse", "tie
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """[model]: an autoencoder, or an ensemble of `members` autoencoders.
+    """[model]: an autoencoder, or an ensemble of them.
 
-    `hidden` lists the layer widths between input and latent (for 'conv', the channels); the
-    decoder mirrors them.
+    network: `dense`, or `conv` for signals, and images of any size with channels last.
+    hidden: layer widths between input and latents, mirrored in the decoder; for `conv` the
+    channels, empty to derive them from the row shape.
+    latent: number of latents; they have no activation if there are hidden layers.
+    prototypes: if above 0, the decoder averages this many learned rows, so it cannot reconstruct
+    distant rows.
+    activation: `relu`, `silu`, `gelu`, `tanh`, `elu`, or `identity`, a linear network.
+    output: activation of the output: `sigmoid`, `relu`, or `identity`.
+    loss: `mse`, or `bce`, which requires `sigmoid` and values in [0, 1].
+    scaling: `none`, `range` (of the whole row; 0 to 255 for uint8), or per column `minmax`,
+    `standard`, or `robust`.
+    noise [scaled units]: denoising: standard deviation of the noise on inputs in training.
+    l1: penalty on the latents.
+    l2: penalty on the weights.
+    tied: decoder weights are the transposed encoder weights.
+    members: number of autoencoders, which train as one batched network.
+    combine: error of an ensemble: the `mean` or the `max` of its members' errors.
     """
 
     network: str = "dense"
@@ -105,12 +120,21 @@ class ModelSettings:
 class TrainSettings:
     """[train]: how the network is fitted.
 
-    `calibration` and `validation` are shares of the clean rows, `trim` is a share of the fit rows:
-    so many that stand apart from the bulk are left out (see `aemodel.training.trimming`), and of
-    the others each batch leaves out the share with the largest losses.
-    `split`: "occurrence" splits the copies of a row like other rows, "content" keeps them together,
-    "blocks" keeps all rows of a block together, see `aemodel.rows.blocks`.
-    `blocks`: what the blocks are, in the caller's words; models of equal `blocks` have the same.
+    epochs: passes over the fit rows.
+    batch_size [rows]: rows per step.
+    learning_rate: step size of the optimizer.
+    patience [epochs]: early stopping on validation rows; 0 for none.
+    calibration [share]: share of the clean rows that is reserved for p-values.
+    validation [share]: share of the clean rows reserved for early stopping, scales, and the gate.
+    split: `occurrence` splits the copies of a row like other rows, `content` keeps them together,
+    and `blocks` keeps all rows of a block together, see `aemodel.rows.blocks`.
+    blocks: what the blocks are: `files`, or a column whose days or levels are blocks; empty for
+    the first that exist. Models of equal `blocks` have the same.
+    trim [share]: share of the fit rows left out because they stand apart from the bulk, for clean
+    data that contains outliers (see `aemodel.training.trimming`); of the others, each batch leaves
+    out the share with the largest losses.
+    device: `auto`, `cpu`, `cuda`, or `mps`.
+    seed: seed of all randomness.
     """
 
     epochs: int = 30

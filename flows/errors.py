@@ -11,6 +11,15 @@ from aemodel.errors import DataError, ModelError, SettingsError
 from storage.errors import NoDataError, SourceError, StorageError, WorkspaceError
 
 DONE, FAILED, WRONG_USE, NO_DATA, IN_PART = 0, 1, 2, 3, 4
+INTERRUPTED = 130  # as shells report a process ended by SIGINT
+EXIT_CODES = {
+    DONE: "success",
+    FAILED: "failure; also a FAILED night, and `status` with open problems",
+    WRONG_USE: "invalid usage, job file, or input; no work was done",
+    NO_DATA: "no data for that date",
+    IN_PART: "partial: some shards, files, or rows could not be read",
+    INTERRUPTED: "interrupted by Ctrl-C; finished shards and the last checkpoint are kept",
+}
 
 
 class FlowError(Exception):

@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
+from documents import require_command
 
-from flows.cli.app import app
 from flows.jobs.settings import DataSettings, Job
 
 ROOT = Path(__file__).parent.parent
@@ -33,15 +32,7 @@ def commands(program: str) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("words", commands("nightglass"), ids=" ".join)
 def test_every_command_in_the_runbook_exists(words):
-    command = typer.main.get_command(app)
-    words = list(words)
-    context = command.make_context("nightglass", words[:1], resilient_parsing=True)
-    while hasattr(command, "commands"):
-        name = words.pop(0)
-        assert name in command.commands, f"no command {name}"
-        command = command.commands[name]
-    # raises if an option or argument is unknown or missing
-    command.make_context(command.name, words, parent=context)
+    require_command(list(words))
 
 
 def test_the_runbook_covers_the_main_commands():

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
-from flows.engine.interrupt import INTERRUPTED, InterruptWatch
-from flows.errors import DONE, EXPECTED, FAILED, exit_code
+from flows.engine.interrupt import InterruptWatch
+from flows.errors import DONE, EXPECTED, FAILED, INTERRUPTED, exit_code
 from flows.results import Result
 from storage.visible_text import visible_json, visible_lines
 

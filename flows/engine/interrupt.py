@@ -16,7 +16,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-INTERRUPTED = 130  # as shells report a process ended by SIGINT
+from flows.errors import INTERRUPTED
+
 NOTICE = 0.2  # seconds until the watch has surely seen it
 GRACE = 1.5  # seconds from Ctrl-C to the end of the process
 SHOW_CURSOR = "\x1b[?25h"  # which a progress bar hides

@@ -13,7 +13,12 @@ from storage.sources import Dialect
 
 @dataclass(frozen=True, kw_only=True)
 class CsvSettings:
-    """data.csv: how CSV files write cells; '' to detect it in the first file of a source."""
+    """[data.csv]: how CSV files write cells; empty to detect it in the first file of a source.
+
+    delimiter: one character.
+    decimal: a point or a comma.
+    encoding: one that Python knows, such as `utf-8` or `cp1252`.
+    """
 
     delimiter: str = ""
     decimal: str = ""

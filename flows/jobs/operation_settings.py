@@ -22,7 +22,11 @@ TABLE_NAME = r"([A-Za-z_]\w{0,62}\.)?[A-Za-z_]\w{0,62}"
 class ScheduleSettings:
     """[schedule]: when the nightly run starts and how far back it catches up.
 
-    timezone: the zone in which a data date is a day. max_model_age_days: 0 = no limit.
+    cron: minute, hour, day, month, weekday; a run scores the day before its start.
+    timezone: the zone in which a data date is a day.
+    max_catch_up_days [days]: how many earlier nights to backfill, and to recheck for late data.
+    max_model_age_days [days]: older models get a warning, and are refused at twice this age; 0 for
+    no limit.
     """
 
     cron: str = "0 4 * * *"
@@ -44,11 +48,13 @@ class ScheduleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertSettings:
-    """[alert]: where the nightly message goes.
+    """[alert]: where the nightly message goes, at most one a run.
 
-    Secrets stay out of the job file: `webhook` names an environment variable that holds a URL,
-    `block` a Prefect notification block. `reports_url` is where a web server publishes
-    workspace/reports.
+    Secrets stay out of the job file.
+
+    webhook: name of the environment variable that holds a URL.
+    block: Prefect notification block, such as `slack-webhook/operators`.
+    reports_url: URL at which a web server publishes workspace/reports.
     """
 
     webhook: str = ""
@@ -66,15 +72,15 @@ class AlertSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishSettings:
-    """[publish]: where results go besides the workspace.
+    """[publish]: where results go besides the workspace, each night as a whole.
 
-    bucket: URI of a bucket or prefix, for reports and scores of each revision; '' for none.
-
-    scores, outliers: tables of a SQL database, also "schema.table", for the scores of all rows and
-    for the rows that reports list; '' for none. connection: name of the environment variable that
-    holds the URI of the database.
-
-    delta_scores, delta_outliers: paths or URIs of Delta tables for the same rows; '' for none.
+    bucket: URI of a bucket or prefix, for reports and scores of each revision; empty for none.
+    connection: name of the environment variable that holds the URI of the database.
+    scores: table of the database, also `schema.table`, for the scores of all rows; created if it is
+    missing.
+    outliers: table of the database for the rows that reports list.
+    delta_scores: path or URI of a Delta table for the scores of all rows; created if it is missing.
+    delta_outliers: path or URI of a Delta table for the rows that reports list.
     """
 
     bucket: str = ""
@@ -128,9 +134,16 @@ def _those_named(tables: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionSettings:
-    """[retention]: days after which `prune` offers to delete; 0 = never.
+    """[retention]: days after which `prune` offers to delete; 0 for never.
 
     Reports are never deleted.
+
+    scores [days]: scores of nights.
+    superseded [days]: scores of superseded revisions.
+    latents [days]: latent stores.
+    models [days]: models that are neither champion nor used by any night's newest report.
+    snapshots [days]: results of queries for single nights.
+    work [days]: abandoned partial work.
     """
 
     scores: int = 0

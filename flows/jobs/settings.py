@@ -49,14 +49,28 @@ BOUNDS = ("max_error", "max_error_relative", "max_rmse")
 class DataSettings:
     """[data]: where the rows are and how to read them.
 
-    clean, incoming: paths or URIs, globs of tables, or queries ("sql: SELECT …").
+    clean: rows believed to contain no outliers: a path or URI of a file, a folder, or a glob, or a
+    query (`"sql: SELECT …"`).
+    incoming: input of a nightly run; `{date}` stands for the data date, also in another form, as in
+    `{date:%Y/%m/%d}`.
     connection: name of the environment variable that holds the URI of the queries' database.
-    columns: features of a table. categories, times, ignore: columns that are read as such whatever
-    their types say, or not at all. entity: the column by whose level and spread rows are scaled.
-    max_levels: most levels of a category told apart.
-    resize: height and width to which images are scaled. csv: how CSV files write cells.
-    ready: marker file of a complete input. settle: how long an input without a marker must stay
-    unchanged before it counts as complete. shard_bytes: bytes of input in one shard.
+    field: HDF5 dataset, Zarr array, or NPZ member, if there are several.
+    columns: features of a table; empty for all that can be one, fixed at training.
+    categories: columns read as categories whatever their type, such as codes.
+    times: columns read as times: as hour of day and weekday.
+    ignore: columns that are not read.
+    entity: column of a table that says whose row it is (a machine, a meter); rows are scaled by the
+    level and spread of their entity.
+    max_levels [levels]: most frequent levels of a category that the network tells apart; the rest
+    share one.
+    id: column of a table that identifies a row; empty for the row number.
+    missing: `error`, or `impute`: the network sees the median in place of a gap, and the error
+    skips it.
+    resize [pixels]: height and width to which images are scaled; empty if all have one size.
+    csv: what not to detect in CSV files, such as `{delimiter = ";", decimal = ","}`.
+    ready: marker file of a complete input, such as `nights/{date}.done`; empty for none.
+    settle: how long an input without a marker must stay unchanged before it counts as complete.
+    shard_bytes: bytes of input in one shard, the unit of storage and resume.
     """
 
     clean: str
@@ -147,10 +161,17 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeSettings:
-    """[encode]: how a latent store is written.
+    """[encode]: how a latent store is written. A bound of 0 is no bound.
 
-    A bound of 0 is no bound; max_error_relative is a share of a column's clean range.
-    keep_latents: write latents and decoder even where decoding within a bound does not need them.
+    format: `hdf5` or `parquet`.
+    precision: how latents are stored: `float32`, `float16`, `int8`, or `auto` (the fewest levels
+    that raise the held-out RMSE by at most 0.5 %).
+    max_error [units of the data]: largest error of any decoded value.
+    max_error_relative [share]: the same, as a share of each column's range in the clean data.
+    max_rmse [units of the data]: largest root mean square error of any shard.
+    keep_exact [share]: rows with errors in this top share of calibration errors are stored exactly.
+    keep_latents: write latents and decoder even where decoding within a bound does not need them,
+    for `probe` and other readers.
     """
 
     format: str = "hdf5"
@@ -180,7 +201,15 @@ class EncodeSettings:
 class ScoreSettings:
     """[score]: how a night is judged.
 
-    by: the score that ranks rows. memory: byte budget of one worker's buffers.
+    by: the score that ranks rows: `error`, `novelty` (distance to clean rows and error), or
+    `relative` (error over expected error).
+    top_n [rows]: rows that the report always lists, flagged or not.
+    rule: `quantile q`, `fdr a`, `absolute s`, `mad k`, or `top`; with [series] also `events 1/7d`.
+    alert_budget [rows]: a night with more flagged rows is a FLOOD; outliers.csv lists up to that
+    many, or 1,000 if larger.
+    memory: buffers of one worker.
+    runner: `threads`, or `dask`, which requires Prefect.
+    dask_address: Dask scheduler, such as `tcp://host:8786`; empty for a local cluster.
     """
 
     by: str = "error"
@@ -212,11 +241,12 @@ class ScoreSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job file. Relative paths start at `folder`, the folder of the job file.
+    """One job file. Relative paths start at its folder.
 
-    series: None if rows are judged one by one.
-    endpoint: URL of a server that is compatible with S3, for all s3:// URIs; '' for the one that
-    the environment names, or Amazon's own.
+    name: lower-case letters, digits, and dashes, at most 100.
+    workspace: output folder, on a local disk.
+    endpoint: URL of a server that is compatible with S3, for all `s3://` URIs; empty for the one
+    that `AWS_ENDPOINT_URL` names, or Amazon's own.
     """
 
     name: str
@@ -232,7 +262,7 @@ class Job:
     alert: AlertSettings = field(default_factory=AlertSettings)
     publish: PublishSettings = field(default_factory=PublishSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
-    folder: Path = Path()
+    folder: Path = Path()  # of the job file
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,99}", self.name):

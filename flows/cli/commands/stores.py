@@ -43,7 +43,8 @@ TestLabels = Annotated[
     Path, typer.Option("--test-labels", metavar="FILE", help="Labels of the test store's rows.")
 ]
 Neighbors = Annotated[
-    int, typer.Option("--neighbors", min=1, help="Number of nearest neighbors that vote.")
+    int,
+    typer.Option("--neighbors", metavar="N", min=1, help="Number of nearest neighbors that vote."),
 ]
 
 
@@ -86,7 +87,7 @@ def probe_command(
     """Measure how well the latents predict labels (nearest neighbors).
 
     Reports accuracy and time of a k-nearest-neighbors classifier, on the latents and on the
-    original features.
+    original features, the effective dimension, and dead and duplicate latents.
 
     Example: nightglass probe train-store --labels train.idx.gz --test test-store
     --test-labels test.idx.gz

@@ -21,10 +21,18 @@ Pause = NewType("Pause", float)  # seconds; written as '5 min', or as a number i
 class SeriesSettings:
     """[series]: rows are ordered by time, and judged in windows.
 
-    time: column that orders rows of a table. entity: column of which each value is a series of its
-    own, or "file". window: rows of a window. stride: rows between windows. baseline: level and
-    spread by which rows are judged. gap: a longer pause starts a new segment, which no window
-    crosses. resample: rows are averaged on a grid of such steps.
+    time: column that orders rows of a table; left out for arrays, whose rows are steps.
+    entity: column of which each value is a series of its own, or `file`: each file is one; empty
+    for one series.
+    window [rows]: rows judged together, a multiple of 8 from 16 to 4,096; `auto` is 128, or fewer
+    where clean series are short.
+    stride [rows]: rows from one window to the next, which must divide an eighth of the window; 0
+    for an eighth of it.
+    baseline: level and spread by which rows are scaled: `entity`, those of its own clean rows,
+    `none`, those of all clean rows, or `warmup 400`, those of its first 400 rows each night.
+    gap: a longer pause starts a new segment, which no window crosses; a number is in the unit of
+    the time, or counts steps.
+    resample: rows are averaged on a grid of such steps, written as `gap` is.
     """
 
     time: str = ""
