@@ -180,10 +180,12 @@ class EncodeSettings:
 class ScoreSettings:
     """[score]: how a night is judged.
 
-    by: the score that ranks rows. memory: byte budget of one worker's buffers.
+    by: the score that ranks rows. also: other scores to compute and write.
+    memory: byte budget of one worker's buffers.
     """
 
     by: str = "error"
+    also: tuple[str, ...] = ()
     top_n: int = 100
     rule: Rule = field(default_factory=lambda: parse_rule("quantile 0.999"))
     alert_budget: int = 1000
@@ -193,12 +195,25 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require_choice("score.by", self.by, SCORES)
+        for index, name in enumerate(self.also):
+            require_choice(f"score.also[{index}]", name, SCORES)
         require_choice("score.runner", self.runner, RUNNERS)
         if self.dask_address and self.runner != "dask":
             raise UsageError('score.dask_address requires score.runner = "dask"')
         require_range("score.top_n", self.top_n, 1, 100_000)
         require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
         require_size("score.memory", self.memory)
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """Those of SCORES that are computed for every row, in their order.
+
+        The error is what the others are made of. Beside novelty, the others cost next to nothing,
+        so all are there if novelty ranks rows.
+        """
+        if self.by == "novelty":
+            return SCORES
+        return tuple(name for name in SCORES if name in ("error", self.by, *self.also))
 
     def digested(self) -> dict[str, object]:
         """The settings that a report depends on, as written in the job file."""
@@ -207,6 +222,7 @@ class ScoreSettings:
             "top_n": self.top_n,
             "rule": self.rule.text,
             "alert_budget": self.alert_budget,
+            **({"also": list(self.also)} if self.also else {}),
         }
 
 

@@ -86,7 +86,8 @@ class ShardSummary:
     """What a night's decision and report need from scored rows.
 
     tally: counts against the calibration scores. best: the highest rows. novel: the most novel of
-    the other rows. features: sums of each feature. unknown: entities without clean rows.
+    the other rows, if novelty was computed and does not rank them. features: sums of each feature.
+    unknown: entities without clean rows.
     A row scoring above all calibration scores leads the ranking anyway and is never in `novel`.
     """
 
@@ -171,24 +172,35 @@ class Summarizer:
         scores: Mapping[str, NDArray[np.float64]],
         scaled: NDArray[np.float32],
     ) -> ShardSummary:
-        """Summarize one chunk with each of SCORES (n,) and its rows in scaled units (n, d)."""
+        """Summarize one chunk with its scores (n,) by name and its rows in scaled units (n, d)."""
         found, measured = scores[self.by], self.model.measured
         ranked = self.groups.judged(chunk.rows, found) if self.groups else found
-        below_top = np.where(ranked > self._highest, -np.inf, scores["novelty"])
         return ShardSummary(
             Tally.of(self.calibration, found, threshold=self.threshold, judged=ranked),
             Candidates.of_chunk(self.keep, chunk, ranked),
-            Candidates.of_chunk(MOST_NOVEL, chunk, below_top),
+            self._novel(chunk, ranked, scores),
             FeatureTally.of(
                 self.model.to_values(scaled), measured.feature_center, measured.feature_spread
             ),
             UnknownEntities.of(self.model.scaler.entities, chunk.rows),
         )
 
+    def _novel(
+        self,
+        chunk: Chunk,
+        ranked: NDArray[np.float64],
+        scores: Mapping[str, NDArray[np.float64]],
+    ) -> Candidates:
+        """Return the most novel rows; none if novelty ranks rows or was not computed."""
+        if self.by == "novelty" or "novelty" not in scores:
+            return Candidates.of_chunk(0, chunk, ranked)
+        below_top = np.where(ranked > self._highest, -np.inf, scores["novelty"])
+        return Candidates.of_chunk(MOST_NOVEL, chunk, below_top)
+
     def p_values(
         self, chunk: Chunk, scores: Mapping[str, NDArray[np.float64]]
     ) -> NDArray[np.float64] | None:
-        """Return the p-values (n,) of a chunk with each of SCORES (n,); None if unknown."""
+        """Return the p-values (n,) of a chunk with scores (n,) by name; None if unknown."""
         if not len(self.calibration):
             return None
         found = scores[self.by]
