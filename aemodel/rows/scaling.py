@@ -79,7 +79,7 @@ class Scaler:
             if narrow and not self.center.any():
                 np.divide(flat, self.scale.astype(np.float32), out=scaled, dtype=np.float32)
                 return
-            block = max(1, BLOCK_VALUES // max(1, flat.shape[1]))
+            block = max(1, BLOCK_VALUES // max(1, self.center.size))
             for start in range(0, len(flat), block):
                 part = slice(start, start + block)
                 scaled[part] = self._scaled_exactly(flat[part])
