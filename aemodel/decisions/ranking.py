@@ -77,17 +77,13 @@ class Tally:
         *,
         threshold: float = np.inf,
         judged: NDArray[np.float64] | None = None,
-        ranked: NDArray[np.int64] | None = None,
     ) -> Self:
         """Count scores (m,) against the calibration scores (n,), ascending.
 
         judged: (m,), in place of the scores in `picture` and `above`, see `entity_groups`.
-        ranked: (m,), `ranks` of the scores if they are already known.
         """
         shown = scores if judged is None else judged
-        if ranked is None:
-            ranked = ranks(calibration, scores)
-        by_rank = np.bincount(ranked, minlength=len(calibration) + 1)
+        by_rank = np.bincount(ranks(calibration, scores), minlength=len(calibration) + 1)
         bins = np.searchsorted(picture_edges(calibration), shown, side="right")
         picture = np.bincount(bins, minlength=BINS + 2)
         above = int((shown > threshold).sum())

@@ -167,7 +167,7 @@ class ShardScorer(ShardJob[ScoredShard]):
             for chunk, scores, scaled in self._scored(unusable.left_out(chunks)):
                 self._write_scores(writer, chunk, scores)
                 digest.update(chunk.rows, chunk.ids)
-                found = self.summarizer.summarize(chunk, scores, scaled)
+                found = self.summarizer.summarize(chunk, scores, scaled, summary)
                 summary = summary.merge(found) if summary else found
         if summary is None:
             raise SourceError(unusable.first[0])

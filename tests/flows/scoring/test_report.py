@@ -118,6 +118,22 @@ def test_a_summary_survives_saving_and_loading(blind, tmp_path):
         assert np.array_equal(vars(loaded.features)[name], value)
 
 
+def test_rows_below_all_kept_rows_change_no_summary(blind):
+    rows = clean_rows(120, seed=1)
+    scores = blind.scores(rows)
+    summarizer = Summarizer(model=blind, by="error", threshold=0.5, keep=20)
+    first = summarize(blind, rows, 0, 60, scores=scores)
+    later = {name: found[60:] for name, found in zip(SCORES, scores, strict=True)}
+    chunk = Chunk(60, rows[60:], None, "night.npy")
+    found = first.merge(summarizer.summarize(chunk, later, blind.scale(rows[60:]), first))
+    whole = summarize(blind, rows, scores=scores)
+
+    for kind in ("best", "novel"):
+        merged, expected = getattr(found, kind), getattr(whole, kind)
+        assert merged.rows.tolist() == expected.rows.tolist()
+        assert (merged.values == expected.values).all()
+
+
 def test_a_far_row_that_is_reconstructed_perfectly_is_listed_as_novel(blind_bench):
     night_of(blind_bench, np.concatenate([clean_rows(200, seed=1), FAR[None]]))
     result = blind_bench.score()
