@@ -281,9 +281,10 @@ class Job:
                 "train.split and train.blocks have no effect with [series], which holds out runs "
                 "of consecutive rows; remove them"
             )
-        if self.score.by != "error":
+        if self.score.by != "error" or self.score.also:
             raise UsageError(
-                "score.by has no effect with [series], whose rows are ranked by windows; remove it"
+                "score.by and score.also have no effect with [series], whose rows are ranked by "
+                "windows; remove them"
             )
 
     @property
