@@ -46,6 +46,7 @@ bench: $(READY)  ## reproduce the README's figures (an hour)
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/gate.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/promises.py
 	$(BIN)/python benchmarks/blind_spots.py
 	$(BIN)/python benchmarks/detection.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from aemodel.settings import SCORES, ModelSettings, TrainSettings
 Rows = NDArray[np.generic]  # (n, *row_shape), in the source's dtype or a similar one
 Vector = NDArray[np.float64]
 Scores = tuple[Vector, Vector, Vector]  # by each of SCORES
+SomeScores = dict[str, Vector]  # (n,) by name, some of SCORES
 
 
 @dataclass(frozen=True)
@@ -179,26 +180,31 @@ class Autoencoder:
         See `errors`, `aemodel.scores.novelty` and `aemodel.scores.relative_error`.
         """
         self._require_shape(rows)
-        return self._score(rows, self.scaler.transform_into)[0]
+        return _all_scores(self._score(rows, self.scaler.transform_into, SCORES))
 
     def score_scaled(self, scaled: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
         """Return the scores of rows in scaled units (n, d), and their latents (n, k)."""
-        return self._score(scaled, copy_inputs)
+        latents = np.empty((len(scaled), self.settings.latent), np.float32)
+        return _all_scores(self._score(scaled, copy_inputs, SCORES, latents=latents)), latents
 
     def parts(self, rows: Rows) -> Iterator[tuple[Autoencoder, NDArray[np.intp]]]:
         """Yield the models that judge rows (n, *row_shape), each with the indices of its rows."""
         yield self, np.arange(len(rows))
 
-    def scale_and_score(self, rows: Rows) -> tuple[Scores, NDArray[np.float32]]:
-        """Return scores as `scores` does, and the rows in scaled units (n, d)."""
+    def scale_and_score(
+        self, rows: Rows, wanted: Sequence[str]
+    ) -> tuple[SomeScores, NDArray[np.float32]]:
+        """Return the `wanted` ones of SCORES, and the rows in scaled units (n, d).
+
+        Novelty costs many times as much as the error, so only what is wanted is computed.
+        """
         scaled = self.scale(rows)
-        return self.score_scaled(scaled)[0], scaled
+        return self._score(scaled, copy_inputs, wanted), scaled
 
     def scores_by(self, score: str, rows: Rows) -> Vector:
         """Return scores (n,) by one of SCORES."""
-        if score == "error":
-            return self.errors(rows)
-        return self.scores(rows)[SCORES.index(score)]
+        self._require_shape(rows)
+        return self._score(rows, self.scaler.transform_into, (score,))[score]
 
     def rebuild(self, rows: Rows) -> Rebuilt:
         """Reconstruct rows; for NaN, see `Networks`."""
@@ -243,27 +249,51 @@ class Autoencoder:
     def _plan(self) -> BatchPlan:
         return BatchPlan(self.size, self.layout.n_features, self.device)
 
-    def _score(self, rows: Rows, write: WriteInputs) -> tuple[Scores, NDArray[np.float32]]:
-        """Return scores and latents of rows that `write` scales."""
-        errors, novelties, relatives = (np.empty(len(rows)) for _ in SCORES)
-        latents = np.empty((len(rows), self.settings.latent), np.float32)
-        outputs: list[Rows] = [errors, novelties, relatives, latents]
-        map_rows(rows, self._plan, write, self._scores, outputs)
-        return (_or_infinite(errors), novelties, relatives), latents
+    def _score(
+        self,
+        rows: Rows,
+        write: WriteInputs,
+        wanted: Sequence[str],
+        *,
+        latents: NDArray[np.float32] | None = None,
+    ) -> SomeScores:
+        """Return the `wanted` ones of SCORES for rows that `write` scales.
+
+        latents: (n, k), where their latents are written.
+        """
+        found = {name: np.empty(len(rows)) for name in SCORES if name in wanted}
+        outputs: dict[str, Rows] = {**found}
+        if latents is not None:
+            outputs["latents"] = latents
+        forward = partial(self._scores, tuple(outputs))
+        map_rows(rows, self._plan, write, forward, list(outputs.values()))
+        if "error" in found:
+            found["error"] = _or_infinite(found["error"])
+        return found
 
     def _encode_and_errors(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         found = self._networks(scaled, self.fill(scaled))
         return found.latents, found.errors
 
-    def _scores(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _scores(self, wanted: Sequence[str], scaled: Tensor) -> list[Tensor]:
+        """Return the `wanted` ones of SCORES (n,) and of latents (n, k), in this order."""
         filled = self.fill(scaled)
         latents, errors, _ = self._networks(scaled, filled)
-        filled = filled.to(exact_device(self.device))
-        relatives = relative_errors(filled, errors, self.measured.usual)
-        if self.mixed_novelty is not None:
-            points = self.to_points(filled)
-            return errors, self.mixed_novelty(scaled, points, errors), relatives, latents
-        return errors, self.novelty(filled, errors), relatives, latents
+        found = [errors] if "error" in wanted else []
+        if "novelty" in wanted:
+            found.append(self._novelties(scaled, filled, errors))
+        if "relative" in wanted:
+            exact = filled.to(exact_device(self.device))
+            found.append(relative_errors(exact, errors, self.measured.usual))
+        if "latents" in wanted:
+            found.append(latents)
+        return found
+
+    def _novelties(self, scaled: Tensor, filled: Tensor, errors: Tensor) -> Tensor:
+        exact = filled.to(exact_device(self.device))
+        if self.mixed_novelty is None:
+            return self.novelty(exact, errors)
+        return self.mixed_novelty(scaled, self.to_points(exact), errors)
 
     def _rebuild_and_keep(self, scaled: Tensor) -> tuple[Tensor, ...]:
         latents, errors, outputs = self._networks(scaled, self.fill(scaled))
@@ -294,6 +324,10 @@ class Autoencoder:
         if not scaled.sum().isnan():
             return scaled
         return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
+
+
+def _all_scores(found: SomeScores) -> Scores:
+    return found["error"], found["novelty"], found["relative"]
 
 
 def _or_infinite(errors: Vector) -> Vector:

@@ -51,11 +51,14 @@ class FeatureTally:
     def of(cls, scaled: NDArray[np.float32], center: Columns, spread: Columns) -> Self:
         """Sum scaled rows (n, d), NaN where a value is missing; center, spread: (d,)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            values = np.clip((scaled - center) / spread, -CLIP, CLIP)
-        seen = ~np.isnan(values)
-        values = np.where(seen, values, 0.0)
-        count = seen.sum(axis=0).astype(np.float64)
-        return cls(len(scaled), count, values.sum(axis=0), (values**2).sum(axis=0))
+            values = scaled - center
+            values /= spread
+        np.clip(values, -CLIP, CLIP, out=values)
+        missing = np.isnan(values)
+        count = len(scaled) - missing.sum(axis=0).astype(np.float64)
+        values[missing] = 0.0
+        total = values.sum(axis=0)
+        return cls(len(scaled), count, total, np.square(values, out=values).sum(axis=0))
 
     def merge(self, other: FeatureTally) -> FeatureTally:
         """Add the sums of both."""

@@ -24,6 +24,7 @@ from aemodel.network.out_of_memory import halving
 BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of float32
 MOST_VALUES = 8 * BATCH_VALUES
 MOST_ROWS = 4_096
+MOST_ROWS_ON_CPU = 1_024  # what layers write stays in the caches, and a chunk is padded less
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
@@ -49,17 +50,19 @@ def batch_rows(widths: Sequence[int], device: str) -> int:
 
     Depends otherwise only on torch's number of threads.
     """
-    return _batch_rows(tuple(widths), 1 if device != "cpu" else torch.get_num_threads())
+    if device != "cpu":
+        return _batch_rows(tuple(widths), 1, MOST_ROWS)
+    return _batch_rows(tuple(widths), torch.get_num_threads(), MOST_ROWS_ON_CPU)
 
 
 @lru_cache
-def _batch_rows(widths: tuple[int, ...], threads: int) -> int:
+def _batch_rows(widths: tuple[int, ...], threads: int, limit: int) -> int:
     """Return the most rows within BATCH_VALUES that split evenly, or else the fewest beyond it.
 
     STEP_ROWS if the rows are too wide for that.
     """
     widest = max(widths)
-    most = max(STEP_ROWS, min(MOST_ROWS, BATCH_VALUES // widest) // STEP_ROWS * STEP_ROWS)
+    most = max(STEP_ROWS, min(limit, BATCH_VALUES // widest) // STEP_ROWS * STEP_ROWS)
     fewer = range(most, 0, -STEP_ROWS)
     more = range(most, MOST_VALUES // widest, STEP_ROWS)
     return next(_evenly_split(chain(fewer, more), widths, threads), most)

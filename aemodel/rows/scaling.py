@@ -26,6 +26,7 @@ from aemodel.rows.levels import Levels
 
 CHANGED = 8.0  # scaled size of the smallest change of a constant column
 CHANGE_UNIT = 1e-9  # relative to the constant, absolute if that is 0
+BLOCK_VALUES = 1 << 16  # scaled at once in float64: they stay in the cache
 _NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
 
 
@@ -78,14 +79,21 @@ class Scaler:
             if narrow and not self.center.any():
                 np.divide(flat, self.scale.astype(np.float32), out=scaled, dtype=np.float32)
                 return
-            own = flat if self.entities is None else self.entities.standardize(flat)
-            exact = np.subtract(own, self.center, dtype=np.float64)
-            exact /= self.scale
-            if self.constant.any():
-                exact[:, self.constant] = self._scaled_constants(exact[:, self.constant], flat)
-            scaled[...] = exact
+            block = max(1, BLOCK_VALUES // max(1, self.center.size))
+            for start in range(0, len(flat), block):
+                part = slice(start, start + block)
+                scaled[part] = self._scaled_exactly(flat[part])
         if self.levels is not None:
             self.levels.write_ranks(flat, scaled)
+
+    def _scaled_exactly(self, flat: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Scale rows (n, d) in float64, in a new array."""
+        own = flat if self.entities is None else self.entities.standardize(flat)
+        exact = np.subtract(own, self.center, dtype=np.float64)
+        exact /= self.scale
+        if self.constant.any():
+            exact[:, self.constant] = self._scaled_constants(exact[:, self.constant], flat)
+        return exact
 
     def _scaled_constants(
         self, values: NDArray[np.float64], flat: NDArray[np.generic]

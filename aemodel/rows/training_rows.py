@@ -122,8 +122,10 @@ class FitRows:
         hasher, start = hasher_for(self.train, self.block_split), 0
         for chunk in self.read_chunks():
             stop = start + len(chunk)
-            sides, in_fit = sides_of(hasher(chunk), self.train), self.in_fit.part(start, stop)
-            places = np.flatnonzero(in_fit if side == "fit" else getattr(sides, side))
+            if side == "fit":  # known since the first pass: every epoch may come here
+                places = np.flatnonzero(self.in_fit.part(start, stop))
+            else:
+                places = np.flatnonzero(getattr(sides_of(hasher(chunk), self.train), side))
             of_chunk = self.blocks.numbers(start, stop) if self.blocks else np.zeros(len(chunk))
             yield chunk[places], of_chunk[places].astype(np.intp)
             start = stop

@@ -25,6 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemodel.scores.smallest import smallest
+
 NEIGHBORS = 5
 LOCAL = 0.25
 ERROR = 0.25
@@ -116,11 +118,12 @@ class Novelty:
 
     def _roughly_nearest(self, rows: Tensor, count: int) -> Tensor:
         rough = torch.addmm(self._squares, self.points, rows.t(), alpha=-2)
-        return rough.topk(count, dim=0, largest=False).indices  # NaN comes last
+        return smallest(rough, count)
 
     def _distances(self, rows: Tensor, places: Tensor) -> Tensor:
         """Distances (k, n) float64 of rows (n, d) to reference rows (k, n)."""
-        return (self.points[places] - rows).double().square().sum(dim=2).sqrt()
+        chosen = self.points.index_select(0, places.reshape(-1)).view(*places.shape, -1)
+        return chosen.sub_(rows).double().square_().sum(dim=2).sqrt()
 
     def _with_farther(self, near: Tensor, scaled: Tensor, skip: int) -> Tensor:
         """Extend the mean log distance to the nearest rows, (n,), by those of the far ranks."""

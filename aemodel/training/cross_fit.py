@@ -6,14 +6,14 @@ The model of a fold is fitted to the rows of all other folds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.errors import DataError
-from aemodel.model import Autoencoder, Rows, Scores, Vector
+from aemodel.model import Autoencoder, Rows, Scores, SomeScores, Vector
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import hasher_for, without_empty_parts
 from aemodel.rows.training_rows import ReadChunks
@@ -63,21 +63,28 @@ class CrossFitted(Autoencoder):
 
     def scores(self, rows: Rows) -> Scores:
         """Return scores (n,) by each of SCORES."""
-        return self.scale_and_score(rows)[0]
+        found = self.scale_and_score(rows, SCORES)[0]
+        return found["error"], found["novelty"], found["relative"]
 
     def errors(self, rows: Rows) -> Vector:
         """Return each row's reconstruction error (n,)."""
-        return self.scores(rows)[SCORES.index("error")]
+        return self.scores_by("error", rows)
 
-    def scale_and_score(self, rows: Rows) -> tuple[Scores, NDArray[np.float32]]:
-        """Return scores (n,) by each of SCORES, and rows in the units of their models (n, d)."""
-        errors, novelties, relatives = found = tuple(np.empty(len(rows)) for _ in SCORES)
+    def scores_by(self, score: str, rows: Rows) -> Vector:
+        """Return scores (n,) by one of SCORES."""
+        return self.scale_and_score(rows, (score,))[0][score]
+
+    def scale_and_score(
+        self, rows: Rows, wanted: Sequence[str]
+    ) -> tuple[SomeScores, NDArray[np.float32]]:
+        """Return the `wanted` ones of SCORES, and rows in the units of their models (n, d)."""
+        found = {name: np.empty(len(rows)) for name in wanted}
         scaled = np.empty((len(rows), self.layout.n_features), np.float32)
         for model, mine in self.parts(rows):
-            scores, scaled[mine] = model.scale_and_score(rows[mine])
-            for each, score in zip(found, scores, strict=True):
-                each[mine] = score
-        return (errors, novelties, relatives), scaled
+            scores, scaled[mine] = model.scale_and_score(rows[mine], wanted)
+            for name, each in found.items():
+                each[mine] = scores[name]
+        return found, scaled
 
 
 def cross_fit(

@@ -1,29 +1,30 @@
-"""The start of every command: settings, log, number of workers."""
+"""The start of every command: settings, log, number of workers and of their threads."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.engine.threads import share_cores, usable_cores
 from flows.jobs.job_file import read_job
 from flows.jobs.settings import Job
 from flows.jobs.workspace import open_workspace
 from storage.visible_text import visible_lines
 
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(4, usable_cores())
 OWN = "nightglass"  # name of the handlers installed by this file
 LOGGERS = ("aemodel", "storage", "flows")
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def begin(job: str, overrides: Sequence[str], command: str) -> Job:
-    """Read the job file and start the command's log."""
+    """Read the job file, start the command's log, and share the cores among its workers."""
     settings = read_job(Path(job), overrides)
     log_to(open_workspace(settings).root / "logs", command)
+    share_cores(1 if command == "train" else WORKERS)
     return settings
 
 

@@ -203,6 +203,8 @@ class ScoreSettings:
 
     by: the score that ranks rows: `error`, `novelty` (distance to clean rows and error), or
     `relative` (error over expected error).
+    also: other scores to compute and write; `novelty` also lists novel rows, at several times the
+    cost.
     top_n [rows]: rows that the report always lists, flagged or not.
     rule: `quantile q`, `fdr a`, `absolute s`, `mad k`, or `top`; with [series] also `events 1/7d`.
     alert_budget [rows]: a night with more flagged rows is a FLOOD; outliers.csv lists up to that
@@ -213,6 +215,7 @@ class ScoreSettings:
     """
 
     by: str = "error"
+    also: tuple[str, ...] = ()
     top_n: int = 100
     rule: Rule = field(default_factory=lambda: parse_rule("quantile 0.999"))
     alert_budget: int = 1000
@@ -222,12 +225,25 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require_choice("score.by", self.by, SCORES)
+        for index, name in enumerate(self.also):
+            require_choice(f"score.also[{index}]", name, SCORES)
         require_choice("score.runner", self.runner, RUNNERS)
         if self.dask_address and self.runner != "dask":
             raise UsageError('score.dask_address requires score.runner = "dask"')
         require_range("score.top_n", self.top_n, 1, 100_000)
         require_range("score.alert_budget", self.alert_budget, 0, 1_000_000)
         require_size("score.memory", self.memory)
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """Those of SCORES that are computed for every row, in their order.
+
+        The error is what the others are made of. Beside novelty, the others cost next to nothing,
+        so all are there if novelty ranks rows.
+        """
+        if self.by == "novelty":
+            return SCORES
+        return tuple(name for name in SCORES if name in ("error", self.by, *self.also))
 
     def digested(self) -> dict[str, object]:
         """The settings that a report depends on, as written in the job file."""
@@ -236,6 +252,7 @@ class ScoreSettings:
             "top_n": self.top_n,
             "rule": self.rule.text,
             "alert_budget": self.alert_budget,
+            **({"also": list(self.also)} if self.also else {}),
         }
 
 
@@ -295,9 +312,10 @@ class Job:
                 "train.split and train.blocks have no effect with [series], which holds out runs "
                 "of consecutive rows; remove them"
             )
-        if self.score.by != "error":
+        if self.score.by != "error" or self.score.also:
             raise UsageError(
-                "score.by has no effect with [series], whose rows are ranked by windows; remove it"
+                "score.by and score.also have no effect with [series], whose rows are ranked by "
+                "windows; remove them"
             )
 
     @property

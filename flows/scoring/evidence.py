@@ -90,10 +90,12 @@ def novel_rows(
 ) -> Sequence[NovelRow]:
     """List rows that are more novel than any calibration row but not flagged.
 
-    At most MOST_NOVEL rows, the most novel first. Empty if rows are ranked by novelty.
+    At most MOST_NOVEL rows, the most novel first. Empty if rows are ranked by novelty, or without
+    it.
     """
     clean = run.model.calibration_by("novelty")
-    if run.job.score.by == "novelty" or not len(clean):
+    score = run.job.score
+    if score.by == "novelty" or "novelty" not in score.computed or not len(clean):
         return ()
     found = summary.novel
     scored = {each["row"]: each for each in read_listed(night.scores, found.rows).to_pylist()}

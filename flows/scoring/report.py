@@ -220,7 +220,7 @@ def with_scores(
     night: Night, draft: NightDraft, decision: Decision, summary: ShardSummary, picked: pa.Table
 ) -> Night:
     """Add decision, counts, evidence, drift and changes to the report."""
-    run = draft.run
+    run, sought = draft.run, "novelty" in draft.run.job.score.computed
     novel = novel_rows(run, summary, decision, draft.scored)
     return replace(
         night,
@@ -236,7 +236,7 @@ def with_scores(
         counts=summary.tally.picture,
         evidence=listed_evidence(run, summary, decision, draft.scored.source),
         novel_rows=novel,
-        novel_rows_total=count_novel_rows(run, decision, novel, draft.scores),
+        novel_rows_total=count_novel_rows(run, decision, novel, draft.scores) if sought else None,
         drift=drift_figures(run, draft.judged, summary),
         changes=changes_since_newest(run, draft.scores, picked),
     )

@@ -81,7 +81,8 @@ class Night(NightFigures):
     failed: name of each shard that could not be scored, or not all of its rows, and why.
     edges (b + 1,): bins of scores. counts, calibration_counts (b + 2,): rows per bin.
     evidence: by row number.
-    novel_rows_total: number of novel rows, of which `novel_rows` lists the first.
+    novel_rows_total: number of novel rows, of which `novel_rows` lists the first; None if they
+        were not sought.
     top_n: rows of the ranking that are listed, flagged or not.
     pictures: whether rows are shown as pictures where their shape allows it.
     """
@@ -96,7 +97,7 @@ class Night(NightFigures):
     calibration_counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
     novel_rows: Sequence[NovelRow] = ()
-    novel_rows_total: int = 0
+    novel_rows_total: int | None = 0
     drift: Mapping[str, object] = field(default_factory=dict)
     top_n: int = 100
     pictures: bool = False

@@ -77,17 +77,19 @@ class ScoreWriter:
         scores: Mapping[str, NDArray[np.float64]],
         p_values: NDArray[np.float64] | None,
     ) -> None:
-        """Add consecutive rows (n,) of one file, with each of SCORES (n,).
+        """Add consecutive rows (n,) of one file, with scores (n,) by name.
 
-        Without ids, row numbers serve as ids; without calibration rows, p-values are null.
+        Without ids, row numbers serve as ids; without calibration rows, p-values are null, and so
+        are those of SCORES that were not computed.
         """
-        known = pa.nulls(len(rows), pa.float64()) if p_values is None else pa.array(p_values)
+        unknown = pa.nulls(len(rows), pa.float64())
+        by_name = {name: pa.array(each) for name, each in scores.items()}
         columns = [
             pa.array(rows if ids is None else ids.tolist(), self._schema.field("id").type),
             pa.array(rows),
             _repeated(file, len(rows)),
-            *(pa.array(scores[score]) for score in SCORES),
-            known,
+            *(by_name.get(score, unknown) for score in SCORES),
+            unknown if p_values is None else pa.array(p_values),
         ]
         added = pa.Table.from_arrays(columns, schema=self._schema)
         self._pending = pa.concat_tables([self._pending, added])

@@ -71,7 +71,8 @@ class NightSummary(NightFigures):
     threshold: None if there is no finite one.
     histogram: bin edges (b + 1,), and counts (b + 2,) of tonight's and of calibration scores.
     drift: None if there were too few rows to compare.
-    novel_rows: the first of the `novel_rows_total` novel rows, highest novelty first.
+    novel_rows: the first of the `novel_rows_total` novel rows, highest novelty first; None if they
+        were not sought.
     strange_by_chance: novel rows expected among as many clean rows.
     flagged_ids: ids of the highest flagged rows, at most `alert_budget`.
     """
@@ -85,7 +86,7 @@ class NightSummary(NightFigures):
     score: str
     drift: Mapping[str, object] | None
     novel_rows: Sequence[Mapping[str, object]]
-    novel_rows_total: int
+    novel_rows_total: int | None
     strange_by_chance: float
     flagged_ids: Sequence[str]
     changes: Mapping[str, object] | None

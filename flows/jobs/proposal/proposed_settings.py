@@ -152,7 +152,7 @@ def train_and_score_sections(sample: SampleSummary, blocks: KnownBlocks | None) 
         *_choice_of_days(blocks),
         "",
         "[score]",
-        _ranking(sample),
+        *_ranking(sample),
         _rule(calibration, blocks.condition if blocks else ""),
         key_line("top_n", "100", "rows always listed in the report"),
     ]
@@ -211,14 +211,16 @@ def _epochs_and_batch(sample: SampleSummary) -> list[str]:
     return [epochs_key, key_line("batch_size", batch, "rows per step")]
 
 
-def _ranking(sample: SampleSummary) -> str:
+def _ranking(sample: SampleSummary) -> list[str]:
+    novel = key_line("also", '["novelty"]', "also list rows far from all clean rows; [] is faster")
     if sample.shares_a_scale:
         why = "the error relative to clean rows with as much content: best for images"
-        return key_line("by", '"relative"', why)
+        return [key_line("by", '"relative"', why), novel]
     if _is_wide(sample):
-        why = "distances over so many columns hardly differ; the report also lists novel rows"
-        return key_line("by", '"error"', why)
-    return key_line("by", '"novelty"', "the error and the distance to clean rows: best for tables")
+        why = "distances over so many columns hardly differ"
+        return [key_line("by", '"error"', why), novel]
+    why = "the error and the distance to clean rows: best for tables"
+    return [key_line("by", '"novelty"', why)]
 
 
 def _rule(calibration: int, condition: str) -> str:

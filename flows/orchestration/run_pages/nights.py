@@ -63,8 +63,7 @@ def _flagged_rows(result: NightResult, summary: JsonObject) -> str:
 
 def _novel_rows(summary: JsonObject) -> Iterator[str]:
     """Yield the count of novel rows, which a small reconstruction error would hide."""
-    found = summary.get("novel_rows_total", 0)
-    if found:
+    if found := summary["novel_rows_total"]:
         error = "relative error" if summary["score"] == "relative" else "error"
         by_chance = f"{summary['strange_by_chance']:.2g} expected by chance"
         yield f"The report also lists {found:,} novel rows with a low {error} ({by_chance})."

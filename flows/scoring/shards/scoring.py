@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.settings import SCORES
 from flows.engine.run_all import RunAll
 from flows.engine.shard_job import FailedShards, ShardJob, run_shards
 from flows.engine.shard_tasks import join_chunks, rows_of_group, rows_per_chunk
@@ -86,7 +85,13 @@ def _scorer(run: NightRun, source: Source, work: Path) -> ShardScorer | SeriesSh
         keep=run.keep,
         groups=run.groups,
     )
-    return ShardScorer(summarizer=summarizer, source=source, work=work, max_rows=max_rows)
+    return ShardScorer(
+        summarizer=summarizer,
+        source=source,
+        work=work,
+        max_rows=max_rows,
+        computed=run.job.score.computed,
+    )
 
 
 def parts_folder(run: NightRun, fingerprint: str) -> Path:
@@ -135,12 +140,16 @@ def broken_files(run: NightRun, source: Source) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class ShardScorer(ShardJob[ScoredShard]):
-    """Scores shards into the `work` folder, in chunks of at most `max_rows` rows."""
+    """Scores shards into the `work` folder, in chunks of at most `max_rows` rows.
+
+    computed: those of SCORES that are computed and written.
+    """
 
     summarizer: Summarizer
     source: Source
     work: Path
     max_rows: int
+    computed: Sequence[str]
 
     def finished(self, shard: Shard) -> ScoredShard | None:
         """Return the note of a shard finished by an earlier run."""
@@ -158,7 +167,7 @@ class ShardScorer(ShardJob[ScoredShard]):
             for chunk, scores, scaled in self._scored(unusable.left_out(chunks)):
                 self._write_scores(writer, chunk, scores)
                 digest.update(chunk.rows, chunk.ids)
-                found = self.summarizer.summarize(chunk, scores, scaled)
+                found = self.summarizer.summarize(chunk, scores, scaled, summary)
                 summary = summary.merge(found) if summary else found
         if summary is None:
             raise SourceError(unusable.first[0])
@@ -170,17 +179,17 @@ class ShardScorer(ShardJob[ScoredShard]):
     def _scored(
         self, chunks: Iterable[Chunk]
     ) -> Iterator[tuple[Chunk, dict[str, NDArray[np.float64]], NDArray[np.float32]]]:
-        """Yield each chunk with each of SCORES (n,) and its rows in scaled units (n, d).
+        """Yield each chunk with its scores (n,) by name and its rows in scaled units (n, d).
 
         Small chunks are scored together.
         """
         for group in join_chunks(chunks, self.max_rows):
-            scores, scaled = self.summarizer.model.scale_and_score(rows_of_group(group))
+            rows = rows_of_group(group)
+            scores, scaled = self.summarizer.model.scale_and_score(rows, self.computed)
             first = 0
             for chunk in group:
                 part = slice(first, first + len(chunk.rows))
-                found = (each[part] for each in scores)
-                yield chunk, dict(zip(SCORES, found, strict=True)), scaled[part]
+                yield chunk, {name: each[part] for name, each in scores.items()}, scaled[part]
                 first = part.stop
 
     def _write_scores(

@@ -40,10 +40,12 @@ class Candidates:
     values: NDArray[np.generic]
 
     @classmethod
-    def of_chunk(cls, keep: int, chunk: Chunk, scores: NDArray[np.float64]) -> Candidates:
-        """Take the `keep` highest rows of one chunk with scores (n,)."""
-        rows = chunk.row_numbers
-        best = best_first(scores, rows, keep)
+    def of_chunk(
+        cls, keep: int, chunk: Chunk, scores: NDArray[np.float64], *, least: float = -np.inf
+    ) -> Candidates:
+        """Take the `keep` highest rows of one chunk with scores (n,) of at least `least`."""
+        rows, high = chunk.row_numbers, np.flatnonzero(scores >= least)
+        best = high[best_first(scores[high], rows[high], keep)]
         return cls(keep, scores[best], rows[best], chunk.rows[best])
 
     @classmethod
@@ -62,6 +64,11 @@ class Candidates:
             rows[best],
             np.concatenate([self.values, other.values])[best],
         )
+
+    @property
+    def least(self) -> float:
+        """The score that another row must reach to be kept beside these."""
+        return float(self.scores[-1]) if 0 < self.keep == len(self.scores) else -np.inf
 
     @property
     def ranking(self) -> Ranking:
@@ -86,7 +93,8 @@ class ShardSummary:
     """What a night's decision and report need from scored rows.
 
     tally: counts against the calibration scores. best: the highest rows. novel: the most novel of
-    the other rows. features: sums of each feature. unknown: entities without clean rows.
+    the other rows, if novelty was computed and does not rank them. features: sums of each feature.
+    unknown: entities without clean rows.
     A row scoring above all calibration scores leads the ranking anyway and is never in `novel`.
     """
 
@@ -170,25 +178,44 @@ class Summarizer:
         chunk: Chunk,
         scores: Mapping[str, NDArray[np.float64]],
         scaled: NDArray[np.float32],
+        known: ShardSummary | None = None,
     ) -> ShardSummary:
-        """Summarize one chunk with each of SCORES (n,) and its rows in scaled units (n, d)."""
+        """Summarize one chunk with its scores (n,) by name and its rows in scaled units (n, d).
+
+        known: a summary to merge this with; rows that rank below all of its rows are left out.
+        """
         found, measured = scores[self.by], self.model.measured
         ranked = self.groups.judged(chunk.rows, found) if self.groups else found
-        below_top = np.where(ranked > self._highest, -np.inf, scores["novelty"])
         return ShardSummary(
             Tally.of(self.calibration, found, threshold=self.threshold, judged=ranked),
-            Candidates.of_chunk(self.keep, chunk, ranked),
-            Candidates.of_chunk(MOST_NOVEL, chunk, below_top),
+            Candidates.of_chunk(
+                self.keep, chunk, ranked, least=known.best.least if known else -np.inf
+            ),
+            self._novel(chunk, ranked, scores, known),
             FeatureTally.of(
                 self.model.to_values(scaled), measured.feature_center, measured.feature_spread
             ),
             UnknownEntities.of(self.model.scaler.entities, chunk.rows),
         )
 
+    def _novel(
+        self,
+        chunk: Chunk,
+        ranked: NDArray[np.float64],
+        scores: Mapping[str, NDArray[np.float64]],
+        known: ShardSummary | None,
+    ) -> Candidates:
+        """Return the most novel rows; none if novelty ranks rows or was not computed."""
+        if self.by == "novelty" or "novelty" not in scores:
+            return Candidates.of_chunk(0, chunk, ranked)
+        below_top = np.where(ranked > self._highest, -np.inf, scores["novelty"])
+        least = known.novel.least if known else -np.inf
+        return Candidates.of_chunk(MOST_NOVEL, chunk, below_top, least=least)
+
     def p_values(
         self, chunk: Chunk, scores: Mapping[str, NDArray[np.float64]]
     ) -> NDArray[np.float64] | None:
-        """Return the p-values (n,) of a chunk with each of SCORES (n,); None if unknown."""
+        """Return the p-values (n,) of a chunk with scores (n,) by name; None if unknown."""
         if not len(self.calibration):
             return None
         found = scores[self.by]

@@ -93,6 +93,20 @@ def test_each_streamed_row_is_used_once_per_epoch():
     )
 
 
+def test_streamed_epochs_do_not_hash_rows_again(monkeypatch):
+    from aemodel.rows import hashes
+
+    calls, whole = [], hashes.row_hashes
+    monkeypatch.setattr(hashes, "row_hashes", lambda rows: calls.append(1) or whole(rows))
+    rows, found = clean_rows(2000), {}
+    for epochs in (1, 4):
+        calls.clear()
+        train(rows, memory=20_000, epochs=epochs)
+        found[epochs] = len(calls)
+
+    assert found[1] == found[4] > 0
+
+
 def test_early_stopping_keeps_the_best_weights():
     rows = clean_rows(300)
     result = train(rows, epochs=60, patience=3, learning_rate=0.05, validation=0.3)

@@ -98,6 +98,10 @@ def test_overrides_need_no_quotes(write):
             SMALL + '[score]\nby = "errors"\n',
             "score.by must be one of error, novelty, relative. Got 'errors'",
         ),
+        (
+            SMALL + '[score]\nalso = ["far"]\n',
+            r"score.also\[0\] must be one of error, novelty, relative. Got 'far'",
+        ),
         ('name = "digits"\n', "'data' is missing"),
         ('name = "digits"\n[data]\n', "'data.clean' is missing"),
         ('name = "Digits 1"\n[data]\nclean = "a"\n', "name must be lower-case"),

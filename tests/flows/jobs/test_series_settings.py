@@ -72,7 +72,8 @@ def test_a_pause_is_a_duration_or_a_number_in_the_unit_of_the_time(read, gap):
         ("data.categories=['kind']", "have no effect with .series."),
         ("data.times=['at']", "have no effect with .series."),
         ("train.split=blocks", "train.split and train.blocks have no effect with .series."),
-        ("score.by=novelty", "score.by has no effect with .series."),
+        ("score.by=novelty", "score.by and score.also have no effect with .series."),
+        (r'score.also=["novelty"]', "score.by and score.also have no effect with .series."),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(read, override, message):

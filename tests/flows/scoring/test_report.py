@@ -35,7 +35,7 @@ def blind():
 def blind_bench(tmp_path, blind) -> Bench:
     """A job whose model reconstructs rows far from the clean rows perfectly."""
     bench = Bench(tmp_path)
-    bench.job.write_text(JOB)
+    bench.job.write_text(JOB.replace("[score]", '[score]\nalso = ["novelty", "relative"]'))
     make_champion(bench, blind)
     return bench
 
@@ -116,6 +116,22 @@ def test_a_summary_survives_saving_and_loading(blind, tmp_path):
     assert (loaded.best.values == saved.best.values).all()
     for name, value in vars(saved.features).items():
         assert np.array_equal(vars(loaded.features)[name], value)
+
+
+def test_rows_below_all_kept_rows_change_no_summary(blind):
+    rows = clean_rows(120, seed=1)
+    scores = blind.scores(rows)
+    summarizer = Summarizer(model=blind, by="error", threshold=0.5, keep=20)
+    first = summarize(blind, rows, 0, 60, scores=scores)
+    later = {name: found[60:] for name, found in zip(SCORES, scores, strict=True)}
+    chunk = Chunk(60, rows[60:], None, "night.npy")
+    found = first.merge(summarizer.summarize(chunk, later, blind.scale(rows[60:]), first))
+    whole = summarize(blind, rows, scores=scores)
+
+    for kind in ("best", "novel"):
+        merged, expected = getattr(found, kind), getattr(whole, kind)
+        assert merged.rows.tolist() == expected.rows.tolist()
+        assert (merged.values == expected.values).all()
 
 
 def test_a_far_row_that_is_reconstructed_perfectly_is_listed_as_novel(blind_bench):
@@ -231,6 +247,29 @@ def test_scores_and_p_values_in_the_files_equal_those_of_the_model(blind_bench, 
     assert all((table.column(score).to_numpy() == found).all() for score, found in scores.items())
     expected = p_values(blind.calibration_by(by), scores[by])
     assert (table.column("p_value").to_numpy() == expected).all()
+
+
+def test_only_the_error_is_computed_where_nothing_else_is_asked_for(bench):
+    bench.night(outliers=3)
+    summary, page = report(bench.score())
+    table = pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
+
+    assert table.column("error").null_count == 0
+    assert [table.column(name).null_count for name in ("novelty", "relative")] == [len(table)] * 2
+    assert (summary["novel_rows"], summary["novel_rows_total"]) == ([], None)
+    assert "novel row" not in page
+
+
+def test_an_added_score_makes_a_new_revision_with_the_same_errors(bench):
+    bench.night(outliers=3)
+    first = bench.score()
+    second = bench.score("--set", 'score.also=["relative"]')
+    table = pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
+
+    assert (first.facts["revision"], second.facts["revision"]) == (1, 2)
+    assert table.column("relative").null_count == 0
+    assert table.column("novelty").null_count == len(table)
+    assert "all scores agree" in report(second)[1]
 
 
 def test_each_outlier_has_a_p_value_for_every_side(bench):

@@ -50,10 +50,13 @@ def test_consecutive_chunks_are_joined_up_to_a_limit():
 
 def test_rows_in_many_files_are_scored_in_one_pass_as_in_one_file(tables, monkeypatch):
     calls = []
-    whole = Autoencoder.score_scaled
-    monkeypatch.setattr(
-        Autoencoder, "score_scaled", lambda self, rows: calls.append(len(rows)) or whole(self, rows)
-    )
+    whole = Autoencoder.scale_and_score
+
+    def counted(self, rows, wanted):
+        calls.append(len(rows))
+        return whole(self, rows, wanted)
+
+    monkeypatch.setattr(Autoencoder, "scale_and_score", counted)
     rows, found = rows_of(200, 5), {}
     for count in (40, 1):
         folder = tables.folder / f"nights/{DAY}"

@@ -1,0 +1,185 @@
+"""What a scored row costs: ratios to a plain torch loop, CPU time, and memory, in one run.
+
+    python benchmarks/run.py                        1,600,000 rows: some minutes and 700 MB of disk
+    python benchmarks/run.py --rows 16000000 --json cost.json
+
+All rows are 64 float32 columns in HDF5. Every command runs in a fresh process with one thread for
+each worker. CPU seconds are of that process; those of a row are the difference between a night of
+all rows and one of a quarter, so that imports and start-up do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+from commands import NIGHTGLASS
+from datasets import machine
+from markdown_table import print_head, print_row
+from memory import FEATURES, JOB, PIECE, write_hdf5
+
+DATE = "2026-01-01"
+LOOP_ROWS = 16_384  # read at once by the plain loop: the fastest of 4,096 to 65,536 or near it
+PLAIN = JOB.replace('"64 MB"', '"32 MB"').format(suffix="h5")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of a process, and its peak memory in MiB."""
+
+    cpu: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Costs of a night of `rows` rows, and of a quarter of it."""
+
+    name: str
+    rows: int
+    quarter: Cost
+    whole: Cost
+
+    @property
+    def microseconds(self) -> float:
+        """CPU time of one row, without start-up."""
+        return (self.whole.cpu - self.quarter.cpu) / (self.rows * 0.75) * 1e6
+
+
+def measure(line: Sequence[object]) -> Cost:
+    """Run a command in a fresh process and measure it."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*map(str, line)], stdout=subprocess.DEVNULL, env=env)  # noqa: S603 (our own command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{line} exited with {process.returncode}"
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def compare(name: str, rows: int, folder: Path, line: Sequence[object]) -> Workload:
+    """Measure a command on both nights; `line` lacks the file."""
+    nights = [night(folder, count) for count in (rows // 4, rows)]
+    quarter, whole = (measure([*line, path]) for path in nights)
+    return Workload(name, rows, quarter, whole)
+
+
+def night(folder: Path, rows: int) -> Path:
+    """Return the file of a night, written if it does not exist yet."""
+    path = folder / f"night-{rows}.h5"
+    if not path.exists():
+        write_hdf5(path, rows)
+    return path
+
+
+def score(job: Path, *settings: str) -> list[object]:
+    """Return the command that scores a file by a job, without the file."""
+    words = [each for text in settings for each in ("--set", text)]
+    fixed = ["--no-prefect", "--force", "--date", DATE]
+    return [NIGHTGLASS, "score", job, *fixed, *words, "--source"]
+
+
+def plain_loop(path: Path) -> None:
+    """Read, scale, forward, error: a network of the same widths as the job's, without a report."""
+    import torch  # late: the parent does not need it
+    from torch import nn
+
+    widths = (FEATURES, 64, 16, 64, FEATURES)
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    network = nn.Sequential(*layers[:-1])
+    with h5py.File(path) as file, torch.inference_mode():
+        rows = file["rows"]
+        errors = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), LOOP_ROWS):
+            scaled = (torch.from_numpy(rows[start : start + LOOP_ROWS]) - 0.5) / 2.0
+            found = (network(scaled) - scaled).square().mean(dim=1)
+            errors[start : start + LOOP_ROWS] = found.numpy()
+    np.save(path.with_suffix(".npy"), errors)
+
+
+def prepare(folder: Path) -> tuple[Path, Path]:
+    """Train the plain network and the one that `init` proposes; return both job files."""
+    write_hdf5(folder / "clean.h5", PIECE)
+    plain, default = folder / "plain.toml", folder / "default.toml"
+    plain.write_text(PLAIN, encoding="utf-8")
+    line = [NIGHTGLASS, "init", folder / "clean.h5"]
+    default.write_bytes(subprocess.run(line, check=True, capture_output=True).stdout)  # noqa: S603 (our own command)
+    for job in (plain, default):
+        measure([NIGHTGLASS, "train", job, "--no-prefect"])
+    return plain, default
+
+
+def run(rows: int, folder: Path) -> list[Workload]:
+    """Measure all workloads, the plain loop first."""
+    plain, default = prepare(folder)
+    loop = [sys.executable, __file__, "--loop"]
+    fewer = rows // 4  # of what takes longer
+    return [
+        compare("plain torch loop", rows, folder, loop),
+        compare("score, by error", rows, folder, score(plain)),
+        compare("score, error and relative", rows, folder, score(plain, 'score.also=["relative"]')),
+        compare("score, all three", fewer, folder, score(plain, "score.by=novelty")),
+        compare("default job for a table", fewer, folder, score(default)),
+        compare("the same network, by error", fewer, folder, score(default, "score.by=error")),
+    ]
+
+
+def show(found: Sequence[Workload]) -> None:
+    """Print the table; ratios are to the first workload."""
+    first = found[0]
+    print_head("what", "rows", "µs of CPU a row", "ratio", "CPU s", "MiB, 1/4 of rows", "MiB")
+    for each in found:
+        print_row(
+            each.name,
+            f"{each.rows:,}",
+            f"{each.microseconds:.2f}",
+            f"{each.microseconds / first.microseconds:.2f}",
+            f"{each.whole.cpu:.1f}",
+            f"{each.quarter.peak:.0f}",
+            f"{each.whole.peak:.0f}",
+        )
+
+
+def to_json(found: Sequence[Workload]) -> str:
+    """Return all figures, with the machine."""
+    entries = [
+        {
+            **asdict(each),
+            "microseconds": each.microseconds,
+            "ratio": each.microseconds / found[0].microseconds,
+        }
+        for each in found
+    ]
+    return json.dumps({"format_version": 1, "machine": machine(), "workloads": entries}, indent=2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_600_000, help="a multiple of 1,600,000")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--loop", type=Path, help="only run the plain loop over a file")
+    options = parser.parse_args()
+    if options.loop:
+        plain_loop(options.loop)
+        return
+    print(f"Machine: {machine()}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(options.rows, Path(folder))
+    show(found)
+    if options.json:
+        options.json.write_text(to_json(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
