@@ -59,7 +59,7 @@ def _page(night: Night, shown: Sequence[Mapping[str, Any]], listed: int) -> byte
         headline=headline_sentence(night),
         clean_data=clean_data(night),
         largest_group=largest_group(night),
-        advice=advice(night),
+        advice=advice(night.verdict),
         warnings=warnings(night),
         worst=worst_cards(night, shown),
         legend=LEGEND,

@@ -42,9 +42,9 @@ def headline_sentence(night: Night) -> str:
     return f"{count(night.flagged)} unusual of {count(night.rows)}: {tail}"
 
 
-def advice(night: Night) -> str:
-    """Return what to do about the verdict."""
-    return _of_verdict(ADVICE, night.verdict)
+def advice(verdict: str) -> str:
+    """Return what to do about a verdict."""
+    return _of_verdict(ADVICE, verdict)
 
 
 def _of_verdict(texts: dict[str, str], verdict: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bench import DAY, Bench, rows_of
+from hostile import MARKUP, TEXTS, UNSEEN
 
 from flows.scoring.alerts import top_causes
 from storage.files.manifest import verify_folder
@@ -225,3 +227,17 @@ def test_the_first_screen_names_owner_zone_and_kinds_of_rows(bench):
     assert "owner: <bdi>Grid team &lt;ext. 210&gt;</bdi>" in page
     assert f"data of {DAY} (Asia/Tokyo)" in page
     assert all(f'id="kind-{group["id"]}"' in page for group in summary["groups"][:12])
+
+
+def test_hostile_ids_and_owners_are_only_text_in_the_page(tables):
+    bench, common = tables
+    ids = list(filter(None, TEXTS))
+    write_table(bench.folder / "nights" / DAY / "a.parquet", rows_of(len(ids), 5) + 50, ids)
+    owner = f"report.owner='{MARKUP[0]}'"
+    page = page_of(bench.score(*common, *settings("score.top_n=200", owner)))
+    hostile = [tag for tag in ("script", "form", "input", "button", "iframe") if f"<{tag}" in page]
+
+    assert hostile == []
+    assert not re.findall(r"<[^<>]* on[a-z]+=", page)
+    assert not [each for each in UNSEEN if each not in "\r\n\t" and each in page]
+    assert all(each == "data" for each in re.findall(r'<img[^>]* src="(.{4})', page))

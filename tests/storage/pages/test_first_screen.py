@@ -32,7 +32,7 @@ def test_the_heading_is_a_sentence_for_every_verdict(facts, sentence):
     night = night_of(**facts)
 
     assert headline_sentence(night) == sentence
-    assert advice(night).endswith(".")
+    assert advice(night.verdict).endswith(".")
 
 
 def test_flagged_rows_are_compared_with_clean_data():
