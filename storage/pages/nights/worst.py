@@ -69,7 +69,7 @@ def _card(night: Night, outlier: Row, group: RowGroup | None) -> Card:
     evidence = night.evidence.get(outlier["row"])
     card = Card(
         outlier,
-        chance_words(outlier["p_value"], night),
+        clean_row_chance(outlier["p_value"], night),
         group.id if group else "",
         len(group.rows) if group else 0,
         outlier["cause"].partition("; ")[0],
@@ -83,7 +83,7 @@ def _card(night: Night, outlier: Row, group: RowGroup | None) -> Card:
     return replace(card, features=evidence.features)
 
 
-def chance_words(p_value: float | None, night: Night) -> str:
+def clean_row_chance(p_value: float | None, night: Night) -> str:
     """Return a p-value in words: '1 in 2,434 clean rows'; empty if no clean rows are known."""
     if p_value is None or not p_value > 0 or night.in_sample or not night.calibration_rows:
         return ""

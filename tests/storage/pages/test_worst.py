@@ -8,7 +8,7 @@ import numpy as np
 from night_pages import evidence_of, night_of, outliers_of
 
 from storage.nights.night import RowGroup
-from storage.pages.nights.worst import MOST_POINTS, chance_words, draw_wave, worst_cards
+from storage.pages.nights.worst import MOST_POINTS, clean_row_chance, draw_wave, worst_cards
 
 
 def test_the_worst_row_of_each_group_comes_first_then_the_next_rows():
@@ -33,8 +33,8 @@ def test_a_card_has_one_sentence_and_the_chance_in_words():
 
 
 def test_no_chance_is_given_without_clean_rows():
-    assert chance_words(0.01, night_of(calibration_rows=0)) == ""
-    assert chance_words(0.01, night_of(date="in-sample")) == ""
+    assert clean_row_chance(0.01, night_of(calibration_rows=0)) == ""
+    assert clean_row_chance(0.01, night_of(date="in-sample")) == ""
 
 
 def test_rows_are_shown_as_picture_line_or_bars():
