@@ -10,7 +10,7 @@ from storage.pages import count, number
 MOST_MOVED = 3  # columns named in the warning of drift
 MOST_UNREAD = 3
 FEWEST_ALIKE = 3  # rows of one kind that the first screen mentions
-DOUBTS = ("model ", "model_age", "clean data may contain outliers", "overlaps the rows")
+DOUBTS = ("max_model_age_days", "clean data may contain outliers", "overlaps the rows")
 TAILS = {
     "OK": "an ordinary night",
     "REVIEW": "review",

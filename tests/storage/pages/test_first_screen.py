@@ -51,7 +51,15 @@ def test_a_group_of_most_flagged_rows_is_named():
 
 
 def test_an_ordinary_night_has_no_warnings():
-    assert warnings(night_of(notes=("cpu in place of cuda",))) == []
+    device = "no GPU here: the CPU scores, model a1 was trained on cuda"
+
+    assert warnings(night_of(notes=(device,))) == []
+
+
+def test_an_old_model_is_a_warning():
+    age = "model a1 was trained 40 days before 2026-11-22, schedule.max_model_age_days is 30"
+
+    assert warnings(night_of(notes=(age,))) == [("Note", f"M{age[1:]}.")]
 
 
 def test_drift_names_the_columns_that_moved_most():
