@@ -1,4 +1,4 @@
-"""The sections of a job file on its operation: schedule, alerts, publishing, retention."""
+"""The sections of a job file on its operation: when it runs, whom it tells, what it keeps."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from storage.objects.paths import ObjectPath, located
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 MOST_DAYS = 36_500
+MOST_OWNER = 200  # characters
 TABLE_NAME = r"([A-Za-z_]\w{0,62}\.)?[A-Za-z_]\w{0,62}"
 
 
@@ -67,6 +68,20 @@ class AlertSettings:
         if self.block and not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", self.block):
             raise UsageError(
                 f"alert.block must look like 'slack-webhook/operators'. Got '{self.block}' instead."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """[report]: what reports say besides the results. owner: whom to ask about them."""
+
+    owner: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.owner) > MOST_OWNER:
+            raise UsageError(
+                f"report.owner must have at most {MOST_OWNER} characters. "
+                f"Got {len(self.owner)} instead."
             )
 
 

@@ -28,6 +28,7 @@ from flows.jobs.limits import (
 from flows.jobs.operation_settings import (
     AlertSettings,
     PublishSettings,
+    ReportSettings,
     RetentionSettings,
     ScheduleSettings,
 )
@@ -276,6 +277,7 @@ class Job:
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     score: ScoreSettings = field(default_factory=ScoreSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     alert: AlertSettings = field(default_factory=AlertSettings)
     publish: PublishSettings = field(default_factory=PublishSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)

@@ -121,7 +121,7 @@ def _reported(workspace: Workspace, date: str) -> ReportedRows:
 
 def _checked(line: LabelLine, reported: ReportedRows) -> Label:
     """Return a line of a label file as a label; raises UsageError unless it names one row."""
-    row = reported.find(line.id, line.row)
+    row = reported.find(line.id, line.row, exported=line.exported)
     number = row.row if reported.is_shared(row.id) else None
     return Label(reported.date, row.id, number, line.label, "yes" if row.flagged else "no")
 

@@ -27,11 +27,12 @@ class ReportedRow:
 
 @dataclass(frozen=True)
 class ReportedRows:
-    """The rows of one report. by_id: by id, as it is and as outliers.csv writes it."""
+    """The rows of one report. by_id: by id. by_cell: by id as outliers.csv writes it."""
 
     date: str
     by_row: Mapping[int, ReportedRow]
     by_id: Mapping[str, Sequence[ReportedRow]]
+    by_cell: Mapping[str, Sequence[ReportedRow]]
 
     @classmethod
     def of_newest(cls, place: NightPlace) -> Self:
@@ -39,22 +40,24 @@ class ReportedRows:
         newest = place.newest()
         rows = _read_rows(place, newest) if newest else []
         by_id: dict[str, list[ReportedRow]] = {}
+        by_cell: dict[str, list[ReportedRow]] = {}
         for row in rows:
-            for text in {row.id, spreadsheet_text(row.id)}:
-                by_id.setdefault(text, []).append(row)
-        return cls(place.date, {row.row: row for row in rows}, by_id)
+            by_id.setdefault(row.id, []).append(row)
+            by_cell.setdefault(spreadsheet_text(row.id), []).append(row)
+        return cls(place.date, {row.row: row for row in rows}, by_id, by_cell)
 
     def is_shared(self, row_id: str) -> bool:
         """Return whether several rows have this id."""
-        return sum(row.id == row_id for row in self.by_id[row_id]) > 1
+        return len(self.by_id[row_id]) > 1
 
-    def find(self, row_id: str, number: int | None) -> ReportedRow:
+    def find(self, row_id: str, number: int | None, *, exported: bool) -> ReportedRow:
         """Return the row with this id and, if given, this number.
 
-        Of several rows with one id, the only flagged one is meant. Raises UsageError if no row
-        fits, or more than one.
+        exported: whether the id is taken as outliers.csv writes it first, and then as it is; else
+        the other way around. Of several rows with one id, the only flagged one is meant. Raises
+        UsageError if no row fits, or more than one.
         """
-        found = self.by_id.get(row_id) or self.by_id.get(row_id.strip(), ())
+        found = self._with_id(row_id, exported=exported)
         if number is not None:
             return self._with_number(row_id, found, number)
         if not found:
@@ -64,6 +67,12 @@ class ReportedRows:
         if others:
             raise UsageError(_ambiguous(row_id, found, self.date))
         return first
+
+    def _with_id(self, row_id: str, *, exported: bool) -> Sequence[ReportedRow]:
+        """Return the rows with this id; spaces around it count only if a row has them."""
+        ways = (self.by_cell, self.by_id) if exported else (self.by_id, self.by_cell)
+        tries = (known.get(text) for text in (row_id, row_id.strip()) for known in ways)
+        return next(filter(None, tries), ())
 
     def _with_number(self, row_id: str, found: Sequence[ReportedRow], number: int) -> ReportedRow:
         row = self.by_row.get(number)

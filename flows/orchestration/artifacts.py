@@ -9,7 +9,7 @@ from flows.jobs.settings import Job
 from flows.orchestration.run_pages.markdown import (
     JsonObject,
     MarkdownArtifact,
-    escape,
+    escape_name,
     format_number,
 )
 from flows.orchestration.run_pages.nights import (
@@ -74,7 +74,7 @@ def create_night_artifacts(job: Job, result: NightResult) -> None:
 def outlier_cells(row: JsonObject) -> dict[str, object]:
     """Return the cells of one row of the outliers table, as Markdown."""
     cells = {name: _cell(row[name]) for name in COLUMNS}
-    return {**cells, "cause": escape(main_cause(row))}
+    return {**cells, "cause": escape_name(main_cause(row))}
 
 
 def create_nights_artifact(job: Job, nights: NightsResult) -> None:
@@ -91,5 +91,5 @@ def _cell(value: object) -> object:
     if isinstance(value, float):
         return format_number(value)
     if isinstance(value, str):
-        return escape(value)
+        return escape_name(value)
     return "" if value is None else value

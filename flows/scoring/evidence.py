@@ -14,12 +14,22 @@ from aemodel.decisions.rules import Cut, Decision
 from aemodel.explain.attribution import explain
 from aemodel.explain.evidence import SIDES, evidence_p_values
 from aemodel.explain.mixed_causes import unnamed_levels
+from aemodel.explain.outlier_groups import (
+    Signatures,
+    feature_signatures,
+    group_rows,
+    region_signatures,
+)
 from aemodel.model import Autoencoder
+from aemodel.rows.layout import CATEGORY
 from flows.scoring.night_run import NightRun
 from flows.scoring.shards.summary import MOST_NOVEL, ShardSummary
-from storage.nights.night import Evidence, NovelRow
+from storage.nights.night import Evidence, NovelRow, RowGroup
 from storage.nights.scores import count_novel, count_novel_by_p_value, read_listed
 from storage.sources import Source, find_levels
+
+MOST_GROUPED = 1_000  # flagged rows that are compared with each other
+FEWEST_STEPS = 24  # of a row without names of columns, to be compared by region
 
 
 def listed_evidence(
@@ -71,6 +81,49 @@ def _evidence(
         chances = {} if sides is None else dict(zip(SIDES, sides[:, index].tolist(), strict=True))
         features = [asdict(feature) for feature in cause.features]
         yield Evidence(cause.words, features, values[index], expected[index], chances)
+
+
+def group_flagged(
+    model: Autoencoder, rows: Sequence[int], evidence: Mapping[int, Evidence]
+) -> tuple[RowGroup, ...]:
+    """Group the first MOST_GROUPED of the flagged `rows`, best first, by their evidence."""
+    compared = [row for row in rows if row in evidence][:MOST_GROUPED]
+    if not compared:
+        return ()
+    found = group_rows(_signatures(model, [evidence[row] for row in compared]))
+    return tuple(
+        RowGroup(group.id, group.shared, [compared[place] for place in group.rows])
+        for group in found
+    )
+
+
+def _signatures(model: Autoencoder, evidence: Sequence[Evidence]) -> Signatures:
+    if compared_by_region(model):
+        with np.errstate(invalid="ignore"):
+            away = [
+                each.actual.astype(np.float64) - each.expected.astype(np.float64)
+                for each in evidence
+            ]
+        return region_signatures(np.stack(away))
+    return feature_signatures([_odd(model, each) for each in evidence])
+
+
+def compared_by_region(model: Autoencoder) -> bool:
+    """Return whether rows are images or signals, rather than columns that stand for themselves."""
+    shape = model.layout.row_shape
+    return not model.layout.columns and (len(shape) > 1 or shape[0] >= FEWEST_STEPS)
+
+
+def _odd(model: Autoencoder, evidence: Evidence) -> dict[str, float]:
+    """Return the share of each feature of a row by what is odd about it, as in 'amount higher'."""
+    kinds = dict(zip(model.layout.columns, model.layout.kinds, strict=False))
+    odd: dict[str, float] = {}
+    for feature in evidence.features:
+        name, residual = str(feature["name"]), float(str(feature["residual"]))
+        known = "higher" if residual > 0 else "lower"
+        what = "unusual" if kinds.get(name) == CATEGORY or np.isnan(residual) else known
+        odd[f"{name} {what}"] = float(str(feature["share"]))
+    return odd
 
 
 @dataclass(frozen=True)

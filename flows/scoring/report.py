@@ -18,8 +18,11 @@ from aemodel.decisions.rules import Decision
 from aemodel.explain.attribution import feature_name
 from aemodel.rows.layout import is_signal
 from flows.scoring.evidence import (
+    MOST_GROUPED,
     ScoredNight,
+    compared_by_region,
     count_novel_rows,
+    group_flagged,
     listed_evidence,
     listed_rows,
     novel_rows,
@@ -211,6 +214,9 @@ def night_without_scores(draft: NightDraft) -> Night:
         by_group=run.groups is not None,
         top_n=run.job.score.top_n,
         pictures=not is_signal(run.model.layout.row_shape),
+        waves=compared_by_region(run.model),
+        zone=str(run.job.zone),
+        owner=run.job.report.owner,
         checks=input_checks(run, draft.source),
         command=run.command,
     )
@@ -222,6 +228,8 @@ def with_scores(
     """Add decision, counts, evidence, drift and changes to the report."""
     run, sought = draft.run, "novelty" in draft.run.job.score.computed
     novel = novel_rows(run, summary, decision, draft.scored)
+    evidence = listed_evidence(run, summary, decision, draft.scored.source)
+    flagged = picked.filter(picked.column("flagged")).column("row").to_pylist()
     return replace(
         night,
         notes=(*night.notes, *unlisted_note(run, decision, picked)),
@@ -234,7 +242,9 @@ def with_scores(
         promises=decision.promises and not draft.judged.failed,
         cut_score=decision.cut.score,
         counts=summary.tally.picture,
-        evidence=listed_evidence(run, summary, decision, draft.scored.source),
+        evidence=evidence,
+        groups=group_flagged(run.model, flagged, evidence),
+        grouped=min(len(flagged), MOST_GROUPED),
         novel_rows=novel,
         novel_rows_total=count_novel_rows(run, decision, novel, draft.scores) if sought else None,
         drift=drift_figures(run, draft.judged, summary),

@@ -4,7 +4,8 @@
      "files": {"part-00000.parquet": "9f86d0…", …},
      "manifest_sha256": "…"}        # of all bytes of manifest.json before this field
 
-run.json (host, times, device) is not listed, so two runs over the same input give the same bytes.
+run.json (host, times, device) and history.svg (nights before) are not listed, so two runs over the
+same input give the same listed bytes, whatever ran before.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from storage.files.reads import read_refusals
 from storage.objects.paths import ObjectPath
 
 NAME = "manifest.json"
-UNLISTED = frozenset({NAME, "run.json"})
+UNLISTED = frozenset({NAME, "run.json", "history.svg"})
 FORMAT_VERSIONS = {"latents": 2}  # by kind; 1 for all others
 Json = dict[str, Any]  # a parsed JSON object; its digest was checked
 _TAIL = b'  "manifest_sha256": "'
@@ -56,7 +57,7 @@ def digest_files(folder: Path) -> dict[str, str]:
 def list_files(folder: Path) -> list[str]:
     """Return the sorted paths, inside `folder`, of all files that a manifest lists.
 
-    manifest.json, run.json and temporary files, which start with a dot, are not listed.
+    UNLISTED and temporary files, which start with a dot, are not listed.
     """
     with read_refusals(folder):
         names = files_below(folder)

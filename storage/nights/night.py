@@ -72,6 +72,19 @@ class NovelRow:
         return REASONS[min(sides, key=lambda side: sides[side])]
 
 
+@dataclass(frozen=True)
+class RowGroup:
+    """Flagged rows that stand out in the same way.
+
+    id: the same for the same way in every night. shared: what their rows have in common, in
+    words. rows: their numbers over all files, best first.
+    """
+
+    id: str
+    shared: str
+    rows: Sequence[int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Night(NightFigures):
     """The content of a report. It may depend on input, model and settings only.
@@ -85,6 +98,9 @@ class Night(NightFigures):
         were not sought.
     top_n: rows of the ranking that are listed, flagged or not.
     pictures: whether rows are shown as pictures where their shape allows it.
+    waves: whether rows are steps in time, or along another axis, and shown as lines.
+    groups: of the flagged rows, largest first. grouped: how many rows were compared for them.
+    zone: in which a data date is a day. owner: whom to ask.
     """
 
     notes: Sequence[str] = ()
@@ -101,6 +117,11 @@ class Night(NightFigures):
     drift: Mapping[str, object] = field(default_factory=dict)
     top_n: int = 100
     pictures: bool = False
+    waves: bool = False
+    groups: Sequence[RowGroup] = ()
+    grouped: int = 0
+    zone: str = ""
+    owner: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     command: str = ""

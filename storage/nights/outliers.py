@@ -27,7 +27,10 @@ COLUMNS = (
 )
 SIGNS = "=+@-" + "\uff1d\uff0b\uff20\uff0d" + "\ufe66\ufe62\ufe6b\ufe63"  # plain, full-width, small
 MINUS = "\u2212\u2010\u2011\u2012\u2013\u2014"  # read as a minus by some spreadsheets
-FORMULA = re.compile(rf"""(^|;)([\s"\u200c\u200d]*[{re.escape(SIGNS + MINUS)}])""")
+# joiners, fillers, and variation selectors: unseen, but neither space nor control
+BLANKS = "\u200c\u200d\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f"
+FORMULA = re.compile(rf"""(^|;)('*[\s"{BLANKS}]*[{re.escape(SIGNS + MINUS)}])""")
+CODE = re.compile(r"\\(u[0-9a-f]{4}|U[0-9a-f]{8})")  # as `visible` writes a character
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
@@ -72,11 +75,13 @@ def spreadsheet_table(table: pa.Table) -> pa.Table:
 
 
 def spreadsheet_text(text: str) -> str:
-    """Return a text as a CSV cell that no spreadsheet evaluates.
+    """Return a text as a CSV cell that no spreadsheet evaluates; two texts never give one cell.
 
-    Characters that act unseen are shown by their code. An apostrophe goes before whatever a
-    spreadsheet would evaluate as a formula: at the start, and after a semicolon, which separates
-    cells in many locales.
+    Characters that act unseen are shown by their code; backslashes are then doubled. An apostrophe
+    goes before whatever a spreadsheet would evaluate as a formula, apostrophes before it included:
+    at the start, and after a semicolon, which separates cells in many locales.
     """
     shown = visible(text)
+    if shown != text or CODE.search(text):
+        shown = visible(text.replace("\\", "\\\\"))
     return shown if PLAIN_NUMBER.fullmatch(shown) else FORMULA.sub(r"\1'\2", shown)

@@ -1,14 +1,15 @@
 """The report of a night: a page for the analyst, and all its figures as files beside it.
 
 report.html, outliers.parquet, outliers.csv, summary.json, evidence/rank-001.png …
-manifest.json and run.json are added by the caller.
+manifest.json, run.json and history.svg are added by callers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,15 @@ from storage.nights.outliers import outlier_table, spreadsheet_table
 from storage.nights.summary import NightSummary
 from storage.pages import render
 from storage.pages.figures import score_histogram
+from storage.pages.nights.first_screen import (
+    advice,
+    clean_data,
+    headline_sentence,
+    largest_group,
+    warnings,
+)
+from storage.pages.nights.history import LEGEND
+from storage.pages.nights.worst import worst_cards
 from storage.pages.pictures import is_picture, picture_strip
 
 MOST_SHOWN = 1_000  # rows in the page; the lists beside it hold all listed rows
@@ -38,10 +48,27 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
         pa_csv.write_csv(spreadsheet_table(table), beside)
     write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
     shown = _write_evidence(folder, night, table.slice(0, min(night.top_n, MOST_SHOWN)))
-    page = render(
-        "report.html.j2", night=night, outliers=shown, listed=table.num_rows, plot=_plot(night)
+    write_bytes(folder / "report.html", _page(night, shown, table.num_rows))
+
+
+def _page(night: Night, shown: Sequence[Mapping[str, Any]], listed: int) -> bytes:
+    """Render report.html. shown: the first rows of the table, with evidence, of `listed` rows."""
+    return render(
+        "report.html.j2",
+        night=night,
+        headline=headline_sentence(night),
+        clean_data=clean_data(night),
+        largest_group=largest_group(night),
+        advice=advice(night.verdict),
+        warnings=warnings(night),
+        worst=worst_cards(night, shown),
+        legend=LEGEND,
+        outliers=shown,
+        group_of={row: group.id for group in night.groups for row in group.rows},
+        rank_of={each["row"]: each["rank"] for each in shown},
+        listed=listed,
+        plot=_plot(night),
     )
-    write_bytes(folder / "report.html", page)
 
 
 def _flagged_ids(night: Night, table: pa.Table) -> list[str]:
@@ -71,6 +98,7 @@ def summarize(night: Night, flagged_ids: list[str]) -> NightSummary:
         strange_by_chance=night.novel_by_chance,
         flagged_ids=flagged_ids,
         changes=asdict(night.changes) if night.changes else None,
+        groups=[asdict(group) for group in night.groups],
     )
 
 
@@ -80,9 +108,9 @@ def _plot(night: Night) -> str:
     return score_histogram(night.edges, night.counts, night.calibration_counts, night.cut_score)
 
 
-def _write_evidence(folder: Path, night: Night, shown: pa.Table) -> list[dict[str, object]]:
+def _write_evidence(folder: Path, night: Night, shown: pa.Table) -> list[dict[str, Any]]:
     """Write the pictures of the shown rows, and return the rows with their evidence."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for outlier in shown.to_pylist():
         found = night.evidence.get(outlier["row"])
         evidence = _evidence_shown(night, folder, found, outlier["rank"]) if found else None

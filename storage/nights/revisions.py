@@ -63,8 +63,13 @@ class NightPlace:
 
     def summary(self, revision: int) -> NightSummary:
         """Read summary.json of a revision."""
-        text = (self.report(revision) / "summary.json").read_text(encoding="utf-8")
-        return NightSummary.from_json(json.loads(text))
+        return _read_summary(self.report(revision))
+
+    def nights(self) -> list[NightLine]:
+        """Read all revisions of all nights of the job, in the order of publication."""
+        path = self.reports.parent / "nights.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [NightLine.from_json(json.loads(line)) for line in lines]
 
     def run(self, revision: int) -> dict[str, object]:
         """Read run.json of a revision; empty if it was deleted."""
@@ -98,10 +103,28 @@ def publish_revision(place: NightPlace, work: Path) -> int | None:
     """
     if not is_ready(work):
         return None
+    _write_history(place, work / "report")
     revision = publish_folders(place, work)
     list_night(place, revision)
     shutil.rmtree(work)
     return revision
+
+
+def _write_history(place: NightPlace, report: Path) -> None:
+    """Write history.svg into a report that is not in place yet: the nights known by now.
+
+    It depends on other nights, so no digest covers it.
+    """
+    from storage.pages.nights.history import render_history  # late: jinja2 is slow to import
+
+    if report.exists():
+        tonight = _read_summary(report).line
+        write_bytes(report / "history.svg", render_history(tonight, place.nights()))
+
+
+def _read_summary(report: Path) -> NightSummary:
+    text = (report / "summary.json").read_text(encoding="utf-8")
+    return NightSummary.from_json(json.loads(text))
 
 
 def publish_folders(place: NightPlace, work: Path) -> int:
@@ -144,14 +167,18 @@ def _add_line(path: Path, summary: NightSummary) -> list[str]:
 def _write_index(folder: Path, job: str, nights: Sequence[NightLine]) -> None:
     """Write the page of all nights, the newest date and revision first."""
     from storage.pages import render  # late: jinja2 is slow to import
+    from storage.pages.nights.history import LEGEND, draw_strip, newest_revisions, usual_night
 
+    newest = newest_revisions(nights)
     ordered = sorted(nights, key=lambda night: (night.date, night.revision), reverse=True)
     page = render(
         "index.html.j2",
         job=job,
         nights=ordered[:MOST_NIGHTS],
-        most=max((night.flagged for night in ordered), default=0),
         total=len(ordered),
+        strip=draw_strip(newest),
+        legend=LEGEND,
+        usual=usual_night(newest),
     )
     write_bytes(folder / "index.html", page)
 

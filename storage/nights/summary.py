@@ -12,7 +12,10 @@ WINDOWS = "windows"  # as the score: rows of series, whose events are counted as
 
 @dataclass(frozen=True)
 class NightLine:
-    """One revision in nights.jsonl and in the index page."""
+    """One revision in nights.jsonl and in the index page.
+
+    expected, limit: flagged rows that clean data gives on average, and at most; None if unknown.
+    """
 
     date: str
     revision: int
@@ -21,6 +24,8 @@ class NightLine:
     flagged: int
     model_id: str
     rule: str
+    expected: float | None = None
+    limit: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of one line."""
@@ -74,6 +79,7 @@ class NightSummary(NightFigures):
     novel_rows: the first of the `novel_rows_total` novel rows, highest novelty first; None if they
         were not sought.
     strange_by_chance: novel rows expected among as many clean rows.
+    groups: like flagged rows: `id`, what they share, and `rows`.
     flagged_ids: ids of the highest flagged rows, at most `alert_budget`.
     """
 
@@ -90,11 +96,15 @@ class NightSummary(NightFigures):
     strange_by_chance: float
     flagged_ids: Sequence[str]
     changes: Mapping[str, object] | None
+    groups: Sequence[Mapping[str, object]]
 
     @property
     def line(self) -> NightLine:
         """The line of this revision in nights.jsonl."""
-        return NightLine.from_json(self.figures())
+        figures = self.figures()
+        if not self.promises:  # what clean data would give is not known
+            figures |= {"expected": None, "limit": None}
+        return NightLine.from_json(figures)
 
     def to_json(self) -> dict[str, object]:
         """Return the content of summary.json."""

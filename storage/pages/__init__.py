@@ -8,7 +8,9 @@ from functools import lru_cache
 import jinja2
 
 from storage.units import format_bytes
-from storage.visible_text import visible_lines, visible_name
+from storage.visible_text import visible, visible_lines, visible_name
+
+MOST_OF_ID = 28  # characters of an id on a card
 
 
 def render(template: str, **values: object) -> bytes:
@@ -27,7 +29,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        size=format_bytes, number=number, count=count, percent=percent, tone=tone, name=visible_name
+        size=format_bytes,
+        number=number,
+        count=count,
+        percent=percent,
+        tone=tone,
+        name=visible_name,
+        middle=middle,
     )
     return environment
 
@@ -53,6 +61,14 @@ def count(value: int | None) -> str:
 def percent(value: float | None) -> str:
     """Format a share as a percentage with three significant digits; a dash if there is none."""
     return "–" if value is None else f"{100 * value:.3g} %"
+
+
+def middle(text: str) -> str:
+    """Make an id visible, and shorten a long one in the middle, where ids differ least."""
+    if len(text) <= MOST_OF_ID:
+        return visible(text)
+    half = MOST_OF_ID // 2
+    return f"{visible(text[:half])}…{visible(text[-half:])}"
 
 
 def tone(verdict: str) -> str:

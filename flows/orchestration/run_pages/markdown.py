@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from storage.visible_text import visible, visible_name
+
 JsonObject = Mapping[str, Any]  # nested JSON: a size report, or the summary of a night
 
 _SPECIAL = re.compile(
@@ -45,16 +47,22 @@ def escape(text: object) -> str:
     r"""Put text on one line and escape Markdown, HTML, and links: `a|b` becomes `a\|b`.
 
     Prefect shows the cells of its tables and all descriptions as Markdown, and runs HTML in them.
+    Characters that act unseen are shown by their code.
     """
     one_line = " ".join(str(text).split())
-    return _SPECIAL.sub(r"\\\g<0>", one_line)
+    return _SPECIAL.sub(r"\\\g<0>", visible(one_line))
+
+
+def escape_name(text: object) -> str:
+    """Escape an id, a name, or a cause for a cell of a table; a long one is cut."""
+    return escape(visible_name(" ".join(str(text).split())))
 
 
 def link_or_path(location: str) -> str:
     """Format a URL as a link, and a path as code, since browsers open no local files."""
     if location.startswith("http"):
         return f"[{location}]({location})"
-    return f"`{location}`"
+    return escape(location) if "`" in location else f"`{location}`"
 
 
 def format_number(value: float | None) -> str:

@@ -14,6 +14,7 @@ from flows.orchestration.run_pages.markdown import (
     JsonObject,
     MarkdownArtifact,
     escape,
+    escape_name,
     facts_table,
     format_number,
     link_or_path,
@@ -22,6 +23,7 @@ from flows.orchestration.run_pages.markdown import (
 from flows.scoring.links import index_link, report_link
 from flows.scoring.result import NightResult, NightsResult
 from storage.pages.figures import score_histogram
+from storage.pages.nights.first_screen import advice
 
 MAX_ROWS = 10  # in the text; the table artifact holds more
 MAX_FAILED = 20
@@ -36,6 +38,7 @@ def night_markdown(job: Job, result: NightResult) -> MarkdownArtifact:
 def _night_parts(job: Job, result: NightResult) -> Iterator[str]:
     summary = json.loads((result.path / "summary.json").read_text(encoding="utf-8"))
     yield f"# {result.verdict}"
+    yield f"**{advice(result.verdict)}** Report: {link_or_path(report_link(job, result))}"
     if not result.written:
         yield "Up to date: revision already exists."
     if summary["rows"]:
@@ -44,7 +47,6 @@ def _night_parts(job: Job, result: NightResult) -> Iterator[str]:
     yield f"> {escape(result.promise)}"
     yield "\n".join(f"- {escape(note)}" for note in summary["notes"])
     yield from _failed_shards(summary)
-    yield f"**Report:** {link_or_path(report_link(job, result))}"
     yield from _histogram(summary)
     yield from _top_rows(result)
     yield from _drift(summary)
@@ -102,7 +104,12 @@ def _top_rows(result: NightResult) -> Iterator[str]:
     what = "events" if result.events else f"rows, {flagged} flagged"
     yield f"## Top {len(rows)} {what}"
     cells = [
-        (row["rank"], escape(row["id"]), format_number(row["score"]), escape(main_cause(row)))
+        (
+            row["rank"],
+            escape_name(row["id"]),
+            format_number(row["score"]),
+            escape_name(main_cause(row)),
+        )
         for row in rows
     ]
     yield markdown_table(("rank", "row", "score", "cause"), cells, "rlrl")
@@ -134,7 +141,7 @@ def _drift(summary: JsonObject) -> Iterator[str]:
 
 def _drifted_features(drift: JsonObject) -> str:
     rows = [
-        (escape(feature["name"]), f"{feature['mean']:+.2f}", f"{feature['deviation']:.2f}")
+        (escape_name(feature["name"]), f"{feature['mean']:+.2f}", f"{feature['deviation']:.2f}")
         for feature in drift["features"]
     ]
     return markdown_table(("feature", "mean (clean: 0)", "deviation (clean: 1)"), rows, "lrr")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bench import DAY, rows_of
+from hostile import TEXTS
 from markdown_it import MarkdownIt
 
 from flows.errors import FlowError
@@ -19,13 +20,14 @@ from flows.jobs.job_file import read_job
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.orchestration.artifacts import outlier_cells
 from flows.orchestration.local import LocalBackend
-from flows.orchestration.run_pages.markdown import escape
-from flows.orchestration.run_pages.nights import main_cause, night_markdown, nights_markdown
+from flows.orchestration.run_pages.markdown import escape, markdown_table
+from flows.orchestration.run_pages.nights import night_markdown, nights_markdown
 from flows.orchestration.run_pages.store import store_markdown
 from flows.orchestration.run_pages.training import training_markdown
 from flows.scoring.result import NightsResult
 from flows.training.calibration_summary import calibration_facts, rule_promise
 from flows.training.result import TrainResult
+from storage.visible_text import visible_name
 
 TRAINED = TrainResult(
     model_id="0123",
@@ -148,9 +150,9 @@ def test_a_night_shows_verdict_counts_histogram_top_rows_and_report(bench):
 
     assert page.description == f"{DAY}: {result.verdict}, {flagged}"
     assert page.markdown.startswith(
-        f"# {result.verdict}\n\n**{flagged}** (expected of clean rows: 2.7, at most "
+        f"# {result.verdict}\n\n**Look at the rows below, worst first.** Report: [{url}]({url})\n\n"
+        f"**{flagged}** (expected of clean rows: 2.7, at most "
     )
-    assert f"**Report:** [{url}]({url})" in page.markdown
     assert PLOT in page.markdown
     assert f"| 1 | {first['row']} |" in page.markdown
     assert "## Top 10 rows, all flagged" in page.markdown
@@ -247,13 +249,26 @@ def test_addresses_in_untrusted_text_do_not_become_links(text):
     assert not re.search(r"(?i)https?://|ftp://|www\.|[a-z]@", escape(text))
 
 
-@pytest.mark.parametrize("text", HOSTILE[:5])
-def test_ids_and_causes_are_escaped_in_the_table_of_the_top_rows(text):
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:30]))
+def test_ids_and_causes_are_only_text_in_the_cells_of_tables(text):
     row = {"rank": 1, "id": text, "score": 1.0, "p_value": None, "flagged": True, "cause": text}
     cells = outlier_cells(row)
+    table = markdown_table(("id", "cause"), [(cells["id"], cells["cause"])], "ll")
+    shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table)
+    names = re.findall(r"<td[^>]*>(.*?)</td>", shown)
 
-    assert (cells["id"], cells["cause"]) == (escape(text), escape(main_cause(row)))
+    assert set(re.findall(r"</?([a-z]+)", shown)) <= {"table", "thead", "tbody", "tr", "th", "td"}
+    assert unescape(names[0]).replace("\\", "") == visible_name(" ".join(text.split())).replace(
+        "\\", ""
+    )
     assert (cells["rank"], cells["score"], cells["p_value"]) == (1, "1", "")
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:30]))
+def test_hostile_text_is_only_text_in_the_markdown_of_a_run(text):
+    shown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(escape(text))
+
+    assert set(re.findall(r"</?([a-z]+)", shown)) <= {"p"}
 
 
 def test_nights_are_listed_newest_first(bench):

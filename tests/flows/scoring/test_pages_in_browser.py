@@ -13,6 +13,9 @@ from bench import DAY
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+ADDRESSES = (  # `href` of a link in SVG is no text
+    "links => links.map(link => new URL(link.getAttribute('href'), document.baseURI).href)"
+)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.filterwarnings("default"),
@@ -40,6 +43,11 @@ def pages(bench):
     ]
 
 
+def _links_in(frame):
+    """Addresses of the links in the history of a report, which is a document of its own."""
+    return frame.eval_on_selector_all("a", ADDRESSES)
+
+
 def test_pages_do_not_overflow_and_every_link_and_picture_exists(pages, tmp_path):
     from playwright.sync_api import sync_playwright
 
@@ -55,9 +63,8 @@ def test_pages_do_not_overflow_and_every_link_and_picture_exists(pages, tmp_path
                 page.goto(path.as_uri())
                 page.screenshot(path=pictures / f"{number}-{path.stem}-{width}.png", full_page=True)
                 assert page.evaluate(OVERFLOW) == 0, (path, width)
-                links = page.eval_on_selector_all(
-                    "a[href]", "links => links.map(link => link.href)"
-                )
+                links = page.eval_on_selector_all("a[href]", ADDRESSES)
+                links += [link for frame in page.frames[1:] for link in _links_in(frame)]
                 assert all(Path(unquote(urlparse(link).path)).exists() for link in links), links
         browser.close()
     assert failed == []

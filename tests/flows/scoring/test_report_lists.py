@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bench import DAY, rows_of
+from bench import DAY, Bench, rows_of
+from hostile import MARKUP, TEXTS, UNSEEN
 
 from flows.scoring.alerts import top_causes
+from storage.files.manifest import verify_folder
 
 
 def outliers_of(result):
@@ -194,3 +198,46 @@ def test_the_text_on_p_values_agrees_with_the_top_row(bench):
     assert outliers_of(result)[0]["p_value"] == 1 / (n + 1)
     assert "A p-value is (1 + k) / (n + 1), where k of the n calibration rows" in text
     assert f"the smallest possible is {1 / (n + 1):.4g}." in text
+
+
+def test_a_report_has_the_same_digests_whatever_nights_were_scored_before(bench, tmp_path):
+    alone = Bench(shutil.copytree(bench.folder, tmp_path / "alone" / "job"))
+    bench.night("2026-11-20", outliers=9)
+    assert bench.score(day="2026-11-20").code == 0
+    found = []
+    for each in (bench, alone):
+        each.night(outliers=3)
+        folder = Path(each.score().facts["path"])
+        found.append([(folder / name).read_bytes() for name in ("manifest.json", "history.svg")])
+        assert verify_folder(folder) == []
+
+    assert found[0][0] == found[1][0]
+    assert found[0][1] != found[1][1]
+    assert b"2026-11-20/rev=1/report.html" in found[0][1]
+
+
+def test_the_first_screen_names_owner_zone_and_kinds_of_rows(bench):
+    bench.night(outliers=12)
+    result = bench.score(
+        *settings("report.owner=Grid team <ext. 210>", "schedule.timezone=Asia/Tokyo")
+    )
+    summary = json.loads((Path(result.facts["path"]) / "summary.json").read_text())
+    page = page_of(result)
+
+    assert "owner: <bdi>Grid team &lt;ext. 210&gt;</bdi>" in page
+    assert f"data of {DAY} (Asia/Tokyo)" in page
+    assert all(f'id="kind-{group["id"]}"' in page for group in summary["groups"][:12])
+
+
+def test_hostile_ids_and_owners_are_only_text_in_the_page(tables):
+    bench, common = tables
+    ids = list(filter(None, TEXTS))
+    write_table(bench.folder / "nights" / DAY / "a.parquet", rows_of(len(ids), 5) + 50, ids)
+    owner = f"report.owner='{MARKUP[0]}'"
+    page = page_of(bench.score(*common, *settings("score.top_n=200", owner)))
+    hostile = [tag for tag in ("script", "form", "input", "button", "iframe") if f"<{tag}" in page]
+
+    assert hostile == []
+    assert not re.findall(r"<[^<>]* on[a-z]+=", page)
+    assert not [each for each in UNSEEN if each not in "\r\n\t" and each in page]
+    assert all(each == "data" for each in re.findall(r'<img[^>]* src="(.{4})', page))

@@ -88,4 +88,6 @@ def test_the_line_of_a_night_survives_json():
         "flagged",
         "model_id",
         "rule",
+        "expected",
+        "limit",
     ]

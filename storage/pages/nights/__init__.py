@@ -1,0 +1,1 @@
+"""The page of a night: its first screen, and the strip that compares it with earlier nights."""

@@ -1,0 +1,106 @@
+"""What a report says first: a sentence, what to compare it with, what to do, and what to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from storage.nights.night import Night
+from storage.pages import count, number
+
+MOST_MOVED = 3  # columns named in the warning of drift
+MOST_UNREAD = 3
+FEWEST_ALIKE = 3  # rows of one kind that the first screen mentions
+DOUBTS = ("max_model_age_days", "clean data may contain outliers", "overlaps the rows")
+TAILS = {
+    "OK": "an ordinary night",
+    "REVIEW": "review",
+    "FLOOD": "flood",
+    "DRIFT": "the data moved",
+    "PARTIAL": "incomplete",
+}
+ADVICE = {
+    "OK": "Nothing to do.",
+    "REVIEW": "Look at the rows below, worst first.",
+    "FLOOD": "Look for one common cause first, such as a changed sensor, unit, or input.",
+    "DRIFT": "Find out what changed in the data before you trust single rows.",
+    "PARTIAL": "Review what is listed; run it again once the rest can be read.",
+    "NO DATA": "Check whether the data have arrived; a later run scores them.",
+    "FAILED": "Fix the cause and run it again.",
+}
+
+
+def headline_sentence(night: Night) -> str:
+    """Return the first sentence, such as '32 unusual of 1,530: review'."""
+    if night.verdict.startswith("NO DATA"):
+        return f"No data for {night.date}"
+    if not night.rows:
+        return f"Nothing was scored for {night.date}"
+    tail = _of_verdict(TAILS, night.verdict)
+    if not night.flagged:
+        doubt = "" if night.verdict == "OK" else f": {tail}"
+        return f"Nothing unusual in {count(night.rows)} rows{doubt}"
+    return f"{count(night.flagged)} unusual of {count(night.rows)}: {tail}"
+
+
+def advice(verdict: str) -> str:
+    """Return what to do about a verdict."""
+    return _of_verdict(ADVICE, verdict)
+
+
+def _of_verdict(texts: dict[str, str], verdict: str) -> str:
+    return next((text for start, text in texts.items() if verdict.startswith(start)), "")
+
+
+def clean_data(night: Night) -> str:
+    """Return how many rows clean data would have flagged; empty if that is not known."""
+    if not night.rows or night.in_sample:
+        return ""
+    if not night.promises or night.expected is None or night.limit is None:
+        return "How many rows clean data would give is not known tonight."
+    return f"Clean data gives {night.expected:.2g} (rarely above {count(night.limit)})."
+
+
+def largest_group(night: Night) -> str:
+    """Say how many of the flagged rows the largest group holds; empty without a large one."""
+    largest = max((len(group.rows) for group in night.groups), default=0)
+    if largest < FEWEST_ALIKE or 2 * largest < night.grouped:
+        return ""
+    first = "the first " if night.grouped < night.flagged else ""
+    return f"One kind makes up {count(largest)} of {first}{count(night.grouped)}."
+
+
+def warnings(night: Night) -> list[tuple[str, str]]:
+    """Return what affects trust in this night, as (word, sentence); empty if nothing does."""
+    return list(_warnings(night))
+
+
+def _warnings(night: Night) -> Iterator[tuple[str, str]]:
+    if night.drift.get("alarm"):
+        yield "Drift", _drift(night)
+    if night.failed:
+        yield "Incomplete", _unread(night)
+    if night.verdict.startswith("FLOOD") or "FLOOD" in night.notes:
+        flagged, budget = count(night.flagged), count(night.alert_budget)
+        yield "Flood", f"{flagged} rows are above the cut; the budget is {budget}."
+    for note in night.notes:
+        if any(doubt in note for doubt in DOUBTS):
+            yield "Note", f"{note[0].upper()}{note[1:]}."
+
+
+def _drift(night: Night) -> str:
+    """Name the columns that moved most, with their shift in clean deviations."""
+    features = night.drift["features"]
+    assert isinstance(features, list), "written by flows as a list"
+    moved = ", ".join(
+        f"{each['name']} ({each['mean']:+.2g}, spread × {number(each['deviation'])})"
+        for each in features[:MOST_MOVED]
+    )
+    why = f" Most moved, in clean deviations: {moved}." if moved else ""
+    return f"The bulk of the rows differs from clean data, so nothing is guaranteed.{why}"
+
+
+def _unread(night: Night) -> str:
+    names = ", ".join(name for name, _ in night.failed[:MOST_UNREAD])
+    more = len(night.failed) - MOST_UNREAD
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f"Not or not fully read: {names}{rest}. The flags are provisional."

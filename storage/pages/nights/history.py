@@ -1,0 +1,176 @@
+"""The strip of the last nights: flagged rows on a logarithmic axis, each night a link.
+
+Positions are percentages, so that text keeps its size on a phone and on a desktop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from statistics import median
+
+from storage.nights.summary import NightLine
+from storage.pages import count, render
+
+MOST_NIGHTS = 60  # in the strip
+MOST_USUAL = 28  # nights whose median is the usual night
+FEWEST_USUAL = 3
+LEFT, RIGHT = 6.0, 98.0  # percent of the width, for the first and the last night
+FEWEST_PLACES = 13  # so that a few nights stand side by side, at the right
+LINE = 12.0  # pixels that a label needs
+TOP, BOTTOM = 14.0, 84.0  # pixels of the largest count and of zero
+LEGEND = {
+    "ok": "OK",
+    "review": "REVIEW",
+    "flood": "FLOOD",
+    "drift": "DRIFT",
+    "partial": "PARTIAL",
+    "none": "NO DATA, FAILED",
+}
+KINDS = {"OK": "ok", "REVIEW": "review", "FLOOD": "flood", "DRIFT": "drift", "PARTIAL": "partial"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One night in the strip; x, left and right in percent of the width, y and limit in pixels.
+
+    kind: a key of LEGEND. limit: the top of the band of clean data, None if it is unknown.
+    gap: whether nights are missing before it. new_model: whether an earlier one had another model.
+    """
+
+    x: float
+    y: float
+    left: float
+    right: float
+    limit: float | None
+    kind: str
+    link: str
+    words: str
+    gap: bool
+    new_model: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The marks of the last nights, oldest first, and the lines (pixels, label) of the axis."""
+
+    marks: Sequence[Mark]
+    axis: Sequence[tuple[float, str]]
+    first: str
+    last: str
+
+
+def newest_revisions(nights: Sequence[NightLine]) -> list[NightLine]:
+    """Return the newest revision of every date, oldest date first."""
+    ordered = sorted(nights, key=lambda night: (night.date, night.revision))
+    return list({night.date: night for night in ordered}.values())
+
+
+def usual_night(earlier: Sequence[NightLine]) -> str:
+    """Compare with `earlier` nights, oldest first: 'Usual night: 3 (median of 28).'.
+
+    Nights without scores, and those scored in part, do not count.
+    """
+    flagged = [night.flagged for night in earlier if _is_whole(night)][-MOST_USUAL:]
+    if len(flagged) >= FEWEST_USUAL:
+        middle = median(flagged)
+        return f"Usual night: {middle:,.10g} (median of {len(flagged)})."
+    if flagged:
+        return f"Last night: {flagged[-1]:,}."
+    return "First night: no earlier one to compare with."
+
+
+def _is_whole(night: NightLine) -> bool:
+    return bool(night.rows) and not night.verdict.startswith("PARTIAL")
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How nights become marks. most: largest count. step: percent from one night to the next.
+
+    usual_days: days from one night to the next as a rule. root: where links start.
+    """
+
+    most: int
+    step: float
+    usual_days: int
+    root: str
+
+    def height(self, flagged: int) -> float:
+        """Return the pixels of a count on the logarithmic axis."""
+        share = math.log10(1 + flagged) / math.log10(1 + self.most)
+        return round(BOTTOM - share * (BOTTOM - TOP), 1)
+
+    def axis(self) -> list[tuple[float, str]]:
+        """Return zero and the powers of ten as lines (pixels, label)."""
+        lines = [(self.height(0), "0")]
+        for power in range(math.floor(math.log10(self.most)) + 1):
+            height = self.height(10**power)
+            if lines[-1][0] - height >= LINE:
+                lines.append((height, count(10**power)))
+        return lines
+
+
+def draw_strip(nights: Sequence[NightLine], *, root: str = ".") -> Strip | None:
+    """Place the last of `nights`, one per date and oldest first; None if there are none.
+
+    root: path from the page to the folder of the index page.
+    """
+    shown = nights[-MOST_NIGHTS:]
+    if not shown:
+        return None
+    scale = _Scale(
+        most=max(10, *(max(night.flagged, night.limit or 0) for night in shown)),
+        step=(RIGHT - LEFT) / max(FEWEST_PLACES, len(shown) - 1),
+        usual_days=_usual_days(shown),
+        root=root,
+    )
+    marks = [_mark(shown, index, scale) for index in range(len(shown))]
+    return Strip(marks, scale.axis(), shown[0].date, shown[-1].date)
+
+
+def _mark(shown: Sequence[NightLine], index: int, scale: _Scale) -> Mark:
+    night, before = shown[index], shown[index - 1] if index else None
+    x = RIGHT - (len(shown) - 1 - index) * scale.step
+    half = scale.step / 2
+    return Mark(
+        x=round(x, 2),
+        left=round(max(x - half, LEFT - 2), 2),
+        right=round(min(x + half, 100), 2),
+        y=scale.height(night.flagged),
+        limit=None if night.limit is None else scale.height(night.limit),
+        kind=KINDS.get(night.verdict.split()[0], "none"),
+        link=f"{scale.root}/{night.date}/rev={night.revision}/report.html",
+        words=_words(night),
+        gap=before is not None and _days(before, night) > scale.usual_days,
+        new_model=before is not None and before.model_id != night.model_id,
+    )
+
+
+def _words(night: NightLine) -> str:
+    """Return what a pointer over a night shows, and a screen reader says."""
+    counts = f", {count(night.flagged)} of {count(night.rows)} flagged" if night.rows else ""
+    clean = "" if night.limit is None else f", clean data rarely above {count(night.limit)}"
+    revision = f", revision {night.revision}" if night.revision > 1 else ""
+    return f"{night.date}: {night.verdict}{counts}{clean}{revision}"
+
+
+def _usual_days(nights: Sequence[NightLine]) -> int:
+    return round(median([_days(*pair) for pair in pairwise(nights)] or [1]))
+
+
+def _days(before: NightLine, night: NightLine) -> int:
+    return (date.fromisoformat(night.date) - date.fromisoformat(before.date)).days
+
+
+def render_history(tonight: NightLine, nights: Sequence[NightLine]) -> bytes:
+    """Render history.svg, which a report shows: the strip up to its own night, as known then.
+
+    nights: all revisions of all nights; those after tonight's date are left out.
+    """
+    earlier = [night for night in newest_revisions(nights) if night.date < tonight.date]
+    strip = draw_strip([*earlier, tonight], root="../..")
+    return render("history.svg.j2", strip=strip, usual=usual_night(earlier))

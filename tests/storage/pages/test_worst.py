@@ -1,0 +1,68 @@
+"""The worst rows as cards."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+from night_pages import evidence_of, night_of, outliers_of
+
+from storage.nights.night import RowGroup
+from storage.pages.nights.worst import MOST_POINTS, clean_row_chance, draw_wave, worst_cards
+
+
+def test_the_worst_row_of_each_group_comes_first_then_the_next_rows():
+    groups = (RowGroup("aaaa", "a", [10, 11, 12, 13]), RowGroup("bbbb", "b", [15, 16]))
+    cards = worst_cards(night_of(groups=groups), outliers_of([10, 11, 12, 13, 14, 15, 16]))
+
+    assert [card.outlier["row"] for card in cards] == [10, 11, 12, 14, 15]
+    assert [card.alike for card in cards] == [4, 4, 4, 0, 2]
+
+
+def test_a_night_without_flagged_rows_shows_the_highest():
+    cards = worst_cards(night_of(flagged=0), outliers_of([4, 5, 6], flagged=0))
+
+    assert [card.outlier["row"] for card in cards] == [4, 5, 6]
+
+
+def test_a_card_has_one_sentence_and_the_chance_in_words():
+    [card] = worst_cards(night_of(), outliers_of([4]))
+
+    assert card.sentence == "a is 9, above the 1 expected"
+    assert card.chance == "1 in 2,434 clean rows"
+
+
+def test_no_chance_is_given_without_clean_rows():
+    assert clean_row_chance(0.01, night_of(calibration_rows=0)) == ""
+    assert clean_row_chance(0.01, night_of(date="in-sample")) == ""
+
+
+def test_rows_are_shown_as_picture_line_or_bars():
+    rows, listed = ((8, 8), (40,), (9,)), outliers_of([0])
+    pictures, waves, columns = (
+        worst_cards(night_of(evidence={0: evidence_of(shape)}, pictures=True, waves=True), listed)[
+            0
+        ]
+        for shape in rows
+    )
+
+    assert base64.b64decode(pictures.picture.partition(",")[2]).startswith(b"\x89PNG")
+    assert waves.wave.actual.startswith("M3.0 ")
+    assert waves.sentence.startswith("steps 35 to 39: lower than expected")
+    assert columns.features[0]["name"] == "a"
+
+
+def test_a_long_line_keeps_its_peaks_and_its_gaps():
+    evidence = evidence_of((100_000,))
+    evidence.actual[[5, 50_000]] = np.nan, 7.0
+    wave = draw_wave(evidence)
+
+    assert wave.actual.count("L") <= MOST_POINTS
+    assert " 3.0L" in wave.actual  # the top
+
+
+def test_a_row_without_a_finite_value_has_no_line():
+    evidence = evidence_of((30,))
+    evidence.actual[:] = evidence.expected[:] = np.inf
+
+    assert draw_wave(evidence) is None
