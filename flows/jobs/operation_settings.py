@@ -73,7 +73,10 @@ class AlertSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings:
-    """[report]: what reports say besides the results. owner: whom to ask about them."""
+    """[report]: what reports say besides the results.
+
+    owner: whom to ask about the results.
+    """
 
     owner: str = ""
 
