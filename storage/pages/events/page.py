@@ -10,6 +10,7 @@ from storage.pages.events.clock import Clock
 from storage.pages.events.event_plots import EventPlot, plot_event
 from storage.pages.events.lanes import LEVELS, Lanes, draw_lanes
 from storage.pages.events.report import EventsReport, EventView
+from storage.pages.nights.history import LEGEND
 
 MOST_WORST = 5  # events on the first screen
 MOST_PLOTS = 25
@@ -65,6 +66,7 @@ def render_events_report(report: EventsReport) -> bytes:
         unlisted=report.n_events - len(listed),
         lanes=_lanes(report, clock),
         levels=LEVELS,
+        legend=LEGEND,
         has_entities=bool(report.entity_name),
         made={"model": report.model_id, **report.settings},
     )
