@@ -42,13 +42,21 @@ def test_a_long_name_is_cut_and_says_how_long_it_is():
 
 
 def test_pages_show_what_would_turn_the_reading_direction():
-    nights = [{"date": "d", "revision": 1, "verdict": "\u202eKO", "flagged": 0, "rows": 0}]
+    night = {
+        "date": "d",
+        "revision": 1,
+        "verdict": "\u202eKO",
+        "flagged": 0,
+        "rows": 0,
+        "limit": None,
+    }
     page = render(
         "index.html.j2",
         job="j\x1b",
-        nights=[{**nights[0], "rule": "top", "model_id": "m"}],
+        nights=[{**night, "rule": "top", "model_id": "m"}],
         most=0,
         total=1,
+        strip=None,
     ).decode()
 
     assert r"\u202eKO" in page

@@ -69,7 +69,7 @@ def test_it_stops_before_scoring_and_the_report_gives_the_reason(tables):
     assert (record["verdict"], record["complete"], record["rows"]) == ("FAILED", False, 0)
     assert record["promise"].startswith(f"{DAY}.parquet: {CHANGED}"), "it contains no path"
     page = (tables.workspace / f"reports/small/{DAY}/rev=1/report.html").read_text()
-    assert "Stopped before scoring." in page
+    assert f"Nothing was scored for {DAY}" in page
     assert "&#39;level&#39;" in page
     assert "FAILED" in (tables.workspace / "reports/small/index.html").read_text()
 
