@@ -31,6 +31,7 @@ MINUS = "\u2212\u2010\u2011\u2012\u2013\u2014"  # read as a minus by some spread
 BLANKS = "\u200c\u200d\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f"
 FORMULA = re.compile(rf"""(^|;)('*[\s"{BLANKS}]*[{re.escape(SIGNS + MINUS)}])""")
 CODE = re.compile(r"\\(u[0-9a-f]{4}|U[0-9a-f]{8})")  # as `visible` writes a character
+SENTENCES = ("cause", "sensors")  # columns that nobody reads back
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
@@ -69,7 +70,8 @@ def spreadsheet_table(table: pa.Table) -> pa.Table:
     """Return the table as outliers.csv holds it; see `spreadsheet_text`."""
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            cells = [spreadsheet_text(each) for each in table.column(index).to_pylist()]
+            as_cell = _sentence if field.name in SENTENCES else spreadsheet_text
+            cells = [as_cell(each) for each in table.column(index).to_pylist()]
             table = table.set_column(index, field.name, pa.array(cells, pa.string()))
     return table
 
@@ -84,4 +86,13 @@ def spreadsheet_text(text: str) -> str:
     shown = visible(text)
     if shown != text or CODE.search(text):
         shown = visible(text.replace("\\", "\\\\"))
+    return _neutralized(shown)
+
+
+def _sentence(text: str) -> str:
+    """Return a sentence for people, which shows unseen characters already, as a CSV cell."""
+    return _neutralized(visible(text))
+
+
+def _neutralized(shown: str) -> str:
     return shown if PLAIN_NUMBER.fullmatch(shown) else FORMULA.sub(r"\1'\2", shown)
