@@ -129,7 +129,7 @@ def test_the_page_shows_levels_as_text_and_never_as_markup(cards):
 
 def test_a_long_cause_wraps_instead_of_running_out_of_the_page(cards):
     page = report(cards[0], "report.html").read_text(encoding="utf-8")
-    line = page[: page.index("XK &lt;b&gt;")].rsplit("<div", 1)[1]
+    line = page[: page.rindex("XK &lt;b&gt;")].rsplit("<div", 1)[1]
     assert line.startswith(' class="break">')
 
 
