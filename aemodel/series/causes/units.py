@@ -19,9 +19,13 @@ class RowClock:
         """Return how long rows take: '34 s', '12 min', or '34 rows'."""
         if self.step is None:
             return "1 row" if rows == 1 else f"{rows:,} rows"
-        seconds = rows * self.step
-        name, length = [unit for unit in UNITS if seconds >= CHANGE * unit[1] or unit[0] == "s"][-1]
-        return f"{seconds / length:.3g} {name}"
+        return duration_text(rows * self.step)
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in the unit that fits: '34 s', '12 min', '3.5 h', '2 d'."""
+    name, length = [unit for unit in UNITS if seconds >= CHANGE * unit[1] or unit[0] == "s"][-1]
+    return f"{seconds / length:.3g} {name}"
 
 
 def value_text(value: float, width: float) -> str:

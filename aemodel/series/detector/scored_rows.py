@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from aemodel.errors import DataError
 from aemodel.series.causes.event import EventRows, SensorShare, explain_event
 from aemodel.series.detector.segments import Arranged, Segment
 from aemodel.series.events.runs import Run, events_above, runs_above
-from aemodel.series.fitting.fit_scorer import ScorerFit
+from aemodel.series.fitting.fit_scorer import fit_on_warmup
 from aemodel.series.model import SeriesModel
 from aemodel.series.windows.points import Piece
 
@@ -102,6 +102,4 @@ def _on_warmup(model: SeriesModel, rows: Matrix, segment: Segment) -> SeriesMode
             f"the first segment of an entity has {len(segment.rows):,} rows; "
             f"baseline='{model.settings.baseline}' needs {warmup:,}"
         )
-    fit = ScorerFit(model.scorer.whitening.pyramid, model.scorer.stride, seed=0)
-    levels, scorer = fit.on_warmup(rows[segment.rows[:warmup]], model.scorer.scale)
-    return replace(model, levels=levels, scorer=scorer)
+    return fit_on_warmup(model, rows[segment.rows[:warmup]])

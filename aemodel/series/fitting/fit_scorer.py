@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.series.levels import EntityLevels, LevelMoments
+from aemodel.series.model import SeriesModel
 from aemodel.series.windows.features import Whitening, Windows
 from aemodel.series.windows.parts import CleanWindows, weight_of_activity
 from aemodel.series.windows.points import hold_gaps
@@ -54,3 +55,10 @@ class ScorerFit:
         for start in range(0, hop, max(1, hop // STARTS)):
             if len(piece) - start >= self.pyramid.window:
                 yield piece[start:]
+
+
+def fit_on_warmup(model: SeriesModel, rows: NDArray[np.generic]) -> SeriesModel:
+    """Return the model with level, spread, and scorer of the first rows (n, d) of an entity."""
+    fit = ScorerFit(model.scorer.whitening.pyramid, model.scorer.stride, seed=0)
+    levels, scorer = fit.on_warmup(rows, model.scorer.scale)
+    return replace(model, levels=levels, scorer=scorer)

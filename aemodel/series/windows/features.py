@@ -98,15 +98,6 @@ class Whitening:
             np.concatenate(moves, axis=1),
         )
 
-    def by_sensor(self, rows: Values) -> NDArray[np.float64]:
-        """Return the whitened energy (s, d) of each sensor at each scale over rows (n, d)."""
-        blocks = self.pyramid.blocks(rows)
-        found = [
-            ((detail @ self.matrices[scale]) ** 2).mean(axis=(0, 1))
-            for scale, detail in enumerate(_details(blocks, self.mean))
-        ]
-        return np.stack(found).astype(np.float64)
-
 
 def _details(blocks: RowBlocks, mean: Values) -> list[Values]:
     """Return the coefficients of all scales; those of the last are levels less the mean."""

@@ -10,6 +10,7 @@ activity: how far any one sensor is from its usual log energies: flat lines, oth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ class CleanWindows:
         nearest = np.partition(distances, k - 1, axis=1)[:, :k]
         return np.asarray(np.maximum(nearest, 0).mean(axis=1), np.float32)
 
-    @property
+    @cached_property
     def _squares(self) -> NDArray[np.float32]:
         return np.asarray((self.points * self.points).sum(axis=1))
 

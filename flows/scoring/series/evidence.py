@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.series.causes.event import EventCause, EventRows, explain_event
+from aemodel.series.causes.units import duration_text
 from aemodel.series.events.runs import Run
-from aemodel.series.levels import EntityLevels
 from aemodel.series.model import SeriesModel
 from flows.engine.series_rows import RowRange, read_range
-from flows.scoring.series.warmup import Judges
+from flows.scoring.series.warmup import Judge, Judges
 from storage.pages.events.report import EventView, SensorTrace
 
 MOST_PLOTTED = 25  # events with a plot
@@ -28,16 +28,8 @@ def chance_words(model: SeriesModel, score: float) -> str:
     if not len(highest):
         return "unknown: there are no clean stretches"
     above = int((highest >= score).sum())
-    length = duration_words(stretch * model.step) if model.in_seconds else f"{stretch:,.0f} rows"
+    length = duration_text(stretch * model.step) if model.in_seconds else f"{stretch:,.0f} rows"
     return f"1 in {(len(highest) + 1) // (above + 1):,} clean stretches of {length}"
-
-
-def duration_words(seconds: float) -> str:
-    """Show a duration in the unit that fits: '34 s', '12 min', '3.5 h', '2 d'."""
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
 
 
 def _around(model: SeriesModel) -> int:
@@ -50,10 +42,9 @@ def _ticks(read: RowRange) -> NDArray[np.int64]:
     return read.series.times.astype(np.int64)
 
 
-def _traces(
-    model: SeriesModel, cause: EventCause, rows: NDArray[np.generic], levels: EntityLevels, row: int
-) -> tuple[SensorTrace, ...]:
-    center, spread = levels.center[row], levels.spread[row]
+def _traces(judge: Judge, cause: EventCause, rows: NDArray[np.generic]) -> tuple[SensorTrace, ...]:
+    model, levels = judge.model, judge.model.levels
+    center, spread = levels.center[judge.row], levels.spread[judge.row]
     low, high = center + model.band * spread
     return tuple(
         SensorTrace(
@@ -92,9 +83,8 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
     read = read_range(source, max(first, run.start - around), min(stop, run.stop + around), 65_536)
     inside = slice(run.start - read.start, run.stop - read.start)
     judge = judges.of(run.entity)
-    judged_by = replace(model, levels=judge.levels, scorer=judge.scorer)
     event_rows = EventRows(rows=read.rows, start=inside.start, stop=inside.stop, entity=judge.row)
-    cause = explain_event(judged_by, event_rows)
+    cause = explain_event(judge.model, event_rows)
     peak = run.peak - read.start
     times = _ticks(read)
     event = {"start": int(times[inside][0]), "end": int(times[inside][-1])}
@@ -108,7 +98,7 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
         chance=chance_words(model, run.score),
         cause=cause.words,
         times=times if plotted else np.empty(0, np.int64),
-        sensors=_traces(model, cause, read.rows, judge.levels, judge.row) if plotted else (),
+        sensors=_traces(judge, cause, read.rows) if plotted else (),
     )
     return Found(
         run=run,

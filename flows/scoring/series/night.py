@@ -15,7 +15,6 @@ from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.series.summary import SeriesSummary
 from flows.scoring.shards.notes import summary_path
 from flows.scoring.shards.scoring import ScoredShards
-from flows.training.rows.series import series_at_once
 from storage.sources import Source
 from storage.sources.series.source import SeriesSource
 
@@ -46,7 +45,7 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
     summary = SeriesSummary.none()
     for note in scored.notes:
         summary = summary.merge(SeriesSummary.load(summary_path(scored.parts, note.index)))
-    extent = Extent(summary.rows, series_at_once(source))
+    extent = Extent(summary.rows, source.at_once)
     decision, events = decide_series(
         settings.rule, model, summary.runs, extent, top_n=settings.top_n
     )

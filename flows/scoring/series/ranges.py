@@ -62,7 +62,7 @@ def _points(judges: Judges, read: RowRange, begin: int, end: int) -> NDArray[np.
         begins=bool(read.series.starts[begin]),
         ends=end < len(read.rows) or last,
     )
-    return np.where(read.usable[begin:end], judge.scorer.points(piece), np.nan)
+    return np.where(read.usable[begin:end], judge.model.scorer.points(piece), np.nan)
 
 
 def _runs(

@@ -7,27 +7,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.fitting.fit_scorer import ScorerFit
-from aemodel.series.levels import EntityLevels
+from aemodel.series.fitting.fit_scorer import fit_on_warmup
 from aemodel.series.model import SeriesModel
-from aemodel.series.windows.points import hold_gaps
 from aemodel.series.windows.pyramid import Values
-from aemodel.series.windows.scorer import WindowScorer
 from flows.engine.series_rows import read_range
 from storage.sources.series.source import SeriesSource
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Level, spread and windows by which the rows of one entity are judged."""
+    """The model by which the rows of one entity are judged, and the row of its levels."""
 
-    levels: EntityLevels
+    model: SeriesModel
     row: int
-    scorer: WindowScorer
 
     def scaled(self, rows: NDArray[np.generic]) -> Values:
         """Return rows (n, d) in scaled units without gaps."""
-        return hold_gaps(self.levels.scale(rows, self.row), self.scorer.window)
+        return self.model.scaled(rows, self.row)
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,8 @@ class Judges:
         model, name = self.model, self.source.entities[entity]
         rows = self._warmup_rows(entity)
         if rows is None:
-            place = int(model.levels.rows_of([name])[0])
-            return Judge(model.levels, place, model.scorer)
-        fit = ScorerFit(model.scorer.whitening.pyramid, model.scorer.stride, seed=0)
-        levels, scorer = fit.on_warmup(rows, model.scorer.scale)
-        return Judge(levels, 0, scorer)
+            return Judge(model, int(model.levels.rows_of([name])[0]))
+        return Judge(fit_on_warmup(model, rows), 0)
 
     def _warmup_rows(self, entity: int) -> NDArray[np.generic] | None:
         """Return the first rows of an entity; None without a warm-up, or with too few rows."""

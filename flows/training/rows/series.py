@@ -62,24 +62,13 @@ def clean_series(source: SeriesSource, max_rows: int) -> CleanSeries:
         tuple(names),
         source.entities,
         step=step,
-        at_once=series_at_once(source),
+        at_once=source.at_once,
         in_seconds=not source.index.numbers,  # nobody knows the unit of numbers
     )
 
 
 def _width(source: SeriesSource) -> int:
     return int(np.prod(source.schema.row_shape))
-
-
-def series_at_once(source: SeriesSource) -> float:
-    """Return how many series run at the same time, on average: 1 where one follows another."""
-    index = source.index
-    if not len(index.counts):
-        return 1.0
-    step = source.series.typical_step * source.ticks
-    lengths = index.counts * step
-    span = float((index.firsts + lengths).max() - index.firsts.min())
-    return max(1.0, float(lengths.sum()) / span) if span > 0 else 1.0
 
 
 def iter_pieces(source: SeriesSource, max_rows: int) -> Iterator[CleanPiece]:

@@ -63,6 +63,15 @@ class SeriesSource(Source):
         """Ticks of `SeriesRows.times` in the unit of `SeriesOrder.gap`."""
         return self.index.ticks
 
+    @property
+    def at_once(self) -> float:
+        """How many series run at the same time, on average: 1 where one follows another."""
+        if not len(self.index.counts):
+            return 1.0
+        lengths = self.index.counts * (self.series.typical_step * self.ticks)
+        span = float((self.index.firsts + lengths).max() - self.index.firsts.min())
+        return max(1.0, float(lengths.sum()) / span) if span > 0 else 1.0
+
     @cached_property
     def _names(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.entities)}
