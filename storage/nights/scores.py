@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 
 from storage.errors import DamagedError
 from storage.files.reads import raise_refused
+from storage.files.row_groups import RowGroupWriter
 
 BATCH_ROWS = 65_536
-GROUP_ROWS = 65_536
 READ_BYTES = 1 << 16  # read columns piecewise instead of whole row groups ahead
 SCORES = ("error", "novelty", "relative")
 COLUMNS = ("id", "row", "file", *SCORES, "p_value")
@@ -47,27 +46,12 @@ def _schema(id_type: pa.DataType) -> pa.Schema:
     )
 
 
-class ScoreWriter:
+class ScoreWriter(RowGroupWriter):
     """Writes the scores of one shard; the bytes do not depend on how rows are chunked."""
 
     def __init__(self, path: Path, *, text_ids: bool) -> None:
-        self._schema = _schema(pa.string() if text_ids else pa.int64())
-        self._pending = self._schema.empty_table()
-        self._writer = pq.ParquetWriter(
-            path,
-            self._schema,
-            compression="zstd",
-            use_dictionary=["file"],
-            column_encoding=ENCODINGS,
-            write_page_checksum=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._write_rows(self._pending.num_rows)
-        self._writer.close()
+        schema = _schema(pa.string() if text_ids else pa.int64())
+        super().__init__(path, schema, dictionaries=["file"], encodings=ENCODINGS)
 
     def append(
         self,
@@ -91,18 +75,7 @@ class ScoreWriter:
             *(by_name.get(score, unknown) for score in SCORES),
             unknown if p_values is None else pa.array(p_values),
         ]
-        added = pa.Table.from_arrays(columns, schema=self._schema)
-        self._pending = pa.concat_tables([self._pending, added])
-        self._write_rows(self._pending.num_rows // GROUP_ROWS * GROUP_ROWS)
-
-    def _write_rows(self, count: int) -> None:
-        """Write the first `count` pending rows, in row groups of GROUP_ROWS."""
-        for start in range(0, count, GROUP_ROWS):
-            group = self._pending.slice(start, min(GROUP_ROWS, count - start))
-            # one group at a time, so that its dictionary holds its own files only
-            whole = group.unify_dictionaries().combine_chunks()
-            self._writer.write_table(whole, row_group_size=GROUP_ROWS)
-        self._pending = self._pending.slice(count)
+        self._append_columns(columns)
 
 
 def _repeated(text: str, count: int) -> pa.DictionaryArray:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-GROUP_ROWS = 65_536
+from storage.files.row_groups import RowGroupWriter
+
+DICTIONARIES = ("file", "entity")
 ENCODINGS = {
     "row": "DELTA_BINARY_PACKED",
     "time": "DELTA_BINARY_PACKED",
@@ -64,31 +64,15 @@ class Points:
     p_values: NDArray[np.float64]
 
 
-class PointWriter:
+class PointWriter(RowGroupWriter):
     """Writes the scores of one shard; the bytes do not depend on how rows are chunked."""
 
     def __init__(
         self, path: Path, kinds: PointKinds, *, files: Sequence[str], entities: Sequence[str]
     ) -> None:
-        self._schema = kinds.schema
-        self._files, self._entities = pa.array(files), pa.array(entities)
-        self._pending = self._schema.empty_table()
         encodings = {**ENCODINGS, "time": "DELTA_BINARY_PACKED" if kinds.timestamps else "PLAIN"}
-        self._writer = pq.ParquetWriter(
-            path,
-            self._schema,
-            compression="zstd",
-            use_dictionary=["file", "entity"],
-            column_encoding=encodings,
-            write_page_checksum=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._write(self._pending.num_rows)
-        self._writer.close()
+        super().__init__(path, kinds.schema, dictionaries=DICTIONARIES, encodings=encodings)
+        self._files, self._entities = pa.array(files), pa.array(entities)
 
     def append(self, points: Points) -> None:
         """Add the scores of consecutive rows; NaN is written as null."""
@@ -102,23 +86,12 @@ class PointWriter:
             pa.array(points.scores, from_pandas=True),
             pa.array(points.p_values, from_pandas=True),
         ]
-        added = pa.Table.from_arrays(columns, schema=self._schema)
-        self._pending = pa.concat_tables([self._pending, added])
-        self._write(self._pending.num_rows // GROUP_ROWS * GROUP_ROWS)
+        self._append_columns(columns)
 
-    def _write(self, count: int) -> None:
-        """Write the first `count` pending rows, in row groups of GROUP_ROWS."""
-        for start in range(0, count, GROUP_ROWS):
-            group = self._pending.slice(start, min(GROUP_ROWS, count - start))
-            used = _with_own_names(group.unify_dictionaries().combine_chunks())
-            self._writer.write_table(used, row_group_size=GROUP_ROWS)
-        self._pending = self._pending.slice(count)
-
-
-def _with_own_names(group: pa.Table) -> pa.Table:
-    """Return a row group whose dictionaries hold the names that occur in it, in their order."""
-    for name in ("file", "entity"):
-        place = group.schema.get_field_index(name)
-        texts = group.column(place).cast(pa.string())
-        group = group.set_column(place, name, texts.dictionary_encode().cast(NAMES))
-    return group
+    def _whole(self, group: pa.Table) -> pa.Table:
+        """Return a row group whose dictionaries hold the names that occur in it, in their order."""
+        for name in DICTIONARIES:
+            place = group.schema.get_field_index(name)
+            texts = group.column(place).cast(pa.string())
+            group = group.set_column(place, name, texts.dictionary_encode().cast(NAMES))
+        return group
