@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import sys
 
@@ -10,62 +9,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lakes import DeltaTable, IcebergTable, numbers, rows_of
 
 from storage.errors import NoDataError, SourceError
 from storage.sources import CATEGORY, NUMBER, find_files, open_source
 from storage.sources.kinds import level_key
 from storage.sources.partitions import A_DATE
 
-deltalake = pytest.importorskip("deltalake")
-catalogs = pytest.importorskip("pyiceberg.catalog.memory")
 
-
-def rows_of(first, count=3, day=20):
-    return pa.table(
-        {
-            "x": np.arange(first, first + count, dtype=np.float64),
-            "region": ["eu", "us/1", None][:count],
-            "dt": [dt.date(2026, 11, day)] * count,
-        }
-    )
-
-
-class Delta:
+class Delta(DeltaTable):
     """A Delta table in a folder."""
 
     def __init__(self, folder):
-        self.root = folder / "orders"
-
-    def append(self, table):
-        deltalake.write_deltalake(
-            self.root, table, mode="append", schema_mode="merge", partition_by=["dt", "region"]
-        )
-
-    def delete(self, where):
-        deltalake.DeltaTable(self.root).delete(where)
+        super().__init__(folder / "orders")
 
 
-class Iceberg:
+class Iceberg(IcebergTable):
     """An Iceberg table in a folder."""
 
     def __init__(self, folder):
-        self.catalog = catalogs.InMemoryCatalog("test", warehouse=f"file://{folder}")
-        self.catalog.create_namespace("shop")
-        self.root = folder / "shop/orders"
-        self.table = None
-
-    def append(self, table):
-        if self.table is None:
-            self.table = self.catalog.create_table("shop.orders", schema=table.schema)
-            with self.table.update_spec() as spec:
-                spec.add_identity("dt")
-                spec.add_identity("region")
-        with self.table.update_schema() as schema:
-            schema.union_by_name(table.schema)
-        self.table.append(table)
-
-    def delete(self, where):
-        self.table.delete(where)
+        super().__init__(folder / "shop/orders", f"file://{folder}")
 
 
 @pytest.fixture(params=[Delta, Iceberg])
@@ -75,11 +38,6 @@ def lake(request, tmp_path):
     found.append(rows_of(0))
     found.append(rows_of(10, day=21))
     return found
-
-
-def numbers(path, **how):
-    with open_source(path, columns=["x"], **how) as source:
-        return sorted(row for chunk in source.chunks(max_rows=2) for row in chunk.rows[:, 0])
 
 
 def test_all_rows_are_read_and_partitions_are_columns(lake):

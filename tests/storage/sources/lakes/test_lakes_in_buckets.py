@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from lakes import DeltaTable, IcebergTable, numbers, rows_of
 
 from storage.errors import NoDataError, ReadError, SourceError
 from storage.objects import systems
@@ -18,65 +18,23 @@ from storage.sources import find_files, open_source
 from storage.sources.kinds import level_key
 from storage.sources.partitions import A_DATE
 
-deltalake = pytest.importorskip("deltalake")
-catalogs = pytest.importorskip("pyiceberg.catalog.memory")
 
-
-def rows_of(first, count=3, day=20):
-    return pa.table(
-        {
-            "x": np.arange(first, first + count, dtype=np.float64),
-            "region": ["eu", "us/1", None][:count],
-            "dt": [dt.date(2026, 11, day)] * count,
-        }
-    )
-
-
-class Delta:
+class Delta(DeltaTable):
     """A Delta table below a prefix."""
 
     def __init__(self, prefix):
-        self.root = self.data = located(f"s3://rows/{prefix}/orders")
-        self.options = delta_options(self.root)
-
-    def append(self, table):
-        deltalake.write_deltalake(
-            str(self.root),
-            table,
-            mode="append",
-            schema_mode="merge",
-            partition_by=["dt", "region"],
-            storage_options=self.options,
-        )
-
-    def delete(self, where):
-        deltalake.DeltaTable(str(self.root), storage_options=self.options).delete(where)
+        root = self.data = located(f"s3://rows/{prefix}/orders")
+        super().__init__(root, delta_options(root))
 
 
-class Iceberg:
+class Iceberg(IcebergTable):
     """An Iceberg table below a prefix."""
 
     def __init__(self, prefix):
-        root = f"s3://rows/{prefix}"
-        how = iceberg_properties(located(root))
-        self.catalog = catalogs.InMemoryCatalog("test", warehouse=root, **how)
-        self.catalog.create_namespace("shop")
-        self.root = located(f"{root}/shop/orders")
-        self.data = self.root / "data"
-        self.table = None
-
-    def append(self, table):
-        if self.table is None:
-            self.table = self.catalog.create_table("shop.orders", schema=table.schema)
-            with self.table.update_spec() as spec:
-                spec.add_identity("dt")
-                spec.add_identity("region")
-        with self.table.update_schema() as schema:
-            schema.union_by_name(table.schema)
-        self.table.append(table)
-
-    def delete(self, where):
-        self.table.delete(where)
+        warehouse = f"s3://rows/{prefix}"
+        root = located(f"{warehouse}/shop/orders")
+        super().__init__(root, warehouse, **iceberg_properties(located(warehouse)))
+        self.data = root / "data"
 
 
 @pytest.fixture(params=[Delta, Iceberg])
@@ -86,11 +44,6 @@ def lake(request, bucket, tmp_path):
     found.append(rows_of(0))
     found.append(rows_of(10, day=21))
     return found
-
-
-def numbers(path, **how):
-    with open_source(path, columns=["x"], **how) as source:
-        return sorted(row for chunk in source.chunks(max_rows=2) for row in chunk.rows[:, 0])
 
 
 def objects_of(lake, ending):
