@@ -15,7 +15,7 @@ from documents import DOCS, PAGES, README, ROOT, blocks, require_command, text_o
 
 from aemodel import settings
 from flows.cli.app import COMMANDS, MODELS_COMMANDS
-from flows.jobs import settings as job_settings
+from flows.jobs.sections import results as job_settings
 from flows.jobs.settings import Job
 
 REFERENCE = DOCS / "reference"

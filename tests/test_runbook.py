@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from documents import require_command
 
-from flows.jobs.settings import DataSettings, Job
+from flows.jobs.sections.data import DataSettings
+from flows.jobs.settings import Job
 
 ROOT = Path(__file__).parent.parent
 RUNBOOK = (ROOT / "deploy/RUNBOOK.md").read_text(encoding="utf-8")

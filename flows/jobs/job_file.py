@@ -19,8 +19,9 @@ from aemodel.decisions.rules import Rule, parse_rule
 from aemodel.errors import SettingsError
 from aemodel.series.settings import Baseline
 from flows.errors import UsageError
+from flows.jobs.sections.limits import ByteSize
 from flows.jobs.series.settings import Pause, WindowRows, parse_pause, parse_window
-from flows.jobs.settings import ByteSize, Job
+from flows.jobs.settings import Job
 from storage.units import parse_bytes, parse_duration
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from flows.errors import FlowError, describe
-from flows.jobs.operation_settings import AlertSettings
+from flows.jobs.sections.operation import AlertSettings
 from flows.jobs.settings import Job
 from flows.jobs.workspace import Workspace, open_workspace
 from flows.scoring.links import index_link, report_link

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.errors import UsageError
-from flows.jobs.limits import require_variable
 from flows.jobs.queries import read_query
-from flows.jobs.query_settings import parse_queries
+from flows.jobs.sections.limits import require_variable
+from flows.jobs.sections.queries import parse_queries
 from storage.databases.query import Query, is_query
 from storage.databases.snapshot import write_rows
 from storage.objects.reach import reached

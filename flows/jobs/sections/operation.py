@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from flows.errors import UsageError
-from flows.jobs.limits import require_range, require_variable
+from flows.jobs.sections.limits import require_range, require_variable
 from storage.objects.paths import ObjectPath, located
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import NewType
 
 from flows.errors import UsageError
 from storage.units import format_bytes
+
+ByteSize = NewType("ByteSize", int)  # written as '256 MB' in a job file
 
 SMALLEST_BUDGET = 1_000_000
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from flows.errors import UsageError
-from flows.jobs.limits import require_variable
+from flows.jobs.sections.limits import require_variable
 from storage.databases.query import Query, is_query
 
 
