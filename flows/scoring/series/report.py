@@ -46,7 +46,7 @@ def build_series_night(draft: NightDraft, night: SeriesNight) -> None:
     write_scores_folder(draft, night.decision, rows=night.summary.rows)
     found = _explained(draft, night)
     figures = _figures(draft, night)
-    timestamps = _has_timestamps(_source(draft))
+    timestamps = _source(draft).has_timestamps
     table = event_table([_row(draft, each) for each in found], timestamps=timestamps)
     write_events(draft.report, table)
     listed = table.column("id").to_pylist()[: draft.run.job.score.alert_budget]
@@ -66,10 +66,6 @@ def _source(draft: NightDraft) -> SeriesSource:
 def _model(draft: NightDraft) -> SeriesModel:
     assert draft.run.model.series is not None, "a model of series"
     return draft.run.model.series
-
-
-def _has_timestamps(source: SeriesSource) -> bool:
-    return bool(source.order.time) and not source.index.numbers
 
 
 def _explained(draft: NightDraft, night: SeriesNight) -> list[Found]:
@@ -142,7 +138,7 @@ def _report(
         entity_name=series.entity,
         expected=_expected(night),
         promise=figures.promise,
-        zone=str(run.job.zone) if _has_timestamps(source) else None,
+        zone=str(run.job.zone) if source.has_timestamps else None,
         model_id=run.model_id,
         timeline=_timeline(source, night),
         events=[each.view for each in found],

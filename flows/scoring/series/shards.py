@@ -60,9 +60,7 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
     @cached_property
     def kinds(self) -> PointKinds:
         """How ids and times are kept."""
-        first = next(self.source.chunks(0, 1, max_rows=1), None)
-        text = first is not None and first.ids is not None and first.ids.dtype.kind not in "iu"
-        return PointKinds(text, not self.source.index.numbers and bool(self.source.order.time))
+        return PointKinds(self.source.text_ids, self.source.has_timestamps)
 
     def finished(self, shard: Shard) -> ScoredShard | None:
         """Return the note of a shard finished by an earlier run."""
@@ -143,9 +141,4 @@ def _own_rows(found: ScoredRange) -> NDArray[np.bool_]:
 
 def night_bins(source: SeriesSource) -> Bins:
     """Cut the time of a night into bins."""
-    index = source.index
-    if not len(index.counts):
-        return Bins(0.0, 1.0)
-    step = source.series.typical_step * source.ticks
-    lasts = index.firsts + index.counts * step
-    return Bins.between(float(index.firsts.min()), float(lasts.max()))
+    return Bins.between(*source.span)

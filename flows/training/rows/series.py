@@ -63,7 +63,7 @@ def clean_series(source: SeriesSource, max_rows: int) -> CleanSeries:
         source.entities,
         step=step,
         at_once=source.at_once,
-        in_seconds=not source.index.numbers,  # nobody knows the unit of numbers
+        in_seconds=source.has_timestamps,  # nobody knows the unit of numbers
     )
 
 

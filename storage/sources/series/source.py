@@ -42,7 +42,7 @@ class SeriesSource(Source):
         origin = Origin(original.path, original.files, original.missing)
         super().__init__(origin, rows.schema, self.places.n_rows)
         self.unread, self.left_out = original.unread, original.left_out
-        self.broken = original.broken
+        self.broken, self.text_ids = original.broken, original.text_ids
         self.not_features, self.dated = original.not_features, original.dated
         self.borders = self._all_borders()
         shown = self.series.shown(in_seconds=not self.index.numbers)
@@ -64,13 +64,28 @@ class SeriesSource(Source):
         return self.index.ticks
 
     @property
+    def has_timestamps(self) -> bool:
+        """Whether times are nanoseconds since 1970, not numbers of an unknown unit or of rows."""
+        return bool(self.order.time) and not self.index.numbers
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The ticks at which the first series begins and the last one ends; (0, 0) without rows."""
+        if not len(self.index.counts):
+            return 0.0, 0.0
+        return float(self.index.firsts.min()), float((self.index.firsts + self._lengths).max())
+
+    @property
     def at_once(self) -> float:
         """How many series run at the same time, on average: 1 where one follows another."""
-        if not len(self.index.counts):
-            return 1.0
-        lengths = self.index.counts * (self.series.typical_step * self.ticks)
-        span = float((self.index.firsts + lengths).max() - self.index.firsts.min())
-        return max(1.0, float(lengths.sum()) / span) if span > 0 else 1.0
+        first, last = self.span
+        return max(1.0, float(self._lengths.sum()) / (last - first)) if last > first else 1.0
+
+    @property
+    def _lengths(self) -> NDArray[np.float64]:
+        """How many ticks each series lasts, in the order of the index."""
+        step = self.series.typical_step * self.ticks
+        return np.asarray(self.index.counts * step, np.float64)
 
     @cached_property
     def _names(self) -> dict[str, int]:

@@ -115,7 +115,8 @@ def test_rows_on_a_grid_score_once_in_shards_of_any_size(tmp_path, monkeypatch):
     write_night(bench, night_table().filter(every_third))
     assert bench.score().code == 0, bench.score().err
     before = scores_of(bench)
-    monkeypatch.setattr("flows.jobs.settings.require_size", lambda *_: None)
+    for section in ("data", "results"):
+        monkeypatch.setattr(f"flows.jobs.sections.{section}.require_size", lambda *_: None)
     monkeypatch.setattr("flows.scoring.series.shards.LEAST_ROWS", 1)
     assert bench.score("--force", "--set", "data.shard_bytes=200 B").code == 0
 

@@ -89,7 +89,8 @@ def test_every_row_has_a_score_by_entity_and_time(scored):
 
 @pytest.mark.parametrize(("shard", "memory"), [(3_000, 10**9), (111, 10**9), (10**6, 3_000)])
 def test_scores_do_not_depend_on_shards_or_memory(scored, monkeypatch, shard, memory):
-    monkeypatch.setattr("flows.jobs.settings.require_size", lambda *_: None)
+    for section in ("data", "results"):
+        monkeypatch.setattr(f"flows.jobs.sections.{section}.require_size", lambda *_: None)
     monkeypatch.setattr("flows.scoring.series.shards.LEAST_ROWS", 1)
     before = scores_of(scored)
     settings = [f"data.shard_bytes={shard} B", f"score.memory={memory} B"]
