@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.latents.shard import Readable, Reader, reading
-from storage.sources.kinds import levels_of
-from storage.sources.schema import Schema, StoredColumns
+from storage.sources.columns.kinds import levels_of
+from storage.sources.columns.schema import Schema, StoredColumns
 
 SUFFIX = ".parquet"
 GROUP_ROWS = 32_768  # reading one row unpacks its group; smaller groups take more bytes

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from storage.errors import WorkspaceError
 from storage.files.atomic import write_beside
 from storage.latents.hdf5 import writing
-from storage.sources.schema import Schema, StoredColumns
+from storage.sources.columns.schema import Schema, StoredColumns
 
 MOST_ROWS = 4_096  # of a chunk
 CHUNK_BYTES = 4 << 20  # HDF5 packs and unpacks a chunk as a whole

@@ -23,8 +23,8 @@ from storage.latents.exact_columns import ColumnsReader, columns_to_json
 from storage.latents.loss import LossJson
 from storage.latents.scale import Scale
 from storage.latents.shard import BlocksReader, LatentsReader, ShardRows
-from storage.sources.schema import Schema, StoredColumns
-from storage.sources.source import Shard
+from storage.sources.columns.schema import Schema, StoredColumns
+from storage.sources.shards import Shard
 
 FORMATS: Mapping[str, ModuleType] = {"hdf5": hdf5, "parquet": parquet}
 STORE = "store"  # in a work folder: the store as it grows; next to it, what only a resume needs

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
-from storage.sources.columns import Column, Feature, Wanted, pick_shared
-from storage.sources.kinds import ISO_TIME
-from storage.sources.schema import CATEGORY, NUMBER, TIME
+from storage.sources.columns.features import Column, Feature, Wanted, pick_shared
+from storage.sources.columns.kinds import ISO_TIME
+from storage.sources.columns.schema import CATEGORY, NUMBER, TIME
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 WHOLE, DECIMAL = r"-?\d{1,18}", r"-?\d+(\.\d+)?([eE][+-]?\d+)?"

@@ -3,98 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.files.reads import read_refusals
-from storage.sources.columns import BlockColumn, list_by_kind, list_unread
+from storage.sources.chunks import Chunk
+from storage.sources.columns.features import BlockColumn, list_by_kind, list_unread
+from storage.sources.columns.schema import KEYED, Schema, StoredColumns, require_storable
 from storage.sources.digests import file_stamps, sha256_text
-from storage.sources.schema import KEYED, Schema, StoredColumns, require_storable
-from storage.sources.series.order import SeriesRows
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 NUMERIC = "biuf"
 BROKEN_CELLS = "unreadable cells"  # the fact of a source that counts and names them
 MOST_NAMED = 5  # of them in one message
-
-
-ALONG_ROWS = ("ids", "broken", "usable", "numbers", "beside", "blocks", "keys")  # of a chunk
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Consecutive rows of one file.
-
-    start: row number of the first row within the source.
-    rows: (n, *row_shape) in the source's dtype.
-    ids: (n,) int64 or text, or None if the row numbers are the ids.
-    file: name of the file within the source.
-    broken: (n,) bool, rows with a cell that is no number or time, as its column is, unless
-        missing = "impute", where it is a gap; None if there are none.
-    usable: (n,) whether a row holds a number in every column; None if all do.
-    numbers: (n,) row numbers within the source; None if they count up from `start`.
-    beside: the columns that a store keeps exactly, if the source is exact and has any.
-    blocks: (n,) float64, the day since 1970 or the key of the level in the source's `block` column,
-        NaN for a gap; None without such a column.
-    keys: the columns that order rows, as the files have them; None unless the source reads any.
-    series: of rows in series order, where they lie in their series; else None.
-    """
-
-    start: int
-    rows: NDArray[np.generic]
-    ids: NDArray[np.generic] | None
-    file: str
-    broken: NDArray[np.bool_] | None = None
-    usable: NDArray[np.bool_] | None = None
-    numbers: NDArray[np.int64] | None = None
-    beside: pa.RecordBatch | None = None
-    blocks: NDArray[np.float64] | None = None
-    keys: pa.RecordBatch | None = None
-    series: SeriesRows | None = None
-
-    @property
-    def row_numbers(self) -> NDArray[np.int64]:
-        """Row numbers within the source, (n,)."""
-        if self.numbers is not None:
-            return self.numbers
-        return np.arange(self.start, self.start + len(self.rows))
-
-    def usable_part(self) -> Chunk:
-        """Return the usable rows only."""
-        if self.usable is None:
-            return self
-        ids = None if self.ids is None else self.ids[self.usable]
-        numbers = self.row_numbers[self.usable]
-        series = None if self.series is None else self.series.pick(self.usable)
-        rows = self.rows[self.usable]
-        return replace(self, rows=rows, ids=ids, usable=None, numbers=numbers, series=series)
-
-    def cut(self, start: int, stop: int) -> Chunk:
-        """Return the part from row `start` of the source up to `stop`."""
-        part = slice(start - self.start, stop - self.start)
-        cut = replace(self, start=start, rows=self.rows[part])
-        for name in ALONG_ROWS:
-            values = getattr(self, name)
-            cut = cut if values is None else replace(cut, **{name: values[part]})
-        return cut if self.series is None else replace(cut, series=self.series.pick(part))
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Rows from `start` up to, not including, `stop`: the unit of storage and resume."""
-
-    index: int
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -290,35 +216,3 @@ class Source(ABC):
     def _locate(self, row: int) -> tuple[Path, int]:
         """Return the file that holds a row of the source, and the row's number within it."""
         return self.path, row
-
-
-LARGEST = 1.25  # times as many rows as a shard should have, where no border comes sooner
-
-
-def plan_shards(source: Source, shard_bytes: int) -> tuple[Shard, ...]:
-    """Cut a source into shards of about `shard_bytes` of input, preferably at its borders.
-
-    The plan depends on the source and `shard_bytes` only.
-    """
-    shard_rows = max(1, shard_bytes // max(1, source.schema.row_bytes))
-    shards: list[Shard] = []
-    start = 0
-    while start < source.n_rows:
-        stop = _shard_end(source, start, shard_rows)
-        shards.append(Shard(len(shards), start, stop))
-        start = stop
-    return tuple(shards)
-
-
-def _shard_end(source: Source, start: int, shard_rows: int) -> int:
-    stop = start + shard_rows
-    if stop >= source.n_rows:
-        return source.n_rows
-    borders = source.borders
-    next_one = bisect_right(borders, start)
-    last_one = bisect_right(borders, stop) - 1
-    if next_one <= last_one:
-        return borders[last_one]
-    # What lies between borders may be read from its start by every shard that has a part of it
-    whole = next_one < len(borders) and borders[next_one] <= start + LARGEST * shard_rows
-    return borders[next_one] if whole else stop

@@ -15,14 +15,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SchemaError, SourceError
-from storage.sources.columns import Feature, named_features
+from storage.sources.chunks import Chunk
+from storage.sources.columns.features import Feature, named_features
+from storage.sources.columns.kinds import block_values, levels_of, numbers_in, time_parts
+from storage.sources.columns.number_types import is_value, number_schema, type_in_all_files
+from storage.sources.columns.schema import KEYED, NUMBER, TIME, StoredColumns
 from storage.sources.ids import id_texts
 from storage.sources.input_files import relative_names
-from storage.sources.kinds import block_values, levels_of, numbers_in, time_parts
-from storage.sources.number_types import common_type, is_value, number_schema
 from storage.sources.partitions import NO_PARTITIONS, Partitions
-from storage.sources.schema import KEYED, NUMBER, TIME, StoredColumns
-from storage.sources.source import Chunk, Source
+from storage.sources.source import Source
 from storage.sources.typed.batch import Batch
 from storage.visible_text import visible_name
 
@@ -50,11 +51,17 @@ class TableSource(Source):
                 name = self._names[file]
                 for batch in self._batches(file, first, last, max_rows):
                     chunk = self._chunk(begin + batch.start, batch.rows, name)
-                    broken = batch.broken if self.missing == "error" else None
-                    beside, blocks = self._beside(file, batch), self._blocks_of(batch)
-                    chunk = replace(chunk, broken=broken, beside=beside, blocks=blocks)
-                    keys = batch.rows.select([*self.keys]) if self.keys else None
-                    yield replace(chunk, keys=keys)
+                    yield self._with_beside(chunk, file, batch)
+
+    def _with_beside(self, chunk: Chunk, file: Path, batch: Batch) -> Chunk:
+        """Return a chunk with what is read beside its features."""
+        return replace(
+            chunk,
+            broken=batch.broken if self.missing == "error" else None,
+            beside=self._beside(file, batch),
+            blocks=self._blocks_of(batch),
+            keys=batch.rows.select([*self.keys]) if self.keys else None,
+        )
 
     def read_keys(self, names: Sequence[str]) -> None:
         """Read these columns along as `Chunk.keys`, features or not. Raises SchemaError."""
@@ -68,10 +75,6 @@ class TableSource(Source):
                 )
         self.keys = tuple(names)
         self.partitions.read_also(names)
-
-    def key_types(self, name: str) -> list[pa.DataType]:
-        """Return the Arrow types in the files of a column that is read along."""
-        return self._types(name)
 
     def why_no_key(self, row: int, name: str, *, expected: str) -> str:
         """Say what a column that is read along holds in a row, instead of what is expected."""
@@ -157,7 +160,7 @@ class TableSource(Source):
     def _values_of_kind(
         self, column: pa.Array, feature: Feature, start: int
     ) -> NDArray[np.generic]:
-        """Return a column as what it is read (n,), see `storage.sources.kinds`."""
+        """Return a column as what it is read (n,), see `storage.sources.columns.kinds`."""
         if feature.kind in KEYED:
             return levels_of(column)[0]
         if feature.kind in TIME:
@@ -169,36 +172,29 @@ class TableSource(Source):
         """Numbers of a NumPy dtype are values; all else a store keeps exactly."""
         if not self.schema.kinds:
             return StoredColumns(self.schema)
-        types = {name: self._types(name) for name in self.schema.names}
+        types = {name: self.column_types(name) for name in self.schema.names}
         places = {
             name: place
             for place, (name, kind) in enumerate(named_features(self.schema))
             if kind == NUMBER and all(map(is_value, types[name]))
         }
         values = number_schema({name: types[name] for name in places}, self.missing)
-        exact = [(name, self._one_type(name, types[name])) for name in types if name not in places]
+        exact = [
+            (name, type_in_all_files(self.path, name, types[name]))
+            for name in types
+            if name not in places
+        ]
         names, entity = self.schema.names, self.schema.entity
         return StoredColumns(values, tuple(places.values()), names, pa.schema(exact), entity)
 
-    def _types(self, name: str) -> list[pa.DataType]:
-        """Return the Arrow types of a column in the files."""
+    def column_types(self, name: str) -> list[pa.DataType]:
+        """Return the Arrow types of a column in each file or folder."""
         partition = self.partitions.read.get(name)
         return [partition] if partition else self._stored_types(name)
 
     @abstractmethod
     def _stored_types(self, name: str) -> list[pa.DataType]:
         """Return the Arrow types of a column that the files themselves hold."""
-
-    def _one_type(self, name: str, types: Sequence[pa.DataType]) -> pa.DataType:
-        """Return the type that holds the values of all files. Raises SchemaError."""
-        try:
-            return common_type(types)
-        except pa.ArrowException as error:
-            listed = " and ".join(dict.fromkeys(map(str, types)))
-            raise SchemaError(
-                f"{self.path}: column {name}: expected one type in all files, got {listed}; "
-                "write the files with the same type"
-            ) from error
 
     def _beside(self, file: Path, batch: Batch) -> pa.RecordBatch | None:
         """Return the columns that a store keeps exactly."""

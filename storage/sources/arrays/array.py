@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.schema import Schema
-from storage.sources.source import NUMERIC, Chunk, Source
+from storage.sources.chunks import Chunk
+from storage.sources.columns.schema import Schema
+from storage.sources.source import NUMERIC, Source
 
 MOST_AXES = 32  # as in HDF5
 MOST_FIELDS = 20  # in one message

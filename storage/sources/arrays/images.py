@@ -15,9 +15,10 @@ from storage.errors import ReadError, SourceError
 from storage.files.reads import unreadable
 from storage.objects.paths import openable
 from storage.sources.arrays.streams import READ_ERRORS
+from storage.sources.chunks import Chunk
+from storage.sources.columns.schema import Schema
 from storage.sources.input_files import relative_names
-from storage.sources.schema import Schema
-from storage.sources.source import Chunk, Origin, Source
+from storage.sources.source import Origin, Source
 
 # what Pillow raises for damaged content
 DAMAGE = (

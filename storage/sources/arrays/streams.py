@@ -22,7 +22,8 @@ from storage.files.reads import read_error, refusal, unreadable
 from storage.objects.paths import openable
 from storage.sources.arrays.array import ArraySource, require_numeric_rows, row_schema
 from storage.sources.arrays.column_file import ColumnFile
-from storage.sources.source import Chunk, Origin
+from storage.sources.chunks import Chunk
+from storage.sources.source import Origin
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 # what Python's own readers raise for damaged, encrypted or unknown archives and sizes

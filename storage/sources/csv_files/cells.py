@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from storage.sources.kinds import parse_times
-from storage.sources.schema import TIME
+from storage.sources.columns.kinds import parse_times
+from storage.sources.columns.schema import TIME
 from storage.sources.source import MOST_NAMED
 
 DEFAULTS = pa_csv.ConvertOptions()

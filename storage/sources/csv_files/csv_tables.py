@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.columns import NO_FEATURE, Feature, Wanted, dated_columns
+from storage.sources.chunks import Chunk
+from storage.sources.columns.features import NO_FEATURE, Feature, Wanted, dated_columns
+from storage.sources.columns.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.csv_files.cells import GAPS, levels_in, numbers_of, times_in
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import find_dialect, read_cell
 from storage.sources.partitions import Partitions, folder_values
-from storage.sources.schema import KEYED, NUMBER, TIME, Schema
-from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Chunk, Origin
+from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Origin
 from storage.sources.tables import TableSource
 from storage.sources.typed.batch import Batch
 from storage.text import list_first

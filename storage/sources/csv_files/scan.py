@@ -14,13 +14,20 @@ import pyarrow.csv as pa_csv
 
 from storage.errors import SourceError
 from storage.objects.paths import input_stream
-from storage.sources.columns import NO_VALUES, NUMERIC, Column, Wanted, require_distinct, unnamed
+from storage.sources.columns.features import (
+    NO_VALUES,
+    NUMERIC,
+    Column,
+    Wanted,
+    require_distinct,
+    unnamed,
+)
+from storage.sources.columns.kinds import kinds_of
+from storage.sources.columns.schema import CATEGORY, NUMBER, TIME
 from storage.sources.csv_files.cells import BrokenCell, ColumnScan
 from storage.sources.csv_files.dialect import Dialect
 from storage.sources.csv_files.spread_rows import SpreadRows
 from storage.sources.csv_files.text import decompressing, read_cell, require_header
-from storage.sources.kinds import kinds_of
-from storage.sources.schema import CATEGORY, NUMBER, TIME
 
 BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
 BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell

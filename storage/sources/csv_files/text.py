@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from storage.errors import SourceError
 from storage.objects.paths import input_stream
-from storage.sources.columns import DETECTED
+from storage.sources.columns.features import DETECTED
 from storage.sources.csv_files.cells import GAPS, NUMBER
 from storage.sources.csv_files.dialect import (
     Dialect,

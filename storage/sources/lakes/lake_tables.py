@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.sources.columns import Wanted
+from storage.sources.columns.features import Wanted
 from storage.sources.lakes.snapshots import Partition, Snapshot, real_path
 from storage.sources.typed.parquet_files import ParquetSource
 from storage.sources.typed.typed_tables import Footer

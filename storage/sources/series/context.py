@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.sources.chunks import Chunk
 from storage.sources.series.key_values import NO_ENTITY
 from storage.sources.series.order import SeriesIndex, SeriesRows
 from storage.sources.series.statistics import runs_between
-from storage.sources.source import Chunk
 
 NIGHT_BEFORE = "rows of the night before"  # the fact of a source
 Rows64 = NDArray[np.int64]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
-from storage.sources.kinds import is_text, level_texts, numbers_in
+from storage.sources.columns.kinds import is_text, level_texts, numbers_in
 
 NANOSECONDS = pa.timestamp("ns")
 TICKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}

@@ -143,7 +143,7 @@ def _numbered(source: TableSource, order: SeriesOrder) -> Iterator[tuple[int, pa
 
 
 def _require_times(source: TableSource, order: SeriesOrder) -> None:
-    for kind in dict.fromkeys(source.key_types(order.time)):
+    for kind in dict.fromkeys(source.column_types(order.time)):
         if not orders_rows(kind):
             raise SourceError(
                 f"{source.path}: column {order.time}: expected times or numbers, which order "

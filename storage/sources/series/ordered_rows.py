@@ -9,14 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from storage.sources.chunks import Chunk
+from storage.sources.columns.schema import Schema
 from storage.sources.input_files import relative_names
-from storage.sources.schema import Schema
 from storage.sources.series.key_values import Ticks, read_times
 from storage.sources.series.order import SeriesIndex, SeriesOrder
 from storage.sources.series.snapshot import SeriesSnapshot
 from storage.sources.series.spool import BROKEN, UNUSABLE, Rows
 from storage.sources.series.statistics import TimeRuns
-from storage.sources.source import Chunk, Source
+from storage.sources.source import Source
 
 
 class TimedChunk(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.sources.kinds import holds_text
+from storage.sources.columns.kinds import holds_text
 from storage.sources.series.key_values import (
     NO_ENTITY,
     EntityCodes,

@@ -23,7 +23,7 @@ from storage.errors import DamagedError
 from storage.files.atomic import publish_folder, refusals, write_json
 from storage.files.locks import lock
 from storage.files.manifest import check_format_version
-from storage.sources.schema import Schema
+from storage.sources.columns.schema import Schema
 from storage.sources.series.order import SeriesIndex
 from storage.sources.series.spool import Rows
 from storage.sources.typed.parquet_files import open_parquet

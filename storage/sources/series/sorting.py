@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.sources.schema import Schema
+from storage.sources.chunks import Chunk
+from storage.sources.columns.schema import Schema
 from storage.sources.series.key_values import NO_ENTITY, Ticks
 from storage.sources.series.keys import KeyColumns, Keys
 from storage.sources.series.order import TICKS_A_SECOND, SeriesOrder, SortSpace
@@ -27,7 +28,7 @@ from storage.sources.series.spool import (
     choose_splitters,
 )
 from storage.sources.series.statistics import SeriesStatistics
-from storage.sources.source import Chunk, Source
+from storage.sources.source import Source
 
 READ_ROWS = 65_536
 RUN_ROWS, PIECE_ROWS = 262_144, 262_144

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.sources.chunks import Chunk
 from storage.sources.digests import sha256_text
 from storage.sources.series.context import ContextRows, Places, weave
 from storage.sources.series.key_values import LARGEST, NO_ENTITY, Ticks
@@ -18,7 +19,7 @@ from storage.sources.series.keys import why_unplaced
 from storage.sources.series.order import SeriesFacts, SeriesOrder, SeriesRows
 from storage.sources.series.ordered_rows import OrderedRows, TimedChunk, file_places
 from storage.sources.series.statistics import begins_segment
-from storage.sources.source import Chunk, Origin, Source
+from storage.sources.source import Origin, Source
 
 
 class SeriesSource(Source):

@@ -13,7 +13,7 @@ from pyarrow import ipc
 from storage.errors import SourceError
 from storage.files.reads import unreadable
 from storage.objects.paths import ObjectPath
-from storage.sources.columns import Wanted
+from storage.sources.columns.features import Wanted
 from storage.sources.typed.typed_tables import Footer, TypedSource, cheapest_column, cut_rows
 
 Opened = Any  # ipc.RecordBatchFileReader or ipc.RecordBatchStreamReader; pyarrow has no types

@@ -15,12 +15,12 @@ import pyarrow.json as pa_json
 
 from storage.errors import SourceError
 from storage.objects.paths import input_stream
-from storage.sources.columns import Column, Wanted
+from storage.sources.columns.features import Column, Wanted
+from storage.sources.columns.kinds import ISO_TIME
+from storage.sources.columns.number_types import common_type
+from storage.sources.columns.schema import CATEGORY, TIME
 from storage.sources.csv_files.text import decompressing
 from storage.sources.input_files import COMPRESSED
-from storage.sources.kinds import ISO_TIME
-from storage.sources.number_types import common_type
-from storage.sources.schema import CATEGORY, TIME
 from storage.sources.typed.typed_tables import Footer, TypedSource, cut_rows
 
 BLOCK_BYTES, LONGEST_LINE = 4 << 20, 64 << 20
@@ -84,7 +84,7 @@ class JsonLinesSource(TypedSource):
                 return
 
     def _require_exact_ids(self) -> None:
-        if self.id_column and any(map(pa.types.is_floating, self._types(self.id_column))):
+        if self.id_column and any(map(pa.types.is_floating, self.column_types(self.id_column))):
             raise SourceError(
                 f"{self.path}: column {self.id_column}: expected whole numbers of at most 64 bits "
                 "or text as ids, got decimals or larger numbers, which would be rounded; write the "

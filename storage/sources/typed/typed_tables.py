@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.sources.columns import (
+from storage.sources.columns.features import (
     NO_FEATURE,
     Column,
     Feature,
@@ -24,11 +24,11 @@ from storage.sources.columns import (
     require_distinct,
     unnamed,
 )
+from storage.sources.columns.kinds import describe_column, holds_text, no_times
+from storage.sources.columns.number_types import number_schema
+from storage.sources.columns.schema import NUMBER, TIME, Schema
 from storage.sources.ids import is_whole
-from storage.sources.kinds import describe_column, holds_text, no_times
-from storage.sources.number_types import number_schema
 from storage.sources.partitions import Partitions, folder_values
-from storage.sources.schema import NUMBER, TIME, Schema
 from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Origin
 from storage.sources.tables import TableSource
 from storage.sources.typed.batch import Batch
@@ -69,7 +69,7 @@ class TypedSource(TableSource):
         sizes = [size for footer in footers for size in footer.sizes]
         self.borders = list(accumulate(sizes, initial=0))
         self.id_column = wanted.id
-        self.whole_ids = bool(wanted.id) and all(map(is_whole, self._types(wanted.id)))
+        self.whole_ids = bool(wanted.id) and all(map(is_whole, self.column_types(wanted.id)))
         self.text_ids = bool(wanted.id) and not self.whole_ids
         self.unread = unread
         self.folder_columns = [self.partitions.of_file(file) for file in files]
@@ -113,7 +113,7 @@ class TypedSource(TableSource):
         Only columns of text that are read as times are read.
         """
         times = {name for name, kind in named_features(self.schema) if kind in TIME}
-        texts = sorted(name for name in times if any(map(holds_text, self._types(name))))
+        texts = sorted(name for name in times if any(map(holds_text, self.column_types(name))))
         if self.missing != "impute" or not texts:
             return {}
         count, start = 0, 0
@@ -136,7 +136,7 @@ class TypedSource(TableSource):
 
     def holds_switches(self, name: str) -> bool:
         """Return whether a column holds Booleans."""
-        return all(map(pa.types.is_boolean, self._types(name)))
+        return all(map(pa.types.is_boolean, self.column_types(name)))
 
     def _stored_types(self, name: str) -> list[pa.DataType]:
         return [footer.schema.field(name).type for footer in self._footers.values()]
@@ -147,7 +147,7 @@ class TypedSource(TableSource):
         kinds = tuple(feature.kind for feature in features)
         if {*kinds} != {NUMBER}:
             return Schema((len(columns),), "float64", columns, kinds=kinds)
-        return number_schema({name: self._types(name) for name in columns}, missing)
+        return number_schema({name: self.column_types(name) for name in columns}, missing)
 
     def _stored_batches(
         self, file: Path, span: tuple[int, int], max_rows: int, names: Sequence[str]

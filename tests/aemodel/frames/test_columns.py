@@ -16,7 +16,7 @@ from aemodel.frames.survey import choose_features
 from aemodel.frames.values import clock_values, values_of_kind
 from aemodel.rows import layout, levels
 from storage.sources import named_features, open_surveyed, schema
-from storage.sources.kinds import level_key, level_texts, time_parts
+from storage.sources.columns.kinds import level_key, level_texts, time_parts
 
 N = 400
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "-03:30", "Nowhere/Town")

@@ -9,7 +9,7 @@ import pytest
 
 from storage.errors import SourceError
 from storage.sources import BROKEN_CELLS, CATEGORY, Dialect, open_source, spread_rows
-from storage.sources.kinds import level_key
+from storage.sources.columns.kinds import level_key
 
 TEXT = "when;Größe;city\n2026-11-20;1,5;Zürich\n2026-11-21;-2,25e1;Genève\n"
 

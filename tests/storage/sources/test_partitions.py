@@ -10,7 +10,7 @@ from tables import PLAIN, write_table
 
 from storage.errors import SchemaError, SourceError
 from storage.sources import CATEGORY, ENTITY, NUMBER, find_files, open_source, spread_rows
-from storage.sources.kinds import level_key
+from storage.sources.columns.kinds import level_key
 from storage.sources.partitions import A_DATE, ONE_VALUE
 
 FORMATS = (*PLAIN, "csv")

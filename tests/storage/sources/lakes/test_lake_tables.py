@@ -13,7 +13,7 @@ from lakes import DeltaTable, IcebergTable, numbers, rows_of
 
 from storage.errors import NoDataError, SourceError
 from storage.sources import CATEGORY, NUMBER, find_files, open_source
-from storage.sources.kinds import level_key
+from storage.sources.columns.kinds import level_key
 from storage.sources.partitions import A_DATE
 
 

@@ -15,7 +15,7 @@ from storage.objects import systems
 from storage.objects.lake_access import delta_options, iceberg_properties
 from storage.objects.paths import located
 from storage.sources import find_files, open_source
-from storage.sources.kinds import level_key
+from storage.sources.columns.kinds import level_key
 from storage.sources.partitions import A_DATE
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from storage.errors import SchemaError, SourceError
 from storage.sources import CATEGORY, HOUR, NUMBER, WEEKDAY, open_source
-from storage.sources.kinds import level_key
+from storage.sources.columns.kinds import level_key
 
 
 def write(tmp_path, *lines, name="rows.jsonl"):

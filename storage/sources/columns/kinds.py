@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from storage.sources.columns import NO_VALUES, Column
-from storage.sources.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY
+from storage.sources.columns.features import NO_VALUES, Column
+from storage.sources.columns.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY
 
 KEY_BITS = 53  # float64 holds such whole numbers exactly
 SECONDS_A_DAY = 86_400

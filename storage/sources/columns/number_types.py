@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from storage.sources.schema import Schema
+from storage.errors import SchemaError
+from storage.sources.columns.schema import Schema
 
 
 def number_schema(types: Mapping[str, Sequence[pa.DataType]], missing: str) -> Schema:
@@ -45,6 +47,18 @@ def common_type(types: Sequence[pa.DataType]) -> pa.DataType:
         distinct = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in distinct]
     schemas = [pa.schema([("", kind)]) for kind in distinct]
     return pa.unify_schemas(schemas, promote_options="permissive").types[0]
+
+
+def type_in_all_files(path: Path, name: str, types: Sequence[pa.DataType]) -> pa.DataType:
+    """Return the Arrow type that holds a column's values in all files. Raises SchemaError."""
+    try:
+        return common_type(types)
+    except pa.ArrowException as error:
+        listed = " and ".join(dict.fromkeys(map(str, types)))
+        raise SchemaError(
+            f"{path}: column {name}: expected one type in all files, got {listed}; "
+            "write the files with the same type"
+        ) from error
 
 
 def own_types(

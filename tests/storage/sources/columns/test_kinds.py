@@ -22,7 +22,7 @@ from storage.sources import (
     open_source,
     open_surveyed,
 )
-from storage.sources.kinds import level_key, time_parts
+from storage.sources.columns.kinds import level_key, time_parts
 
 THURSDAY = dt.datetime(2026, 11, 26, 10, 30)
 

@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from storage.errors import SchemaError, SourceError
+from storage.sources.columns.schema import (
+    CATEGORY,
+    ENTITY,
+    HOUR,
+    NUMBER,
+    TIME,
+    WEEKDAY,
+    Kinds,
+    Schema,
+)
 from storage.sources.csv_files.dialect import Dialect
-from storage.sources.schema import CATEGORY, ENTITY, HOUR, NUMBER, TIME, WEEKDAY, Kinds, Schema
 from storage.text import list_first
 
 MOST_REASONS = 20  # why columns are not read, in one message

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.sources.columns import BlockColumn, grouped, named_features
-from storage.sources.schema import CATEGORY, HOUR, TIME, WEEKDAY, Kinds
+from storage.sources.columns.features import BlockColumn, grouped, named_features
+from storage.sources.columns.schema import CATEGORY, HOUR, TIME, WEEKDAY, Kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +39,10 @@ class _Levels:
     times: _Span | None = field(default_factory=lambda: _Span())  # None: some are no times
 
     def add(self, column: pa.Array) -> None:
-        from storage.sources.kinds import is_text, levels_of  # late: pyarrow is slow to import
+        from storage.sources.columns.kinds import (  # late: pyarrow is slow to import
+            is_text,
+            levels_of,
+        )
 
         keys, levels = levels_of(column)
         if self.times and is_text(column.type) and _are_times(levels):
@@ -72,7 +75,7 @@ def _are_times(levels: Sequence[str]) -> bool:
     """Whether levels name days or moments, which the next night does not share."""
     import pyarrow as pa  # late: pyarrow is slow to import
 
-    from storage.sources.kinds import parse_times
+    from storage.sources.columns.kinds import parse_times
 
     return not parse_times(pa.array(levels, pa.string())).null_count
 
@@ -86,7 +89,7 @@ class _Span:
     hours: set[int] = field(default_factory=set)
 
     def add(self, column: pa.Array) -> None:
-        from storage.sources.kinds import seconds_of  # late: pyarrow is slow to import
+        from storage.sources.columns.kinds import seconds_of  # late: pyarrow is slow to import
 
         seconds = seconds_of(column)
         seconds = seconds[~np.isnan(seconds)]
@@ -159,7 +162,10 @@ def find_levels(
     source: Source, wanted: Mapping[str, Collection[float]]
 ) -> dict[str, dict[float, str]]:
     """Look up levels by their keys, by column. Reads these columns until all are found."""
-    from storage.sources.kinds import level_key, levels_of  # late: pyarrow is slow to import
+    from storage.sources.columns.kinds import (  # late: pyarrow is slow to import
+        level_key,
+        levels_of,
+    )
     from storage.sources.tables import TableSource
 
     assert isinstance(source, TableSource), "only tables have categories"
@@ -183,7 +189,7 @@ def name_blocks(source: Source, block: BlockColumn, *, most: int) -> dict[float,
 
     Reads the rows until more than `most` are found.
     """
-    from storage.sources.kinds import block_names  # late: pyarrow is slow to import
+    from storage.sources.columns.kinds import block_names  # late: pyarrow is slow to import
     from storage.sources.tables import TableSource
 
     assert isinstance(source, TableSource), "only tables have columns"
@@ -224,7 +230,7 @@ class DayOrder:
 
 def order_of_days(source: Source, name: str) -> DayOrder:
     """Read the days of a time, and in which order rows have them."""
-    from storage.sources.kinds import days_of  # late: pyarrow is slow to import
+    from storage.sources.columns.kinds import days_of  # late: pyarrow is slow to import
     from storage.sources.tables import TableSource
 
     assert isinstance(source, TableSource), "only tables have columns"

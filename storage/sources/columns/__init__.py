@@ -1,0 +1,1 @@
+"""The columns of a table: their kinds, the choice of features, and what a row looks like."""
