@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from flows.errors import UsageError
-from flows.jobs.proposal.column_checks import warnings_of
 from flows.jobs.proposal.contaminated import contaminated_comment
+from flows.jobs.proposal.data_section import (
+    Input,
+    comment_lines,
+    data_keys,
+    data_section,
+    warning_lines,
+)
 from flows.jobs.proposal.held_out_blocks import KnownBlocks, known_blocks
 from flows.jobs.proposal.proposed_settings import (
-    key_line,
     model_section,
-    quoted,
     train_and_score_sections,
 )
-from flows.jobs.proposal.query_input import clean_query, incoming_query, rows_in_file
+from flows.jobs.proposal.query_input import rows_in_file
 from flows.jobs.proposal.sample import (
     FEWEST_ROWS,
-    SAMPLE_ROWS,
     SampleSummary,
     read_sample,
     summarize_sample,
@@ -39,34 +41,12 @@ from storage.sources import (
     NUMBER,
     Feature,
     Source,
-    is_image,
     list_unread,
     named_features,
-    open_surveyed,
-    relative_names,
 )
-from storage.text import list_first, printable
+from storage.text import printable
 
-COMMENT_WIDTH = 98
 MOST_NAME = 100  # letters of a job's name
-
-
-@dataclass(frozen=True)
-class Input:
-    """The keys of [data] that say which rows to read; `file` holds the result of a query."""
-
-    path: str
-    file: Path
-    field: str = ""
-    connection: str = ""
-    id: str = ""
-    ignore: str = ""
-
-    def open(self) -> Source:
-        """Open the rows; gaps are read as NaN."""
-        return open_surveyed(
-            self.file, field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
-        )
 
 
 def propose_job(source: str, *, field: str, connection: str = "") -> CommandResult:
@@ -117,10 +97,10 @@ def write_series_job(
         *_first_lines(source, rows, sample),
         "",
         "[data]",
-        *_data_keys(source, rows, sample),
-        *_comment("columns not read", [list_unread(unread)] if unread else []),
-        *(line for why, names in unseen_reasons(series) for line in _comment(why, names)),
-        *_warnings(sample),
+        *data_keys(source, rows, sample),
+        *comment_lines("columns not read", [list_unread(unread)] if unread else []),
+        *(line for why, names in unseen_reasons(series) for line in comment_lines(why, names)),
+        *warning_lines(sample),
         "",
         *series_section(series),
         "",
@@ -156,7 +136,7 @@ def write_job(
     lines = [
         *_first_lines(source, rows, sample),
         "",
-        *_data_section(source, rows, sample),
+        *data_section(source, rows, sample),
         "",
         "[model]",
         *model_section(sample),
@@ -185,125 +165,3 @@ def job_name(path: str) -> str:
     """A job name derived from the source's name; 'rows' if nothing is left of it."""
     stem = Path(path).name.lower().split(".")[0].replace("*", "")
     return re.sub(r"[^a-z0-9]+", "-", stem)[:MOST_NAME].strip("-") or "rows"
-
-
-def _data_section(source: Source, rows: Input, sample: SampleSummary) -> list[str]:
-    return [
-        "[data]",
-        *_data_keys(source, rows, sample),
-        *_kinds(sample),
-        *_entities(sample),
-        *(line for what, names in source.not_read.items() for line in _comment(what, [names])),
-        *_warnings(sample),
-    ]
-
-
-def _data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[str]:
-    yield key_line("clean", quoted(rows.path), "rows assumed to contain no outliers")
-    if rows.connection:
-        yield from _query_keys(rows)
-    else:
-        incoming = _incoming(source, rows.path)
-        why = "the input of a night; change it to your own path"
-        if incoming.startswith(f"{rows.path.rstrip('/')}/"):
-            why = "the input of a night; training knows the days in clean, so score later ones"
-        yield key_line("incoming", quoted(incoming), why)
-    if rows.field:
-        yield key_line("field", quoted(rows.field), "the part of the file to read")
-    if rows.id:
-        why = "distinct in all rows sampled: it names rows, and is no feature"
-        yield key_line("id", quoted(rows.id), why)
-    if rows.ignore:
-        why = "nights bring new levels; if they bring the same, set entity to it, and no split"
-        yield key_line("ignore", f"[{quoted(rows.ignore)}]", why)
-    if sample.has_gaps:
-        why = "NaN found: the network sees the median, the error counts observed features only"
-        yield key_line("missing", '"impute"', why)
-
-
-def _query_keys(rows: Input) -> Iterator[str]:
-    query = clean_query(rows.path)
-    incoming = quoted(incoming_query(query, rows.id))
-    yield key_line("incoming", incoming, "the rows of a night; change it to your own query")
-    why = "the environment variable that holds the URI of the database"
-    yield key_line("connection", quoted(rows.connection), why)
-    if not rows.id and not query.is_ordered:
-        yield "# no column identifies rows: add ORDER BY to both queries, or set id"
-
-
-def _incoming(source: Source, path: str) -> str:
-    """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these.
-
-    A folder if the clean rows are in one.
-    """
-    first = relative_names(source.path, [source.files[0]])[0].partition("/")[0]
-    day = re.fullmatch(r"(.+)=\d{4}-\d\d-\d\d", first)
-    if day and source.path.is_dir():
-        return f"{path.rstrip('/')}/{day[1]}={{date}}"
-    if is_image(source.files[0]):
-        return "nights/{date}"
-    suffix = "".join(Path(path).suffixes[-2:])
-    return f"nights/{{date}}{suffix or ('' if source.path.is_dir() else '.parquet')}"
-
-
-def _kinds(sample: SampleSummary) -> Iterator[str]:
-    """Comments that list the columns of a table by kind, if not all are numbers."""
-    names: dict[tuple[str, ...], list[str]] = {}
-    for name, kinds in sample.kinds.items():
-        names.setdefault(kinds, []).append(repr(name))
-    for kinds, found in names.items():
-        yield from _comment(f"read as {' and '.join(kinds)}", found)
-    yield from _comment(
-        "one level in all rows sampled, any other is reported; if it names a day or batch, list it "
-        "in data.ignore",
-        [repr(name) for name in sample.constant_levels],
-    )
-    if sample.kinds:
-        yield from _comment("change that with", ["data.categories, times, ignore, or columns"])
-
-
-def _entities(sample: SampleSummary) -> list[str]:
-    """A comment on categories that may name entities."""
-    return _comment(
-        "numbers differ more between the levels of these than within them; if levels are machines, "
-        "meters, or the like, data.entity scales rows by their own level and spread",
-        [repr(name) for name in sample.entities],
-    )
-
-
-def _warnings(sample: SampleSummary) -> Iterator[str]:
-    """Comments on columns and rows that would spoil the scores."""
-    remedy = "list them in data.ignore" if sample.names else "remove them"
-    names = [_column_name(sample, index) for index in range(len(sample.names) or sample.features)]
-    for what, suspects in warnings_of(sample.findings, names, remedy):
-        yield from _comment(what, suspects)
-    yield from _comment(
-        f"distinct and ascending in all rows sampled, so later nights fall outside; {remedy}",
-        [names[index] for index in sample.running],
-    )
-    yield from _comment(
-        f"look like missing-value codes (in {sample.sampled:,} rows); replace them with NaN",
-        [
-            f"{each.value:g} in {_column_name(sample, each.column)} ({each.count:,} times)"
-            for each in sample.sentinels
-        ],
-    )
-
-
-def _column_name(sample: SampleSummary, index: int | None) -> str:
-    if index is None:
-        return "all columns"
-    return repr(sample.names[index]) if sample.names else f"column {index}"
-
-
-def _comment(what: str, names: Sequence[str]) -> list[str]:
-    """Comment lines that list the first names; none without names."""
-    if not names:
-        return []
-    text = f"{what}: {printable(list_first(names))}"
-    return [
-        f"# {line}"
-        for line in textwrap.wrap(
-            text, COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False
-        )
-    ]

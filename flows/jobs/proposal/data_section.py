@@ -1,0 +1,171 @@
+"""The section [data] of a proposed job file: which rows to read, and remarks on columns."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.jobs.proposal.column_checks import warnings_of
+from flows.jobs.proposal.proposed_settings import (
+    key_line,
+    quoted,
+)
+from flows.jobs.proposal.query_input import clean_query, incoming_query
+from flows.jobs.proposal.sample import (
+    SAMPLE_ROWS,
+    SampleSummary,
+)
+from storage.sources import (
+    Source,
+    is_image,
+    open_surveyed,
+    relative_names,
+)
+from storage.text import list_first, printable
+
+COMMENT_WIDTH = 98
+
+
+@dataclass(frozen=True)
+class Input:
+    """The keys of [data] that say which rows to read; `file` holds the result of a query."""
+
+    path: str
+    file: Path
+    field: str = ""
+    connection: str = ""
+    id: str = ""
+    ignore: str = ""
+
+    def open(self) -> Source:
+        """Open the rows; gaps are read as NaN."""
+        return open_surveyed(
+            self.file, field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
+        )
+
+
+def data_section(source: Source, rows: Input, sample: SampleSummary) -> list[str]:
+    """The section of rows that are no series, with remarks on columns as comments."""
+    return [
+        "[data]",
+        *data_keys(source, rows, sample),
+        *_kinds(sample),
+        *_entities(sample),
+        *(line for what, names in source.not_read.items() for line in comment_lines(what, [names])),
+        *warning_lines(sample),
+    ]
+
+
+def data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[str]:
+    """The keys, each with its reason."""
+    yield key_line("clean", quoted(rows.path), "rows assumed to contain no outliers")
+    if rows.connection:
+        yield from _query_keys(rows)
+    else:
+        incoming = _incoming(source, rows.path)
+        why = "the input of a night; change it to your own path"
+        if incoming.startswith(f"{rows.path.rstrip('/')}/"):
+            why = "the input of a night; training knows the days in clean, so score later ones"
+        yield key_line("incoming", quoted(incoming), why)
+    if rows.field:
+        yield key_line("field", quoted(rows.field), "the part of the file to read")
+    if rows.id:
+        why = "distinct in all rows sampled: it names rows, and is no feature"
+        yield key_line("id", quoted(rows.id), why)
+    if rows.ignore:
+        why = "nights bring new levels; if they bring the same, set entity to it, and no split"
+        yield key_line("ignore", f"[{quoted(rows.ignore)}]", why)
+    if sample.has_gaps:
+        why = "NaN found: the network sees the median, the error counts observed features only"
+        yield key_line("missing", '"impute"', why)
+
+
+def _query_keys(rows: Input) -> Iterator[str]:
+    query = clean_query(rows.path)
+    incoming = quoted(incoming_query(query, rows.id))
+    yield key_line("incoming", incoming, "the rows of a night; change it to your own query")
+    why = "the environment variable that holds the URI of the database"
+    yield key_line("connection", quoted(rows.connection), why)
+    if not rows.id and not query.is_ordered:
+        yield "# no column identifies rows: add ORDER BY to both queries, or set id"
+
+
+def _incoming(source: Source, path: str) -> str:
+    """The path of a night: beside the clean days, if folders such as dt=2026-11-20 name these.
+
+    A folder if the clean rows are in one.
+    """
+    first = relative_names(source.path, [source.files[0]])[0].partition("/")[0]
+    day = re.fullmatch(r"(.+)=\d{4}-\d\d-\d\d", first)
+    if day and source.path.is_dir():
+        return f"{path.rstrip('/')}/{day[1]}={{date}}"
+    if is_image(source.files[0]):
+        return "nights/{date}"
+    suffix = "".join(Path(path).suffixes[-2:])
+    return f"nights/{{date}}{suffix or ('' if source.path.is_dir() else '.parquet')}"
+
+
+def _kinds(sample: SampleSummary) -> Iterator[str]:
+    """Comments that list the columns of a table by kind, if not all are numbers."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for name, kinds in sample.kinds.items():
+        names.setdefault(kinds, []).append(repr(name))
+    for kinds, found in names.items():
+        yield from comment_lines(f"read as {' and '.join(kinds)}", found)
+    yield from comment_lines(
+        "one level in all rows sampled, any other is reported; if it names a day or batch, list it "
+        "in data.ignore",
+        [repr(name) for name in sample.constant_levels],
+    )
+    if sample.kinds:
+        yield from comment_lines("change that with", ["data.categories, times, ignore, or columns"])
+
+
+def _entities(sample: SampleSummary) -> list[str]:
+    """A comment on categories that may name entities."""
+    return comment_lines(
+        "numbers differ more between the levels of these than within them; if levels are machines, "
+        "meters, or the like, data.entity scales rows by their own level and spread",
+        [repr(name) for name in sample.entities],
+    )
+
+
+def warning_lines(sample: SampleSummary) -> Iterator[str]:
+    """Comments on columns and rows that would spoil the scores."""
+    remedy = "list them in data.ignore" if sample.names else "remove them"
+    names = [_column_name(sample, index) for index in range(len(sample.names) or sample.features)]
+    for what, suspects in warnings_of(sample.findings, names, remedy):
+        yield from comment_lines(what, suspects)
+    yield from comment_lines(
+        f"distinct and ascending in all rows sampled, so later nights fall outside; {remedy}",
+        [names[index] for index in sample.running],
+    )
+    yield from comment_lines(
+        f"look like missing-value codes (in {sample.sampled:,} rows); replace them with NaN",
+        [
+            f"{each.value:g} in {_column_name(sample, each.column)} ({each.count:,} times)"
+            for each in sample.sentinels
+        ],
+    )
+
+
+def _column_name(sample: SampleSummary, index: int | None) -> str:
+    if index is None:
+        return "all columns"
+    return repr(sample.names[index]) if sample.names else f"column {index}"
+
+
+def comment_lines(what: str, names: Sequence[str]) -> list[str]:
+    """Comment lines that list the first names; none without names."""
+    if not names:
+        return []
+    text = f"{what}: {printable(list_first(names))}"
+    return [
+        f"# {line}"
+        for line in textwrap.wrap(
+            text, COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False
+        )
+    ]
