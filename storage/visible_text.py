@@ -19,6 +19,8 @@ def visible(text: str, *, keep: str = "") -> str:
     >>> visible("a\u202eb\x1b[2J")
     'a\\u202eb\\u001b[2J'
     """
+    if text.isascii() and text.isprintable():  # as nearly all texts are
+        return text
     return BEYOND_ASCII.sub(lambda match: _shown(match[0], keep), text)
 
 

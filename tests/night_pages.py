@@ -37,7 +37,7 @@ def night_of(**facts: Any) -> Night:
 
 
 def line_of(date: str, flagged: int = 3, **facts: Any) -> NightLine:
-    """A night in nights.jsonl."""
+    """A night in the list of its year."""
     known = {
         "date": date,
         "revision": 1,

@@ -2,7 +2,7 @@
 
 PREFIX/reports/JOB/DATE/rev=N/           the report
 PREFIX/scores/JOB/date=DATE/rev=N/       the scores, if the revision has any
-PREFIX/reports/JOB/index.html            all nights, and nights.jsonl
+PREFIX/reports/JOB/index.html            all nights, with the list and the page of each year
 
 A folder's manifest is its last object: without it, a reader knows that the copy is not complete.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage.files.manifest import NAME, read_manifest
+from storage.nights.index.year_lists import listing_of
 from storage.nights.revisions import NightPlace
 from storage.objects.copy import copy_files
 from storage.objects.paths import ObjectPath
@@ -25,7 +26,7 @@ def copy_night(night: NightPlace, prefix: ObjectPath) -> None:
     if _has_scores_of(night, revision):
         scores = prefix / "scores" / night.job / f"date={night.date}"
         _copy_folder(night.scores, scores / folder)
-    pages = [night.reports.parent / name for name in ("nights.jsonl", "index.html")]
+    pages = listing_of(night.reports.parent, night.date)
     copy_files([(page, reports / page.name) for page in pages])
 
 

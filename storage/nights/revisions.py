@@ -4,25 +4,25 @@ work/report/, work/scores/    being built; work/ready.json marks both as complet
 scores/JOB/date=DATE/         scores of the newest revision
 superseded/JOB/date=DATE/     scores of older revisions, in rev=N/
 reports/JOB/DATE/rev=N/       the report of every revision
-reports/JOB/                  nights.jsonl, index.html
+reports/JOB/                  lists and pages of all nights, see storage.nights.index
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.files.atomic import publish_folder, write_bytes, write_json
 from storage.files.locks import CHANGE_SECONDS, lock
 from storage.files.manifest import read_manifest
+from storage.nights.index.year_lists import add_night, nights_before
 from storage.nights.summary import NightLine, NightSummary
 
 READY = "ready.json"
 NIGHT = "night"  # in a work folder: where a revision is built
-MOST_NIGHTS = 400  # in the index page; nights.jsonl keeps all
+SHOWN_BEFORE = 60  # nights, so that a report has a history
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class NightPlace:
 
     @property
     def nights_lock(self) -> Path:
-        """Lock of nights.jsonl and index.html, which list the nights of all dates."""
+        """Lock of the lists and pages of the nights of all dates."""
         return self.root / ".work" / f"{self.job}-nights.lock"
 
     def newest(self) -> int:
@@ -65,11 +65,9 @@ class NightPlace:
         """Read summary.json of a revision."""
         return _read_summary(self.report(revision))
 
-    def nights(self) -> list[NightLine]:
-        """Read all revisions of all nights of the job, in the order of publication."""
-        path = self.reports.parent / "nights.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [NightLine.from_json(json.loads(line)) for line in lines]
+    def nights_before(self) -> list[NightLine]:
+        """Read the newest revisions of earlier dates, oldest first: those that a report shows."""
+        return nights_before(self.reports.parent, self.date, at_least=SHOWN_BEFORE)
 
     def run(self, revision: int) -> dict[str, object]:
         """Read run.json of a revision; empty if it was deleted."""
@@ -119,7 +117,7 @@ def _write_history(place: NightPlace, report: Path) -> None:
 
     if report.exists():
         tonight = _read_summary(report).line
-        write_bytes(report / "history.svg", render_history(tonight, place.nights()))
+        write_bytes(report / "history.svg", render_history(tonight, place.nights_before()))
 
 
 def _read_summary(report: Path) -> NightSummary:
@@ -146,41 +144,16 @@ def _supersede_scores(place: NightPlace) -> None:
 
 
 def list_night(place: NightPlace, revision: int) -> None:
-    """Add a revision to nights.jsonl, unless it is listed, and rebuild the index page."""
-    path = place.root / "reports" / place.job / "nights.jsonl"
+    """Add a revision to the list of its year, unless it is there, and write the page of the year.
+
+    The page of the newest year is index.html as well.
+    """
+    from storage.nights.index.page import write_year_page  # late: jinja2 is slow to import
+
+    folder = place.reports.parent
     with lock(place.nights_lock, wait=CHANGE_SECONDS):
-        lines = _add_line(path, place.summary(revision))
-        nights = [NightLine.from_json(json.loads(each)) for each in lines]
-        _write_index(path.parent, place.job, nights)
-
-
-def _add_line(path: Path, summary: NightSummary) -> list[str]:
-    """Add the line of a revision to the file, unless it is there, and return all lines."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    line = json.dumps(summary.line.to_json(), ensure_ascii=False)
-    if line not in lines:
-        lines.append(line)
-        write_bytes(path, ("\n".join(lines) + "\n").encode())
-    return lines
-
-
-def _write_index(folder: Path, job: str, nights: Sequence[NightLine]) -> None:
-    """Write the page of all nights, the newest date and revision first."""
-    from storage.pages import render  # late: jinja2 is slow to import
-    from storage.pages.nights.history import LEGEND, draw_strip, newest_revisions, usual_night
-
-    newest = newest_revisions(nights)
-    ordered = sorted(nights, key=lambda night: (night.date, night.revision), reverse=True)
-    page = render(
-        "index.html.j2",
-        job=job,
-        nights=ordered[:MOST_NIGHTS],
-        total=len(ordered),
-        strip=draw_strip(newest),
-        legend=LEGEND,
-        usual=usual_night(newest),
-    )
-    write_bytes(folder / "index.html", page)
+        nights = add_night(folder, place.summary(revision).line)
+        write_year_page(folder, place.job, nights)
 
 
 def newest_nights(root: Path, job: str) -> list[NightSummary]:

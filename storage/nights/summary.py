@@ -1,4 +1,4 @@
-"""summary.json of a revision, and its line in nights.jsonl."""
+"""summary.json of a revision, and its line in the list of its year."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WINDOWS = "windows"  # as the score: rows of series, whose events are counted as
 
 @dataclass(frozen=True)
 class NightLine:
-    """One revision in nights.jsonl and in the index page.
+    """One revision in the list of a year and in the page of all nights.
 
     expected, limit: flagged rows that clean data gives on average, and at most; None if unknown.
     """
@@ -34,7 +34,7 @@ class NightLine:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Rebuild a line from its JSON object."""
-        return cls(**{field.name: content[field.name] for field in fields(cls)})
+        return cls(*[content[name] for name in cls.__dataclass_fields__])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class NightSummary(NightFigures):
 
     @property
     def line(self) -> NightLine:
-        """The line of this revision in nights.jsonl."""
+        """The line of this revision in the list of its year."""
         figures = self.figures()
         if not self.promises:  # what clean data would give is not known
             figures |= {"expected": None, "limit": None}

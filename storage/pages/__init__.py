@@ -42,8 +42,7 @@ def _environment() -> jinja2.Environment:
 
 def _visible_value(value: object) -> object:
     """Show characters of names and values that would act unseen; markup stays as it is."""
-    is_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return visible_lines(str(value)) if is_text else value
+    return visible_lines(value) if type(value) is str else value  # markup is a subclass
 
 
 def number(value: float | None) -> str:

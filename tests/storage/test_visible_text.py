@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from night_pages import line_of
 
-from storage.pages import render
+from storage.pages.nights.calendar import render_year
 from storage.visible_text import visible, visible_json, visible_lines, visible_name
 
 
@@ -42,22 +43,8 @@ def test_a_long_name_is_cut_and_says_how_long_it_is():
 
 
 def test_pages_show_what_would_turn_the_reading_direction():
-    night = {
-        "date": "d",
-        "revision": 1,
-        "verdict": "\u202eKO",
-        "flagged": 0,
-        "rows": 0,
-        "limit": None,
-    }
-    page = render(
-        "index.html.j2",
-        job="j\x1b",
-        nights=[{**night, "rule": "top", "model_id": "m"}],
-        most=0,
-        total=1,
-        strip=None,
-    ).decode()
+    night = line_of("2026-11-22", verdict="\u202eKO", model_id="m\x1b")
+    page = render_year("j\x1b", [night], years=[2026], earlier=[]).decode()
 
     assert r"\u202eKO" in page
     assert "\u202e" not in page

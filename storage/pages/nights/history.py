@@ -12,6 +12,7 @@ from datetime import date
 from itertools import pairwise
 from statistics import median
 
+from storage.nights.index.year_lists import newest_revisions
 from storage.nights.summary import NightLine
 from storage.pages import count, render
 
@@ -63,18 +64,12 @@ class Strip:
     last: str
 
 
-def newest_revisions(nights: Sequence[NightLine]) -> list[NightLine]:
-    """Return the newest revision of every date, oldest date first."""
-    ordered = sorted(nights, key=lambda night: (night.date, night.revision))
-    return list({night.date: night for night in ordered}.values())
-
-
 def usual_night(earlier: Sequence[NightLine]) -> str:
     """Compare with `earlier` nights, oldest first: 'Usual night: 3 (median of 28).'.
 
     Nights without scores, and those scored in part, do not count.
     """
-    flagged = [night.flagged for night in earlier if _is_whole(night)][-MOST_USUAL:]
+    flagged = [night.flagged for night in earlier if read_whole(night)][-MOST_USUAL:]
     if len(flagged) >= FEWEST_USUAL:
         middle = median(flagged)
         return f"Usual night: {middle:,.10g} (median of {len(flagged)})."
@@ -83,7 +78,8 @@ def usual_night(earlier: Sequence[NightLine]) -> str:
     return "First night: no earlier one to compare with."
 
 
-def _is_whole(night: NightLine) -> bool:
+def read_whole(night: NightLine) -> bool:
+    """Return whether a night was scored, and not only in part."""
     return bool(night.rows) and not night.verdict.startswith("PARTIAL")
 
 
@@ -144,13 +140,13 @@ def _mark(shown: Sequence[NightLine], index: int, scale: _Scale) -> Mark:
         limit=None if night.limit is None else scale.height(night.limit),
         kind=KINDS.get(night.verdict.split()[0], "none"),
         link=f"{scale.root}/{night.date}/rev={night.revision}/report.html",
-        words=_words(night),
+        words=night_words(night),
         gap=before is not None and _days(before, night) > scale.usual_days,
         new_model=before is not None and before.model_id != night.model_id,
     )
 
 
-def _words(night: NightLine) -> str:
+def night_words(night: NightLine) -> str:
     """Return what a pointer over a night shows, and a screen reader says."""
     counts = f", {count(night.flagged)} of {count(night.rows)} flagged" if night.rows else ""
     clean = "" if night.limit is None else f", clean data rarely above {count(night.limit)}"
@@ -169,7 +165,7 @@ def _days(before: NightLine, night: NightLine) -> int:
 def render_history(tonight: NightLine, nights: Sequence[NightLine]) -> bytes:
     """Render history.svg, which a report shows: the strip up to its own night, as known then.
 
-    nights: all revisions of all nights; those after tonight's date are left out.
+    nights: revisions of other nights; those after tonight's date are left out.
     """
     earlier = [night for night in newest_revisions(nights) if night.date < tonight.date]
     strip = draw_strip([*earlier, tonight], root="../..")

@@ -12,6 +12,7 @@ from storage.errors import LockedError
 from storage.files.atomic import write_json
 from storage.files.locks import lock
 from storage.nights import revisions
+from storage.nights.index import year_lists
 from storage.nights.revisions import NightPlace, list_night
 from storage.nights.summary import NightSummary
 
@@ -28,22 +29,22 @@ def place_of(root, day: int) -> NightPlace:
 
 
 def listed(root) -> set[str]:
-    lines = (root / "reports/small/nights.jsonl").read_text().splitlines()
+    lines = (root / "reports/small/nights-2026.jsonl").read_text().splitlines()
     return {json.loads(line)["date"] for line in lines}
 
 
 def test_two_dates_published_side_by_side_are_both_listed(tmp_path, monkeypatch):
     first, second = place_of(tmp_path, 1), place_of(tmp_path, 2)
     other = threading.Thread(target=list_night, args=(second, 1))
-    write = revisions.write_bytes
+    write = year_lists.write_bytes
 
     def write_late(path, content):
-        if path.name == "nights.jsonl" and not other.ident:
+        if path.suffix == ".jsonl" and not other.ident:
             other.start()  # between this one's read and its write
             other.join(timeout=0.5)
         write(path, content)
 
-    monkeypatch.setattr(revisions, "write_bytes", write_late)
+    monkeypatch.setattr(year_lists, "write_bytes", write_late)
     list_night(first, 1)
     other.join()
 

@@ -1,4 +1,4 @@
-"""summary.json and the lines of nights.jsonl."""
+"""summary.json and the lines of the lists of nights."""
 
 from __future__ import annotations
 

@@ -6,12 +6,8 @@ import xml.etree.ElementTree as ET
 
 from night_pages import line_of
 
-from storage.pages.nights.history import (
-    draw_strip,
-    newest_revisions,
-    render_history,
-    usual_night,
-)
+from storage.nights.index.year_lists import newest_revisions
+from storage.pages.nights.history import draw_strip, render_history, usual_night
 
 NIGHTS = [line_of(f"2026-11-{day:02d}", flagged) for day, flagged in enumerate([3, 1, 9, 4], 1)]
 
