@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sized
 from dataclasses import replace
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,9 +19,12 @@ from aemodel.bundle import from_files, to_files
 from aemodel.decisions.entity_groups import entity_groups, rest_on_groups
 from aemodel.decisions.rules import decide_beforehand
 from aemodel.explain.attribution import explain
-from aemodel.explain.causes import MAX_FEATURES, Cause
+from aemodel.explain.causes import MAX_FEATURES
 from aemodel.frames.rows import MOST_NAMED, InputRows, read_clean, read_rows
 from aemodel.model import Autoencoder
+from aemodel.notebook.explanation import Explanation
+from aemodel.notebook.fitted import NotebookView
+from aemodel.notebook.histogram import score_plot
 from aemodel.parameters import (
     known_parameters,
     model_settings,
@@ -35,11 +38,14 @@ from aemodel.table_defaults import BATCH, HIDDEN, MEMBERS, PROTOTYPES
 from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 SCORE_KEYS = ("by", "rule")  # stored in a bundle beside the model's own settings
 DATA_KEYS = ("categories", "times", "ignore")  # as well
 
 
-class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """Detect outliers with autoencoders fitted to clean rows.
 
     With `by="novelty"`, rows far from all clean rows are outliers; with `by="error"`, rows with a
@@ -230,11 +236,12 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         """Return -1 for outliers and +1 for other rows, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def explain(self, X: ArrayLike, *, top: int = MAX_FEATURES) -> list[Cause]:
+    def explain(self, X: ArrayLike, *, top: int = MAX_FEATURES) -> Explanation:
         """Explain the score of each row of X (n, d), in words and by at most `top` features.
 
-        Each `Cause` has `words` and `features`; a feature has a `name`, its `share` of the score,
-        the `actual_text` and the `expected_text`. Levels that are new are named as X has them.
+        Returns a list of a `Cause` for each row, which notebooks show as a table. A cause has
+        `words` and `features`; a feature has a `name`, its `share` of the score, the `actual_text`
+        and the `expected_text`. Levels that are new are named as X has them.
 
         Examples
         --------
@@ -250,10 +257,21 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # 
         if top < 1:
             raise ValueError(f"top must be at least 1. Got {top} instead.")
         if not len(cast("Sized", X)):
-            return []
+            return Explanation()
         found = read_rows(self, X, self.model_.layout)
         rebuilt = self.model_.rebuild(found.rows)
-        return explain(self.model_, rebuilt, by=self.by, texts=found.texts, top=top)
+        return Explanation(explain(self.model_, rebuilt, by=self.by, texts=found.texts, top=top))
+
+    def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the scores of the calibration rows with the cut, and those of X (n, d) if given.
+
+        Scores are drawn as in reports: higher is more anomalous. Returns the axes of Matplotlib:
+        `ax`, or those of a new figure.
+        """
+        check_is_fitted(self)
+        groups, rows = self._groups, None if X is None else -self.score_samples(X)
+        clean = self.model_.calibration_by(self.by) if groups is None else groups.judged_calibration
+        return score_plot(clean, rows, -self.offset_, name=self.by, axes=ax)
 
     def to_files(self) -> dict[str, bytes]:
         """Return a bundle as `nightglass train` writes it.

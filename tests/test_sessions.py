@@ -83,14 +83,17 @@ def test_the_commands_of_the_readme_are_those_of_the_tutorials():
 
 
 @pytest.mark.slow
-def test_the_python_code_of_the_docs_runs(monkeypatch, capsys):
+def test_the_python_code_of_the_docs_runs(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("aemodel.table_defaults.STEPS", 80)  # for speed
     names: dict[str, object] = {}
-    arrays, frames = blocks(DOCS / "python.md", "python")
-    for block in [arrays, *blocks(README, "python"), frames]:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    arrays, frames, notebook = blocks(DOCS / "python.md", "python")
+    for block in [arrays, *blocks(README, "python"), frames, notebook]:
         exec(block, names)
 
     assert len(names["flagged"]) == 1
+    assert (tmp_path / "scores.png").stat().st_size > 0
     assert "city 'Paris' never seen in fit rows" in capsys.readouterr().out
 
 

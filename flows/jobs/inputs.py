@@ -161,9 +161,18 @@ def require_ready(job: Job, data_date: date) -> None:
     if "incoming" in job.data.queries:
         require_rows(job, data_date)
         return
-    files = find_files(job.incoming(data_date))
+    files = _incoming_files(job, data_date)
     if not job.data.ready and job.data.settle:
         _require_settled(files, job.data.settle)
+
+
+def _incoming_files(job: Job, data_date: date) -> list[Path]:
+    """Find the input of a data date. Raises NoDataError that says what to change."""
+    try:
+        return find_files(job.incoming(data_date))
+    except NoDataError as exc:
+        elsewhere = "if the rows are elsewhere, set data.incoming, or name them with --source"
+        raise NoDataError(f"{exc}; {elsewhere}") from exc
 
 
 def require_marker_file(job: Job, data_date: date) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 FORMAT_VERSION = 1
 WINDOWS = "windows"  # as the score: rows of series, whose events are counted as flagged
+MOST_IDS = 10  # shown in notebooks
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,22 @@ class NightSummary(NightFigures):
         if not self.promises:  # what clean data would give is not known
             figures |= {"expected": None, "limit": None}
         return NightLine.from_json(figures)
+
+    def _repr_html_(self) -> str:
+        """Return the night as notebooks show it."""
+        from storage.pages.nights.night_card import night_card  # late: jinja2 is slow to import
+
+        return night_card(f"{self.job}, {self.date}: {self.verdict}", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        usual, ids = self.line, ", ".join(self.flagged_ids[:MOST_IDS])
+        facts = {"flagged": f"{self.flagged:,} of {self.rows:,} rows"}
+        if usual.expected is not None and usual.limit is not None:
+            facts["clean data gives"] = f"{usual.expected:.4g} (rarely above {usual.limit:,})"
+        facts |= {"rule": self.rule, "guarantee": self.promise, "model": self.model_id}
+        if ids:
+            facts["flagged ids, worst first"] = ids + ("" if self.flagged <= MOST_IDS else ", …")
+        return facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
     def to_json(self) -> dict[str, object]:
         """Return the content of summary.json."""

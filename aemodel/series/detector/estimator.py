@@ -13,6 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aemodel.decisions.rules import parse_rule
+from aemodel.notebook.fitted import NotebookView
 from aemodel.series.detector.scored_rows import ScoredRows, SeriesEvent
 from aemodel.series.detector.segments import Arranged, arrange
 from aemodel.series.events.decision import cut_of_rule
@@ -23,7 +24,7 @@ from aemodel.series.settings import AUTO, Baseline, WindowSettings
 Matrix = NDArray[np.float64]
 
 
-class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+class SeriesDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """Detect anomalous stretches of series: rows in order of time, judged in windows.
 
     Rows (n, d) are steps of one series, or of several that `entities` (n,) names; columns are

@@ -1,0 +1,1 @@
+"""How notebooks show a detector, its causes, and its scores: as HTML, and as a plot."""
