@@ -146,6 +146,12 @@ def commands_page() -> str:
         "Results go to stdout, everything else to stderr. `--json` prints a single JSON object. "
         "Ctrl-C stops a command within two seconds, and a second one at once. "
         "[Exit codes](exit-codes.md) tell what happened.\n",
+        "On a terminal, a bar shows each part that lasts, with rows done, rate, time left, and the "
+        "loss of a training; elsewhere, `logs/` has a line every 30 seconds. Verdicts are in color "
+        "unless `NO_COLOR` is set or output goes to a file.\n",
+        "`nightglass --install-completion` sets up completion for the shell that runs it (bash, "
+        "zsh, or fish); `nightglass --show-completion` prints the script instead. `nightglass "
+        "--version` prints the version.\n",
     ]
     return "\n".join([*parts, *described(typer.main.get_command(app), "nightglass", None)])
 

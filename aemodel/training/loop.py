@@ -6,7 +6,7 @@ Scan the clean rows, build the network, fit it, and measure it on rows it was no
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -166,7 +166,7 @@ def fit_ensemble(
         between.report(state.epochs[-1])
     epochs = course.epochs
     while len(epochs) < train.epochs and not best.is_stale(len(epochs)):
-        epoch = _run_epoch(fit, rows, len(epochs) + 1)
+        epoch = _run_epoch(fit, rows, len(epochs) + 1, between)
         epochs.append(epoch)
         between.report(epoch)
         _require_finite(epoch)
@@ -176,10 +176,11 @@ def fit_ensemble(
     return History(tuple(epochs), best.number or train.epochs)
 
 
-def _run_epoch(fit: _Fit, rows: FitRows, number: int) -> Epoch:
+def _run_epoch(fit: _Fit, rows: FitRows, number: int, between: BetweenEpochs) -> Epoch:
     # an unfitted network cannot tell the worst rows
     trim = rows.train.trim if number > 1 else 0.0
-    train_loss = fit.one_pass(rows.batches(rows.train.batch_size, fit.generator), trim)
+    batches = rows.batches(rows.train.batch_size, fit.generator)
+    train_loss = fit.one_pass(batches, trim, lambda done: between.batch(done, rows.n_fit))
     return Epoch(number, train_loss, fit.validation_loss(rows.validation_batches()))
 
 
@@ -205,7 +206,9 @@ class _Fit:
     fill: Tensor
     mixed: MixedLoss | None = None
 
-    def one_pass(self, batches: Iterator[Tensor], trim: float) -> float:
+    def one_pass(
+        self, batches: Iterator[Tensor], trim: float, on_batch: Callable[[int], None]
+    ) -> float:
         """Fit to scaled batches (n, d) once; return the mean loss per row."""
         device = self.ensemble.device
         sums_on = "cpu" if device.type == "mps" else device  # MPS has no float64
@@ -219,6 +222,7 @@ class _Fit:
             self.optimizer.step()
             total += losses.to(total).sum()
             n_rows += len(losses)
+            on_batch(len(scaled))
         return float(total / n_rows)
 
     @torch.inference_mode()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -17,12 +19,7 @@ Command = Callable[..., None]
 
 app = typer.Typer(
     name="nightglass",
-    help=(
-        "Train autoencoders on clean data, compress datasets into latent stores, "
-        "and rank each night's outliers in a report."
-    ),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,6 +63,32 @@ def register(target: typer.Typer, commands: Mapping[str, Command]) -> None:
 register(app, COMMANDS)
 register(models_app, MODELS_COMMANDS)
 app.add_typer(models_app, name="models")
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end the command, if that is wanted."""
+    if wanted:
+        typer.echo(f"nightglass {version('nightglass')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+]
+
+
+@app.callback()
+def nightglass(show_version: Version = False) -> None:
+    r"""Find outliers in nightly data with autoencoders, and compress datasets.
+
+    \b
+    First steps:
+      nightglass demo                                   see everything on digits
+      nightglass init clean.parquet > job.toml          propose a job file
+      nightglass train job.toml                         fit and calibrate a model
+      nightglass score job.toml --date 2026-11-22       report of a night
+    """
 
 
 def main() -> None:

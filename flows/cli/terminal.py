@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
+from flows.cli.colors import colored
 from flows.engine.interrupt import InterruptWatch
 from flows.errors import DONE, EXPECTED, FAILED, INTERRUPTED, exit_code
 from flows.results import Result
@@ -63,8 +64,11 @@ class _ResultPrinter:
     def print(self, result: Result) -> None:
         """Write the result to stdout."""
         self.exit_code = result.exit_code
-        text = self._json(result) if self.as_json else visible_lines(result.to_text().rstrip())
+        text = self._json(result) if self.as_json else self._text(result)
         sys.stdout.write(text + "\n")
+
+    def _text(self, result: Result) -> str:
+        return colored(visible_lines(result.to_text().rstrip()), sys.stdout)
 
     def _json(self, result: Result) -> str:
         seconds = round(time.monotonic() - self._began, 3)
@@ -74,7 +78,7 @@ class _ResultPrinter:
 def _print_error(error: Exception) -> int:
     """Explain an error on stderr and return its exit code. Bugs come with a traceback."""
     if isinstance(error, EXPECTED):
-        sys.stderr.write(f"Error: {visible_lines(str(error))}\n")
+        sys.stderr.write(colored(f"Error: {visible_lines(str(error))}\n", sys.stderr))
         return exit_code(error)
     trace = "".join(traceback.format_exception(error))
     sys.stderr.write(f"internal error; please report this bug:\n{visible_lines(trace)}")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from aemodel.decoder_files import decoder_from_files
 from flows.encoding.place import require_local
+from flows.engine.progress import counting_for, part, rows_done
+from flows.engine.progress_bars import progress_shown
 from flows.errors import UsageError
 from flows.results import Done
 from storage.latents import Store, open_store, write_decoded, write_decoded_table
@@ -51,10 +53,11 @@ def decode_store(folder: Path, out: Path, *, rows: str = "") -> DecodeResult:
     with open_store(folder) as store:
         ranges = parse_rows(rows, store.n_rows)
         n_rows = sum(map(len, ranges))
-        if store.columns.exact is None:
-            write_decoded(out, decoded_pieces(store, ranges), store.schema, n_rows=n_rows)
-        else:
-            write_decoded_table(out, _decoded_tables(store, ranges), store.columns)
+        with progress_shown(), part("decoding", n_rows) as running, counting_for(running):
+            if store.columns.exact is None:
+                write_decoded(out, decoded_pieces(store, ranges), store.schema, n_rows=n_rows)
+            else:
+                write_decoded_table(out, _decoded_tables(store, ranges), store.columns)
     return DecodeResult(out, folder, n_rows)
 
 
@@ -63,6 +66,7 @@ def decoded_pieces(store: Store, ranges: Sequence[range]) -> Iterator[NDArray[np
     decoder = decoder_of(store)
     for piece in _pieces(ranges, _piece_rows(store)):
         yield _decoded(store, piece, decoder)
+        rows_done(len(piece))
 
 
 def _decoded_tables(store: Store, ranges: Sequence[range]) -> TablePieces:
@@ -74,6 +78,7 @@ def _decoded_tables(store: Store, ranges: Sequence[range]) -> TablePieces:
         else:
             exact = store.take_exact_columns(piece)
         yield _decoded(store, piece, decoder), exact
+        rows_done(len(piece))
 
 
 def _decoded(store: Store, piece: Piece, decoder: Decode) -> NDArray[np.generic]:

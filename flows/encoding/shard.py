@@ -53,6 +53,7 @@ class ShardEncoder(ShardJob[EncodedShard]):
     also compressed losslessly, for comparison.
     """
 
+    what = "encoding"
     plan: StorePlan
     model: Autoencoder
     decoder: Decoder

@@ -25,7 +25,6 @@ Value = TypeVar("Value")
 RETRIES = 3
 RETRYABLE = (OSError, ReadError)  # what the operating system refused; bad data stays bad
 FIRST_DELAY = 0.5  # seconds; doubled on each retry
-Progress = Callable[[int, int], None]  # items done, items in total
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Outcome(Generic[Item, Value]):
 
 
 class RunAll(Protocol):
-    """Does `work` for every item, with its own retries and progress."""
+    """Does `work` for every item, with its own retries."""
 
     def __call__(
         self, work: Callable[[Item], Value], items: Sequence[Item]
@@ -47,11 +46,7 @@ class RunAll(Protocol):
         ...
 
 
-def silent(done: int, total: int) -> None:
-    """No-op progress."""
-
-
-def run_in_threads(workers: int, progress: Progress = silent) -> RunAll:
+def run_in_threads(workers: int) -> RunAll:
     """A `RunAll` on `workers` threads, with at most two items per worker in flight."""
 
     def run_all(
@@ -59,7 +54,7 @@ def run_in_threads(workers: int, progress: Progress = silent) -> RunAll:
     ) -> Iterator[Outcome[Item, Value]]:
         pool = ThreadPoolExecutor(workers, thread_name_prefix="nightglass")
         try:
-            yield from _drain(pool, work, items, window=2 * workers, progress=progress)
+            yield from _drain(pool, work, items, window=2 * workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -72,20 +67,15 @@ def _drain(
     items: Sequence[Item],
     *,
     window: int,
-    progress: Progress,
 ) -> Iterator[Outcome[Item, Value]]:
     queue = iter(items)
     running: dict[Future[Value], Item] = {}
-    done = 0
-    progress(done, len(items))
     while True:
         for item in islice(queue, window - len(running)):
             running[pool.submit(_interruptibly, work, item)] = item
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            done += 1
-            progress(done, len(items))
             yield _outcome(running.pop(future), future)
 
 

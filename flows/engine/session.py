@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from flows.engine.threads import share_cores, usable_cores
 from flows.jobs.job_file import read_job
@@ -40,6 +41,14 @@ def log_to(folder: Path, command: str) -> None:
         _replace_handlers(logging.getLogger(name), handlers)
 
 
+class _TerminalHandler(logging.StreamHandler[TextIO]):
+    """Writes to stderr as it is now: above the progress bars while they are shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
+
+
 def _file_handler(folder: Path, command: str) -> logging.Handler:
     folder.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(folder / f"{command}.log", encoding="utf-8")
@@ -48,7 +57,7 @@ def _file_handler(folder: Path, command: str) -> logging.Handler:
 
 
 def _terminal_handler() -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _TerminalHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(_utc_formatter("%(levelname)s: %(message)s"))
     return handler

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from aemodel.model import Autoencoder
 from aemodel.training.cross_fit import FOLDS, CrossFitted, cross_fit, fold_settings
 from aemodel.training.loop import CleanRows
 from flows.engine.disk_space import require_space, score_bytes
+from flows.engine.progress import part
 from flows.engine.run_all import RunAll
 from flows.engine.run_record import RunRecord
 from flows.engine.shard_tasks import rows_per_chunk
@@ -44,17 +45,12 @@ ID_DIGITS = 12
 
 
 def score_in_sample(
-    job: Job,
-    request: ScoreRequest,
-    *,
-    run_all: RunAll,
-    on_fold: Callable[[int, int], None],
-    device: str,
+    job: Job, request: ScoreRequest, *, run_all: RunAll, device: str
 ) -> NightResult:
     """Judge every row of `data.clean` by a model that was not fitted on it; publish a revision.
 
-    Writes nothing if nothing has changed since the last revision. on_fold: called with the number
-    of models fitted so far and of all. Raises UsageError, SourceError.
+    Writes nothing if nothing has changed since the last revision. Raises UsageError,
+    SourceError.
     """
     _require_no_night(request)
     _require_rows(job)
@@ -69,7 +65,7 @@ def score_in_sample(
         shards = plan_shards(source, job.data.shard_bytes)
         require_space(run.work, score_bytes(source, shards, keep=run.keep))
         before = source.fingerprint()
-        fitted = _fit(job, source, lambda done: on_fold(done, FOLDS), device)
+        fitted = _fit(job, source, device)
         result = _score_and_publish(replace(run, model=fitted), source, run_all)
         require_unchanged(source, before)
         return result
@@ -128,16 +124,17 @@ def _command(request: ScoreRequest) -> str:
     return shlex.join([*words, *(f"--set={each}" for each in request.overrides)])
 
 
-def _fit(job: Job, source: Source, on_fold: Callable[[int], None], device: str) -> CrossFitted:
+def _fit(job: Job, source: Source, device: str) -> CrossFitted:
     passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory))
     layout = layout_of(job, source.schema)
-    return cross_fit(
-        CleanRows(passes, layout, job.score.memory),
-        model=job.model,
-        train=fold_settings(job.train),
-        device=device,
-        on_fold=on_fold,
-    )
+    with part("fitting models", FOLDS, unit="models") as running:
+        return cross_fit(
+            CleanRows(passes, layout, job.score.memory),
+            model=job.model,
+            train=fold_settings(job.train),
+            device=device,
+            on_fold=lambda _: running.advance(1),
+        )
 
 
 def _score_and_publish(run: NightRun, source: Source, run_all: RunAll) -> NightResult:

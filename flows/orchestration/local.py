@@ -1,11 +1,11 @@
-"""The local backend: train, encode and score in this process, with a progress bar."""
+"""The local backend: train, encode and score in this process, with progress bars."""
 
 from __future__ import annotations
 
-from aemodel.training.result import Epoch
 from flows.encoding.encode import EncodeResult, encode_rows
 from flows.engine.device import pick_device
-from flows.engine.progress import progress_bar
+from flows.engine.progress import part
+from flows.engine.progress_bars import progress_shown
 from flows.engine.run_all import run_in_threads
 from flows.engine.session import WORKERS, begin
 from flows.errors import UsageError
@@ -24,20 +24,15 @@ class LocalBackend:
         """Fit and calibrate a model; promote it if it passes the gate."""
         job = begin(request.job, request.overrides, "train")
         device = pick_device(job.train.device, require_gpu=request.require_gpu)
-        with progress_bar("training") as progress:
-
-            def on_epoch(epoch: Epoch) -> None:
-                progress(epoch.number, job.train.epochs)
-
-            return train_model(job, run_all=run_in_threads(1), on_epoch=on_epoch, device=device)
+        with progress_shown(), part(f"training {job.name}"):
+            return train_model(job, run_all=run_in_threads(1), device=device)
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """Write a latent store."""
         job = begin(request.job, request.overrides, "encode")
         device = pick_device(job.train.device, require_gpu=request.require_gpu)
-        with progress_bar("encoding") as progress:
-            run_all = run_in_threads(WORKERS, progress)
-            return encode_rows(job, request, run_all=run_all, device=device)
+        with progress_shown(), part(f"encoding for {job.name}"):
+            return encode_rows(job, request, run_all=run_in_threads(WORKERS), device=device)
 
     def score(self, request: ScoreRequest) -> NightResult:
         """Score one night. Raises UsageError if the job file asks for Dask."""
@@ -48,14 +43,12 @@ class LocalBackend:
                 "set PREFECT_API_URL, or add --set score.runner=threads"
             )
         device = pick_device(job.train.device, require_gpu=request.require_gpu)
-        with progress_bar(f"scoring {request.date}") as progress:
-            run_all = run_in_threads(WORKERS, progress)
-            return score_night(job, request, run_all=run_all, device=device)
+        with progress_shown(), part(f"night of {request.date}"):
+            return score_night(job, request, run_all=run_in_threads(WORKERS), device=device)
 
     def score_in_sample(self, request: ScoreRequest) -> NightResult:
         """Score the clean source itself."""
         job = begin(request.job, request.overrides, "score")
         device = pick_device(job.train.device, require_gpu=request.require_gpu)
-        with progress_bar("fitting folds") as progress:
-            run_all = run_in_threads(WORKERS)
-            return score_in_sample(job, request, run_all=run_all, on_fold=progress, device=device)
+        with progress_shown(), part("scoring the clean rows"):
+            return score_in_sample(job, request, run_all=run_in_threads(WORKERS), device=device)

@@ -16,11 +16,16 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
 from flows.engine.interrupt import interruptible
-from flows.engine.run_all import RETRIES, RETRYABLE, Item, Outcome, Progress, RunAll, Value, silent
+from flows.engine.run_all import RETRIES, RETRYABLE, Item, Outcome, RunAll, Value
 from storage.sources import Shard
 
 log = logging.getLogger(__name__)
+Progress = Callable[[int, int], None]  # items done, items in total
 PROGRESS_STEP = 0.05  # each update of the artifact is a call to the server
+
+
+def silent(done: int, total: int) -> None:
+    """No-op progress."""
 
 
 def run_as_tasks(name: str, progress: Progress = silent) -> RunAll:

@@ -16,9 +16,9 @@ import torch
 from aemodel.errors import BundleError
 from aemodel.training.epochs.course import BetweenEpochs
 from aemodel.training.epochs.state import TrainingState, state_bytes, state_from_bytes
-from aemodel.training.result import Epoch
 from flows.jobs.inputs import layout_of
 from flows.jobs.settings import Job
+from flows.training.epochs_shown import EpochsShown
 from flows.training.rows.clean_rows import DigestedPasses
 from storage.checkpoints import read_checkpoint, write_checkpoint
 from storage.errors import DamagedError, ReadError, WorkspaceError
@@ -57,9 +57,11 @@ class Checkpoint:
         self._path, self._find_key, self._epochs = path, key, epochs
         self._due = time.monotonic() + SHORTEST
 
-    def between(self, report: Callable[[Epoch], None]) -> BetweenEpochs:
-        """Return what training calls. report: called with each epoch."""
-        return BetweenEpochs(resume=self._resume, report=report, keep=self._keep)
+    def between(self, shown: EpochsShown) -> BetweenEpochs:
+        """Return what training calls."""
+        return BetweenEpochs(
+            resume=self._resume, report=shown.on_epoch, keep=self._keep, batch=shown.on_batch
+        )
 
     @cached_property
     def _key(self) -> str:

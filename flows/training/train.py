@@ -31,6 +31,7 @@ from flows.training.calibration_summary import (
 )
 from flows.training.checkpoint import Checkpoint, training_key
 from flows.training.columns import column_facts, imprecise_columns
+from flows.training.epochs_shown import epochs_shown
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
 from flows.training.result import TrainResult, fit_figures, report_page
@@ -92,7 +93,12 @@ class Challenger:
 
 
 def train_model(
-    job: Job, *, run_all: RunAll, on_epoch: Callable[[Epoch], None], device: str, by: str = "train"
+    job: Job,
+    *,
+    run_all: RunAll,
+    device: str,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    by: str = "train",
 ) -> TrainResult:
     """Train on the rows of `data.clean`, write the bundle, and promote it if the gate passes it.
 
@@ -136,13 +142,14 @@ def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None
     layout = layout_of(job, source.schema)
     key = functools.partial(training_key, source, passes, job, device=fitting.device)
     checkpoint = Checkpoint(fitting.work / CHECKPOINT, key, epochs=job.train.epochs)
-    trained = train_autoencoder(
-        CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
-        model=job.model,
-        train=replace(job.train, blocks=blocks.by) if blocks else job.train,
-        device=fitting.device,
-        between=checkpoint.between(fitting.on_epoch),
-    )
+    with epochs_shown(job.train.epochs, fitting.on_epoch) as shown:
+        trained = train_autoencoder(
+            CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
+            model=job.model,
+            train=replace(job.train, blocks=blocks.by) if blocks else job.train,
+            device=fitting.device,
+            between=checkpoint.between(shown),
+        )
     verdict = _judge(job, trained, champion, passes)
     trained = replace(trained, model=replace(trained.model, series=fit_series_of(job, source)))
     numbered = replace(trained, left_out=passes.source_rows(trained.left_out))

@@ -28,11 +28,13 @@ class BetweenEpochs:
         to start with the first epoch.
     report: called with each epoch, and with the one that training resumes after.
     keep: called after each epoch with a function that returns the state, which copies all weights.
+    batch: called after each batch with the number of its rows and of those of an epoch.
     """
 
     resume: Callable[[], TrainingState | None] = _nothing_to_resume
     report: Callable[[Epoch], None] = lambda _: None
     keep: Callable[[Callable[[], TrainingState]], None] = lambda _: None
+    batch: Callable[[int, int], None] = lambda _, __: None
 
 
 NO_CALLS = BetweenEpochs()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.series.model import SeriesModel
+from flows.engine.progress import rows_done
 from flows.engine.shard_job import ShardJob
 from flows.scoring.series.digest import SeriesDigest
 from flows.scoring.series.ranges import ScoredRange, score_range
@@ -42,6 +43,7 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
     depend on where shards begin.
     """
 
+    what = "scoring"
     model: SeriesModel
     source: SeriesSource
     work: Path
@@ -86,6 +88,7 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
                 found = self._score(start, min(start + size, shard.stop), unusable)
                 summary = summary.merge(self._summarize(found))
                 self._write(writer, digest, found)
+                rows_done(min(size, shard.stop - start))
         if not summary.rows and unusable.first:
             raise SourceError(unusable.first[0])
         with write_beside(saved) as beside:

@@ -145,6 +145,7 @@ class ShardScorer(ShardJob[ScoredShard]):
     computed: those of SCORES that are computed and written.
     """
 
+    what = "scoring"
     summarizer: Summarizer
     source: Source
     work: Path

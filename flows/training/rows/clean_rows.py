@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.training_rows import ReadShuffled
+from flows.engine.progress import Part, part
 from flows.engine.shard_tasks import join_chunks, rows_of_group
 from flows.training.rows.block_files import SourceBlocks
 from storage.sources import BROKEN_CELLS, Chunk, RowsDigest, Source
@@ -38,6 +39,10 @@ class DigestedPasses:
 
     def __call__(self) -> Iterator[NDArray[np.generic]]:
         """Yield arrays (n, *row_shape) in source order."""
+        with part("reading clean rows", self.source.n_rows) as running:
+            yield from self._pass(running)
+
+    def _pass(self, running: Part) -> Iterator[NDArray[np.generic]]:
         digest, broken, first = RowsDigest(), [np.empty(0, np.int64)], 0
         chunks = self.source.chunks(max_rows=self.max_rows, pass_broken=True)
         for group in join_chunks(chunks, self.max_rows):
@@ -52,6 +57,7 @@ class DigestedPasses:
                 self._first, self._numbers = first, np.concatenate([*numbers])
             yield rows
             first += len(rows)
+            running.advance(sum(len(chunk.rows) for chunk in group))
         if not self.digest:
             self.digest, self._broken = digest.hexdigest(), np.concatenate(broken)
 

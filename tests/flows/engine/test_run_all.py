@@ -94,17 +94,6 @@ def test_closing_early_stops_all_threads():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("nightglass")]
 
 
-def test_progress_counts_to_the_total():
-    seen = []
-    list(
-        run_in_threads(1, lambda done, total: seen.append((done, total)))(
-            lambda item: item, range(3)
-        )
-    )
-
-    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
-
-
 def test_the_error_of_a_single_item_is_raised():
     def work(item):
         raise ValueError("nothing fits")

@@ -109,21 +109,18 @@ def test_a_killed_training_ends_in_the_same_bytes(
 
 
 def test_progress_of_a_resumed_training_starts_at_its_checkpoint(interrupted, monkeypatch):
-    from flows.orchestration import local
+    from flows.training.epochs_shown import EpochsShown
 
-    reported = []
+    reported, on_epoch = [], EpochsShown.on_epoch
 
-    class Bar:
-        def __enter__(self):
-            return lambda done, total: reported.append((done, total))
+    def noted(self, epoch):
+        reported.append(epoch.number)
+        on_epoch(self, epoch)
 
-        def __exit__(self, *_):
-            return None
-
-    monkeypatch.setattr(local, "progress_bar", lambda _: Bar())
+    monkeypatch.setattr(EpochsShown, "on_epoch", noted)
     train(interrupted)
 
-    assert reported == [(number, 15) for number in range(LAST, 16)]
+    assert reported == [*range(LAST, 16)]
 
 
 @pytest.mark.parametrize("change", ["setting", "rows", "file"])
