@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.jobs.proposal.column_checks import warnings_of
@@ -18,6 +18,7 @@ from flows.jobs.proposal.sample import (
     SAMPLE_ROWS,
     SampleSummary,
 )
+from storage.errors import SourceError
 from storage.sources import (
     Source,
     is_image,
@@ -27,6 +28,7 @@ from storage.sources import (
 from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98
+MOST_SIDE = 64  # pixels of images of several sizes: the network has a weight for each
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,33 @@ class Input:
     connection: str = ""
     id: str = ""
     ignore: str = ""
+    resize: tuple[int, ...] = ()
 
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
         return open_surveyed(
-            self.file, field=self.field, id=self.id, missing="impute", keep=SAMPLE_ROWS
+            self.file,
+            field=self.field,
+            id=self.id,
+            missing="impute",
+            keep=SAMPLE_ROWS,
+            resize=self.resize,
         )
+
+
+def open_input(rows: Input) -> tuple[Source, Input]:
+    """Open the rows, images of several sizes as if they had one; return how they were read too."""
+    try:
+        return rows.open(), rows
+    except SourceError:
+        from storage.sources.arrays.images import typical_size  # late: Pillow is slow to import
+
+        typical = typical_size(rows.file)
+        if not typical:
+            raise
+    shrink = max(1.0, max(typical) / MOST_SIDE)
+    resized = replace(rows, resize=tuple(max(1, round(side / shrink)) for side in typical))
+    return resized.open(), resized
 
 
 def data_section(source: Source, rows: Input, sample: SampleSummary) -> list[str]:
@@ -72,6 +95,9 @@ def data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[st
         yield key_line("incoming", quoted(incoming), why)
     if rows.field:
         yield key_line("field", quoted(rows.field), "the part of the file to read")
+    if rows.resize:
+        why = "height and width: the images have several sizes; more pixels show finer details"
+        yield key_line("resize", str([*rows.resize]), why)
     if rows.id:
         why = "distinct in all rows sampled: it names rows, and is no feature"
         yield key_line("id", quoted(rows.id), why)

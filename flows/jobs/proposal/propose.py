@@ -14,6 +14,7 @@ from flows.jobs.proposal.data_section import (
     comment_lines,
     data_keys,
     data_section,
+    open_input,
     warning_lines,
 )
 from flows.jobs.proposal.held_out_blocks import KnownBlocks, known_blocks
@@ -60,7 +61,8 @@ def propose_job(source: str, *, field: str, connection: str = "") -> CommandResu
 
 
 def _propose(rows: Input) -> CommandResult:
-    with rows.open() as opened:
+    opened, rows = open_input(rows)
+    with opened:
         if series := propose_series(opened):
             return _propose_series(opened, rows, series)
         found, columns = read_sample(opened), list(named_features(opened.schema))

@@ -17,7 +17,7 @@ from storage.objects.paths import openable
 from storage.sources.arrays.streams import READ_ERRORS
 from storage.sources.chunks import Chunk
 from storage.sources.columns.schema import Schema
-from storage.sources.input_files import relative_names
+from storage.sources.input_files import find_files, is_image, relative_names
 from storage.sources.source import Origin, Source
 
 # what Pillow raises for damaged content
@@ -123,6 +123,22 @@ class ImageSource(Source):
 
     def _locate(self, row: int) -> tuple[Path, int]:
         return self.files[row], 0
+
+
+def typical_size(path: Path) -> Size:
+    """Return the median height and width of images that differ in size alone; () of others.
+
+    Raises NoDataError and SourceError.
+    """
+    files = find_files(path)
+    if not all(is_image(file) for file in files):
+        return ()
+    forms = [_read_form(file) for file in files]
+    kinds = {(form.dtype, form.shape[2:]) for form in forms}
+    sizes = [form.shape[:2] for form in forms]
+    if len(kinds) > 1 or len(set(sizes)) == 1:
+        return ()
+    return tuple(int(side) for side in np.median(sizes, axis=0))
 
 
 def read_pixels(file: Path, resize: Size = ()) -> NDArray[np.generic]:

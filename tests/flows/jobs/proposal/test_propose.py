@@ -18,6 +18,7 @@ from PIL import Image
 from flows.errors import UsageError
 from flows.jobs.proposal.propose import propose_job
 from flows.jobs.proposal.suspect_values import Sentinel, find_sentinels
+from storage.errors import SourceError
 
 pytestmark = pytest.mark.slow
 
@@ -318,3 +319,34 @@ def test_nights_below_the_clean_folder_are_said_to_be_known(tmp_path, columns):
 
     assert keys(tmp_path)["data"]["incoming"] == f"{tmp_path}/dt={{date}}"
     assert "training knows the days in clean, so score later ones" in proposed(tmp_path)
+
+
+def test_images_of_several_sizes_are_read_in_the_usual_one(tmp_path, random):
+    for number, (height, width) in enumerate([(10, 20), (12, 18), (12, 20), (300, 200)]):
+        pixels = random.integers(0, 256, size=(height, width), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+
+    assert keys(tmp_path)["data"]["resize"] == [12, 20]
+
+
+def test_large_images_of_several_sizes_are_read_smaller(tmp_path, random):
+    for number, side in enumerate([200, 300, 400]):
+        pixels = random.integers(0, 256, size=(side, side // 2), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+
+    assert keys(tmp_path)["data"]["resize"] == [64, 32]
+
+
+def test_images_of_one_size_are_read_in_it(tmp_path):
+    for number in range(3):
+        Image.fromarray(np.full((4, 6), 50 * number, np.uint8)).save(tmp_path / f"{number}.png")
+
+    assert "resize" not in keys(tmp_path)["data"]
+
+
+def test_images_that_differ_in_color_are_refused(tmp_path):
+    for number, shape in enumerate([(4, 6), (4, 6, 3)]):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{number}.png")
+
+    with pytest.raises(SourceError, match="Convert the images to one kind"):
+        proposed(tmp_path)
