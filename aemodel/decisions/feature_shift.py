@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aemodel.rows.quantiles import column_quantiles
 
 CLIP = 4.0  # spreads; values farther out say nothing about the bulk
 MAX_NAMED = 5
+LEAST_SPREAD = 1e-30  # its inverse is within float32
+BLOCK_ROWS = 1_024  # summed at once: they stay in the cache
 IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
 
 Columns = NDArray[np.float64]  # (d,)
@@ -50,15 +54,13 @@ class FeatureTally:
     @classmethod
     def of(cls, scaled: NDArray[np.float32], center: Columns, spread: Columns) -> Self:
         """Sum scaled rows (n, d), NaN where a value is missing; center, spread: (d,)."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = scaled - center
-            values /= spread
-        np.clip(values, -CLIP, CLIP, out=values)
-        missing = np.isnan(values)
-        count = len(scaled) - missing.sum(axis=0).astype(np.float64)
-        values[missing] = 0.0
-        total = values.sum(axis=0)
-        return cls(len(scaled), count, total, np.square(values, out=values).sum(axis=0))
+        sums = np.zeros((3, len(center)))
+        middle = torch.from_numpy(center).float()
+        factor = torch.from_numpy(1 / np.maximum(spread, LEAST_SPREAD)).float()
+        for rows in torch.from_numpy(scaled).split(BLOCK_ROWS):
+            values = (rows - middle).mul_(factor).clamp_(-CLIP, CLIP)
+            sums += [each.numpy() for each in _sums(values.double())]
+        return cls(len(scaled), *sums)
 
     def merge(self, other: FeatureTally) -> FeatureTally:
         """Add the sums of both."""
@@ -90,6 +92,16 @@ class FeatureTally:
         largest = np.argsort(-change, kind="stable")[:MAX_NAMED]
         found = np.stack([shift, ratio, missing], axis=1)[largest]
         return [FeatureShift(int(index), *row) for index, row in zip(largest, found, strict=True)]
+
+
+def _sums(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Count, total and squares (d,) of the values that are not NaN in each column of (n, d)."""
+    count, total = torch.full(values.shape[1:], len(values)), values.sum(dim=0)
+    if total.isnan().any():
+        missing = values.isnan()
+        count -= missing.sum(dim=0)
+        total = values.masked_fill_(missing, 0).sum(dim=0)
+    return count, total, values.square_().sum(dim=0)
 
 
 def _ratio(deviation: Columns, clean: Columns, count: Columns) -> Columns:

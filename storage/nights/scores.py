@@ -22,11 +22,9 @@ BATCH_ROWS = 65_536
 READ_BYTES = 1 << 16  # read columns piecewise instead of whole row groups ahead
 SCORES = ("error", "novelty", "relative")
 COLUMNS = ("id", "row", "file", *SCORES, "p_value")
-ENCODINGS = {
-    "row": "DELTA_BINARY_PACKED",
-    **dict.fromkeys(SCORES, "BYTE_STREAM_SPLIT"),
-    "p_value": "PLAIN",
-}
+COUNTED = "DELTA_BINARY_PACKED"  # a few bytes for numbers that count up
+ENCODINGS = {"row": COUNTED, **dict.fromkeys(SCORES, "BYTE_STREAM_SPLIT")}
+REPEATED = ("file", "p_value")  # columns of few different values
 
 
 def part_name(index: int) -> str:
@@ -51,7 +49,8 @@ class ScoreWriter(RowGroupWriter):
 
     def __init__(self, path: Path, *, text_ids: bool) -> None:
         schema = _schema(pa.string() if text_ids else pa.int64())
-        super().__init__(path, schema, dictionaries=["file"], encodings=ENCODINGS)
+        encodings = ENCODINGS if text_ids else {"id": COUNTED, **ENCODINGS}
+        super().__init__(path, schema, dictionaries=REPEATED, encodings=encodings)
 
     def append(
         self,

@@ -100,11 +100,8 @@ class ScoreSettings:
     def computed(self) -> tuple[str, ...]:
         """Those of SCORES that are computed for every row, in their order.
 
-        The error is what the others are made of. Beside novelty, the others cost next to nothing,
-        so all are there if novelty ranks rows.
+        The error is what the others are made of.
         """
-        if self.by == "novelty":
-            return SCORES
         return tuple(name for name in SCORES if name in ("error", self.by, *self.also))
 
     def digested(self) -> dict[str, object]:

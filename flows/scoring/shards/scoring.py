@@ -96,7 +96,8 @@ def _scorer(run: NightRun, source: Source, work: Path) -> ShardScorer | SeriesSh
 
 def parts_folder(run: NightRun, fingerprint: str) -> Path:
     """Return the folder of finished shards; delete shards of another input, model or settings."""
-    key = f"{fingerprint} {run.model_id} {run.settings_digest} {COLUMNS}"
+    computed = run.job.score.computed
+    key = f"{fingerprint} {run.model_id} {run.settings_digest} {COLUMNS} {computed}"
     parts = run.work / f"parts-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     for other in run.work.glob("*"):
         if other != parts:

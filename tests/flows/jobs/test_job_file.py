@@ -48,6 +48,18 @@ def test_settings_hold_parsed_values(write):
     assert job.score.digested()["rule"] == "absolute  1e9", "digests keep the text as written"
 
 
+@pytest.mark.parametrize(
+    ("keys", "computed"),
+    [
+        ("", ("error",)),
+        ('by = "novelty"', ("error", "novelty")),
+        ('by = "relative"\nalso = ["novelty"]', ("error", "novelty", "relative")),
+    ],
+)
+def test_only_the_error_and_the_scores_that_are_asked_for_are_computed(write, keys, computed):
+    assert read_job(write(SMALL + f"[score]\n{keys}\n")).score.computed == computed
+
+
 def test_relative_paths_start_at_the_job_file(write, tmp_path):
     job = read_job(write(SMALL + 'incoming = "nights/{date}.npy"\n'))
 
