@@ -27,9 +27,8 @@ from aemodel.notebook.fitted import NotebookView
 from aemodel.notebook.histogram import score_plot
 from aemodel.parameters import (
     known_parameters,
-    model_settings,
     rule_by_row,
-    train_settings,
+    settings_for,
     wanted_columns,
 )
 from aemodel.rows.layout import MAX_LEVELS
@@ -188,13 +187,10 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         rejects or a frame without a column that can be a feature.
         """
         clean = self._read_clean(X)
-        train = train_settings(self.get_params(), len(clean.rows), mixed=bool(clean.layout.kinds))
-        trained = train_autoencoder(
-            self._clean(clean),
-            model=model_settings(self.get_params(), clean.layout),
-            train=without_empty_parts(train, hasher_for(train)(clean.rows)),
-            device=self.device,
-        )
+        model, train = settings_for(self.get_params(), len(clean.rows), clean.layout)
+        train = without_empty_parts(train, hasher_for(train)(clean.rows))
+        rows = CleanRows.in_memory(clean.rows, clean.layout)
+        trained = train_autoencoder(rows, model=model, train=train, device=self.device)
         return self._use(clean.describe(trained.model))
 
     def fit_predict(self, X: ArrayLike, y: None = None) -> NDArray[np.int64]:
@@ -206,10 +202,10 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         if not self.trim:
             return self.predict(X)
         clean = self._read_clean(X)
-        train = train_settings(self.get_params(), len(clean.rows), mixed=bool(clean.layout.kinds))
+        model, train = settings_for(self.get_params(), len(clean.rows), clean.layout)
         train = without_empty_folds(train, clean.rows)
-        model = model_settings(self.get_params(), clean.layout)
-        fitted = cross_fit(self._clean(clean), model=model, train=train, device=self.device)
+        rows = CleanRows.in_memory(clean.rows, clean.layout)
+        fitted = cross_fit(rows, model=model, train=train, device=self.device)
         scores = fitted.scores_by(self.by, clean.rows)
         self.out_of_fold_scores_ = -np.minimum(scores, np.finfo(np.float64).max)
         decision = decide_beforehand(rule_by_row(self.rule), fitted.calibration_by(self.by))
@@ -299,11 +295,6 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         rule_by_row(self.rule)
         row_shape = np.shape(X)[1:] if self.network == "conv" else ()
         return read_clean(self, X, row_shape, FEWEST_FIT_ROWS, wanted_columns(self.get_params()))
-
-    def _clean(self, read: InputRows) -> CleanRows:
-        rows = read.rows
-        # an eighth of the memory is for validation rows: this keeps all rows in memory
-        return CleanRows(lambda: [rows], read.layout, memory_bytes=8 * rows.nbytes)
 
     def _use(self, model: Autoencoder) -> Self:
         """Use a trained model, with the threshold that the rule gives it."""

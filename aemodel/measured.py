@@ -1,17 +1,30 @@
-"""What is measured on clean rows after training, and kept in the bundle."""
+"""What is measured on clean rows after training and kept in the bundle, beside the networks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from aemodel.decisions.block_scores import MeasuredBlocks
-from aemodel.scores.mixed_novelty import MixedReference
-from aemodel.scores.novelty import Reference
-from aemodel.settings import SCORES
+from aemodel.decisions.block_scores import BlockScores, MeasuredBlocks
+from aemodel.errors import DataError
+from aemodel.network.expansion import Expansion
+from aemodel.network.gaps import fill_gaps
+from aemodel.network.networks import exact_device
+from aemodel.rows.layout import NUMBER, Layout
+from aemodel.rows.scaling import Scaler
+from aemodel.scores.mixed_novelty import MixedNovelty, MixedReference
+from aemodel.scores.novelty import Novelty, Reference
+from aemodel.scores.surprise import Surprise
+from aemodel.series.model import SeriesModel
+from aemodel.settings import SCORES, ModelSettings, TrainSettings
 
+Rows = NDArray[np.generic]  # (n, *row_shape), in the source's dtype or a similar one
 Vector = NDArray[np.float64]
 
 
@@ -61,3 +74,105 @@ class Measured:
     def entities_by(self, score: str) -> NDArray[np.int32]:
         """Return which entity each of `calibration_by(score)` belongs to; (0,) without entities."""
         return np.asarray(self.entities[SCORES.index(score)])
+
+
+@dataclass(frozen=True)
+class MeasuredNetworks:
+    """What a bundle keeps of networks: settings, layout, scales, and what rows are compared with.
+
+    decoded: the columns that the decoder gives, all of them numbers; () for all.
+    series: what judges windows of rows in order of time, with [series].
+    """
+
+    members: tuple[nn.Module, ...]
+    settings: ModelSettings
+    layout: Layout
+    scaler: Scaler
+    measured: Measured
+    train_settings: TrainSettings = field(default_factory=TrainSettings)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    device: str = "cpu"
+    decoded: tuple[int, ...] = ()
+    series: SeriesModel | None = None
+
+    @property
+    def calibration(self) -> Vector:
+        """Errors of the calibration rows, ascending."""
+        return self.measured.calibration
+
+    def calibration_by(self, score: str) -> Vector:
+        """Return the calibration rows' scores by one of SCORES, ascending."""
+        return self.measured.calibration_by(score)
+
+    def blocks_by(self, score: str) -> BlockScores | None:
+        """Return what one of SCORES says about blocks of clean rows, if these are known."""
+        blocks = self.measured.blocks
+        if blocks is None:
+            return None
+        return blocks.by(SCORES.index(score), str(self.facts.get("blocks", "blocks")))
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """The novelty score, with the reference rows on the model's device."""
+        scaled = torch.from_numpy(self.scaled_reference).to(self.device)
+        points = self.to_points(self.fill(scaled)).to(exact_device(self.device))
+        return Novelty(self.measured.reference, points)
+
+    @cached_property
+    def scaled_reference(self) -> NDArray[np.float32]:
+        """The reference rows in scaled units, (m, d)."""
+        return self.scale(self.measured.reference.rows)
+
+    @cached_property
+    def mixed_novelty(self) -> MixedNovelty | None:
+        """Novelty where columns are of several kinds."""
+        levels = self.scaler.levels
+        if levels is None or self.measured.mixed is None:
+            return None
+        mixed = self.measured.mixed
+        return MixedNovelty(mixed, self.novelty, Surprise(mixed.margins, levels, self.layout))
+
+    @cached_property
+    def expansion(self) -> Expansion | None:
+        """What the network sees of columns of several kinds; None if all are numbers."""
+        levels = self.scaler.levels
+        return Expansion(self.layout.kinds, levels, self.device) if levels is not None else None
+
+    @cached_property
+    def numbers(self) -> NDArray[np.bool_] | None:
+        """Which columns (d,) are numbers; None if all are."""
+        return np.isin(self.layout.kinds, NUMBER) if self.layout.kinds else None
+
+    def to_values(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return scaled rows (n, d) with the surprise of each level in place of its rank."""
+        if self.mixed_novelty is None:
+            return scaled
+        values = scaled.copy()
+        self.mixed_novelty.surprise.write_levels(scaled, values)
+        return values
+
+    def to_points(self, filled: Tensor) -> Tensor:
+        """Return scaled rows (n, d) without NaN as points between which distances are taken."""
+        if self.expansion is None or self.measured.mixed is None:
+            return filled
+        weights = torch.from_numpy(self.measured.mixed.weights).to(filled)
+        return self.expansion.points(filled, weights)
+
+    def fill(self, scaled: Tensor) -> Tensor:
+        """Return scaled rows (n, d) with the column's median for NaN; itself without any."""
+        return fill_gaps(scaled, torch.from_numpy(self.scaler.fill))
+
+    def scale(self, rows: Rows) -> NDArray[np.float32]:
+        """Return rows in scaled units, (n, d).
+
+        Raises DataError if their shape differs from the training data's.
+        """
+        self._require_shape(rows)
+        return self.scaler.transform(rows)
+
+    def _require_shape(self, rows: Rows) -> None:
+        expected, got = self.layout.row_shape, rows.shape[1:]
+        if got != expected:
+            raise DataError(
+                f"rows must have the shape {expected}, like the training data. Got {got} instead."
+            )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial, reduce
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from aemodel.decisions.block_scores import BlockScores
 from aemodel.decoder import Decoder
-from aemodel.errors import DataError
-from aemodel.measured import Measured
-from aemodel.network.expansion import Expansion
+from aemodel.measured import MeasuredNetworks, Rows, Vector
 from aemodel.network.inference import (
     BatchPlan,
     Forward,
@@ -26,104 +23,20 @@ from aemodel.network.inference import (
     map_rows,
 )
 from aemodel.network.networks import Networks, Rebuilt, exact_device
-from aemodel.rows.layout import NUMBER, Layout
-from aemodel.rows.scaling import Scaler
-from aemodel.scores.mixed_novelty import MixedNovelty
-from aemodel.scores.novelty import Novelty
 from aemodel.scores.relative_error import relative_errors
-from aemodel.scores.surprise import Surprise
-from aemodel.series.model import SeriesModel
-from aemodel.settings import SCORES, ModelSettings, TrainSettings
+from aemodel.settings import SCORES
 
-Rows = NDArray[np.generic]  # (n, *row_shape), in the source's dtype or a similar one
-Vector = NDArray[np.float64]
 Scores = tuple[Vector, Vector, Vector]  # by each of SCORES
 SomeScores = dict[str, Vector]  # (n,) by name, some of SCORES
 
 
 @dataclass(frozen=True)
-class Autoencoder:
+class Autoencoder(MeasuredNetworks):
     """Trained networks and what was measured on clean rows.
 
     Methods take rows (n, *row_shape) in the source's dtype or a similar one. With several members,
     latents and the decoder are those of the first; reconstructions and residuals are means.
-    decoded: the columns that the decoder gives, all of them numbers; () for all.
-    series: what judges windows of rows in order of time, with [series].
     """
-
-    members: tuple[nn.Module, ...]
-    settings: ModelSettings
-    layout: Layout
-    scaler: Scaler
-    measured: Measured
-    train_settings: TrainSettings = field(default_factory=TrainSettings)
-    facts: Mapping[str, object] = field(default_factory=dict)
-    device: str = "cpu"
-    decoded: tuple[int, ...] = ()
-    series: SeriesModel | None = None
-
-    @property
-    def calibration(self) -> Vector:
-        """Errors of the calibration rows, ascending."""
-        return self.measured.calibration
-
-    def calibration_by(self, score: str) -> Vector:
-        """Return the calibration rows' scores by one of SCORES, ascending."""
-        return self.measured.calibration_by(score)
-
-    def blocks_by(self, score: str) -> BlockScores | None:
-        """Return what one of SCORES says about blocks of clean rows, if these are known."""
-        blocks = self.measured.blocks
-        if blocks is None:
-            return None
-        return blocks.by(SCORES.index(score), str(self.facts.get("blocks", "blocks")))
-
-    @cached_property
-    def novelty(self) -> Novelty:
-        """The novelty score, with the reference rows on the model's device."""
-        scaled = torch.from_numpy(self.scaled_reference).to(self.device)
-        points = self.to_points(self.fill(scaled)).to(exact_device(self.device))
-        return Novelty(self.measured.reference, points)
-
-    @cached_property
-    def scaled_reference(self) -> NDArray[np.float32]:
-        """The reference rows in scaled units, (m, d)."""
-        return self.scale(self.measured.reference.rows)
-
-    @cached_property
-    def mixed_novelty(self) -> MixedNovelty | None:
-        """Novelty where columns are of several kinds."""
-        levels = self.scaler.levels
-        if levels is None or self.measured.mixed is None:
-            return None
-        mixed = self.measured.mixed
-        return MixedNovelty(mixed, self.novelty, Surprise(mixed.margins, levels, self.layout))
-
-    @cached_property
-    def expansion(self) -> Expansion | None:
-        """What the network sees of columns of several kinds; None if all are numbers."""
-        levels = self.scaler.levels
-        return Expansion(self.layout.kinds, levels, self.device) if levels is not None else None
-
-    @cached_property
-    def numbers(self) -> NDArray[np.bool_] | None:
-        """Which columns (d,) are numbers; None if all are."""
-        return np.isin(self.layout.kinds, NUMBER) if self.layout.kinds else None
-
-    def to_values(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return scaled rows (n, d) with the surprise of each level in place of its rank."""
-        if self.mixed_novelty is None:
-            return scaled
-        values = scaled.copy()
-        self.mixed_novelty.surprise.write_levels(scaled, values)
-        return values
-
-    def to_points(self, filled: Tensor) -> Tensor:
-        """Return scaled rows (n, d) without NaN as points between which distances are taken."""
-        if self.expansion is None or self.measured.mixed is None:
-            return filled
-        weights = torch.from_numpy(self.measured.mixed.weights).to(filled)
-        return self.expansion.points(filled, weights)
 
     @cached_property
     def reference_latents(self) -> NDArray[np.float32]:
@@ -226,21 +139,6 @@ class Autoencoder:
         """Return reconstructions (n, d) in data units."""
         return self.scaler.inverse(rows.rebuilt, like=rows.rows)
 
-    def scale(self, rows: Rows) -> NDArray[np.float32]:
-        """Return rows in scaled units, (n, d).
-
-        Raises DataError if their shape differs from the training data's.
-        """
-        self._require_shape(rows)
-        return self.scaler.transform(rows)
-
-    def _require_shape(self, rows: Rows) -> None:
-        expected, got = self.layout.row_shape, rows.shape[1:]
-        if got != expected:
-            raise DataError(
-                f"rows must have the shape {expected}, like the training data. Got {got} instead."
-            )
-
     def _map(self, rows: Rows, forward: Forward, outputs: Sequence[Rows]) -> None:
         self._require_shape(rows)
         map_rows(rows, self._plan, self.scaler.transform_into, forward, outputs)
@@ -314,16 +212,6 @@ class Autoencoder:
             self.measured.residual_scale,
             self.device,
         )
-
-    def fill(self, scaled: Tensor) -> Tensor:
-        """Return scaled rows (n, d) with the column's median for NaN.
-
-        Returns `scaled` itself if nothing is missing. The sum is NaN if any value is, and costs a
-        tenth of testing every value.
-        """
-        if not scaled.sum().isnan():
-            return scaled
-        return torch.where(scaled.isnan(), torch.from_numpy(self.scaler.fill).to(scaled), scaled)
 
 
 def _all_scores(found: SomeScores) -> Scores:

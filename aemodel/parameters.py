@@ -23,8 +23,15 @@ RULES_BY_ROW = ("quantile", "absolute")
 Parameters = Mapping[str, Any]
 
 
-def model_settings(parameters: Parameters, layout: Layout) -> ModelSettings:
-    """Return [model]. Raises SettingsError."""
+def settings_for(
+    parameters: Parameters, n_rows: int, layout: Layout
+) -> tuple[ModelSettings, TrainSettings]:
+    """Return [model] and [train] for this many clean rows. Raises SettingsError."""
+    train = _train_settings(parameters, n_rows, mixed=bool(layout.kinds))
+    return _model_settings(parameters, layout), train
+
+
+def _model_settings(parameters: Parameters, layout: Layout) -> ModelSettings:
     chosen = _fields_of(ModelSettings, parameters)
     defaults = {
         "latent": table_latents(len(layout.features)),
@@ -63,11 +70,8 @@ def _require_levels(most: int) -> None:
         raise SettingsError(f"max_levels must be at least 1. Got {most} instead.")
 
 
-def train_settings(parameters: Parameters, n_rows: int, *, mixed: bool) -> TrainSettings:
-    """Return [train] for this many clean rows. Raises SettingsError.
-
-    mixed: some columns are categories or times.
-    """
+def _train_settings(parameters: Parameters, n_rows: int, *, mixed: bool) -> TrainSettings:
+    """Return [train]. mixed: some columns are categories or times."""
     by = parameters["by"]
     if by not in SCORES:
         raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{by}' instead.")

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from aemodel.network.dense import DenseAutoencoder, start_from_rows
 from aemodel.network.ensemble import Ensemble
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import prepare_rows
+from aemodel.rows.preparation.prepare import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.table_defaults import (
     BATCH,

@@ -10,7 +10,7 @@ import torch
 
 from aemodel.network.dense import DenseAutoencoder
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import prepare_rows
+from aemodel.rows.preparation.prepare import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.measure import measure_model, unmeasured_model
 from aemodel.training.result import Epoch, History, Trained

@@ -18,7 +18,7 @@ def gap_mask(values: Tensor) -> Tensor | None:
 def fill_gaps(values: Tensor, fill: Tensor) -> Tensor:
     """Put fill (d,) in place of NaN in values (..., d)."""
     gaps = gap_mask(values)
-    return values if gaps is None else torch.where(gaps, fill, values)
+    return values if gaps is None else torch.where(gaps, fill.to(values), values)
 
 
 def fill_from_similar(scaled: Tensor, fill: Tensor, *, most: int = 0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Clean rows as training sees them: counted, split, checked, and read in shuffled batches."""
+"""Clean rows as training sees them: split, scaled, and read in shuffled batches."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aemodel.errors import DataError, SettingsError
-from aemodel.rows.blocks import BlockSplit, CleanBlocks, split_blocks
+from aemodel.rows.blocks import BlockSplit, CleanBlocks
 from aemodel.rows.far_values import Fences
-from aemodel.rows.layout import Layout
-from aemodel.rows.sampling import AllRows, BitMask, SampledRows
-from aemodel.rows.scaler_fit import BY_COLUMN, ScalerFit
+from aemodel.rows.sampling import BitMask
 from aemodel.rows.scaling import Scaler
-from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, sides_of
-from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.rows.splits import hasher_for, sides_of
+from aemodel.settings import TrainSettings
 
 VALIDATION_BATCH = 4_096
 VALIDATION_VALUES = 4_194_304  # in one validation batch: 16 MiB of float32
-SLACK = 1e-6  # rounding of the scaled range
 
 ReadShuffled = Callable[[int], Iterable[tuple[int, NDArray[np.generic]]]]
 ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]  # chunks (n, *row_shape), anew each call
-Keeps = Callable[[NDArray[np.generic]], NDArray[np.bool_]]  # marks rows (n, *row_shape) to keep
 
 
 @dataclass(frozen=True)
@@ -168,142 +163,3 @@ class FitRows:
 def _shuffle(pieces: list[NDArray[np.generic]], generator: torch.Generator) -> NDArray[np.generic]:
     rows = np.concatenate(pieces)
     return np.asarray(rows[torch.randperm(len(rows), generator=generator).numpy()])
-
-
-class _Collector:
-    """Fits the scaler, counts the splits, and keeps fit and validation rows, chunk by chunk."""
-
-    def __init__(
-        self,
-        layout: Layout,
-        model: ModelSettings,
-        train: TrainSettings,
-        memory_bytes: int,
-        block_split: BlockSplit | None,
-        keeps: Keeps,
-    ) -> None:
-        low, high = train.calibration, train.calibration + train.validation
-        self.train, self.keeps = train, keeps
-        self._hasher = hasher_for(train, block_split)
-        self.scaler = ScalerFit(model.scaling, layout)
-        self.fit = AllRows(layout, memory_bytes // 2)
-        self.validation = SampledRows(layout, memory_bytes // 8, low=low, high=high)
-        self.n_calibration = self.n_left_out = 0
-        self.in_fit = BitMask()
-
-    def add(self, chunk: NDArray[np.generic]) -> None:
-        """Add rows (n, *row_shape)."""
-        hashes = self._hasher(chunk)
-        sides = sides_of(hashes, self.train)
-        in_fit = sides.fit.copy()
-        in_fit[sides.fit] = self.keeps(chunk[sides.fit])
-        fit = chunk[in_fit]
-        self.scaler.update(fit, hashes[in_fit])
-        self.fit.add(fit)
-        self.validation.add(chunk[sides.validation], hashes[sides.validation])
-        self.in_fit.append(in_fit)
-        self.n_left_out += int(sides.fit.sum()) - len(fit)
-        self.n_calibration += int(sides.calibration.sum())
-
-
-def _keep_all(rows: NDArray[np.generic]) -> NDArray[np.bool_]:
-    return np.ones(len(rows), np.bool_)
-
-
-def prepare_rows(
-    read_chunks: ReadChunks,
-    *,
-    layout: Layout,
-    model: ModelSettings,
-    train: TrainSettings,
-    memory_bytes: int,
-    blocks: CleanBlocks | None = None,
-    keeps: Keeps = _keep_all,
-) -> FitRows:
-    """Read all clean rows once: fit the scaler, split the rows, and keep what fits into memory.
-
-    Fit rows that `keeps` does not mark are left out. Such validation rows are too, unless none
-    were left, but they count as validation rows.
-    Raises DataError if a split is empty, SettingsError if the network's output cannot reach the
-    scaled values.
-    """
-    block_split = split_blocks(blocks, train) if blocks and train.split == "blocks" else None
-    found = _Collector(layout, model, train, memory_bytes, block_split, keeps)
-    for chunk in read_chunks():
-        found.add(chunk)
-    _require_rows(found)
-    scaler = found.scaler.finish()
-    _require_numbers_only(layout, model)
-    _require_range(found.scaler, scaler, model)
-    return FitRows(
-        read_chunks=read_chunks,
-        train=train,
-        scaler=scaler,
-        fit=found.fit.rows,
-        validation=_kept(found.validation.rows, keeps),
-        n_fit=found.fit.count,
-        n_validation=found.validation.count,
-        n_calibration=found.n_calibration,
-        column_means=found.scaler.moments.mean,
-        memory_bytes=memory_bytes,
-        fences=found.scaler.fences,
-        in_fit=found.in_fit,
-        blocks=blocks,
-        block_split=block_split,
-        n_left_out=found.n_left_out,
-        imprecise=found.scaler.imprecise(scaler),
-    )
-
-
-def _kept(rows: NDArray[np.generic], keeps: Keeps) -> NDArray[np.generic]:
-    kept = keeps(rows)
-    return rows if kept.all() or not kept.any() else rows[kept]
-
-
-def _require_rows(found: _Collector) -> None:
-    counts = {"validation": found.validation.count, "calibration": found.n_calibration}
-    n_fit = found.fit.count
-    if n_fit < FEWEST_FIT_ROWS:
-        raise DataError(
-            f"{n_fit} of {n_fit + sum(counts.values())} clean rows are in the fit split; "
-            f"at least {FEWEST_FIT_ROWS} are needed"
-        )
-    for name, count in counts.items():
-        if getattr(found.train, name) and not count:
-            raise DataError(
-                f"the {name} split is empty; "
-                f"raise train.{name}, add clean rows, or set train.{name} = 0"
-            )
-
-
-def _require_numbers_only(layout: Layout, model: ModelSettings) -> None:
-    """Check that the network suits the kinds of columns."""
-    needed = {"network": "dense", "output": "identity", "loss": "mse"}
-    for key, value in needed.items() if layout.kinds else ():
-        if getattr(model, key) != value:
-            raise SettingsError(
-                f"model.{key} must be '{value}' for a table with categories, times, or entities. "
-                f"Got '{getattr(model, key)}' instead; change it, or list numbers in data.columns "
-                "and remove data.entity."
-            )
-    if layout.entity is not None and model.scaling not in BY_COLUMN:
-        raise SettingsError(
-            f"model.scaling must be one of {', '.join(BY_COLUMN)} with data.entity. "
-            f"Got '{model.scaling}' instead."
-        )
-
-
-def _require_range(fit: ScalerFit, scaler: Scaler, model: ModelSettings) -> None:
-    """Check that the network's output can reach the scaled values."""
-    low, high = fit.scaled_range(scaler)
-    if model.output == "sigmoid" and not (low >= -SLACK and high <= 1 + SLACK):
-        raise SettingsError(
-            f"model.output = 'sigmoid' needs scaled values in [0, 1]. Got {low:.4g} to {high:.4g} "
-            f"with model.scaling = '{model.scaling}'; set model.scaling to 'range' or 'minmax', "
-            "or model.output to 'identity' and model.loss to 'mse'."
-        )
-    if model.output == "relu" and low < -SLACK:
-        raise SettingsError(
-            "model.output = 'relu' cannot produce negative values. "
-            f"Got scaled values down to {low:.4g}; set model.output to 'identity'."
-        )

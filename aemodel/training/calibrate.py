@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from aemodel.decisions.block_scores import FEWEST_BLOCKS, LEVELS, MeasuredBlocks, compare_blocks
 from aemodel.explain.evidence import evidence
-from aemodel.measured import Measured
-from aemodel.model import Autoencoder, Rows, Vector
+from aemodel.measured import Measured, Rows, Vector
+from aemodel.model import Autoencoder
 from aemodel.rows.training_rows import FitRows
 from aemodel.settings import SCORES
 from aemodel.training.block_novelty import scores_without_own_block

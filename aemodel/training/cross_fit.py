@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.errors import DataError
-from aemodel.model import Autoencoder, Rows, Scores, SomeScores, Vector
+from aemodel.measured import Rows, Vector
+from aemodel.model import Autoencoder, Scores, SomeScores
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import hasher_for, without_empty_parts
 from aemodel.rows.training_rows import ReadChunks

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder, Rows, Vector
+from aemodel.measured import Rows, Vector
+from aemodel.model import Autoencoder
 from aemodel.settings import SCORES
 from aemodel.training.measure import dead_latents
 from aemodel.training.result import Trained

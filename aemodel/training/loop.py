@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.errors import DataError
@@ -24,7 +25,8 @@ from aemodel.network.gaps import fill_from_similar, fill_gaps
 from aemodel.network.out_of_memory import halving
 from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled, prepare_rows
+from aemodel.rows.preparation.prepare import prepare_rows
+from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.epochs.best_weights import BestWeights
 from aemodel.training.epochs.course import NO_CALLS, BetweenEpochs, Course
@@ -63,6 +65,12 @@ class CleanRows:
     memory_bytes: int
     read_shuffled: ReadShuffled | None = None
     blocks: CleanBlocks | None = None
+
+    @classmethod
+    def in_memory(cls, rows: NDArray[np.generic], layout: Layout) -> CleanRows:
+        """Return rows (n, *layout.row_shape) that all stay in memory."""
+        # an eighth of the memory is for validation rows
+        return cls(lambda: [rows], layout, memory_bytes=8 * rows.nbytes)
 
 
 def train_autoencoder(

@@ -11,8 +11,8 @@ from torch import nn
 
 from aemodel.decisions.feature_shift import FeatureTally, center_and_spread
 from aemodel.decisions.ranking import Ranking
-from aemodel.measured import Measured
-from aemodel.model import Autoencoder, Rows, Vector
+from aemodel.measured import Measured, Rows, Vector
+from aemodel.model import Autoencoder
 from aemodel.rows.far_values import count_far_values
 from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.splits import hasher_for, sides_of

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder, Rows
+from aemodel.measured import Rows
+from aemodel.model import Autoencoder
 from aemodel.rows.blocks import BlockSplit, CleanBlocks
 from aemodel.rows.sampling import SampledRows
 from aemodel.rows.splits import hasher_for, sides_of

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder, Rows, Vector
+from aemodel.measured import Rows, Vector
+from aemodel.model import Autoencoder
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import FEWEST_FIT_ROWS
 from aemodel.rows.training_rows import FitRows

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.model import Autoencoder, Rows, Vector
+from aemodel.measured import Rows, Vector
+from aemodel.model import Autoencoder
 from aemodel.rows.layout import cast_rows
 
 SWAPPED = 0.2  # share of a row's features that come from another row

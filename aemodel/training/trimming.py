@@ -25,9 +25,10 @@ from aemodel.decisions.contamination import count_suspects
 from aemodel.network.expansion import Expansion
 from aemodel.rows.hashes import Hashes, row_hashes
 from aemodel.rows.layout import Layout
+from aemodel.rows.preparation.prepare import prepare_rows
 from aemodel.rows.scaler_fit import BY_COLUMN
 from aemodel.rows.splits import FEWEST_FIT_ROWS
-from aemodel.rows.training_rows import FitRows, prepare_rows
+from aemodel.rows.training_rows import FitRows
 from aemodel.scores.novelty import FLOOR, LEAST, NEIGHBORS
 from aemodel.settings import ModelSettings, TrainSettings
 

@@ -13,7 +13,7 @@ from aemodel.network.build import build_network
 from aemodel.network.conv import image_shape, plan_levels
 from aemodel.network.inference import layer_widths
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import prepare_rows
+from aemodel.rows.preparation.prepare import prepare_rows
 from aemodel.settings import ACTIVATIONS, ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.measure import unmeasured_model

@@ -12,7 +12,7 @@ from aemodel.errors import SettingsError
 from aemodel.network.build import build_network
 from aemodel.network.ensemble import Ensemble
 from aemodel.rows.layout import Layout
-from aemodel.rows.training_rows import prepare_rows
+from aemodel.rows.preparation.prepare import prepare_rows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, fit_ensemble, train_autoencoder
 from aemodel.training.losses import without_worst

@@ -76,7 +76,7 @@ def test_rows_that_exceed_memory_stream_through_a_shuffle_buffer():
 
 
 def test_each_streamed_row_is_used_once_per_epoch():
-    from aemodel.rows.training_rows import prepare_rows
+    from aemodel.rows.preparation.prepare import prepare_rows
 
     rows = clean_rows(500)
     parts = np.array_split(rows, 9)
