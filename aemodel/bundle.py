@@ -59,6 +59,7 @@ BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean row
 RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
+FEATURE_RANGE = "feature_range"  # absent from models trained before it was measured
 MEMBERS = "entities.calibration"
 MIXED = ("weights", "typical", "usual")
 MARGINS = ("tails", "gaps", "clock", "pairs")
@@ -124,8 +125,8 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         arrays[MEMBERS] = model.measured.entities
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
-    ranks = model.measured.reference.ranks
-    return {**arrays, RANKS: ranks} if len(ranks) else arrays
+    optional = {RANKS: model.measured.reference.ranks, FEATURE_RANGE: model.measured.feature_range}
+    return arrays | {name: each for name, each in optional.items() if each.size}
 
 
 def _unfitted_model(
@@ -144,6 +145,9 @@ def _unfitted_model(
     reference = Reference(**_take(arrays, REFERENCE, "reference."), ranks=ranks)
     blocks = MeasuredBlocks(**_take(arrays, BLOCKS, "blocks.")) if "blocks.rows" in arrays else None
     measured = Measured(**_take(arrays, MEASURED), reference=reference, blocks=blocks)
+    if FEATURE_RANGE in arrays:
+        found = arrays.pop(FEATURE_RANGE).astype(np.float64)
+        measured = dataclasses.replace(measured, feature_range=found)
     if layout.kinds:
         scaler = dataclasses.replace(scaler, levels=Levels(**_take(arrays, LEVELS, "levels.")))
         margins = Margins(**_take(arrays, MARGINS, "margins."))
@@ -199,6 +203,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
         **{f"scaler.{name}": (getattr(model.scaler, name), d) for name in SCALER},
         **{name: (getattr(measured, name), shape) for name, shape in of_measured.items()},
         **(measured.blocks.shapes(*n) if measured.blocks else {}),
+        FEATURE_RANGE: (measured.feature_range, (2, *d) if measured.feature_range.size else (2, 0)),
         "reference.rows": (reference.rows, (len(reference.rows), *model.layout.row_shape)),
         "reference.copies": (reference.copies, (len(reference.rows),)),
         "reference.floor": (reference.floor, (2,)),

@@ -39,6 +39,8 @@ class Measured:
     residual_scale: (d,) float64, root mean square of each feature's residual in scaled units.
     feature_center, feature_spread, feature_usual: (d,), (d,), (3, d) float64, of scaled clean
         rows, see `aemodel.decisions.feature_shift`.
+    feature_range: (2, d) float64, the 1 % and 99 % quantiles of scaled clean rows; (2, 0) in models
+        trained before it was measured.
     latent_low, latent_high: (k,) float32, the range that latents are stored in.
     reference: the clean rows that novelty compares with. mixed: None if all columns are numbers.
     blocks: None if clean rows are not known to come in blocks.
@@ -60,6 +62,7 @@ class Measured:
     reference: Reference
     mixed: MixedReference | None = None
     blocks: MeasuredBlocks | None = None
+    feature_range: Vector = field(default_factory=lambda: np.empty((2, 0)))
     entities: NDArray[np.int32] = field(default_factory=lambda: np.empty((3, 0), np.int32))
 
     def calibration_by(self, score: str) -> Vector:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,6 +56,8 @@ class _Values:
     expected: NDArray[np.float64]
     residual: NDArray[np.float64]
     share: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
 
 
 def explain(
@@ -65,16 +67,17 @@ def explain(
     by: str = "error",
     texts: Texts = NO_TEXTS,
     top: int = MAX_FEATURES,
+    columns: int = 0,
 ) -> list[Cause]:
     """Explain each row's rank by one of SCORES: by its error, or by its novelty if that ranks.
 
     texts: levels of categories that the bundle has no name for, by column and key. top: the most
-    features of a cause.
+    features of a cause. columns: features that are listed beside it, whatever they contribute.
     """
     if not len(rows.rows):
         return []
     if model.layout.kinds:
-        return explain_mixed(model, rows, by=by, texts=texts, top=top)
+        return explain_mixed(model, rows, by=by, texts=texts, top=top, columns=columns)
     missing = np.where(model.scaler.complete, MISSING, 0.0)
     if by == "novelty":
         comparisons = _novelty_comparisons(model, rows, missing)
@@ -82,7 +85,7 @@ def explain(
         comparisons = [_Comparison(rows.rebuilt, np.ones(len(rows.rows)), missing)]
     score = "novelty" if by == "novelty" else "error"
     return [
-        _cause(model, _values(model, rows, index, comparisons, score), top)
+        _cause(model, _values(model, rows, index, comparisons, score), top, columns)
         for index in range(len(rows.rows))
     ]
 
@@ -127,13 +130,27 @@ def _values(
     shown = expected[sources, np.arange(len(sources))]
     with np.errstate(invalid="ignore"):
         residual = (scaled - shown) / model.measured.residual_scale
+    low, high = clean_range(model)
     return _Values(
         score=score,
         actual=rows.rows[index].ravel().astype(np.float64),
         expected=model.scaler.invert(shown),
         residual=residual,
         share=parts.sum(axis=0) / max(float(parts.sum()), TINY),
+        low=low,
+        high=high,
     )
+
+
+def clean_range(model: Autoencoder) -> NDArray[np.float64]:
+    """Return the 1 % and 99 % quantiles (2, d) of clean rows in data units; NaN if unknown.
+
+    For columns that are numbers, and not relative to an entity.
+    """
+    found = model.measured.feature_range
+    if not found.size:
+        return np.full((2, model.layout.n_features), np.nan)
+    return model.scaler.invert(found.copy())
 
 
 def _shares(
@@ -148,10 +165,14 @@ def _shares(
     return np.asarray(squares / max(float(squares.sum()), TINY))
 
 
-def _cause(model: Autoencoder, row: _Values, top: int) -> Cause:
-    heaviest = np.argsort(-row.share, kind="stable")[:top]
-    found = (_feature(model, row, int(index)) for index in heaviest)
-    features = tuple(each for each in found if each.share and each.actual != each.expected)
+def _cause(model: Autoencoder, row: _Values, top: int, columns: int) -> Cause:
+    heaviest = np.argsort(-row.share, kind="stable")[: max(top, columns)]
+    found = tuple(_feature(model, row, int(index)) for index in heaviest)
+    features = tuple(each for each in found[:top] if each.share and each.actual != each.expected)
+    return replace(_named_cause(model, row, features), columns=found[:columns])
+
+
+def _named_cause(model: Autoencoder, row: _Values, features: tuple[Feature, ...]) -> Cause:
     if not features:
         return Cause(NOTHING, features)
     if len(model.layout.row_shape) >= 2 and not is_signal(model.layout.row_shape):
@@ -171,6 +192,8 @@ def _feature(model: Autoencoder, row: _Values, index: int) -> Feature:
         share=float(row.share[index]),
         actual_text="missing" if math.isnan(actual) else actual_text,
         expected_text=expected_text,
+        low=float(row.low[index]),
+        high=float(row.high[index]),
     )
 
 

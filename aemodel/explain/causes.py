@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 MAX_FEATURES = 3
@@ -18,6 +19,7 @@ class Feature:
     residual: their difference in units of the feature's usual residual.
     share: of the error or the novelty, 0 to 1.
     words: what stands out, where that is more than the two values.
+    low, high: between which the middle 98 % of clean values lie, in data units; NaN if unknown.
     """
 
     name: str
@@ -28,11 +30,17 @@ class Feature:
     actual_text: str
     expected_text: str
     words: str = ""
+    low: float = math.nan
+    high: float = math.nan
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why one row is anomalous: in words, and by the features that contribute most."""
+    """Why one row is anomalous: in words, and by the features that contribute most.
+
+    columns: more features, heaviest first, whatever they contribute.
+    """
 
     words: str
     features: tuple[Feature, ...]
+    columns: tuple[Feature, ...] = ()

@@ -26,10 +26,17 @@ MOST_HOURS = 20  # of a day; where rows come around the clock, no hours are usua
 
 
 def explain_mixed(
-    model: Autoencoder, rows: Rebuilt, *, by: str, texts: Texts, top: int = MAX_FEATURES
+    model: Autoencoder,
+    rows: Rebuilt,
+    *,
+    by: str,
+    texts: Texts,
+    top: int = MAX_FEATURES,
+    columns: int = 0,
 ) -> list[Cause]:
     """Explain each row's rank by one of SCORES, by at most `top` features.
 
+    columns: features that are listed beside a cause, whatever they contribute.
     texts: levels that the bundle has no name for, see `unnamed_levels`.
     """
     found = novelty_shares(model, rows) if by == "novelty" else error_shares(model, rows)
@@ -39,7 +46,8 @@ def explain_mixed(
     causes = []
     for index, row in enumerate(rows.rows.astype(np.float64)):
         place = entities.place(row)
-        order = np.argsort(-found.columns[index, of_features], kind="stable")[:top]
+        order = np.argsort(-found.columns[index, of_features], kind="stable")
+        order = order[: max(top, columns)]
         heaviest = np.array(of_features)[order].tolist()
         features = [
             describer.feature(
@@ -55,8 +63,9 @@ def explain_mixed(
             )
             for i in heaviest
         ]
-        cause = _cause(features, score)
-        causes.append(Cause(entities.prefix(row) + cause.words, cause.features))
+        cause = _cause(features[:top], score)
+        words, listed = entities.prefix(row) + cause.words, tuple(features[:columns])
+        causes.append(Cause(words, cause.features, listed))
     return causes
 
 
@@ -126,6 +135,7 @@ class _Describer:
         actual, expected, words = self._texts(value)
         words = f"{actual} {value.beside}" if value.beside else words
         name = self.layout.columns[value.column]
+        low, high = self._usual_range(value)
         scale = float(self.model.measured.residual_scale[value.column])
         return Feature(
             name=name,
@@ -136,6 +146,8 @@ class _Describer:
             actual_text=actual,
             expected_text=expected,
             words=f"{name} {words}",
+            low=low,
+            high=high,
         )
 
     def beside(self, column: int, row: NDArray[np.float64], partner: Partner | None) -> str:
@@ -174,6 +186,12 @@ class _Describer:
         usual = self._entities.usual(value.entity) or "clean 1–99 %"
         span = f"{format_value(low)} to {format_value(high)}"
         return actual, expected, f"{format_value(value.actual)} ({usual}: {span})"
+
+    def _usual_range(self, value: _Value) -> tuple[float, float]:
+        """Return the range that is usual for a number; NaN for other columns."""
+        if self.layout.kinds[value.column] != NUMBER:
+            return math.nan, math.nan
+        return self._clean_range(value, self.layout.of_kind(NUMBER).index(value.column))
 
     def _clean_range(self, value: _Value, place: int) -> tuple[float, float]:
         """Return the usual range in data units: of an entity, as far as it has its own."""

@@ -15,6 +15,7 @@ from aemodel.measured import Measured, Rows, Vector
 from aemodel.model import Autoencoder
 from aemodel.rows.far_values import count_far_values
 from aemodel.rows.layout import NUMBER, Layout
+from aemodel.rows.quantiles import column_quantiles
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.rows.training_rows import FitRows
 from aemodel.scores.mixed_novelty import MixedReference, distance_weights, measure_parts
@@ -31,6 +32,7 @@ from aemodel.training.result import History, Trained
 TAIL = 0.0005
 FEWEST_FOR_TAIL = 2_000
 LEAST_SHARE = 0.05  # of the error of the column means, added to what errors are measured in
+RANGE = (0.01, 0.99)  # quantiles between which values of clean rows are shown as usual
 MOST_LISTED = 100  # rows left out by train.trim that are listed
 MOST_COMPARED = 4_000  # unseen rows that novelty and relative error are calibrated on
 
@@ -141,9 +143,14 @@ def _scales(
         ready = replace(model, measured=measured)
         mixed = _typical_parts(ready, rows, compared, their_errors)
         measured = replace(measured, mixed=mixed)
-    center, spread, usual_features = feature_scales(replace(model, measured=measured), compared)
+    ready = replace(model, measured=measured)
+    center, spread, usual_features = feature_scales(ready, compared)
     return replace(
-        measured, feature_center=center, feature_spread=spread, feature_usual=usual_features
+        measured,
+        feature_center=center,
+        feature_spread=spread,
+        feature_usual=usual_features,
+        feature_range=feature_range(ready, compared),
     )
 
 
@@ -241,6 +248,12 @@ def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector, Ve
     scaled = model.to_values(model.scale(unseen))
     center, spread = center_and_spread(scaled)
     return center, spread, FeatureTally.of(scaled, center, spread).usual()
+
+
+def feature_range(model: Autoencoder, unseen: Rows) -> Vector:
+    """Measure the 1 % and 99 % quantiles (2, d) of the scaled features of rows."""
+    scaled = model.scale(unseen).astype(np.float64)
+    return column_quantiles(np.where(np.isfinite(scaled), scaled, np.nan), RANGE)
 
 
 def residual_scale(model: Autoencoder, unseen: Rows) -> Vector:

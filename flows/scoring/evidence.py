@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.decisions.rules import Cut, Decision
-from aemodel.explain.attribution import explain
+from aemodel.explain.attribution import clean_range, explain
 from aemodel.explain.evidence import SIDES, evidence_p_values
 from aemodel.explain.mixed_causes import unnamed_levels
+from aemodel.explain.nearest import nearest_clean_rows
 from aemodel.explain.outlier_groups import (
     Signatures,
     feature_signatures,
@@ -29,6 +30,7 @@ from storage.nights.scores import count_novel, count_novel_by_p_value, read_list
 from storage.sources import Source, find_levels
 
 MOST_GROUPED = 1_000  # flagged rows that are compared with each other
+MOST_COLUMNS = 16  # of a row that are shown beside their clean ranges
 FEWEST_STEPS = 24  # of a row without names of columns, to be compared by region
 
 
@@ -75,12 +77,31 @@ def _evidence(
     expected = model.in_data_units(rebuilt).reshape(values.shape)
     new = unnamed_levels(model, values)
     texts = find_levels(source, new) if any(new.values()) else {}
-    causes = explain(model, rebuilt, by=by, texts=texts)
+    whole = compared_by_region(model)
+    causes = explain(model, rebuilt, by=by, texts=texts, columns=0 if whole else MOST_COLUMNS)
+    nearest = nearest_clean_rows(model, rebuilt) if whole else None
+    low, high = _clean_range(model) if whole else (None, None)
     sides = evidence_p_values(model, rebuilt)
     for index, cause in enumerate(causes):
         chances = {} if sides is None else dict(zip(SIDES, sides[:, index].tolist(), strict=True))
         features = [asdict(feature) for feature in cause.features]
-        yield Evidence(cause.words, features, values[index], expected[index], chances)
+        yield Evidence(
+            cause=cause.words,
+            features=features,
+            actual=values[index],
+            expected=expected[index],
+            sides=chances,
+            nearest=None if nearest is None else nearest[index],
+            columns=[asdict(feature) for feature in cause.columns],
+            low=low,
+            high=high,
+        )
+
+
+def _clean_range(model: Autoencoder) -> Sequence[NDArray[np.float64] | None]:
+    found = clean_range(model)
+    known = not np.isnan(found).all()
+    return list(found.reshape(2, *model.layout.row_shape)) if known else (None, None)
 
 
 def group_flagged(

@@ -26,6 +26,9 @@ class Evidence:
     cause: in words.
     features: those with the largest share of the error, or of the novelty if that ranks rows.
     actual, expected: the row and its reconstruction, each (*row_shape).
+    nearest: the clean row (*row_shape) that is most like it; None where that says nothing.
+    columns: more features than those, heaviest first, for rows that are not shown as a whole.
+    low, high: (*row_shape) between which the middle 98 % of clean values lie; None if unknown.
     sides: p-values for range, latent and residual; empty without calibration rows.
     """
 
@@ -34,6 +37,10 @@ class Evidence:
     actual: NDArray[np.generic]
     expected: NDArray[np.generic]
     sides: Mapping[str, float] = field(default_factory=dict)
+    nearest: NDArray[np.generic] | None = None
+    columns: Sequence[Mapping[str, object]] = ()
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

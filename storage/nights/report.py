@@ -1,7 +1,7 @@
 """The report of a night: a page for the analyst, and all its figures as files beside it.
 
-report.html, outliers.parquet, outliers.csv, summary.json, evidence/rank-001.png …
-manifest.json, run.json and history.svg are added by callers.
+report.html, outliers.parquet, outliers.csv, summary.json; callers add manifest.json, run.json and
+history.svg.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from storage.files.atomic import write_beside, write_bytes, write_json
-from storage.nights.night import Evidence, Night
+from storage.nights.night import Night
 from storage.nights.outliers import outlier_table, spreadsheet_table
 from storage.nights.summary import NightSummary
 from storage.pages import render
@@ -30,8 +29,9 @@ from storage.pages.nights.first_screen import (
     warnings,
 )
 from storage.pages.nights.history import LEGEND
+from storage.pages.nights.listed import ListedRow, list_rows
 from storage.pages.nights.worst import worst_cards
-from storage.pages.pictures import is_picture, picture_strip
+from storage.pages.scripts import inline_script
 
 MOST_SHOWN = 1_000  # rows in the page; the lists beside it hold all listed rows
 
@@ -47,12 +47,13 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
     with write_beside(folder / "outliers.csv") as beside:
         pa_csv.write_csv(spreadsheet_table(table), beside)
     write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
-    shown = _write_evidence(folder, night, table.slice(0, min(night.top_n, MOST_SHOWN)))
-    write_bytes(folder / "report.html", _page(night, shown, table.num_rows))
+    shown = table.slice(0, min(night.top_n, MOST_SHOWN)).to_pylist()
+    write_bytes(folder / "report.html", _page(night, shown, unlisted=table.num_rows - len(shown)))
 
 
-def _page(night: Night, shown: Sequence[Mapping[str, Any]], listed: int) -> bytes:
-    """Render report.html. shown: the first rows of the table, with evidence, of `listed` rows."""
+def _page(night: Night, shown: Sequence[Mapping[str, Any]], *, unlisted: int) -> bytes:
+    """Render report.html. shown: the first rows of the table, without `unlisted` others."""
+    listed = list_rows(night, shown)
     return render(
         "report.html.j2",
         night=night,
@@ -63,10 +64,11 @@ def _page(night: Night, shown: Sequence[Mapping[str, Any]], listed: int) -> byte
         warnings=warnings(night),
         worst=worst_cards(night, shown),
         legend=LEGEND,
-        outliers=shown,
-        group_of={row: group.id for group in night.groups for row in group.rows},
-        rank_of={each["row"]: each["rank"] for each in shown},
         listed=listed,
+        unlisted=unlisted,
+        look=_look(listed),
+        rank_of={each["row"]: each["rank"] for each in shown},
+        script=inline_script("report/table.js"),
         plot=_plot(night),
     )
 
@@ -102,27 +104,14 @@ def summarize(night: Night, flagged_ids: list[str]) -> NightSummary:
     )
 
 
+def _look(listed: Sequence[ListedRow]) -> str:
+    """Return what the table shows rows by: 'picture', 'wave', or '' for their values alone."""
+    if any(each.picture for each in listed):
+        return "picture"
+    return "wave" if any(each.wave for each in listed) else ""
+
+
 def _plot(night: Night) -> str:
     if not night.rows or not night.calibration_counts.sum():
         return ""
     return score_histogram(night.edges, night.counts, night.calibration_counts, night.cut_score)
-
-
-def _write_evidence(folder: Path, night: Night, shown: pa.Table) -> list[dict[str, Any]]:
-    """Write the pictures of the shown rows, and return the rows with their evidence."""
-    rows: list[dict[str, Any]] = []
-    for outlier in shown.to_pylist():
-        found = night.evidence.get(outlier["row"])
-        evidence = _evidence_shown(night, folder, found, outlier["rank"]) if found else None
-        rows.append({**outlier, "evidence": evidence})
-    return rows
-
-
-def _evidence_shown(night: Night, folder: Path, found: Evidence, rank: int) -> Mapping[str, object]:
-    if not (night.pictures and is_picture(found.actual.shape)):
-        return {"picture": "", "features": list(found.features)}
-    picture = f"evidence/rank-{rank:03d}.png"
-    both = np.concatenate([found.actual.ravel(), found.expected.ravel()]).astype(np.float64)
-    low, high = float(np.nanmin(both)), float(np.nanmax(both))
-    write_bytes(folder / picture, picture_strip(found.actual, found.expected, low, high))
-    return {"picture": picture, "features": list(found.features)}

@@ -11,6 +11,7 @@ from storage.units import format_bytes
 from storage.visible_text import visible, visible_lines, visible_name
 
 MOST_OF_ID = 28  # characters of an id on a card
+MOST_OF_SENTENCE = 400  # characters
 
 
 def render(template: str, **values: object) -> bytes:
@@ -35,6 +36,7 @@ def _environment() -> jinja2.Environment:
         percent=percent,
         tone=tone,
         name=visible_name,
+        short=short_text,
         middle=middle,
     )
     return environment
@@ -60,6 +62,11 @@ def count(value: int | None) -> str:
 def percent(value: float | None) -> str:
     """Format a share as a percentage with three significant digits; a dash if there is none."""
     return "–" if value is None else f"{100 * value:.3g} %"
+
+
+def short_text(text: str) -> str:
+    """Make a sentence visible, and cut a long one."""
+    return visible(text[:MOST_OF_SENTENCE]) + ("…" if len(text) > MOST_OF_SENTENCE else "")
 
 
 def middle(text: str) -> str:

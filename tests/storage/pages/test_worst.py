@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 
-import numpy as np
 from night_pages import evidence_of, night_of, outliers_of
 
 from storage.nights.night import RowGroup
-from storage.pages.nights.worst import MOST_POINTS, clean_row_chance, draw_wave, worst_cards
+from storage.pages.nights.worst import clean_row_chance, worst_cards
 
 
 def test_the_worst_row_of_each_group_comes_first_then_the_next_rows():
@@ -50,19 +49,3 @@ def test_rows_are_shown_as_picture_line_or_bars():
     assert waves.wave.actual.startswith("M3.0 ")
     assert waves.sentence.startswith("steps 35 to 39: lower than expected")
     assert columns.features[0]["name"] == "a"
-
-
-def test_a_long_line_keeps_its_peaks_and_its_gaps():
-    evidence = evidence_of((100_000,))
-    evidence.actual[[5, 50_000]] = np.nan, 7.0
-    wave = draw_wave(evidence)
-
-    assert wave.actual.count("L") <= MOST_POINTS
-    assert " 3.0L" in wave.actual  # the top
-
-
-def test_a_row_without_a_finite_value_has_no_line():
-    evidence = evidence_of((30,))
-    evidence.actual[:] = evidence.expected[:] = np.inf
-
-    assert draw_wave(evidence) is None

@@ -1,0 +1,103 @@
+"""The rows of the table: what it shows of each, and how a label file names it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.nights.night import Evidence, Night
+from storage.nights.outliers import spreadsheet_text
+from storage.pages.nights.dots import Dot, draw_dots
+from storage.pages.nights.waves import Wave, draw_wave, shown_as_wave
+from storage.pages.nights.worst import clean_row_chance
+from storage.pages.pictures import is_picture, picture_uri
+
+MOST_ID = 2_000  # characters of an id in a label file; a longer one is named by its row number
+PICTURE_BYTES = 2_000_000  # of all pictures in the table, so that a page can be mailed
+ODD = 0.01  # a p-value up to which a kind of evidence stands out
+CHIPS = {"range": "range", "latent": "latents", "residual": "reconstruction"}
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One kind of evidence: how often clean rows show as much, in words; odd: if that is rare."""
+
+    name: str
+    words: str
+    odd: bool
+
+
+@dataclass(frozen=True)
+class ListedRow:
+    """One row of the table.
+
+    outlier: as in outliers.parquet. group: id of its group, '' for none.
+    cell: its id as outliers.csv writes it, '' if that is too long.
+    number: its row number where the id alone does not name it, else ''.
+    picture: a data URI, or '': input, reconstruction, difference, and the nearest clean row.
+    """
+
+    outlier: Mapping[str, Any]
+    evidence: Evidence | None
+    group: str
+    cell: str
+    number: str
+    chips: Sequence[Chip] = ()
+    dots: Sequence[Dot] = ()
+    picture: str = ""
+    wave: Wave | None = None
+
+
+def list_rows(night: Night, outliers: Sequence[Mapping[str, Any]]) -> list[ListedRow]:
+    """Return what the table shows of the listed rows, as in outliers.parquet, best first.
+
+    Pictures are drawn until they fill PICTURE_BYTES.
+    """
+    return list(_listed(night, outliers))
+
+
+def _listed(night: Night, outliers: Sequence[Mapping[str, Any]]) -> Iterator[ListedRow]:
+    groups = {row: group.id for group in night.groups for row in group.rows}
+    shared = Counter(each["id"] for each in outliers)
+    left = PICTURE_BYTES
+    for each in outliers:
+        evidence, cell = night.evidence.get(each["row"]), _label_cell(each["id"])
+        picture = _picture(night, evidence) if left > 0 else ""
+        left -= len(picture)
+        yield ListedRow(
+            outlier=each,
+            evidence=evidence,
+            group=groups.get(each["row"], ""),
+            cell=cell,
+            number="" if cell and shared[each["id"]] == 1 else str(each["row"]),
+            chips=_chips(night, evidence),
+            dots=draw_dots(evidence.columns) if evidence else (),
+            picture=picture if left >= 0 else "",
+            wave=_wave(night, evidence),
+        )
+
+
+def _label_cell(row_id: str) -> str:
+    cell = spreadsheet_text(row_id) if len(row_id) <= MOST_ID else ""
+    return cell if len(cell) <= MOST_ID else ""
+
+
+def _chips(night: Night, evidence: Evidence | None) -> list[Chip]:
+    sides = evidence.sides if evidence else {}
+    return [
+        Chip(name, clean_row_chance(sides[side], night), sides[side] <= ODD)
+        for side, name in CHIPS.items()
+        if side in sides and clean_row_chance(sides[side], night)
+    ]
+
+
+def _picture(night: Night, evidence: Evidence | None) -> str:
+    if evidence is None or not night.pictures or not is_picture(evidence.actual.shape):
+        return ""
+    return picture_uri(evidence.actual, evidence.expected, evidence.nearest)
+
+
+def _wave(night: Night, evidence: Evidence | None) -> Wave | None:
+    return draw_wave(evidence) if evidence and shown_as_wave(night, evidence) else None
