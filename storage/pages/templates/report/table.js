@@ -13,7 +13,7 @@
   const view = { text: "", group: "", most: STEP, column: 0, down: false };
   let current = null;
 
-  // --- small helpers
+  // --- elements
   function make(tag, text, properties = {}) {
     return Object.assign(document.createElement(tag), { textContent: text, ...properties });
   }
