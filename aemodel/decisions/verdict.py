@@ -22,16 +22,25 @@ class Coverage:
 
 
 def judge_night(
-    decision: Decision, coverage: Coverage, *, alert_budget: int, drifted: bool = False
+    decision: Decision,
+    coverage: Coverage,
+    *,
+    alert_budget: int,
+    drifted: bool = False,
+    known: int = 0,
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the most important verdict that applies, and the others as notes."""
+    """Return the most important verdict that applies, and the others as notes.
+
+    known: flagged rows that are known to be normal, which no verdict counts.
+    """
+    flagged = decision.flagged - known
     verdicts = [*_coverage_verdicts(coverage)]
     if drifted:
         verdicts.append("DRIFT")
-    if decision.flagged > alert_budget:
+    if flagged > alert_budget:
         verdicts.append("FLOOD")
-    if decision.flagged > (decision.limit or 0):  # without a limit, every flag is to be reviewed
-        verdicts.append(f"REVIEW {decision.flagged}")
+    if flagged > (decision.limit or 0):  # without a limit, every flag is to be reviewed
+        verdicts.append(f"REVIEW {flagged}")
     first, *others = verdicts or ["OK"]
     return first, tuple(others)
 

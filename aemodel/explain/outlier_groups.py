@@ -105,16 +105,22 @@ def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def group_rows(signatures: Signatures) -> list[OutlierGroup]:
     """Group rows by their signatures, largest group first; a row like no other is in none."""
+    return [group for group in kinds_of_rows(signatures) if len(group.rows) >= FEWEST]
+
+
+def kinds_of_rows(signatures: Signatures) -> list[OutlierGroup]:
+    """Group rows as `group_rows` does, and keep groups of a single row."""
     labels = _cluster(signatures.values)
     named: dict[str, list[int]] = {}
     for label in sorted(set(labels.tolist())):
         rows = np.flatnonzero(labels == label).tolist()
         named.setdefault(_shared(signatures, rows), []).extend(rows)
     groups = [
-        OutlierGroup(group_id(shared), shared, sorted(rows)) for shared, rows in named.items()
+        OutlierGroup(group_id(shared), shared, sorted(rows))
+        for shared, rows in named.items()
+        if shared
     ]
-    large = [group for group in groups if len(group.rows) >= FEWEST and group.shared]
-    return sorted(large, key=lambda group: (-len(group.rows), group.rows[0]))
+    return sorted(groups, key=lambda group: (-len(group.rows), group.rows[0]))
 
 
 def group_id(shared: str) -> str:

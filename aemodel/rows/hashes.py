@@ -31,6 +31,11 @@ def row_hashes(rows: NDArray[np.generic]) -> Hashes:
     return mix(hashes)
 
 
+def content_hashes(rows: NDArray[np.generic]) -> Hashes:
+    """Hash rows (n, *row_shape) by the values that they hold, whatever their dtype: (n,)."""
+    return row_hashes(rows.astype(np.float64) + 0.0)  # which has no negative zeros
+
+
 def _add_words(hashes: Hashes, content: NDArray[np.uint8]) -> None:
     """Add the mixed words of content (n, bytes) to hashes (n,)."""
     width = -(-content.shape[1] // 8)

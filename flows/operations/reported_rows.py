@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import pyarrow.parquet as pq
 
 from flows.errors import UsageError
+from storage.files.manifest import check_format_version
 from storage.nights.outliers import spreadsheet_text
+from storage.nights.report import SIGNATURES, SIGNATURES_VERSION
 from storage.nights.revisions import NightPlace
 from storage.visible_text import visible_name
 
@@ -18,11 +22,16 @@ MOST_NAMED = 5  # row numbers in one message
 
 @dataclass(frozen=True)
 class ReportedRow:
-    """One row of a report; `row` is its number over all files."""
+    """One row of a report; `row` is its number over all files.
+
+    kind: what the rows of its kind share. content: hash of its values. '' if unknown.
+    """
 
     id: str
     row: int
     flagged: bool
+    kind: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,25 @@ class ReportedRows:
 def _read_rows(place: NightPlace, revision: int) -> list[ReportedRow]:
     columns = ["id", "row", "flagged"]
     table = pq.read_table(place.report(revision) / "outliers.parquet", columns=columns)
-    return [ReportedRow(**values) for values in table.to_pylist()]
+    kinds, content = _signatures(place.report(revision) / SIGNATURES)
+    return [
+        ReportedRow(
+            **values,
+            kind=kinds.get(values["row"], ""),
+            content=content.get(str(values["row"]), ""),
+        )
+        for values in table.to_pylist()
+    ]
+
+
+def _signatures(path: Path) -> tuple[Mapping[int, str], Mapping[str, str]]:
+    """Return the kinds of flagged rows, and the content of listed ones; events have neither."""
+    if not path.exists():
+        return {}, {}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    check_format_version(path, found["format_version"], SIGNATURES_VERSION)
+    kinds = {row: kind["shared"] for kind in found["kinds"] for row in kind["rows"]}
+    return kinds, found["content"]
 
 
 def _ambiguous(row_id: str, found: Sequence[ReportedRow], date: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from aemodel.explain.nearest import nearest_clean_rows
 from aemodel.explain.outlier_groups import (
     Signatures,
     feature_signatures,
-    group_rows,
+    kinds_of_rows,
     region_signatures,
 )
 from aemodel.model import Autoencoder
+from aemodel.rows.hashes import content_hashes
 from aemodel.rows.layout import CATEGORY
 from flows.scoring.night_run import NightRun
 from flows.scoring.shards.summary import MOST_NOVEL, ShardSummary
@@ -104,14 +105,17 @@ def _clean_range(model: Autoencoder) -> Sequence[NDArray[np.float64] | None]:
     return list(found.reshape(2, *model.layout.row_shape)) if known else (None, None)
 
 
-def group_flagged(
+def kinds_of_flagged(
     model: Autoencoder, rows: Sequence[int], evidence: Mapping[int, Evidence]
 ) -> tuple[RowGroup, ...]:
-    """Group the first MOST_GROUPED of the flagged `rows`, best first, by their evidence."""
+    """Group the first MOST_GROUPED of the flagged `rows`, best first, by their evidence.
+
+    A group may have a single row.
+    """
     compared = [row for row in rows if row in evidence][:MOST_GROUPED]
     if not compared:
         return ()
-    found = group_rows(_signatures(model, [evidence[row] for row in compared]))
+    found = kinds_of_rows(_signatures(model, [evidence[row] for row in compared]))
     return tuple(
         RowGroup(group.id, group.shared, [compared[place] for place in group.rows])
         for group in found
@@ -127,6 +131,18 @@ def _signatures(model: Autoencoder, evidence: Sequence[Evidence]) -> Signatures:
             ]
         return region_signatures(np.stack(away))
     return feature_signatures([_odd(model, each) for each in evidence])
+
+
+def content_of_rows(
+    rows: NDArray[np.int64], values: NDArray[np.generic], listed: Container[int]
+) -> dict[int, str]:
+    """Return the hash of the content of `rows` (n,) that are listed, in hex, by row number.
+
+    values: (n, *row_shape), in the source's dtype.
+    """
+    known = [place for place, row in enumerate(rows.tolist()) if row in listed]
+    hashes = content_hashes(values[known]).tolist() if known else []
+    return {int(rows[place]): f"{each:016x}" for place, each in zip(known, hashes, strict=True)}
 
 
 def compared_by_region(model: Autoencoder) -> bool:

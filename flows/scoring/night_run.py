@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from flows.engine.run_record import RunRecord
 from flows.jobs.queries import name_queries
 from flows.jobs.settings import Job
 from flows.scoring.shards.summary import ShardSummary
+from storage.labels import Label
 from storage.nights.revisions import NightPlace
 from storage.sources import Source, files_digest
 
@@ -35,6 +36,7 @@ class NightRun:
     force: publish a new revision even if nothing has changed. command: repeats this run in the
     folder of the job file.
     remarks: notes for the report about model and device.
+    known: labels that make flagged rows known normal, by the kind of these rows.
     """
 
     job: Job
@@ -47,13 +49,18 @@ class NightRun:
     force: bool
     command: str
     remarks: tuple[str, ...] = ()
+    known: Mapping[str, Label] = field(default_factory=dict)
 
     @functools.cached_property
     def settings_digest(self) -> str:
-        """SHA-256 of the settings of [score], and of [series], that affect scores or report."""
+        """SHA-256 of the settings that affect scores or report, and of the labels that do."""
         settings = self.job.score.digested()
         if self.job.series is not None:
             settings["series"] = str(self.job.series.order)
+        if self.known:
+            settings["known_normal"] = [
+                [kind, label.author, label.expires] for kind, label in sorted(self.known.items())
+            ]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -94,6 +101,7 @@ class Judged:
     failed: (shard, reason) for each shard that could not be scored, or not all of its rows.
     shards: number of all shards.
     digest: SHA-256 of the content of all scored rows.
+    known: the label that makes a flagged row known normal, by row number.
     """
 
     verdict: str
@@ -106,6 +114,7 @@ class Judged:
     shards: int
     digest: str
     why: str
+    known: Mapping[int, Label] = field(default_factory=dict)
 
 
 def nothing_scored(verdict: str, why: str) -> Judged:

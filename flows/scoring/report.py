@@ -21,12 +21,14 @@ from flows.scoring.evidence import (
     MOST_GROUPED,
     ScoredNight,
     compared_by_region,
+    content_of_rows,
     count_novel_rows,
-    group_flagged,
+    kinds_of_flagged,
     listed_evidence,
     listed_rows,
     novel_rows,
 )
+from flows.scoring.known_normal import known_notes, label_words
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.shards.summary import ShardSummary
 from storage.files.atomic import write_json
@@ -230,9 +232,15 @@ def with_scores(
     novel = novel_rows(run, summary, decision, draft.scored)
     evidence = listed_evidence(run, summary, decision, draft.scored.source)
     flagged = picked.filter(picked.column("flagged")).column("row").to_pylist()
+    kinds = kinds_of_flagged(run.model, flagged, evidence)
+    known = draft.judged.known
     return replace(
         night,
-        notes=(*night.notes, *unlisted_note(run, decision, picked)),
+        notes=(*night.notes, *known_notes(kinds, known), *unlisted_note(run, decision, picked)),
+        known={row: label_words(label) for row, label in known.items()},
+        known_normal=len(known),
+        kinds=kinds,
+        content=content_of_rows(summary.best.rows, summary.best.values, evidence),
         rows=summary.tally.rows,
         flagged=decision.flagged,
         expected=decision.expected,
@@ -243,7 +251,7 @@ def with_scores(
         cut_score=decision.cut.score,
         counts=summary.tally.picture,
         evidence=evidence,
-        groups=group_flagged(run.model, flagged, evidence),
+        groups=tuple(kind for kind in kinds if len(kind.rows) > 1),
         grouped=min(len(flagged), MOST_GROUPED),
         novel_rows=novel,
         novel_rows_total=count_novel_rows(run, decision, novel, draft.scores) if sought else None,

@@ -23,7 +23,7 @@ class NightResult:
 
     path: folder of its report. written: whether this run published it. top_rows: row numbers in
     the report, best first. promise: what the rule promises, or why nothing was scored. events:
-    whether events were flagged, not rows.
+    whether events were flagged, not rows. known_normal: flagged rows that no verdict counts.
     """
 
     date: str
@@ -36,6 +36,7 @@ class NightResult:
     top_rows: tuple[int, ...]
     promise: str
     events: bool = False
+    known_normal: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -56,6 +57,7 @@ class NightResult:
             "revision": self.revision,
             "rows": self.rows,
             "flagged": self.flagged,
+            "known_normal": self.known_normal,
             "written": self.written,
         }
 
@@ -66,7 +68,8 @@ class NightResult:
     @property
     def counts(self) -> str:
         """What was flagged: '3 of 1,440 rows flagged', or '3 events in 1,440 rows'."""
-        return flagged_counts(self.flagged, self.rows, events=self.events)
+        counts = flagged_counts(self.flagged, self.rows, events=self.events)
+        return f"{counts}, {self.known_normal:,} known normal" if self.known_normal else counts
 
     def to_text(self) -> str:
         """Return the text for a terminal."""
@@ -96,6 +99,7 @@ def read_result(place: NightPlace, revision: int, *, written: bool) -> NightResu
         top_rows=_reported_rows(folder) if summary.rows else (),
         promise=summary.promise,
         events=summary.score == WINDOWS,
+        known_normal=summary.known_normal,
     )
 
 

@@ -32,6 +32,7 @@ from flows.training.load_model import load_model
 from flows.training.rows.series import require_same_judge
 from storage.errors import NoDataError, SourceError
 from storage.files.locks import lock
+from storage.labels import known_normal, labels_path, read_labels
 from storage.nights.revisions import NIGHT, NightPlace, publish_revision
 from storage.sources import Source, plan_shards
 
@@ -69,6 +70,7 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
     model_id, model = load_model(workspace, device=device, model_id=chosen)
     require_same_judge(job, model, model_id)
     folder = workspace.models / model_id
+    labels = read_labels(labels_path(workspace.root, job.name))
     age = age_remark(folder, day, limit=job.schedule.max_model_age_days)
     return NightRun(
         job=job,
@@ -83,6 +85,7 @@ def prepare_run(job: Job, request: ScoreRequest, *, device: str) -> NightRun:
         force=request.force,
         command=replace(request, date=day.isoformat()).command(model_id),
         remarks=tuple(filter(None, (age, device_remark(folder, model.device)))),
+        known={} if job.series else known_normal(labels, day.isoformat()),
     )
 
 

@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from aemodel.bundle import to_files
@@ -23,7 +24,7 @@ from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.inputs import layout_of, open_clean
 from flows.jobs.series.inputs import forget_clean_series
 from flows.jobs.settings import Job
-from flows.jobs.workspace import Workspace, open_workspace
+from flows.jobs.workspace import Workspace, find_workspace, open_workspace
 from flows.training.calibration_summary import (
     calibration_facts,
     rule_promise,
@@ -35,11 +36,13 @@ from flows.training.epochs_shown import epochs_shown
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
 from flows.training.result import TrainResult, fit_figures, report_page
+from flows.training.rows.block_files import SourceBlocks
 from flows.training.rows.blocks import find_blocks
 from flows.training.rows.clean_rows import DigestedPasses
 from flows.training.rows.series import fit_series_of, gate_of_series
 from storage.errors import SourceError
 from storage.files.locks import lock
+from storage.labels import confirmed_outliers, labels_path, read_labels
 from storage.models import Promotion, bundle_id, champion_id, champion_lock, promote, save_bundle
 from storage.sources import Source
 
@@ -138,7 +141,7 @@ def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     job = fitting.job
     blocks = None if job.series else find_blocks(source, job.train)
-    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
+    passes = _passes(job, source, blocks)
     layout = layout_of(job, source.schema)
     key = functools.partial(training_key, source, passes, job, device=fitting.device)
     checkpoint = Checkpoint(fitting.work / CHECKPOINT, key, epochs=job.train.epochs)
@@ -157,13 +160,21 @@ def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None
     return Challenger(numbered, verdict, passes.digest, source.read_as, passes.not_read, columns)
 
 
+def _passes(job: Job, source: Source, blocks: SourceBlocks | None) -> DigestedPasses:
+    """Return passes over the clean rows without those that analysts have labeled as outliers."""
+    labels = read_labels(labels_path(find_workspace(job).root, job.name))
+    outliers = confirmed_outliers(labels, datetime.now(job.zone).date().isoformat())
+    max_rows = rows_per_chunk(source, job.score.memory)
+    return DigestedPasses(source, max_rows, blocks, outliers=outliers)
+
+
 def judge_again(
     job: Job, challenger: Challenger, champion: Autoencoder | None, source: Source
 ) -> Challenger:
     """Judge a challenger against another champion."""
     trained_with = challenger.trained.model.train_settings
     blocks = None if job.series else find_blocks(source, trained_with)
-    passes = DigestedPasses(source, rows_per_chunk(source, job.score.memory), blocks)
+    passes = _passes(job, source, blocks)
     verdict = _judge(job, challenger.trained, champion, passes)
     return replace(challenger, verdict=verdict)
 

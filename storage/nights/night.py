@@ -106,6 +106,9 @@ class Night(NightFigures):
     top_n: rows of the ranking that are listed, flagged or not.
     pictures: whether rows are shown as pictures where their shape allows it.
     waves: whether rows are steps in time, or along another axis, and shown as lines.
+    known: whose label makes a flagged row known normal, in words, by row number.
+    kinds: the groups of all flagged rows that were compared, also those of a single row.
+    content: hash of the values of each listed row, in hex, by row number.
     groups: of the flagged rows, largest first. grouped: how many rows were compared for them.
     zone: in which a data date is a day. owner: whom to ask.
     """
@@ -125,6 +128,9 @@ class Night(NightFigures):
     top_n: int = 100
     pictures: bool = False
     waves: bool = False
+    known: Mapping[int, str] = field(default_factory=dict)
+    kinds: Sequence[RowGroup] = ()
+    content: Mapping[int, str] = field(default_factory=dict)
     groups: Sequence[RowGroup] = ()
     grouped: int = 0
     zone: str = ""
@@ -137,6 +143,11 @@ class Night(NightFigures):
     def in_sample(self) -> bool:
         """Whether the rows were compared with each other, for want of a clean set."""
         return self.date == IN_SAMPLE
+
+    @property
+    def unusual(self) -> int:
+        """Flagged rows, without those that are known normal."""
+        return self.flagged - self.known_normal
 
     @property
     def novel_by_chance(self) -> float:

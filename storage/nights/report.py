@@ -1,7 +1,7 @@
 """The report of a night: a page for the analyst, and all its figures as files beside it.
 
-report.html, outliers.parquet, outliers.csv, summary.json; callers add manifest.json, run.json and
-history.svg.
+report.html, outliers.parquet, outliers.csv, summary.json, signatures.json; callers add
+manifest.json, run.json and history.svg.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from storage.pages.nights.listed import ListedRow, list_rows
 from storage.pages.nights.worst import worst_cards
 from storage.pages.scripts import inline_script
 
+SIGNATURES = "signatures.json"
+SIGNATURES_VERSION = 1
 MOST_SHOWN = 1_000  # rows in the page; the lists beside it hold all listed rows
 
 
@@ -47,8 +49,16 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
     with write_beside(folder / "outliers.csv") as beside:
         pa_csv.write_csv(spreadsheet_table(table), beside)
     write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
+    write_json(folder / SIGNATURES, _signatures(night))
     shown = table.slice(0, min(night.top_n, MOST_SHOWN)).to_pylist()
     write_bytes(folder / "report.html", _page(night, shown, unlisted=table.num_rows - len(shown)))
+
+
+def _signatures(night: Night) -> dict[str, object]:
+    """Return what a label of a row needs: kinds of flagged rows, and hashes of listed rows."""
+    kinds = [asdict(kind) for kind in night.kinds]
+    content = {str(row): each for row, each in night.content.items()}
+    return {"format_version": SIGNATURES_VERSION, "kinds": kinds, "content": content}
 
 
 def _page(night: Night, shown: Sequence[Mapping[str, Any]], *, unlisted: int) -> bytes:
@@ -62,7 +72,7 @@ def _page(night: Night, shown: Sequence[Mapping[str, Any]], *, unlisted: int) ->
         largest_group=largest_group(night),
         advice=advice(night.verdict),
         warnings=warnings(night),
-        worst=worst_cards(night, shown),
+        worst=worst_cards(night, [each for each in shown if each["row"] not in night.known]),
         legend=LEGEND,
         listed=listed,
         unlisted=unlisted,

@@ -44,6 +44,7 @@ class NightFigures:
 
     promise: what the rule promises, or why nothing was scored; promises: whether it holds.
     expected, limit: flagged rows that clean data gives on average, and at most.
+    known_normal: flagged rows that the verdict does not count, by the label of an analyst.
     """
 
     job: str
@@ -64,6 +65,7 @@ class NightFigures:
     alert_budget: int
     shards_done: int
     shards_total: int
+    known_normal: int = 0
 
     def figures(self) -> dict[str, Any]:
         """Return these fields by name, without those of subclasses."""
@@ -130,7 +132,9 @@ class NightSummary(NightFigures):
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Rebuild a summary from the content of summary.json."""
-        return cls(**{field.name: content[field.name] for field in fields(cls)})
+        return cls(
+            **{each.name: content[each.name] for each in fields(cls) if each.name in content}
+        )
 
 
 def _values(record: NightLine | NightSummary) -> dict[str, object]:

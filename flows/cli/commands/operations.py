@@ -21,6 +21,17 @@ LabelFile = Annotated[
         ),
     ),
 ]
+Author = Annotated[
+    str, typer.Option("--author", metavar="NAME", help="Who labels (default: the user's name).")
+]
+Expires = Annotated[
+    str,
+    typer.Option(
+        "--expires",
+        metavar="YYYY-MM-DD",
+        help="Last day on which the labels hold (default: normal for 90 days, outlier forever).",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete (default: dry run).")]
 JobFiles = Annotated[list[Path], typer.Argument(metavar="JOB", help="Job files.")]
 
@@ -39,15 +50,20 @@ def status_command(job: JobFile, json: AsJson = False) -> None:
         report(status_of(job))
 
 
-def label_command(job: JobFile, file: LabelFile, json: AsJson = False) -> None:
+def label_command(
+    job: JobFile, file: LabelFile, author: Author = "", expires: Expires = "", json: AsJson = False
+) -> None:
     """Import analysts' labels and show the precision of the flags.
 
-    Example: nightglass label digits.toml checked.csv
+    Confirmed outliers leave the clean rows of later trainings. Rows of later nights that stand out
+    in the same way as one labeled normal are listed, but not counted in the verdict.
+
+    Example: nightglass label digits.toml checked.csv --author ann --expires 2026-12-31
     """
     with reporting(as_json=json) as report:
         from flows.operations.labels import label_rows  # late: keeps --help fast
 
-        report(label_rows(job, file))
+        report(label_rows(job, file, author=author, expires=expires))
 
 
 def prune_command(job: JobFile, yes: Yes = False, json: AsJson = False) -> None:

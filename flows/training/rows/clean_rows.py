@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.rows.blocks import CleanBlocks
+from aemodel.rows.hashes import content_hashes
 from aemodel.rows.training_rows import ReadShuffled
 from flows.engine.progress import Part, part
 from flows.engine.shard_tasks import join_chunks, rows_of_group
@@ -21,15 +22,24 @@ CHUNKS_A_PIECE = 4  # read in order at a random place of the source
 class DigestedPasses:
     """Callable that starts a pass over the source's rows; the first full pass takes a digest.
 
-    Rows in which a cell is no number or time are left out of every pass.
+    Rows in which a cell is no number or time are left out of every pass, and so are confirmed
+    outliers: rows whose content has one of the hashes `outliers`.
 
     max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
     blocks: of the rows, as far as they are known; they number the rows of the latest chunk of the
         latest pass only.
     """
 
-    def __init__(self, source: Source, max_rows: int, blocks: SourceBlocks | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        max_rows: int,
+        blocks: SourceBlocks | None = None,
+        *,
+        outliers: Sequence[int] = (),
+    ) -> None:
         self.source, self.max_rows, self.digest = source, max_rows, ""
+        self._outliers, self._n_outliers = np.array(outliers, np.uint64), 0
         self._broken = np.empty(0, np.int64)  # row numbers, ascending; known after a full pass
         self._of_blocks = blocks
         self.blocks = (
@@ -46,9 +56,11 @@ class DigestedPasses:
         digest, broken, first = RowsDigest(), [np.empty(0, np.int64)], 0
         chunks = self.source.chunks(max_rows=self.max_rows, pass_broken=True)
         for group in join_chunks(chunks, self.max_rows):
-            whole = list(map(_without_broken, group))
+            marked = [self._with_outliers(chunk) for chunk in group]
+            whole = list(map(_without_broken, marked))
             if not self.digest:
-                broken += map(_broken_rows, group)
+                broken += map(_broken_rows, marked)
+                self._n_outliers += _n_broken(marked) - _n_broken(group)
                 for chunk in whole:
                     digest.update(chunk.rows, chunk.ids)
             rows = rows_of_group(whole)
@@ -61,6 +73,14 @@ class DigestedPasses:
         if not self.digest:
             self.digest, self._broken = digest.hexdigest(), np.concatenate(broken)
 
+    def _with_outliers(self, chunk: Chunk) -> Chunk:
+        """Mark the rows of a chunk that are confirmed outliers as broken."""
+        if not len(self._outliers):
+            return chunk
+        found = np.isin(content_hashes(chunk.rows), self._outliers)
+        broken = found if chunk.broken is None else chunk.broken | found
+        return replace(chunk, broken=broken) if found.any() else chunk
+
     def _numbers_between(self, start: int, stop: int) -> NDArray[np.intp]:
         first, last = start - self._first, stop - self._first
         assert 0 <= first <= last <= len(self._numbers), "rows of the latest chunk"
@@ -70,9 +90,10 @@ class DigestedPasses:
         """Return a reader of pieces in random order; None if the source reads in order only.
 
         Rows with broken cells are not numbered as in a pass: a source that has any is read in
-        order.
+        order, and so is one that may hold confirmed outliers.
         """
-        in_order = self.source.sequential or BROKEN_CELLS in self.source.facts
+        left_out = BROKEN_CELLS in self.source.facts or len(self._outliers)
+        in_order = self.source.sequential or left_out
         return None if in_order else self._read_shuffled
 
     def _read_shuffled(self, seed: int) -> Iterator[tuple[int, NDArray[np.generic]]]:
@@ -86,11 +107,14 @@ class DigestedPasses:
     def not_read(self) -> dict[str, str]:
         """Columns, files and rows that no pass yields, by what they are."""
         cells = self.source.facts.get(BROKEN_CELLS, "")
-        if not len(self._broken):
-            gaps = {"unreadable cells, read as gaps": cells} if cells else {}
-            return {**self.source.not_read, **gaps}
-        rows = f"{len(self._broken):,}, each with an unreadable cell: {cells}"
-        return {**self.source.not_read, "clean rows left out": rows}
+        found = dict(self.source.not_read)
+        if n_broken := len(self._broken) - self._n_outliers:
+            found["clean rows left out"] = f"{n_broken:,}, each with an unreadable cell: {cells}"
+        elif cells:
+            found["unreadable cells, read as gaps"] = cells
+        if self._n_outliers:
+            found["confirmed outliers left out"] = f"{self._n_outliers:,}, by their labels"
+        return found
 
     def source_rows(self, counted: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
         """Turn rows as counted in a pass, each with a value, into row numbers of the source."""
@@ -108,6 +132,10 @@ def _without_broken(chunk: Chunk) -> Chunk:
     blocks = None if chunk.blocks is None else chunk.blocks[~chunk.broken]
     rows = chunk.rows[~chunk.broken]
     return replace(chunk, rows=rows, ids=ids, broken=None, blocks=blocks)
+
+
+def _n_broken(group: Sequence[Chunk]) -> int:
+    return sum(int(chunk.broken.sum()) for chunk in group if chunk.broken is not None)
 
 
 def _broken_rows(chunk: Chunk) -> NDArray[np.int64]:

@@ -36,10 +36,10 @@ def headline_sentence(night: Night) -> str:
     if not night.rows:
         return f"Nothing was scored for {night.date}"
     tail = _of_verdict(TAILS, night.verdict)
-    if not night.flagged:
+    if not night.unusual:
         doubt = "" if night.verdict == "OK" else f": {tail}"
         return f"Nothing unusual in {count(night.rows)} rows{doubt}"
-    return f"{count(night.flagged)} unusual of {count(night.rows)}: {tail}"
+    return f"{count(night.unusual)} unusual of {count(night.rows)}: {tail}"
 
 
 def advice(verdict: str) -> str:
@@ -52,7 +52,20 @@ def _of_verdict(texts: dict[str, str], verdict: str) -> str:
 
 
 def clean_data(night: Night) -> str:
-    """Return how many rows clean data would have flagged; empty if that is not known."""
+    """Return how many rows clean data would have flagged, and how many are known normal."""
+    return " ".join(filter(None, [_clean_data(night), _known_normal(night)]))
+
+
+def _known_normal(night: Night) -> str:
+    """Say whose labels make rows known normal: '5 known normal, label of ann until 2026-12-31.'."""
+    whose = list(dict.fromkeys(night.known.values()))
+    if not whose:
+        return ""
+    more = f", and {len(whose) - 1:,} more" if len(whose) > 1 else ""
+    return f"{count(night.known_normal)} known normal, {whose[0]}{more}."
+
+
+def _clean_data(night: Night) -> str:
     if not night.rows or night.in_sample:
         return ""
     if not night.promises or night.expected is None or night.limit is None:
