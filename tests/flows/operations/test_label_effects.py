@@ -76,6 +76,10 @@ def test_known_rows_stay_in_the_lists(labeled):
     labeled.score(day=NEXT)
     lines = (labeled.workspace / f"reports/small/{NEXT}/rev=1/outliers.csv").read_text()
 
+    page = (labeled.workspace / f"reports/small/{NEXT}/rev=1/report.html").read_text()
+
+    assert page.count('<span class="kind">known normal</span>') == 5
+    assert page.count("known normal: label of ann until 2999-12-31</span>") == 1
     assert {f'"{row}"' for row in range(5)} <= set(lines.replace("\n", ",").split(","))
 
 
