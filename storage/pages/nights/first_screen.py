@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from storage.nights.night import Night
 from storage.pages import count, number
+from storage.pages.nights.unread import unread_words
 
 MOST_MOVED = 3  # columns named in the warning of drift
-MOST_UNREAD = 3
 FEWEST_ALIKE = 3  # rows of one kind that the first screen mentions
 DOUBTS = ("max_model_age_days", "clean data may contain outliers", "overlaps the rows")
 TAILS = {
@@ -91,7 +91,7 @@ def _warnings(night: Night) -> Iterator[tuple[str, str]]:
     if night.drift.get("alarm"):
         yield "Drift", _drift(night)
     if night.failed:
-        yield "Incomplete", _unread(night)
+        yield "Incomplete", f"Not read: {unread_words(night.failed)}. The flags are provisional."
     if night.verdict.startswith("FLOOD") or "FLOOD" in night.notes:
         flagged, budget = count(night.flagged), count(night.alert_budget)
         yield "Flood", f"{flagged} rows are above the cut; the budget is {budget}."
@@ -110,10 +110,3 @@ def _drift(night: Night) -> str:
     )
     why = f" Most moved, in clean deviations: {moved}." if moved else ""
     return f"The bulk of the rows differs from clean data, so nothing is guaranteed.{why}"
-
-
-def _unread(night: Night) -> str:
-    names = ", ".join(name for name, _ in night.failed[:MOST_UNREAD])
-    more = len(night.failed) - MOST_UNREAD
-    rest = f" and {more:,} more" if more > 0 else ""
-    return f"Not or not fully read: {names}{rest}. The flags are provisional."

@@ -93,3 +93,35 @@ def test_an_overflowing_clean_row_does_not_hide_a_moved_feature():
 
     assert center == pytest.approx(np.zeros(3), abs=0.2)
     assert spread == pytest.approx(np.ones(3), abs=0.15)
+
+
+SHAPES = (  # of columns, from standard normal values: tails, rare flags, counts, mostly zeros
+    lambda values: values,
+    np.exp,
+    lambda values: np.sign(values) * values**2,
+    lambda values: (values > 1).astype(float),
+    lambda values: np.round(1.5 * values),
+    lambda values: np.where(values > 0.3, values, 0.0),
+)
+
+
+def table_of(seed: int, n: int, sample: int) -> np.ndarray:
+    """Rows (n, 20) of a table whose columns have other shapes and scales for every seed."""
+    of_table, of_rows = np.random.default_rng(seed), np.random.default_rng([seed, sample])
+    mixing = of_table.normal(size=(4, 20))
+    mixed = of_rows.normal(size=(n, 4)) @ mixing + 2 * of_rows.normal(size=(n, 20))
+    mixed /= np.sqrt((mixing**2).sum(axis=0) + 4)
+    shapes = of_table.integers(len(SHAPES), size=20)
+    columns = [SHAPES[shape](column) for shape, column in zip(shapes, mixed.T, strict=True)]
+    return np.stack(columns, axis=1) * 10 ** of_table.uniform(-3, 3, size=20)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_three_columns_that_moved_by_one_deviation_are_the_three_named_first(seed):
+    clean, night = table_of(seed, 3_000, 1), table_of(seed, 1_500, 2)
+    columns = np.random.default_rng(seed).choice(20, 3, replace=False)
+    night[:, columns] += clean.std(axis=0)[columns]
+    center, scale = clean.mean(axis=0), clean.std(axis=0)
+    found = moved((night - center) / scale, (clean - center) / scale)
+
+    assert {each.index for each in found[:3]} == set(columns.tolist())

@@ -75,7 +75,7 @@ def test_what_was_not_read_is_named_and_the_rest_is_counted():
     failed = [(f"part-{each}", "unreadable") for each in range(5)]
     [(_, sentence)] = warnings(night_of(failed=failed, verdict="PARTIAL 1 of 6"))
 
-    assert "part-0, part-1, part-2 and 2 more" in sentence
+    assert "part-0 (unreadable); part-1 (unreadable); part-2 (unreadable); and 2 more" in sentence
 
 
 def test_a_flood_and_suspect_calibration_rows_are_warnings():
