@@ -38,19 +38,19 @@ docs: $(READY)  ## write docs/reference from the code and build the site in buil
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-# Also installs PyOD, a peer that is not in the lock file.
+# Also installs PyOD, a peer that is not in the lock file. Results go to benchmarks/results.
 bench: $(READY)  ## reproduce the README's figures (an hour)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[bench]"
-	$(BIN)/python benchmarks/seed.py
-	$(BIN)/python benchmarks/images.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/gate.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/promises.py
-	$(BIN)/python benchmarks/blind_spots.py
-	$(BIN)/python benchmarks/detection.py
-	$(BIN)/python benchmarks/series.py
+	$(BIN)/python benchmarks/record.py seed.py
+	$(BIN)/python benchmarks/record.py images.py
+	$(BIN)/python benchmarks/record.py memory.py
+	$(BIN)/python benchmarks/record.py gate.py
+	$(BIN)/python benchmarks/record.py overhead.py
+	$(BIN)/python benchmarks/record.py run.py
+	$(BIN)/python benchmarks/record.py promises.py
+	$(BIN)/python benchmarks/record.py blind_spots.py
+	$(BIN)/python benchmarks/record.py detection.py
+	$(BIN)/python benchmarks/record.py series.py
 
 lock: $(READY)  ## write requirements.lock from the packages installed in .venv
 	$(BIN)/pip freeze --all --exclude-editable | grep -v "^pip==" | sed 's/+cpu//' > requirements.lock

@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code: job-file keys, commands, exit codes, Python.
+"""Write docs/reference/ from the code: job-file keys, commands, exit codes, Python, and benchmarks.
 
 `make docs` runs it; a test fails if the pages in the repository are not what it writes.
 A key's meaning is in the docstring of its settings class, as `key [unit]: meaning`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import math
 import re
 import sys
@@ -28,6 +29,7 @@ from flows.jobs.settings import Job
 from storage.units import format_bytes
 
 FOLDER = Path(__file__).parent / "reference"
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 GENERATED = "<!-- Written by docs/generate.py; change the code instead. -->\n"
 NOT_KEYS = ("folder",)  # fields of Job that are not keys of a job file
 TYPES = {
@@ -192,6 +194,23 @@ def exit_codes_page() -> str:
     )
 
 
+def benchmarks_page() -> str:
+    """The tables of the last run of each benchmark."""
+    parts = [
+        f"{GENERATED}# Benchmarks\n",
+        "The tables of the last run of each benchmark, from `benchmarks/results/`. "
+        "`python benchmarks/record.py SCRIPT` runs one and keeps its tables; the README's figures "
+        "are compared with them by a test. [Figures](../figures.md) and [detection "
+        "benchmarks](../detection.md) say what they mean.\n",
+    ]
+    for path in sorted(RESULTS.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts.append(f"## {path.stem}\n")
+        parts.append(f"`{found['command']}`, {found['machine']}; {found['origin']}.\n")
+        parts += [table(each["head"], each["rows"]) for each in found["tables"]]
+    return "\n".join(parts)
+
+
 def with_subclasses(kind: type[Exception]) -> list[type[Exception]]:
     """A class, and all that derive from it."""
     return [kind, *(each for sub in kind.__subclasses__() for each in with_subclasses(sub))]
@@ -267,6 +286,7 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "exit-codes.md": exit_codes_page(),
         "python.md": python_page(),
+        "benchmarks.md": benchmarks_page(),
     }
 
 

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 WRITTEN = [README, *sorted(DOCS.glob("*.md"))]
-PAGES = [*WRITTEN, *sorted((DOCS / "reference").glob("*.md"))]
+NOTEBOOK_PAGES = sorted((DOCS / "notebooks").glob("*.md"))
+PAGES = [*WRITTEN, *sorted((DOCS / "reference").glob("*.md")), *NOTEBOOK_PAGES]
 Session = list[tuple[str, str]]
 
 

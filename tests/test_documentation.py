@@ -6,6 +6,8 @@ import dataclasses
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -126,3 +128,39 @@ def test_commands_that_are_not_run_exist(page):
     lines = "".join(re.findall(r"^```\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE))
     for line in re.findall(r"^nightglass (?!.*\[OPTIONS\])(.+)", lines, flags=re.MULTILINE):
         require_command(shlex.split(line.partition(" > ")[0], comments=True))
+
+
+def lines_to_type() -> list[str]:
+    """The lines of blocks without a language, in all pages but the runbook."""
+    pages = [page for page in PAGES if page.name != "runbook.md"]
+    found = [
+        re.findall(r"^```\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE) for page in pages
+    ]
+    return [line for block in found for part in block for line in part.splitlines()]
+
+
+def prefect_commands() -> set[str]:
+    """The commands of Prefect that pages ask to type, without names and options."""
+    found = re.findall(r"^prefect ((?:[a-z]+ )*[a-z]+)", "\n".join(lines_to_type()), re.MULTILINE)
+    return {" ".join(words.split()[:2]) for words in found}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", sorted(prefect_commands()))
+def test_commands_of_prefect_exist(words):
+    line = [Path(sys.executable).with_name("prefect"), *words.split(), "--help"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+
+    assert f"prefect {words}" in done.stdout, done.stderr
+
+
+def test_files_of_deploy_that_pages_name_exist():
+    text = "\n".join(text_of(page) for page in PAGES)
+    named = set(re.findall(r"\bdeploy/[\w./-]+\.\w+", text))
+
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+    assert len(named) >= 3
+
+
+def test_prefect_commands_are_found():
+    assert {"server start", "worker start", "deployment run"} <= prefect_commands()
