@@ -57,7 +57,7 @@ class FeatureTally:
         sums = np.zeros((3, len(center)))
         middle = torch.from_numpy(center).float()
         factor = torch.from_numpy(1 / np.maximum(spread, LEAST_SPREAD)).float()
-        for rows in torch.from_numpy(scaled).split(BLOCK_ROWS):
+        for rows in torch.split(torch.from_numpy(scaled), BLOCK_ROWS):
             values = (rows - middle).mul_(factor).clamp_(-CLIP, CLIP)
             sums += [each.numpy() for each in _sums(values.double())]
         return cls(len(scaled), *sums)
