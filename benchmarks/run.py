@@ -1,23 +1,26 @@
-"""What a scored row costs: ratios to a plain torch loop, CPU time, and memory, in one run.
+"""What a scored row costs: ratios to a plain torch loop, to PyOD, CPU time, memory, in one run.
 
     python benchmarks/run.py                        1,600,000 rows: some minutes and 700 MB of disk
     python benchmarks/run.py --rows 16000000 --json cost.json
 
 All rows are 64 float32 columns in HDF5. Every command runs in a fresh process with one thread for
 each worker. CPU seconds are of that process; those of a row are the difference between a night of
-all rows and one of a quarter, so that imports and start-up do not count.
+all rows and one of a quarter, so that imports, start-up, and fitting do not count. PyOD's KNN and
+AutoEncoder, fitted on 10,000 clean rows with their default settings, are measured where PyOD is
+installed (the extra `bench`).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +33,8 @@ from memory import FEATURES, JOB, PIECE, write_hdf5
 
 DATE = "2026-01-01"
 LOOP_ROWS = 16_384  # read at once by the plain loop: the fastest of 4,096 to 65,536 or near it
+PEER_ROWS = 10_000  # clean rows that PyOD fits
+PEERS = {"KNN": 20, "AutoEncoder": 1}  # by name: of how many rows of a night one is judged
 PLAIN = JOB.replace('"64 MB"', '"32 MB"').format(suffix="h5")
 
 
@@ -108,6 +113,31 @@ def plain_loop(path: Path) -> None:
     np.save(path.with_suffix(".npy"), errors)
 
 
+def peer(name: str, clean: Path, path: Path) -> None:
+    """Fit a detector of PyOD to clean rows, and judge some rows of a file."""
+    detectors = {"KNN": "pyod.models.knn", "AutoEncoder": "pyod.models.auto_encoder"}
+    detector = getattr(importlib.import_module(detectors[name]), name)()
+    with h5py.File(clean) as file:
+        rows = file["rows"][:PEER_ROWS]
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    detector.fit((rows - mean) / deviation)
+    with h5py.File(path) as file:
+        judged = file["rows"][: len(file["rows"]) // PEERS[name]]
+    detector.decision_function((judged - mean) / deviation)
+
+
+def compare_peers(rows: int, folder: Path) -> list[Workload]:
+    """Measure PyOD on nights of so many rows, or on fewer rows; nothing if it is not installed."""
+    if importlib.util.find_spec("pyod") is None:
+        return []
+    found = []
+    for name, share in PEERS.items():
+        line = [sys.executable, __file__, "--peer", name, folder / "clean.h5"]
+        whole = compare(f"PyOD {name}, {PEER_ROWS:,} clean rows", rows, folder, line)
+        found.append(replace(whole, rows=rows // share))
+    return found
+
+
 def prepare(folder: Path) -> tuple[Path, Path]:
     """Train the plain network and the one that `init` proposes; return both job files."""
     write_hdf5(folder / "clean.h5", PIECE)
@@ -129,9 +159,10 @@ def run(rows: int, folder: Path) -> list[Workload]:
         compare("plain torch loop", rows, folder, loop),
         compare("score, by error", rows, folder, score(plain)),
         compare("score, error and relative", rows, folder, score(plain, 'score.also=["relative"]')),
-        compare("score, all three", fewer, folder, score(plain, "score.by=novelty")),
+        compare("score, by novelty", fewer, folder, score(plain, "score.by=novelty")),
         compare("default job for a table", fewer, folder, score(default)),
         compare("the same network, by error", fewer, folder, score(default, "score.by=error")),
+        *compare_peers(fewer, folder),
     ]
 
 
@@ -169,9 +200,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_600_000, help="a multiple of 1,600,000")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--loop", type=Path, help="only run the plain loop over a file")
+    parser.add_argument("--peer", nargs=3, help="only run a detector of PyOD: its name, two files")
     options = parser.parse_args()
     if options.loop:
         plain_loop(options.loop)
+        return
+    if options.peer:
+        name, clean, path = options.peer
+        peer(name, Path(clean), Path(path))
         return
     print(f"Machine: {machine()}\n")
     with tempfile.TemporaryDirectory() as folder:

@@ -80,16 +80,19 @@ class Scaler:
                 np.divide(flat, self.scale.astype(np.float32), out=scaled, dtype=np.float32)
                 return
             block = max(1, BLOCK_VALUES // max(1, self.center.size))
+            exact = np.empty((min(block, len(flat)), self.center.size))
             for start in range(0, len(flat), block):
-                part = slice(start, start + block)
-                scaled[part] = self._scaled_exactly(flat[part])
+                part = flat[start : start + block]
+                scaled[start : start + block] = self._scaled_exactly(part, exact[: len(part)])
         if self.levels is not None:
             self.levels.write_ranks(flat, scaled)
 
-    def _scaled_exactly(self, flat: NDArray[np.generic]) -> NDArray[np.float64]:
-        """Scale rows (n, d) in float64, in a new array."""
+    def _scaled_exactly(
+        self, flat: NDArray[np.generic], exact: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Scale rows (n, d) in float64, into an existing array (n, d)."""
         own = flat if self.entities is None else self.entities.standardize(flat)
-        exact = np.subtract(own, self.center, dtype=np.float64)
+        np.subtract(own, self.center, out=exact, dtype=np.float64)
         exact /= self.scale
         if self.constant.any():
             exact[:, self.constant] = self._scaled_constants(exact[:, self.constant], flat)

@@ -25,14 +25,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aemodel.scores.smallest import smallest
+from aemodel.scores.neighbors import NearestRows
 
 NEIGHBORS = 5
 LOCAL = 0.25
 ERROR = 0.25
 # Share of the usual distance to the nearest reference row; anything nearer counts as equal.
 FLOOR = 0.1
-BLOCK_ROWS = 512  # rows compared with the reference at once, fewer if they are wide
+BLOCK_ROWS = 512  # rows with far neighbors at once, fewer if they are wide
 BLOCK_VALUES = 2_000_000
 LEAST = 1e-12  # lower bound of distances and errors
 
@@ -81,49 +81,16 @@ class Novelty:
         self._has_copies = bool((self._copies > 1).any())
         self._ranks = reference.ranks.tolist()
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
-        self._squares = self.points.square().sum(dim=1, keepdim=True)
+        self.nearest = NearestRows(points)
         self._around = torch.log(self._own_distances() + self.floor)
 
     def _own_distances(self) -> Tensor:
         """Distance (m,) of each reference row to its last neighbor; the nearest row is itself."""
-        blocks = torch.split(self.points, self.block)
-        return torch.cat([self._own_distance(block) for block in blocks])
-
-    def _own_distance(self, points: Tensor) -> Tensor:
-        distances, places = self._nearest(points, self.neighbors + 1)
+        distances, places = self.nearest(self.points, self.neighbors + 1)
         if not self._has_copies:
             return distances[-1]
         reached = self._copies[places].cumsum(dim=0) > self.neighbors
         return distances.gather(0, reached.int().argmax(dim=0, keepdim=True))[0]
-
-    def nearest(self, scaled: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Find the `count` reference rows nearest to each of scaled rows (n, d).
-
-        Return their distances, float64, and their indices: (count, n) each, nearest first. All
-        blocks have the same size, so the bits of a row do not depend on its position.
-        """
-        blocks = torch.split(scaled, _largest_divisor(len(scaled), self.block))
-        found = [self._nearest(block, count) for block in blocks]
-        distances = torch.cat([distances for distances, _ in found], dim=1)
-        return distances, torch.cat([places for _, places in found], dim=1)
-
-    def _nearest(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Find neighbors by a fast matrix product, then compute their distances exactly.
-
-        The product loses digits where rows are close.
-        """
-        places = self._roughly_nearest(rows, count)
-        distances, order = self._distances(rows, places).sort(dim=0, stable=True)
-        return distances, places.gather(0, order)
-
-    def _roughly_nearest(self, rows: Tensor, count: int) -> Tensor:
-        rough = torch.addmm(self._squares, self.points, rows.t(), alpha=-2)
-        return smallest(rough, count)
-
-    def _distances(self, rows: Tensor, places: Tensor) -> Tensor:
-        """Distances (k, n) float64 of rows (n, d) to reference rows (k, n)."""
-        chosen = self.points.index_select(0, places.reshape(-1)).view(*places.shape, -1)
-        return chosen.sub_(rows).double().square_().sum(dim=2).sqrt()
 
     def _with_farther(self, near: Tensor, scaled: Tensor, skip: int) -> Tensor:
         """Extend the mean log distance to the nearest rows, (n,), by those of the far ranks."""
@@ -134,11 +101,11 @@ class Novelty:
     def _farther(self, rows: Tensor, skip: int) -> Tensor:
         """Logs (r, n) of the distances of rows (n, d) to their neighbors of each far rank."""
         count = min(self._ranks[-1] + skip, len(self.points))
-        places = self._roughly_nearest(rows, count)[skip:]
+        places = self.nearest.roughly(rows, count)[skip:]
         reached = self._copies[places].cumsum(dim=0)
         last = len(places) - 1
         at = [(reached < rank).sum(dim=0).clamp_max(last) for rank in self._ranks]
-        distances = self._distances(rows, places.gather(0, torch.stack(at)))
+        distances = self.nearest.distances(rows, places.gather(0, torch.stack(at)))
         return torch.log(distances + self.floor)
 
     def parts(self, scaled: Tensor, errors: Tensor, *, skip: int = 0) -> tuple[Tensor, Tensor]:
@@ -188,7 +155,7 @@ class Novelty:
         return torch.cat([self._expected(rows) for rows in torch.split(scaled, self.block)])
 
     def _expected(self, rows: Tensor) -> Tensor:
-        distances, places = self._nearest(rows, self.neighbors)
+        distances, places = self.nearest(rows, self.neighbors)
         weights = self._counts(places) / (distances + self.floor).square()
         weights = torch.where(weights.sum(dim=0) > 0, weights, 1.0)  # infinitely far from all
         weights = weights / weights.sum(dim=0)

@@ -1,0 +1,145 @@
+"""The reference rows nearest to each row: found by a fast bound, with exact distances.
+
+On a CPU, a float32 matrix product gives rough squared distances to all reference rows, which form
+groups. The smallest distance of a group is at most t in `count` groups, so reference rows beyond t,
+by more than rounding explains, are not among the nearest `count`. Hardly more than these are left,
+and their distances are computed in float64. The result depends neither on how the product is
+rounded nor on the other rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+BLOCK_ROWS = 256  # rows compared with the reference at once: what is compared stays in the cache
+PAIR_VALUES = 65_536  # of pairs whose distances are computed at once
+GROUP = 8  # reference rows in a group
+ROUNDING = 2.0**-24  # of float32
+
+Places = NDArray[np.intp]
+Floats = NDArray[np.float32]
+
+
+class NearestRows:
+    """Finds the rows of `points` (m, d), float32 without NaN, that are nearest to other rows."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points = points
+        self._exact = points.double()
+        self._center = points.median(dim=0).values  # the bulk is near it: less is lost to rounding
+        away = points - self._center
+        self._farthest = float(away.square().sum(dim=1).max().sqrt())
+        self._compared = _with_squares(away)
+        self._gamma = (points.shape[1] + 8) * ROUNDING
+
+    def __call__(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Find the `count` reference rows nearest to each of rows (n, d).
+
+        Return their distances, float64, and their indices: (count, n) each, nearest first. Where a
+        row is not finite, so are its distances.
+        """
+        if rows.device.type == "cpu":
+            return self._search(rows, count)
+        places = self.roughly(rows, count)
+        distances, order = self.distances(rows, places).sort(dim=0, stable=True)
+        return distances, places.gather(0, order)
+
+    def roughly(self, rows: Tensor, count: int) -> Tensor:
+        """Return the indices (count, n) of the nearest reference rows, but for rounding."""
+        rough = self._doubled(rows) @ self._compared.t()[:, : len(self.points)]
+        return rough.topk(count, dim=1, largest=False).indices.t()
+
+    def distances(self, rows: Tensor, places: Tensor) -> Tensor:
+        """Return the distances (k, n) float64 of rows (n, d) to reference rows (k, n)."""
+        chosen = self._exact.index_select(0, places.reshape(-1)).view(*places.shape, -1)
+        return chosen.sub_(rows).square_().sum(dim=2).sqrt_()
+
+    def _doubled(self, rows: Tensor) -> Tensor:
+        """Return what the product takes: with a reference row, |r|^2 - 2 r x."""
+        doubled = rows.new_ones(len(rows), rows.shape[1] + 1)
+        torch.sub(2 * self._center, rows, alpha=2, out=doubled[:, :-1])
+        return doubled
+
+    def _search(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        owners, places = self._candidates(rows, count)
+        distances = self._distances_of_pairs(rows, owners, places)
+        counts = np.bincount(owners, minlength=len(rows))
+        columns = np.arange(len(owners)) - np.repeat(counts.cumsum() - counts, counts)
+        table = np.full((len(rows), counts.max(initial=count)), np.inf)
+        theirs = np.zeros(table.shape, np.intp)
+        table[owners, columns], theirs[owners, columns] = distances, places
+        order = table.argsort(axis=1, kind="stable")[:, :count]
+        nearest = [np.take_along_axis(each, order, axis=1).T for each in (table, theirs)]
+        return torch.from_numpy(nearest[0]), torch.from_numpy(nearest[1])
+
+    def _distances_of_pairs(
+        self, rows: Tensor, owners: Places, places: Places
+    ) -> NDArray[np.float64]:
+        """Return the distance (c,) of each pair of a row (n, d) and a reference row."""
+        exact, found = rows.double(), np.empty(len(owners))
+        step = max(1, PAIR_VALUES // rows.shape[1])
+        for start in range(0, len(owners), step):
+            part = slice(start, start + step)
+            away = self._exact.index_select(0, torch.from_numpy(places[part]))
+            away -= exact.index_select(0, torch.from_numpy(owners[part]))
+            found[part] = away.square_().sum(dim=1).sqrt_().numpy()
+        return found
+
+    def _candidates(self, rows: Tensor, count: int) -> tuple[Places, Places]:
+        """Return pairs of a row and a reference row that may be near it: (c,), (c,), by row.
+
+        They are at least `count` for every row.
+        """
+        doubled = self._doubled(rows)
+        squares = doubled[:, :-1].square().sum(dim=1).div_(4).numpy()
+        rough = rows.new_empty(min(BLOCK_ROWS, len(rows)), len(self._compared))
+        found = [(np.empty(0, np.intp), np.empty(0, np.intp))]
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            out = rough[: len(doubled[block])]
+            torch.mm(doubled[block], self._compared.t(), out=out)
+            owners, places = self._near(out.numpy(), squares[block], count)
+            found.append((start + owners, places))
+        owners, places = map(np.concatenate, zip(*found, strict=True))
+        return owners, places
+
+    def _near(self, rough: Floats, squares: Floats, count: int) -> tuple[Places, Places]:
+        """Return the candidates of rows with these rough distances (n, m) and squared lengths."""
+        width = GROUP if rough.shape[1] // GROUP >= count else 1
+        groups = rough.reshape(len(rough), width, -1)
+        minima = groups.min(axis=1)
+        bounds = self._bounds(np.partition(minima, count - 1, axis=1)[:, count - 1], squares)
+        beyond = ~np.isfinite(bounds)
+        if beyond.any():  # all are infinitely far: take the first
+            rough[beyond] = np.arange(rough.shape[1])
+            minima[beyond], bounds[beyond] = groups[beyond].min(axis=1), count - 1
+        owners, at = np.divmod(np.flatnonzero(minima <= bounds[:, None]), groups.shape[2])
+        near = groups[owners, :, at] <= bounds[owners, None]
+        pairs, members = np.divmod(np.flatnonzero(near), width)
+        return owners[pairs], members * groups.shape[2] + at[pairs]
+
+    def _bounds(self, reached: Floats, squares: Floats) -> Floats:
+        """Return the rough distance (n,) that none of the nearest exceeds: `reached`, and rounding.
+
+        The product of two rows of lengths a and b is wrong by at most gamma * a * b (Higham 2002,
+        section 3.1). A reference row as near as d is at most a + d long, and none is longer than
+        the longest. squares: (n,), the squared lengths of the rows.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            length, near = np.sqrt(squares), np.sqrt(np.maximum(reached + squares, 0))
+            most = self._farthest * (2 * length + self._farthest)
+            wrong = np.minimum(4 * (length + near) ** 2, most)
+            return np.asarray(reached + 2 * self._gamma * wrong)
+
+
+def _with_squares(away: Tensor) -> Tensor:
+    """Append the squared length to each row (m, d); infinite ones fill the last group."""
+    missing = -len(away) % GROUP
+    filled = away.new_zeros(len(away) + missing, away.shape[1] + 1)
+    filled[: len(away), :-1] = away
+    filled[:, -1] = filled.square().sum(dim=1)
+    filled[len(away) :, -1] = torch.inf
+    return filled

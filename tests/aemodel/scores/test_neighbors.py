@@ -1,0 +1,72 @@
+"""The nearest reference rows, with exact distances."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aemodel.scores.neighbors import NearestRows
+
+
+def as_rows(values):
+    return torch.from_numpy(np.asarray(values, np.float32))
+
+
+def by_comparing_all(rows, points, count):
+    distances = (rows[:, None].double() - points[None].double()).square().sum(dim=2).sqrt()
+    return distances.sort(dim=1, stable=True).values[:, :count].t()
+
+
+@settings(max_examples=40, deadline=None)
+@given(m=st.integers(6, 400), count=st.integers(1, 6), seed=st.integers(0, 99))
+def test_distances_are_those_of_a_comparison_with_all_rows(m, count, seed):
+    random = np.random.default_rng(seed)
+    points, rows = as_rows(random.normal(size=(m, 7))), as_rows(random.normal(size=(300, 7)))
+    distances, places = NearestRows(points)(rows, count)
+
+    assert torch.equal(distances, by_comparing_all(rows, points, count))
+    again = (points[places].double() - rows.double()).square().sum(dim=2).sqrt()
+    torch.testing.assert_close(distances, again, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("away", [0, 1, 1e3, 1e6])
+def test_neighbors_are_exact_far_from_the_origin_and_where_rows_are_close(away):
+    random = np.random.default_rng(0)
+    points = as_rows(0.5 + 1e-4 * random.normal(size=(1000, 16)))
+    points[::50] += 3 * torch.rand(20, 16)
+    rows = as_rows(0.5 + 1e-4 * random.normal(size=(200, 16)) + away * np.eye(16)[0])
+
+    found = NearestRows(points)(rows, 5)[0]
+    assert torch.equal(found, by_comparing_all(rows, points, 5))
+
+
+def test_of_equal_distances_each_row_is_found_once():
+    grid = as_rows(np.random.default_rng(0).integers(0, 3, size=(500, 3)))
+    distances, places = NearestRows(grid)(grid[:40], 6)
+
+    assert torch.equal(distances, by_comparing_all(grid[:40], grid, 6))
+    assert all(len({*column}) == 6 for column in places.t().tolist())
+
+
+def test_a_row_that_is_not_finite_is_infinitely_far_and_leaves_others_unchanged():
+    points, rows = torch.rand(100, 4), torch.rand(5, 4)
+    nearest = NearestRows(points)
+    whole = nearest(rows, 5)
+    rows[1, 0], rows[3, 2] = torch.nan, -torch.inf
+    distances, places = nearest(rows, 5)
+
+    assert not distances[:, [1, 3]].isfinite().any()
+    assert torch.equal(distances[:, ::2], whole[0][:, ::2])
+    assert torch.equal(places[:, ::2], whole[1][:, ::2])
+
+
+def test_a_row_is_compared_as_alone():
+    points, rows = torch.rand(700, 64), torch.rand(600, 64)
+    nearest = NearestRows(points)
+    together = nearest(rows, 5)
+    alone = [nearest(row[None], 5) for row in rows[250:262]]
+
+    for kind in (0, 1):
+        parts = torch.cat([each[kind] for each in alone], dim=1)
+        assert torch.equal(together[kind][:, 250:262], parts)
