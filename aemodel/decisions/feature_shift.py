@@ -39,17 +39,25 @@ class FeatureShift:
 class FeatureTally:
     """Sums over rows for each feature, in clean spreads from the clean center, clipped.
 
-    rows: number of rows. count, total, squares: (d,) float64.
+    rows: number of rows. count, total, squares: (d,) float64. outside: (d,) rows outside the clean
+    range of a feature; 0 where that is not counted.
     """
 
     rows: int
     count: Columns
     total: Columns
     squares: Columns
+    outside: Columns
 
     @classmethod
-    def of(cls, scaled: NDArray[np.float32], center: Columns, spread: Columns) -> Self:
-        """Sum scaled rows (n, d), NaN where a value is missing; center, spread: (d,)."""
+    def of(
+        cls,
+        scaled: NDArray[np.float32],
+        center: Columns,
+        spread: Columns,
+        outside: Columns | None = None,
+    ) -> Self:
+        """Sum scaled rows (n, d), NaN where a value is missing; center, spread, outside: (d,)."""
         with np.errstate(over="ignore", invalid="ignore"):
             values = scaled - center
             values /= spread
@@ -58,7 +66,9 @@ class FeatureTally:
         count = len(scaled) - missing.sum(axis=0).astype(np.float64)
         values[missing] = 0.0
         total = values.sum(axis=0)
-        return cls(len(scaled), count, total, np.square(values, out=values).sum(axis=0))
+        squares = np.square(values, out=values).sum(axis=0)
+        beyond = np.zeros(scaled.shape[1]) if outside is None else outside
+        return cls(len(scaled), count, total, squares, beyond)
 
     def merge(self, other: FeatureTally) -> FeatureTally:
         """Add the sums of both."""
@@ -67,6 +77,7 @@ class FeatureTally:
             self.count + other.count,
             self.total + other.total,
             self.squares + other.squares,
+            self.outside + other.outside,
         )
 
     def usual(self) -> Columns:
