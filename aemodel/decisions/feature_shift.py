@@ -43,24 +43,33 @@ class FeatureShift:
 class FeatureTally:
     """Sums over rows for each feature, in clean spreads from the clean center, clipped.
 
-    rows: number of rows. count, total, squares: (d,) float64.
+    rows: number of rows. count, total, squares: (d,) float64. outside: (d,) rows outside the clean
+    range of a feature; 0 where that is not counted.
     """
 
     rows: int
     count: Columns
     total: Columns
     squares: Columns
+    outside: Columns
 
     @classmethod
-    def of(cls, scaled: NDArray[np.float32], center: Columns, spread: Columns) -> Self:
-        """Sum scaled rows (n, d), NaN where a value is missing; center, spread: (d,)."""
+    def of(
+        cls,
+        scaled: NDArray[np.float32],
+        center: Columns,
+        spread: Columns,
+        outside: Columns | None = None,
+    ) -> Self:
+        """Sum scaled rows (n, d), NaN where a value is missing; center, spread, outside: (d,)."""
         sums = np.zeros((3, len(center)))
         middle = torch.from_numpy(center).float()
         factor = torch.from_numpy(1 / np.maximum(spread, LEAST_SPREAD)).float()
         for rows in torch.split(torch.from_numpy(scaled), BLOCK_ROWS):
             values = (rows - middle).mul_(factor).clamp_(-CLIP, CLIP)
             sums += [each.numpy() for each in _sums(values.double())]
-        return cls(len(scaled), *sums)
+        beyond = np.zeros(scaled.shape[1]) if outside is None else outside
+        return cls(len(scaled), *sums, beyond)
 
     def merge(self, other: FeatureTally) -> FeatureTally:
         """Add the sums of both."""
@@ -69,6 +78,7 @@ class FeatureTally:
             self.count + other.count,
             self.total + other.total,
             self.squares + other.squares,
+            self.outside + other.outside,
         )
 
     def usual(self) -> Columns:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, NOTHING, Cause, Feature
+from aemodel.explain.clean_range import clean_range
 from aemodel.explain.entity_names import Texts
 from aemodel.explain.mixed_causes import explain_mixed
 from aemodel.explain.number_pairs import format_pair
@@ -140,17 +141,6 @@ def _values(
         low=low,
         high=high,
     )
-
-
-def clean_range(model: Autoencoder) -> NDArray[np.float64]:
-    """Return the 1 % and 99 % quantiles (2, d) of clean rows in data units; NaN if unknown.
-
-    For columns that are numbers, and not relative to an entity.
-    """
-    found = model.measured.feature_range
-    if not found.size:
-        return np.full((2, model.layout.n_features), np.nan)
-    return model.scaler.invert(found.copy())
 
 
 def _shares(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.decisions.rules import Cut, Decision
-from aemodel.explain.attribution import clean_range, explain
+from aemodel.explain.attribution import explain
+from aemodel.explain.clean_range import clean_range
 from aemodel.explain.evidence import SIDES, evidence_p_values
 from aemodel.explain.mixed_causes import unnamed_levels
 from aemodel.explain.nearest import nearest_clean_rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +14,9 @@ import pyarrow as pa
 
 from aemodel.decisions.ranking import Tally, picture_edges
 from aemodel.decisions.rules import Decision
-from aemodel.explain.attribution import feature_name
 from aemodel.rows.layout import is_signal
+from flows.scoring.checks import column_checks, drift_figures, input_checks
+from flows.scoring.cut import cut_rows, night_map, p_value_counts, shows_p_values
 from flows.scoring.evidence import (
     MOST_GROUPED,
     ScoredNight,
@@ -39,7 +39,6 @@ from storage.nights.report import write_report
 from storage.nights.revisions import NIGHT, mark_ready
 from storage.nights.scores import no_pick, pick_scores
 from storage.sources import Source
-from storage.units import format_bytes
 
 FORMAT_VERSION = 1
 
@@ -231,6 +230,7 @@ def with_scores(
     run, sought = draft.run, "novelty" in draft.run.job.score.computed
     novel = novel_rows(run, summary, decision, draft.scored)
     evidence = listed_evidence(run, summary, decision, draft.scored.source)
+    near = cut_rows(run, summary, decision, draft.scored)
     flagged = picked.filter(picked.column("flagged")).column("row").to_pylist()
     kinds = kinds_of_flagged(run.model, flagged, evidence)
     known = draft.judged.known
@@ -251,46 +251,18 @@ def with_scores(
         cut_score=decision.cut.score,
         counts=summary.tally.picture,
         evidence=evidence,
+        below=near.below,
+        ordinary=near.ordinary,
+        p_counts=p_value_counts(summary.tally) if shows_p_values(run) else np.empty(0),
+        map=night_map(run, summary, decision),
         groups=tuple(kind for kind in kinds if len(kind.rows) > 1),
         grouped=min(len(flagged), MOST_GROUPED),
         novel_rows=novel,
         novel_rows_total=count_novel_rows(run, decision, novel, draft.scores) if sought else None,
         drift=drift_figures(run, draft.judged, summary),
+        columns=column_checks(run.model, summary.features),
         changes=changes_since_newest(run, draft.scores, picked),
     )
-
-
-def drift_figures(run: NightRun, judged: Judged, summary: ShardSummary) -> Mapping[str, object]:
-    """Figures of the comparison with clean rows and, on alarm, the features that moved.
-
-    Empty if there are too few rows to compare.
-    """
-    if judged.drift is None:
-        return {}
-    clean = run.model.measured.feature_usual
-    moved = summary.features.moved(clean) if judged.drift.alarm else []
-    features = [
-        {
-            "name": feature_name(run.model, each.index),
-            "mean": each.mean,
-            "deviation": each.deviation,
-            "missing": each.missing,
-        }
-        for each in moved
-    ]
-    return {**asdict(judged.drift), "alarm": judged.drift.alarm, "features": features}
-
-
-def input_checks(run: NightRun, source: Source | None) -> dict[str, str]:
-    """Describe the input: name, format, rows, and columns that were not read."""
-    checks = {"input": run.without_folder(str(run.path))}
-    if source is None:
-        return {**checks, "rows": "none"}
-    shape = " × ".join(map(str, source.schema.row_shape))
-    size = format_bytes(source.n_bytes)
-    checks |= {name: str(value) for name, value in source.facts.items()}
-    checks["rows"] = f"{source.n_rows:,} of {shape} {source.schema.dtype}, {size}"
-    return {**checks, **source.read_as, **source.not_read}
 
 
 def changes_since_newest(run: NightRun, scores: Path, picked: pa.Table) -> Changes | None:

@@ -92,6 +92,51 @@ class RowGroup:
     rows: Sequence[int]
 
 
+@dataclass(frozen=True)
+class NightMap:
+    """Where rows lie: clean rows (m, 2) and flagged ones (n, 2), which are `rows`, best first.
+
+    share: of their spread that two directions show.
+    """
+
+    clean: NDArray[np.float64]
+    flagged: NDArray[np.float64]
+    rows: Sequence[int]
+    share: float
+
+
+@dataclass(frozen=True)
+class CutRow:
+    """A row that is not flagged, shown to judge the cut; outlier: as in outliers.parquet."""
+
+    outlier: Mapping[str, object]
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class ColumnCheck:
+    """One column tonight, beside what is usual in clean rows.
+
+    shift: of its mean, in clean spreads. missing, usual_missing: share of rows without a value.
+    outside, usual_outside: share of rows outside the middle 98 % of clean values or, of a
+    category, with a level that no fit row has.
+    """
+
+    name: str
+    shift: float
+    missing: float
+    usual_missing: float
+    outside: float
+    usual_outside: float
+
+    @property
+    def change(self) -> float:
+        """How far the column differs from clean rows, to order columns; new levels come first."""
+        new_levels = float(self.outside > 0 and self.usual_outside == 0)
+        shares = abs(self.missing - self.usual_missing) + abs(self.outside - self.usual_outside)
+        return abs(self.shift) + 4 * shares + 4 * new_levels
+
+
 @dataclass(frozen=True, kw_only=True)
 class Night(NightFigures):
     """The content of a report. It may depend on input, model and settings only.
@@ -110,6 +155,10 @@ class Night(NightFigures):
     kinds: the groups of all flagged rows that were compared, also those of a single row.
     content: hash of the values of each listed row, in hex, by row number.
     groups: of the flagged rows, largest first. grouped: how many rows were compared for them.
+    map: of flagged rows among clean ones; None if there is none.
+    below: the rows right below the cut. ordinary: rows drawn at random from those not flagged.
+    p_counts: (b,) rows by p-value, in b equal bins from 0 to 1; empty if unknown.
+    columns: of a table, those that differ most from clean rows first.
     zone: in which a data date is a day. owner: whom to ask.
     """
 
@@ -133,6 +182,11 @@ class Night(NightFigures):
     content: Mapping[int, str] = field(default_factory=dict)
     groups: Sequence[RowGroup] = ()
     grouped: int = 0
+    map: NightMap | None = None
+    below: Sequence[CutRow] = ()
+    ordinary: Sequence[CutRow] = ()
+    p_counts: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    columns: Sequence[ColumnCheck] = ()
     zone: str = ""
     owner: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)

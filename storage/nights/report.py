@@ -20,7 +20,6 @@ from storage.nights.night import Night
 from storage.nights.outliers import outlier_table, spreadsheet_table
 from storage.nights.summary import NightSummary
 from storage.pages import render
-from storage.pages.figures import score_histogram
 from storage.pages.nights.first_screen import (
     advice,
     clean_data,
@@ -29,7 +28,9 @@ from storage.pages.nights.first_screen import (
     warnings,
 )
 from storage.pages.nights.history import LEGEND
-from storage.pages.nights.listed import ListedRow, list_rows
+from storage.pages.nights.latent_map import draw_map
+from storage.pages.nights.listed import ListedRow, list_near, list_rows
+from storage.pages.nights.score_plots import draw_chances, draw_scores
 from storage.pages.nights.worst import worst_cards
 from storage.pages.scripts import inline_script
 
@@ -79,7 +80,13 @@ def _page(night: Night, shown: Sequence[Mapping[str, Any]], *, unlisted: int) ->
         look=_look(listed),
         rank_of={each["row"]: each["rank"] for each in shown},
         script=inline_script("report/table.js"),
-        plot=_plot(night),
+        scores=draw_scores(night),
+        chances=draw_chances(night),
+        map=draw_map(night, {each["row"] for each in shown}),
+        near=[
+            ("Right below the cut", list_near(night, night.below)),
+            ("Ordinary rows, drawn at random", list_near(night, night.ordinary)),
+        ],
     )
 
 
@@ -119,9 +126,3 @@ def _look(listed: Sequence[ListedRow]) -> str:
     if any(each.picture for each in listed):
         return "picture"
     return "wave" if any(each.wave for each in listed) else ""
-
-
-def _plot(night: Night) -> str:
-    if not night.rows or not night.calibration_counts.sum():
-        return ""
-    return score_histogram(night.edges, night.counts, night.calibration_counts, night.cut_score)

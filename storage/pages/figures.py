@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-INK = "#7d8897"  # readable on white and on black
-NIGHT, CLEAN, CUT = "#3f74e8", "#a9b4c4", "#d2483f"
+INK = "#70798a"  # readable on white and on black
+NIGHT, CLEAN, CUT = "#3f74e8", "#8a95a6", "#d2483f"
 LINES = {"latents": "latents in 3 to 255 levels", "grid": "rounded to a grid, zstd"}
 STYLES = {"latents": (NIGHT, "o"), "grid": (CLEAN, "s")}
 SETTINGS: Any = {  # of mixed types, which rc_context accepts only as Any

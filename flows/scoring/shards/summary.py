@@ -6,7 +6,7 @@ The sums over features are exact up to rounding; no decision depends on them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from aemodel.decisions.entity_groups import EntityGroups
 from aemodel.decisions.feature_shift import FeatureTally
 from aemodel.decisions.ranking import Ranking, Tally, best_first
 from aemodel.decisions.unknown_entities import UnknownEntities
+from aemodel.explain.clean_range import count_outside
 from aemodel.model import Autoencoder
 from aemodel.scores.p_values import p_values
 from storage.sources import Chunk
 
 MOST_NOVEL = 50  # novel rows kept if rows are ranked by another score
+MOST_DRAWN = 40  # rows kept whatever their scores, to show ordinary ones
 ARRAYS = ("scores", "rows", "values")
 
 
@@ -94,7 +96,7 @@ class ShardSummary:
 
     tally: counts against the calibration scores. best: the highest rows. novel: the most novel of
     the other rows, if novelty was computed and does not rank them. features: sums of each feature.
-    unknown: entities without clean rows.
+    unknown: entities without clean rows. drawn: rows whose numbers have the highest hashes.
     A row scoring above all calibration scores leads the ranking anyway and is never in `novel`.
     """
 
@@ -103,6 +105,7 @@ class ShardSummary:
     novel: Candidates
     features: FeatureTally
     unknown: UnknownEntities
+    drawn: Candidates = field(default_factory=lambda: Candidates.none(MOST_DRAWN))
 
     def merge(self, other: ShardSummary) -> ShardSummary:
         """Return the summary of the rows of both."""
@@ -112,6 +115,7 @@ class ShardSummary:
             self.novel.merge(other.novel),
             self.features.merge(other.features),
             self.unknown.merge(other.unknown),
+            self.drawn.merge(other.drawn),
         )
 
     def save(self, path: Path) -> None:
@@ -123,6 +127,7 @@ class ShardSummary:
             "n": np.array(self.tally.rows),
         }
         rows = self.best.to_arrays("best") | self.novel.to_arrays("strange")
+        rows |= self.drawn.to_arrays("drawn")
         features = {f"features.{name}": value for name, value in vars(self.features).items()}
         unknown = {f"unknown.{name}": value for name, value in vars(self.unknown).items()}
         with path.open("wb") as file:
@@ -138,12 +143,22 @@ class ShardSummary:
                 Candidates.from_arrays(MOST_NOVEL, "strange", file),
                 _load_features(file),
                 _load_unknown(file),
+                _load_drawn(file),
             )
 
 
 def _load_features(arrays: Mapping[str, NDArray[np.generic]]) -> FeatureTally:
-    sums = [arrays[f"features.{name}"].astype(np.float64) for name in ("count", "total", "squares")]
-    return FeatureTally(int(arrays["features.rows"]), *sums)
+    names = ("count", "total", "squares")
+    count, total, squares = (arrays[f"features.{name}"].astype(np.float64) for name in names)
+    counted = "features.outside" in arrays  # not in those written before it was counted
+    outside = arrays["features.outside"].astype(np.float64) if counted else np.zeros(len(count))
+    return FeatureTally(int(arrays["features.rows"]), count, total, squares, outside)
+
+
+def _load_drawn(arrays: Mapping[str, NDArray[np.generic]]) -> Candidates:
+    if "drawn.rows" not in arrays:  # written before rows were drawn
+        return Candidates.none(MOST_DRAWN)
+    return Candidates.from_arrays(MOST_DRAWN, "drawn", arrays)
 
 
 def _load_unknown(arrays: Mapping[str, NDArray[np.generic]]) -> UnknownEntities:
@@ -193,9 +208,18 @@ class Summarizer:
             ),
             self._novel(chunk, ranked, scores, known),
             FeatureTally.of(
-                self.model.to_values(scaled), measured.feature_center, measured.feature_spread
+                self.model.to_values(scaled),
+                measured.feature_center,
+                measured.feature_spread,
+                count_outside(self.model, scaled),
             ),
             UnknownEntities.of(self.model.scaler.entities, chunk.rows),
+            Candidates.of_chunk(
+                MOST_DRAWN,
+                chunk,
+                _hashes(chunk.row_numbers),
+                least=known.drawn.least if known else -np.inf,
+            ),
         )
 
     def _novel(
@@ -228,3 +252,10 @@ class Summarizer:
         """The highest score that ranks, of all calibration rows."""
         ranked = self.groups.judged_calibration if self.groups else self.calibration
         return float(ranked[-1]) if len(ranked) else np.inf
+
+
+def _hashes(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return a hash of each row number (n,), evenly spread from 0 to 1 (Fibonacci hashing)."""
+    mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    return (mixed >> np.uint64(11)) / float(1 << 53)

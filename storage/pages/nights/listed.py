@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.nights.night import Evidence, Night
+from storage.nights.night import CutRow, Evidence, Night
 from storage.nights.outliers import spreadsheet_text
 from storage.pages.nights.dots import Dot, draw_dots
 from storage.pages.nights.waves import Wave, draw_wave, shown_as_wave
@@ -56,6 +56,22 @@ def list_rows(night: Night, outliers: Sequence[Mapping[str, Any]]) -> list[Liste
     Pictures are drawn until they fill PICTURE_BYTES.
     """
     return list(_listed(night, outliers))
+
+
+def list_near(night: Night, rows: Sequence[CutRow]) -> list[ListedRow]:
+    """Return what is shown of rows that are not in the table."""
+    return [
+        ListedRow(
+            outlier=each.outlier,
+            evidence=each.evidence,
+            group="",
+            cell="",
+            number="",
+            picture=_picture(night, each.evidence),
+            wave=_wave(night, each.evidence),
+        )
+        for each in rows
+    ]
 
 
 def _listed(night: Night, outliers: Sequence[Mapping[str, Any]]) -> Iterator[ListedRow]:
