@@ -8,15 +8,22 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from flows.errors import UsageError
 
 VARIABLE = "variable:"
 FROM_JOB_FILE: Final = "from the job file"
+# the UI shows a choice of 'None' for whatever may be null; an empty field is left out
+OptionalDate = Annotated[datetime.date | None, WithJsonSchema({"type": "string", "format": "date"})]
 Setting = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z0-9_]+)*=.+$")]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """Leave out a default of null, which the UI would fill in."""
+    schema.pop("default", None)
 
 
 class JobForm(BaseModel):
@@ -104,8 +111,9 @@ class TrainForm(JobForm):
 class EncodeForm(JobForm):
     """Encode rows into a latent store."""
 
-    date: datetime.date | None = Field(
+    date: OptionalDate = Field(
         default=None,
+        json_schema_extra=_without_default,
         title="Data date",
         description="Encode the rows of this date; leave empty for the clean rows.",
     )
@@ -126,8 +134,9 @@ class EncodeForm(JobForm):
 class NightForm(JobForm):
     """Score the night that is due, and backfill missed nights."""
 
-    date: datetime.date | None = Field(
+    date: OptionalDate = Field(
         default=None,
+        json_schema_extra=_without_default,
         title="Data date",
         description=(
             "Date the data covers; leave empty for the day before the scheduled start, "

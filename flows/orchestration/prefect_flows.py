@@ -8,11 +8,11 @@ the night's verdict, so that the list of runs shows the verdicts; only OK and RE
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from prefect import flow
+from prefect import flow, tags
 from prefect.client.schemas.objects import State
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
@@ -23,21 +23,25 @@ from aemodel.training.result import Epoch
 from flows.encoding.encode import EncodeResult, encode_rows
 from flows.engine.device import pick_device
 from flows.engine.session import WORKERS, begin
-from flows.errors import FlowError, UsageError
+from flows.errors import FlowError, UsageError, WorkFailed
+from flows.jobs.dates import parse_date
 from flows.jobs.job_file import read_job
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 from flows.jobs.settings import Job
+from flows.jobs.workspace import find_workspace
 from flows.orchestration import artifacts, events
 from flows.orchestration.prefect_tasks import progress_artifact, run_as_tasks
 from flows.orchestration.run_pages.markdown import escape
-from flows.scoring.result import NightResult
+from flows.scoring.result import NightResult, read_result
 from flows.scoring.score import score_night
 from flows.training.result import TrainResult
 from flows.training.train import train_model
+from storage.nights.revisions import NightPlace
 
 AnyTaskRunner = TaskRunner[Any]  # threads or Dask, whose futures differ
 ONE_TASK: AnyTaskRunner = ThreadPoolTaskRunner(max_workers=1)
 PARALLEL: AnyTaskRunner = ThreadPoolTaskRunner(max_workers=WORKERS)
+FAILED = "FAILED"
 GPU_LIMIT = "gpu-0"  # global concurrency limit, created by deploy/bootstrap.py
 LOCAL_DASK = {
     "n_workers": WORKERS,
@@ -100,9 +104,7 @@ def train_flow(request: TrainRequest) -> State[TrainResult]:
     """Fit and calibrate a model on the clean rows; promote it if it passes the gate."""
     job = begin(request.job, request.overrides, "train")
     device = pick_device(job.train.device, require_gpu=request.require_gpu)
-    progress = progress_artifact(
-        f"{job.name}-train-progress", f"Training {job.name}, {job.train.epochs} epochs"
-    )
+    progress = progress_artifact(f"Training {job.name}, {job.train.epochs} epochs")
 
     def on_epoch(epoch: Epoch) -> None:
         progress(epoch.number, job.train.epochs)
@@ -121,9 +123,7 @@ def encode_flow(request: EncodeRequest) -> EncodeResult:
     job = begin(request.job, request.overrides, "encode")
     device = pick_device(job.train.device, require_gpu=request.require_gpu)
     rows = request.source or request.date or "the clean rows"
-    progress = progress_artifact(
-        f"{job.name}-encode-progress", f"Encoding {escape(rows)} of {job.name}"
-    )
+    progress = progress_artifact(f"Encoding {escape(rows)} of {job.name}")
     with gpu_slot(device):
         run_all = run_as_tasks("encode", progress)
         result = encode_rows(job, request, run_all=run_all, device=device)
@@ -137,15 +137,26 @@ def score_flow(request: ScoreRequest) -> State[NightResult]:
     """Score a night, rank its rows, and write the report."""
     job = begin(request.job, request.overrides, "score")
     device = pick_device(job.train.device, require_gpu=request.require_gpu)
-    progress = progress_artifact(
-        f"{job.name}-score-progress", f"Scoring {request.date} of {job.name}"
-    )
-    with gpu_slot(device):
-        run_all = run_as_tasks("score", progress)
-        result = score_night(job, request, run_all=run_all, device=device)
+    progress = progress_artifact(f"Scoring {request.date} of {job.name}")
+    try:
+        with gpu_slot(device):
+            run_all = run_as_tasks("score", progress)
+            result = score_night(job, request, run_all=run_all, device=device)
+    except WorkFailed as error:
+        return _stopped(job, request, error)
     artifacts.create_night_artifacts(job, result)
     events.emit_night(job.name, result)
     return night_state(result)
+
+
+def _stopped(job: Job, request: ScoreRequest, error: WorkFailed) -> State[NightResult]:
+    """Return the final state of a night that its input stopped, with the page that says why."""
+    place = NightPlace(find_workspace(job).root, job.name, parse_date(request.date).isoformat())
+    if revision := place.newest():
+        result = read_result(place, revision, written=True)
+        if result.verdict == FAILED:
+            artifacts.create_night_artifacts(job, result)
+    return Failed(name=FAILED, message=str(error), data=error)
 
 
 def night_state(result: NightResult) -> State[NightResult]:
@@ -165,23 +176,31 @@ class AlarmingNight(Exception):  # noqa: N818 (a result, not an error of its own
         self.result = result
 
 
+def tagged(request: TrainRequest | EncodeRequest | ScoreRequest) -> AbstractContextManager[Any]:
+    """Tag the runs that start meanwhile with the name of their job."""
+    return tags("nightglass", name_in(Path(request.job), request.overrides))
+
+
 class PrefectBackend:
     """Runs train, encode and score as Prefect flows in this process."""
 
     def train(self, request: TrainRequest) -> TrainResult:
         """Fit and calibrate a model; promote it if it passes the gate."""
-        return cast("TrainResult", train_flow(request))
+        with tagged(request):
+            return cast("TrainResult", train_flow(request))
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """Write a latent store."""
-        result: EncodeResult = encode_flow(request)
+        with tagged(request):
+            result: EncodeResult = encode_flow(request)
         return result
 
     def score(self, request: ScoreRequest) -> NightResult:
         """Score one night."""
         task_runner = pick_task_runner(read_job(Path(request.job), request.overrides))
         try:
-            result: object = score_flow.with_options(task_runner=task_runner)(request)
+            with tagged(request):
+                result: object = score_flow.with_options(task_runner=task_runner)(request)
         except AlarmingNight as alarming:
             return alarming.result
         return cast("NightResult", result)

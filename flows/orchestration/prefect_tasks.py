@@ -87,12 +87,13 @@ def _task_name(name: str, item: object) -> str:
     return name
 
 
-def progress_artifact(key: str, description: str) -> Progress:
+def progress_artifact(description: str) -> Progress:
     """Create a progress artifact of the flow run, and return a function that updates it.
 
-    Updates are skipped while the server is unreachable.
+    It has no key, so it is on the page of its run and not in the list of all artifacts. Updates
+    are skipped while the server is unreachable.
     """
-    identity = create_progress_artifact(progress=0.0, key=key, description=description)
+    identity = create_progress_artifact(progress=0.0, description=description)
     shown = 0.0
 
     def progress(done: int, total: int) -> None:

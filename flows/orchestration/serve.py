@@ -120,7 +120,7 @@ def _deployment(path: Path) -> RunnerDeployment:
         job.name,
         schedules=schedules,
         parameters={"form": {"job": str(path.resolve())}},
-        tags=["nightglass"],
+        tags=["nightglass", job.name],
         concurrency_limit=1,
     )
 

@@ -58,3 +58,16 @@ def test_a_fallback_from_gpu_to_cpu_is_noted_in_the_report(bench):
     report = bench.workspace / f"reports/small/{DAY}/rev=1/report.html"
 
     assert "No GPU here" in report.read_text()
+
+
+@pytest.mark.parametrize("form", [TrainForm, EncodeForm, NightForm, BackfillForm])
+def test_no_field_of_a_form_offers_none(form):
+    fields = form.model_json_schema()["properties"]
+
+    assert not [name for name, each in fields.items() if "anyOf" in each]
+    assert all(each.get("default", "") is not None for each in fields.values())
+
+
+def test_an_empty_data_date_is_none():
+    assert NightForm(job="a.toml").date is None
+    assert NightForm(job="a.toml", date=DAY).date.isoformat() == DAY

@@ -24,7 +24,7 @@ from flows.cli.demo import OFFLINE
 os.environ.update(OFFLINE, PREFECT_HOME=sys.argv[2], PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true")
 from pathlib import Path
 from flows.scoring.alerts import send_alert
-from flows.errors import FlowError
+from flows.errors import FlowError, WorkFailed
 from flows.jobs.job_file import read_job
 from flows.scoring.result import NightsResult
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
@@ -41,6 +41,8 @@ async def read_server():
         return {
             "runs": {run.name: [run.state_type.value, run.state_name] for run in runs},
             "artifacts": {a.key: [a.type, a.description, str(a.data)[:200000]] for a in artifacts},
+            "tags": {run.name: sorted(run.tags) for run in runs},
+            "stopped": [a.data for a in artifacts if str(a.data).startswith("# FAILED")],
             "tasks": sorted(task.name for task in tasks),
         }
 
@@ -63,6 +65,10 @@ with prefect_test_harness(server_startup_timeout=120):
     days = ("2026-11-22", "2026-11-23", "2026-11-24")
     nights = NightsResult({day: backend.score(ScoreRequest(**common, date=day)) for day in days})
     codes = {day: night.exit_code for day, night in nights.results.items()}
+    try:
+        backend.score(ScoreRequest(**common, date="2026-11-25"))
+    except WorkFailed as error:
+        print("stopped:", error)
     alerts = [alert("refuse"), alert("accept"), alert("accept")]
     print(json.dumps({"codes": codes, "alerts": alerts, **asyncio.run(read_server())}))
 """
@@ -78,11 +84,14 @@ def recorded(trained_folder, tmp_path_factory):
     bench = Bench(folder / "job")
     bench.night(DAY, n=60_000, outliers=150)
     bench.night("2026-11-23", n=500, outliers=400)
+    (bench.folder / "nights/2026-11-25.npy").write_bytes(b"broken")
     with listening() as (address, got):
         command = [sys.executable, "-c", CODE, bench.job, folder / "home", address]
         found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    return bench, json.loads(found.stdout.splitlines()[-1]) | {"got": got}
+    traces = [line for line in found.stderr.splitlines() if line.startswith("Traceback")]
+    seen = json.loads(found.stdout.splitlines()[-1])
+    return bench, seen | {"got": got, "traces": traces}
 
 
 def test_an_alert_is_sent_once_through_a_notification_block_and_a_rejected_one_is_an_error(
@@ -113,6 +122,31 @@ def test_a_run_is_named_after_job_and_date_and_its_state_after_the_verdict(recor
     assert seen["codes"] == {DAY: 0, "2026-11-23": 0, "2026-11-24": 3}
 
 
+def test_runs_carry_the_name_of_their_job_as_a_tag(recorded):
+    _, seen = recorded
+
+    assert seen["tags"]["train-small"] == ["nightglass", "small"]
+    assert seen["tags"]["score-small-2026-11-23"] == ["nightglass", "small"]
+
+
+def test_a_night_that_its_input_stops_has_a_page_and_a_state_and_no_traceback(recorded):
+    bench, seen = recorded
+    report = bench.workspace / "reports/small/2026-11-25/rev=1/report.html"
+
+    assert seen["runs"]["score-small-2026-11-25"] == ["FAILED", "FAILED"]
+    assert report.exists()
+    assert seen["traces"] == []
+    [artifact] = seen["stopped"]
+    assert artifact.startswith("# FAILED\n\n**Fix the cause and run it again.** Report: ")
+
+
+def test_progress_is_on_the_page_of_its_run_and_not_in_the_list_of_artifacts(recorded):
+    _, seen = recorded
+
+    assert seen["artifacts"]["null"][0] == "progress"
+    assert not [key for key in seen["artifacts"] if key.endswith("progress")]
+
+
 def test_task_runs_are_named_after_their_shards(recorded):
     _, seen = recorded
 
@@ -129,7 +163,6 @@ def test_artifact_descriptions_summarize_the_run(recorded):
         "small-shards",
         "small-score",
         "small-outliers",
-        "small-score-progress",
     } <= set(artifacts)
     assert "promoted" in artifacts["small-train"][1]
     assert "smaller than the source" in artifacts["small-encode"][1]
