@@ -1,11 +1,11 @@
-# make demo | ui | test | lint | docs | bench | lock: each creates or updates .venv first if needed.
+# make demo | ui | test | lint | docs | check | bench | lock: each creates or updates .venv first if needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = -n logical --maxprocesses 4 --dist worksteal
 READY = $(VENV)/.nightglass-ready
 
-.PHONY: demo ui test lint docs bench lock clean
+.PHONY: demo ui test lint docs check release-check bench lock clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock pyproject.toml
@@ -37,6 +37,17 @@ docs: $(READY)  ## write docs/reference from the code and build the site in buil
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[docs]"
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# Also installs the validators of Docker Compose and of workflows, which are not in the lock file.
+check: $(READY)  ## deploy/ and .github/, by the validators of the tools that read them
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[check]"
+	$(BIN)/python -m pytest -q tests/test_deploy.py tests/test_workflows.py
+
+# The version stands in pyproject.toml, so that it is known without Git; a tag must agree with it.
+release-check: $(READY)  ## TAG is that of the version in pyproject.toml, which CHANGELOG.md describes
+	$(BIN)/python -m pytest -q tests/test_distribution.py
+	grep -q "^version = \"$(TAG:v%=%)\"$$" pyproject.toml
+	grep -q "^## \[$(TAG:v%=%)\]" CHANGELOG.md
 
 # Also installs PyOD, a peer that is not in the lock file. Results go to benchmarks/results.
 bench: $(READY)  ## reproduce the README's figures (an hour)

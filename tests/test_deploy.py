@@ -5,16 +5,19 @@ tests/flows/drills runs them.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from station import COMPOSE, ROOT, shipped
 
 DEPLOY = ROOT / "deploy"
 OWN = COMPOSE["x-nightglass"]
+COMPOSE_COMMAND = shutil.which("docker-compose", path=f"{Path(sys.executable).parent}:{os.defpath}")
 NOT_PREFECT = {"DO_NOT_TRACK", "NO_PROXY", "OMP_WAIT_POLICY"}  # used by libraries
 NAMED_IN_JOBS = {"NIGHTGLASS_WEBHOOK"}  # used if a job file names it
 
@@ -70,6 +73,25 @@ def test_env_example_sets_every_variable_of_compose():
     example = (DEPLOY / "env.example").read_text()
 
     assert {name for name in asked if f"{name}=" not in example} == set()
+
+
+@pytest.mark.skipif(COMPOSE_COMMAND is None, reason="no Docker Compose here; `make check`")
+def test_docker_compose_accepts_the_file_with_all_variables_and_refuses_it_without():
+    line = [COMPOSE_COMMAND, "-f", DEPLOY / "compose.yaml", "config", "--quiet"]
+    asked = re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text())
+    bare = {name: value for name, value in os.environ.items() if name not in asked}
+    given = {**bare, **dict.fromkeys(asked, "/srv/nightglass")}
+
+    assert subprocess.run(line, env=given, check=False).returncode == 0
+    assert subprocess.run(line, env=bare, check=False, capture_output=True).returncode != 0
+
+
+def test_containers_do_not_run_as_root():
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+
+    assert users == ["nightglass"]
+    assert "useradd --create-home nightglass" in "\n".join(lines)
 
 
 def test_all_container_ports_are_on_the_loopback():
