@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from aemodel.errors import SettingsError
-from aemodel.network.dense import ACTIVATIONS
+from aemodel.network.dense import ACTIVATIONS, with_memory
 from aemodel.rows.layout import is_signal
 from aemodel.settings import ModelSettings
 
@@ -200,6 +200,6 @@ def _empty(*layers: nn.Module) -> nn.Sequential:
 
     PyTorch's own initialization would advance the global random generator.
     """
-    stack = nn.Sequential(*layers).to_empty(device="cpu")
+    stack = with_memory(nn.Sequential(*layers))
     stack.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not declared
     return stack

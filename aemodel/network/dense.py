@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from aemodel.settings import ModelSettings
 
+M = TypeVar("M", bound=nn.Module)
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "silu": nn.SiLU,
@@ -169,4 +171,15 @@ def _glorot(into: int, out: int, generator: torch.Generator) -> nn.Linear:
 
 def _empty(into: int, out: int) -> nn.Linear:
     """Build a linear layer without initialization, which would advance the global generator."""
-    return nn.Linear(into, out, device="meta").to_empty(device="cpu")
+    return with_memory(nn.Linear(into, out, device="meta"))
+
+
+def with_memory(module: M) -> M:
+    """Give a module on the meta device memory on the CPU, without values.
+
+    Module.to_empty does the same, but imports a part of torch that takes most of a second.
+    """
+    for layer in module.modules():
+        for name, weight in list(layer.named_parameters(recurse=False)):
+            setattr(layer, name, nn.Parameter(torch.empty(weight.shape)))
+    return module

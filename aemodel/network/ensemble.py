@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+
+from aemodel.network.dense import DenseAutoencoder, Transposed
 
 
 class Ensemble:
@@ -39,8 +42,30 @@ class Ensemble:
         if not self._stacked:
             latents, logits = self.members[0](inputs[0])
             return latents[None], logits[None]
+        if self._has_own_layers:
+            latents = self._run_half("encoder", inputs)
+            return latents, self._run_half("decoder", latents)
         found: tuple[Tensor, Tensor] = vmap(self._one)(self._stacked, inputs)
         return found
+
+    @cached_property
+    def _has_own_layers(self) -> bool:
+        """Whether all layers are dense, and none uses the weights of another."""
+        return isinstance(self._skeleton, DenseAutoencoder) and not any(
+            isinstance(layer, Transposed) for layer in self._skeleton.modules()
+        )
+
+    def _run_half(self, half: str, inputs: Tensor) -> Tensor:
+        """Apply the encoders or decoders: one batched product a layer, without vmap's overhead."""
+        for name, layer in self._skeleton.get_submodule(half).named_children():
+            if isinstance(layer, nn.Linear):
+                weight, bias = (
+                    self._stacked[f"{half}.{name}.{kind}"] for kind in ("weight", "bias")
+                )
+                inputs = torch.baddbmm(bias[:, None], inputs, weight.mT)
+            else:
+                inputs = layer(inputs)
+        return inputs
 
     def _one(self, weights: dict[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
         found: tuple[Tensor, Tensor] = functional_call(self._skeleton, weights, (inputs,))

@@ -159,8 +159,8 @@ class Expansion:
     def swap(self, scaled: Tensor, share: float, generator: torch.Generator) -> Tensor:
         """Replace a share of the levels in rows (..., n, d) by those of other rows."""
         n = scaled.shape[-2]
-        others = torch.randint(n, scaled.shape, generator=generator).to(scaled.device)
-        swapped = torch.rand(scaled.shape, generator=generator).to(scaled.device) < share
+        others = torch.randint(n, scaled.shape, generator=generator, device=scaled.device)
+        swapped = torch.rand(scaled.shape, generator=generator, device=scaled.device) < share
         chosen = torch.zeros(self.n_columns, dtype=torch.bool, device=scaled.device)
         chosen[self._categories] = True
         return torch.where(swapped & chosen, scaled.gather(-2, others), scaled)

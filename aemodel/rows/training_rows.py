@@ -17,9 +17,6 @@ from aemodel.rows.scaling import Scaler
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.settings import TrainSettings
 
-VALIDATION_BATCH = 4_096
-VALIDATION_VALUES = 4_194_304  # in one validation batch: 16 MiB of float32
-
 ReadShuffled = Callable[[int], Iterable[tuple[int, NDArray[np.generic]]]]
 ReadChunks = Callable[[], Iterable[NDArray[np.generic]]]  # chunks (n, *row_shape), anew each call
 
@@ -55,23 +52,6 @@ class FitRows:
     read_shuffled: ReadShuffled | None = None
     blocks: CleanBlocks | None = None
     block_split: BlockSplit | None = None
-
-    def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield scaled fit rows in shuffled batches (size, d): each row once, the last shorter.
-
-        Values that are missing or far outside are NaN.
-        """
-        if self.fit is None:
-            yield from self._streamed(size, generator)
-            return
-        order = torch.randperm(len(self.fit), generator=generator).numpy()
-        for start in range(0, len(order), size):
-            yield self.gappy_tensor(self.fit[order[start : start + size]])
-
-    def validation_batches(self) -> Iterator[Tensor]:
-        """Yield scaled validation rows in source order."""
-        size = max(1, min(VALIDATION_BATCH, VALIDATION_VALUES // len(self.column_means)))
-        yield from self._cut(self.validation, size)
 
     def tensor(self, rows: NDArray[np.generic]) -> Tensor:
         """Scale rows (n, *row_shape) to (n, d); the median of the column replaces NaN."""
@@ -124,42 +104,3 @@ class FitRows:
             of_chunk = self.blocks.numbers(start, stop) if self.blocks else np.zeros(len(chunk))
             yield chunk[places], of_chunk[places].astype(np.intp)
             start = stop
-
-    def _streamed(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield batches through a shuffle buffer.
-
-        Whenever the buffer is full, half of it is yielded in random order.
-        """
-        buffer: list[NDArray[np.generic]] = []
-        for rows in self._fit_pieces(generator):
-            buffer.append(rows)
-            if not self._is_full(buffer):
-                continue
-            shuffled = _shuffle(buffer, generator)
-            whole = max(1, len(shuffled) // 2 // size) * size
-            yield from self._cut(shuffled[:whole], size)
-            buffer = [shuffled[whole:].copy()]
-        if sum(map(len, buffer)):
-            yield from self._cut(_shuffle(buffer, generator), size)
-
-    def _fit_pieces(self, generator: torch.Generator) -> Iterator[NDArray[np.generic]]:
-        """Yield the fit rows piece by piece, in random order where the source allows it."""
-        if self.read_shuffled is None:
-            yield from self.sides("fit")
-            return
-        seed = int(torch.randint(2**31, (), generator=generator))
-        for start, rows in self.read_shuffled(seed):
-            yield rows[self.in_fit.part(start, start + len(rows))]
-
-    def _is_full(self, buffer: list[NDArray[np.generic]]) -> bool:
-        """Whether the buffer takes a quarter of the memory; the shuffled copy takes another two."""
-        return sum(piece.nbytes for piece in buffer) >= self.memory_bytes // 4
-
-    def _cut(self, rows: NDArray[np.generic], size: int) -> Iterator[Tensor]:
-        for start in range(0, len(rows), size):
-            yield self.gappy_tensor(rows[start : start + size])
-
-
-def _shuffle(pieces: list[NDArray[np.generic]], generator: torch.Generator) -> NDArray[np.generic]:
-    rows = np.concatenate(pieces)
-    return np.asarray(rows[torch.randperm(len(rows), generator=generator).numpy()])

@@ -165,22 +165,3 @@ class Novelty:
 def _largest_divisor(n: int, limit: int) -> int:
     """Find the largest divisor of n, n >= 1, that is at most `limit`."""
     return next(size for size in range(min(limit, n), 0, -1) if n % size == 0)
-
-
-def coreset(points: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Choose `count` of points (n, d) that cover all of them; return their indices, ascending.
-
-    Greedy k-center (Gonzalez 1985), starting at the point nearest the mean.
-    """
-    if len(points) <= count:
-        return np.arange(len(points))
-    rows = torch.from_numpy(points)
-    squares = rows.square().sum(dim=1)
-    chosen = [int((rows - rows.mean(dim=0)).square().sum(dim=1).argmin())]
-    away = torch.full((len(rows),), torch.inf)
-    for _ in range(count - 1):
-        last = chosen[-1]
-        away = torch.minimum(away, squares + squares[last] - 2 * (rows @ rows[last]))
-        away[last] = -torch.inf
-        chosen.append(int(away.argmax()))
-    return np.sort(np.array(chosen))

@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from aemodel.network.dense import finish_output
 from aemodel.network.expansion import Expansion
-from aemodel.network.gaps import gap_mask
 from aemodel.rows.layout import Layout
 from aemodel.rows.training_rows import FitRows
 from aemodel.settings import ModelSettings
@@ -23,14 +22,17 @@ MOST_WEIGHT = 10.0  # of a value in a column with gaps
 OWN = 0.7  # of a prototype's first probabilities, its own level's; the rest is as in all rows
 
 
-def row_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tensor:
+def row_losses(
+    logits: Tensor, clean: Tensor, model: ModelSettings, *, has_gaps: bool = True
+) -> Tensor:
     """Return each row's loss (n,), the mean over members and features.
 
     It is the squared error or the binary cross-entropy (model.loss). logits, clean:
-    (members, n, d), NaN in `clean` where nothing was observed; see `observed_means`.
+    (members, n, d), NaN in `clean` where nothing was observed; see `observed_means`. has_gaps:
+    whether there may be any.
     """
-    gaps = gap_mask(clean)
-    if gaps is not None:
+    if has_gaps:
+        gaps = clean.isnan()
         losses = feature_losses(logits, clean.masked_fill(gaps, 0.0), model)
         return observed_means(losses, gaps, by_column=model.prototypes > 0)
     return feature_losses(logits, clean, model).mean(dim=(0, 2))
@@ -111,7 +113,7 @@ class MixedLoss:
             return self.expansion(filled)
         expanded = self.expansion(self.expansion.swap(filled, SWAPPED, generator))
         shape = (*expanded.shape[:-1], self.expansion.first_level)
-        gaussian = torch.randn(shape, generator=generator).to(expanded.device)
+        gaussian = torch.randn(shape, generator=generator, device=expanded.device)
         expanded[..., : self.expansion.first_level] += noise * gaussian
         return expanded
 

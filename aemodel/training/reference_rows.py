@@ -14,7 +14,8 @@ from aemodel.model import Autoencoder
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import FEWEST_FIT_ROWS
 from aemodel.rows.training_rows import FitRows
-from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, coreset, far_ranks
+from aemodel.scores.coreset import coreset
+from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, far_ranks
 
 REFERENCE_ROWS = 2_000
 REFERENCE_BYTES = 16_000_000

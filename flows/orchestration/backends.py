@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from flows.errors import FlowError, UsageError
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
+from flows.training.ranks import refuse_several
 
 if TYPE_CHECKING:  # importing these loads torch, which takes seconds
     from flows.encoding.encode import EncodeResult
+    from flows.results import CommandResult
     from flows.scoring.result import NightResult
     from flows.training.result import TrainResult
 
@@ -21,7 +23,7 @@ HEALTH_TIMEOUT = 10  # seconds
 class Backend(Protocol):
     """Runs train, encode and score."""
 
-    def train(self, request: TrainRequest) -> TrainResult:
+    def train(self, request: TrainRequest) -> TrainResult | CommandResult:
         """Fit and calibrate a model; promote it if it passes the gate."""
         ...
 
@@ -45,6 +47,7 @@ def pick_backend(prefect: bool | None) -> Backend:
         from flows.orchestration.local import LocalBackend
 
         return LocalBackend()
+    refuse_several("Prefect; add --no-prefect")
     if url:
         require_server(url)
     from flows.orchestration.prefect_flows import PrefectBackend  # late: slow import

@@ -15,7 +15,8 @@ from aemodel.decisions.contamination import contamination_warning
 from aemodel.decisions.entity_groups import entity_groups
 from aemodel.model import Autoencoder
 from aemodel.series.events.decision import cut_of_rule
-from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.settings import TrainSettings
+from aemodel.training.loop import CleanRows, fit_autoencoder, train_autoencoder
 from aemodel.training.promotion_gate import GateVerdict, judge_challenger
 from aemodel.training.result import Epoch, Trained
 from flows.engine.run_all import RunAll, only_value
@@ -140,16 +141,14 @@ def require_unchanged(source: Source, fingerprint: str) -> None:
 def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None) -> Challenger:
     """Fit on the source's rows, then judge against the champion on rows that neither was fit on."""
     job = fitting.job
-    blocks = None if job.series else find_blocks(source, job.train)
-    passes = _passes(job, source, blocks)
-    layout = layout_of(job, source.schema)
+    clean, passes, train = _clean_rows(job, source)
     key = functools.partial(training_key, source, passes, job, device=fitting.device)
     checkpoint = Checkpoint(fitting.work / CHECKPOINT, key, epochs=job.train.epochs)
     with epochs_shown(job.train.epochs, fitting.on_epoch) as shown:
         trained = train_autoencoder(
-            CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks),
+            clean,
             model=job.model,
-            train=replace(job.train, blocks=blocks.by) if blocks else job.train,
+            train=train,
             device=fitting.device,
             between=checkpoint.between(shown),
         )
@@ -166,6 +165,22 @@ def _passes(job: Job, source: Source, blocks: SourceBlocks | None) -> DigestedPa
     outliers = confirmed_outliers(labels, datetime.now(job.zone).date().isoformat())
     max_rows = rows_per_chunk(source, job.score.memory)
     return DigestedPasses(source, max_rows, blocks, outliers=outliers)
+
+
+def fit_along(job: Job, *, device: str) -> None:
+    """Take part in the fit of the process that writes the model, and write nothing."""
+    with open_clean(job) as source:
+        clean, _, train = _clean_rows(job, source)
+        fit_autoencoder(clean, model=job.model, train=train, device=device)
+
+
+def _clean_rows(job: Job, source: Source) -> tuple[CleanRows, DigestedPasses, TrainSettings]:
+    """The clean rows as training and the gate read them, and settings that name their blocks."""
+    blocks = None if job.series else find_blocks(source, job.train)
+    passes = _passes(job, source, blocks)
+    layout = layout_of(job, source.schema)
+    clean = CleanRows(passes, layout, job.score.memory, passes.shuffled(), passes.blocks)
+    return clean, passes, replace(job.train, blocks=blocks.by) if blocks else job.train
 
 
 def judge_again(

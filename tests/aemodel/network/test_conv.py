@@ -15,6 +15,7 @@ from aemodel.network.inference import layer_widths
 from aemodel.rows.layout import Layout
 from aemodel.rows.preparation.prepare import prepare_rows
 from aemodel.settings import ACTIVATIONS, ModelSettings, TrainSettings
+from aemodel.training.epochs.batches import Batches
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.measure import unmeasured_model
 
@@ -181,7 +182,8 @@ def test_large_images_are_validated_in_small_batches():
         train=TrainSettings(validation=0.7),
         memory_bytes=10**9,
     )
-    sizes = [len(batch) for batch in seen.validation_batches()]
+    batches = Batches(seen, torch.device("cpu")).validation()
+    sizes = [len(batch.rows) for batch in batches]
     assert sum(sizes) == seen.n_validation
     assert max(sizes) == 64
 

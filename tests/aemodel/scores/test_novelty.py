@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aemodel.bundle import from_files, to_files
 from aemodel.rows.layout import Layout
-from aemodel.scores.novelty import coreset
+from aemodel.scores.coreset import coreset
 from aemodel.scores.p_values import p_values
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder

@@ -75,24 +75,6 @@ def test_rows_that_exceed_memory_stream_through_a_shuffle_buffer():
     assert streamed.validation_error < streamed.column_mean_error / 2
 
 
-def test_each_streamed_row_is_used_once_per_epoch():
-    from aemodel.rows.preparation.prepare import prepare_rows
-
-    rows = clean_rows(500)
-    parts = np.array_split(rows, 9)
-    settings = TrainSettings(calibration=0, validation=0)
-    layout = Layout(row_shape=(6,), dtype="float64")
-    seen = prepare_rows(
-        lambda: iter(parts), layout=layout, model=TABLE, train=settings, memory_bytes=5_000
-    )
-    assert seen.fit is None
-    batches = torch.cat(list(seen.batches(32, torch.Generator().manual_seed(0)))).numpy()
-
-    np.testing.assert_array_equal(
-        np.sort(batches[:, 0]), np.sort(seen.scaler.transform(rows)[:, 0])
-    )
-
-
 def test_streamed_epochs_do_not_hash_rows_again(monkeypatch):
     from aemodel.rows import hashes
 

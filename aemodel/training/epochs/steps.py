@@ -1,0 +1,158 @@
+"""Passes over batches: steps of the optimizer, and validation.
+
+The device is read once a pass, for the mean loss: a read in each step would stop it every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from aemodel.network.ensemble import Ensemble
+from aemodel.network.gaps import fill_from_similar
+from aemodel.network.out_of_memory import halving
+from aemodel.settings import ModelSettings
+from aemodel.training.epochs.batches import ScaledRows
+from aemodel.training.epochs.ranks import Ranks
+from aemodel.training.losses import MixedLoss, penalty, row_losses, without_worst
+
+OnBatch = Callable[[int], None]  # is called with the number of rows of each batch
+LARGEST_SEED = 2**62
+
+
+@dataclass(frozen=True)
+class Steps:
+    """An ensemble being fitted, with its optimizer and its source of randomness.
+
+    fill: (d,), what the network sees where nothing was observed. mixed: the loss of rows whose
+    columns are of several kinds. ranks: the processes that share the steps.
+    """
+
+    ensemble: Ensemble
+    optimizer: torch.optim.Optimizer
+    model: ModelSettings
+    generator: torch.Generator
+    fill: Tensor
+    mixed: MixedLoss | None
+    ranks: Ranks
+
+    def one_pass(self, batches: Iterable[ScaledRows], trim: float, on_batch: OnBatch) -> float:
+        """Fit to batches once; return the mean loss per row."""
+        noise = self._noise_of_pass()
+        total, n_rows = _Total(self.ensemble.device), 0
+        for batch in batches:
+            clean = self._for_each_member(batch.rows)
+            inputs = self._inputs(self._for_each_member(self._filled(batch)), noise)
+            some, weight = self.ranks.share(len(batch.rows))
+            part = _Part(inputs[:, some], clean[:, some], batch.has_gaps, weight)
+            losses = halving(partial(self._add_gradients, part, trim), len(batch.rows))
+            self.ranks.add_gradients(self.ensemble.weights.values())
+            self.optimizer.step()
+            of_all = len(batch.rows) / part.rows
+            total.add(losses, weight * of_all)
+            n_rows += round(len(losses) * of_all)
+            on_batch(len(batch.rows))
+        return total.mean(n_rows, self.ranks)
+
+    @torch.inference_mode()
+    def validation_loss(self, batches: Iterable[ScaledRows]) -> float:
+        """Return the mean loss per row of batches; NaN without rows."""
+        total, n_rows = _Total(self.ensemble.device), 0
+        for place, batch in enumerate(batches):
+            n_rows += len(batch.rows)
+            if place % self.ranks.count == self.ranks.rank:
+                total.add(halving(partial(self._losses, batch), len(batch.rows)))
+        return total.mean(n_rows, self.ranks)
+
+    def _noise_of_pass(self) -> torch.Generator:
+        """Return a generator on the device for one pass, so that only the own one is resumed."""
+        if not self.model.noise:
+            return self.generator
+        seed = int(torch.randint(LARGEST_SEED, (), generator=self.generator))
+        return torch.Generator(self.ensemble.device).manual_seed(seed)
+
+    def _filled(self, batch: ScaledRows) -> Tensor:
+        """Return rows (n, d) without gaps; prototypes are fitted to values of similar rows."""
+        if not batch.has_gaps:
+            return batch.rows
+        if not self.model.prototypes or self.mixed is not None:
+            return torch.where(batch.rows.isnan(), self.fill, batch.rows)
+        return fill_from_similar(batch.rows, self.fill)
+
+    def _for_each_member(self, rows: Tensor) -> Tensor:
+        return rows.expand(self.model.members, *rows.shape)
+
+    def _inputs(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """Return what the members see of rows (members, n, d) without gaps: with noise."""
+        if self.mixed is not None:
+            return self.mixed.inputs(clean, self.model.noise, generator)
+        if not self.model.noise:
+            return clean
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        return noise.mul_(self.model.noise).add_(clean)
+
+    def _add_gradients(self, part: _Part, trim: float, pieces: int) -> Tensor:
+        """Accumulate the gradients of a part of a batch, piece by piece.
+
+        Returns the losses of the rows that were not trimmed.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        kept = []
+        chunks = zip(part.inputs.chunk(pieces, dim=1), part.clean.chunk(pieces, dim=1), strict=True)
+        for inputs, targets in chunks:
+            latents, logits = self.ensemble(inputs)
+            losses = without_worst(self._row_losses(logits, targets, part.has_gaps), trim)
+            cost = self.model.members * losses.mean()
+            cost = cost + penalty(self.ensemble.weights, latents, self.model)
+            share = part.weight * inputs.shape[1] / part.rows
+            (cost * share).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+            kept.append(losses.detach())
+        return torch.cat(kept)
+
+    def _losses(self, batch: ScaledRows, pieces: int) -> Tensor:
+        """Return the losses (n,) of the rows of a batch, piece by piece."""
+        parts = self._for_each_member(batch.rows).chunk(pieces, dim=1)
+        return torch.cat([self._losses_of(part, batch.has_gaps) for part in parts])
+
+    def _losses_of(self, clean: Tensor, has_gaps: bool) -> Tensor:
+        filled = torch.where(clean.isnan(), self.fill, clean) if has_gaps else clean
+        _, logits = self.ensemble(self.mixed.expansion(filled) if self.mixed else filled)
+        return self._row_losses(logits, clean, has_gaps)
+
+    def _row_losses(self, logits: Tensor, clean: Tensor, has_gaps: bool) -> Tensor:
+        if self.mixed is not None:
+            return self.mixed.row_losses(logits, clean)
+        return row_losses(logits, clean, self.model, has_gaps=has_gaps)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one process takes of a batch: rows (members, n, d), and their weight in its loss."""
+
+    inputs: Tensor
+    clean: Tensor
+    has_gaps: bool
+    weight: float
+
+    @property
+    def rows(self) -> int:
+        return self.clean.shape[1]
+
+
+class _Total:
+    """A sum that stays on the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        on = "cpu" if device.type == "mps" else device  # MPS has no float64
+        self._sum = torch.zeros((), dtype=torch.float64, device=on)
+
+    def add(self, losses: Tensor, weight: float = 1.0) -> None:
+        self._sum += losses.to(self._sum).sum() * weight
+
+    def mean(self, n_rows: int, ranks: Ranks) -> float:
+        ranks.add_up(self._sum)
+        return float(self._sum / n_rows) if n_rows else float("nan")
