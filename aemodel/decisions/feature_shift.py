@@ -69,7 +69,8 @@ class FeatureTally:
             values = (rows - middle).mul_(factor).clamp_(-CLIP, CLIP)
             sums += [each.numpy() for each in _sums(values.double())]
         beyond = np.zeros(scaled.shape[1]) if outside is None else outside
-        return cls(len(scaled), *sums, beyond)
+        count, total, squares = sums
+        return cls(len(scaled), count, total, squares, beyond)
 
     def merge(self, other: FeatureTally) -> FeatureTally:
         """Add the sums of both."""
