@@ -131,8 +131,9 @@ class TrainSettings:
     blocks: what the blocks are: `files`, or a column whose days or levels are blocks; empty for
     the first that exist. Models of equal `blocks` have the same.
     trim [share]: share of the fit rows left out because they stand apart from the bulk, for clean
-    data that contains outliers (see `aemodel.training.trimming`); of the others, each batch leaves
-    out the share with the largest losses.
+    data that contains outliers; up to twice as many are left out because they form groups no larger
+    than this share (see `aemodel.training.trimming`); of the others, each batch leaves out the
+    share with the largest losses.
     device: `auto`, `cpu`, `cuda`, or `mps`.
     seed: seed of all randomness.
     """

@@ -6,16 +6,19 @@ New rows: fitted on contaminated rows, AUROC on other rows. Own rows: AUROC on t
 themselves, by `fit_predict` (out-of-fold) and by the forest fitted on all of them.
 
 breast cancer: 70 % of the benign rows and malignant ones, 10 % of all. digits: 70 % of the digits 0
-to 8 and nines, 5 % of all. cards: 20,000 generated transactions, 1 % of them one tight group.
+to 8 and nines, 5 % of all; digits, zeros: the same with zeros among the others. optdigits, cardio,
+pendigits: ADBench tables, 70 % of at most 3,000 normal rows and anomalies, 5 % of all or half of
+them. cards: 20,000 generated transactions, 1 % of them one tight group.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from datasets import machine
+from datasets import DATA, machine
 from markdown_table import print_head, print_row
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -28,6 +31,7 @@ Rows = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 Labeled = tuple[Rows, Labels, Rows, Labels]  # contaminated rows and other rows, each with labels
 CARDS, FRAUDS = 20_000, 200
+MOST_GOOD = 3_000  # normal rows of an ADBench table
 
 
 def mixed(rows: Rows, bad: Labels, share: float, seed: int) -> Labeled:
@@ -47,10 +51,21 @@ def breast_cancer(seed: int) -> Labeled:
     return mixed(rows, target == 0, 0.1, seed)
 
 
-def digits(seed: int) -> Labeled:
-    """Digits 0 to 8 with 5 % nines."""
+def digits(seed: int, rare: int = 9) -> Labeled:
+    """All digits, `rare` ones being 5 %."""
     rows, target = load_digits(return_X_y=True)
-    return mixed(rows, target == 9, 0.05, seed)
+    return mixed(rows, target == rare, 0.05, seed)
+
+
+def adbench(seed: int, name: str) -> Labeled:
+    """An ADBench table with 5 % anomalies, at most half of them."""
+    table = np.load(DATA / "adbench" / f"{name}.npz")
+    rows, bad = table["X"].astype(np.float64), table["y"] > 0
+    random = np.random.default_rng(seed)
+    good = random.permutation(np.flatnonzero(~bad))[:MOST_GOOD]
+    kept = np.concatenate([good, np.flatnonzero(bad)])
+    share = min(0.05, bad.sum() / 2 / (0.7 * len(good)))
+    return mixed(rows[kept], bad[kept], share, seed)
 
 
 def cards(seed: int) -> Labeled:
@@ -109,6 +124,10 @@ def measure(found: Labeled, trim: float, seed: int) -> list[float]:
 TASKS: dict[str, tuple[Callable[[int], Labeled], float]] = {
     "breast cancer": (breast_cancer, 0.1),
     "digits": (digits, 0.05),
+    "digits, zeros": (partial(digits, rare=0), 0.05),
+    "optdigits": (partial(adbench, name="26_optdigits"), 0.05),
+    "cardio": (partial(adbench, name="6_cardio"), 0.05),
+    "pendigits": (partial(adbench, name="28_pendigits"), 0.05),
     "cards": (cards, 0.05),
 }
 

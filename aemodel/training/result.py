@@ -37,7 +37,7 @@ class Trained:
     dead_latents: indices of latents that are equal for all rows.
     validation_error: mean error of validation rows in scaled units; infinite errors are left out.
     column_mean_error: the same for a model that returns the column means.
-    n_left_out: fit rows that stand apart from the bulk, which train.trim leaves out.
+    n_left_out: fit rows that train.trim leaves out: apart from the bulk, or in small groups.
     left_out: those with the largest errors, as row of the source (from 0) and error.
     far_values: single values of fit rows far outside all others, which were left out of training.
     """

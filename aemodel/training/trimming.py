@@ -1,4 +1,4 @@
-"""Find the fit rows that train.trim leaves out before training: those far from the bulk.
+"""Find the fit rows that train.trim leaves out before training: those apart, and small groups.
 
     apart = 2 log(d_k + floor) - mean_j log(d_j + floor),  j = 1 to NEIGHBORS
 
@@ -8,6 +8,9 @@
 Outliers may lie close together, but at most a share of train.trim of the rows are outliers: so the
 k-th neighbor of an outlier is a row of the bulk. A single row stands apart by its distance to all
 others, a tight group by how much farther the bulk is than its own rows.
+
+A group that is no tighter than the bulk is told by walks from row to similar row instead (see
+`aemodel.scores.small_groups`): if nearly all of them stay among as few rows as may be outliers.
 """
 
 from __future__ import annotations
@@ -30,14 +33,53 @@ from aemodel.rows.scaler_fit import BY_COLUMN
 from aemodel.rows.splits import FEWEST_FIT_ROWS
 from aemodel.rows.training_rows import FitRows
 from aemodel.scores.novelty import FLOOR, LEAST, NEIGHBORS
+from aemodel.scores.small_groups import walks_that_stay
 from aemodel.settings import ModelSettings, TrainSettings
 
 MOST_COMPARED = 5_000  # rows in the sample
 MOST_VALUES = 8_000_000  # in the sample
+MOST_WALKED = 2_000  # rows in the sample that walks start from
+STAYED = 0.9  # share of the walks from a row of a small group that stay in it
+MOST_GROUPED = 2.0  # times train.trim, share of rows: ordinary rows form small groups too
 BLOCK_ROWS = 256  # rows compared with the sample at once
 APART_UNITS = ModelSettings(scaling="minmax", output="identity", loss="mse")
 # a group that could vouch for itself is larger than any that `count_suspects` reports
 APART_PASS = TrainSettings(calibration=0.0, validation=0.0, trim=0.05)
+
+
+@dataclass(frozen=True)
+class SmallGroups:
+    """Tells rows in small groups by the nearest row of a sample.
+
+    points: (m, width) float32, the sample. units: (width,), what expanded rows are divided by.
+    grouped: (m,) bool, which of the sample are in small groups.
+    """
+
+    points: Tensor
+    units: Tensor
+    grouped: Tensor
+
+    @classmethod
+    def of(cls, expanded: Tensor, units: Tensor, *, trim: float) -> SmallGroups:
+        """Find the groups of at most the share `trim` of expanded rows (n, width).
+
+        At most MOST_GROUPED times as many are marked.
+        """
+        points = (expanded / units).float()
+        stay = walks_that_stay(points, max(1, int(trim * len(points))))
+        most = int(MOST_GROUPED * trim * len(points))
+        highest = stay.sort(descending=True, stable=True).indices[:most]
+        grouped = torch.zeros(len(points), dtype=torch.bool)
+        grouped[highest] = stay[highest] > STAYED
+        return cls(points, units, grouped)
+
+    def __call__(self, expanded: Tensor) -> NDArray[np.bool_]:
+        """Mark the rows (n,) of expanded rows (n, width) that are in small groups."""
+        if not self.grouped.any():
+            return np.zeros(len(expanded), np.bool_)
+        pieces = torch.split((expanded / self.units).float(), BLOCK_ROWS)
+        nearest = torch.cat([torch.cdist(each, self.points).argmin(dim=1) for each in pieces])
+        return np.asarray(self.grouped[nearest].numpy())
 
 
 @dataclass(frozen=True)
@@ -48,6 +90,7 @@ class Trimming:
     spread: (width,) float64, its units. points: (m, width) float64, the sample in these units.
     hashes: (m,), of its rows.
     far: k. floor: added to distances. limit: the largest `apart` of a row that is kept.
+    groups: None if not looked for.
     """
 
     rows: FitRows
@@ -58,10 +101,27 @@ class Trimming:
     far: int
     floor: float = LEAST
     limit: float = np.inf
+    groups: SmallGroups | None = None
 
     def keeps(self, rows: NDArray[np.generic]) -> NDArray[np.bool_]:
-        """Mark the rows (n,) of (n, *row_shape) that do not stand apart."""
-        return np.asarray(self.apart(rows) <= self.limit)
+        """Mark the rows (n,) of (n, *row_shape) that neither stand apart nor form small groups."""
+        near = np.asarray(self.apart(rows) <= self.limit)
+        return near if self.groups is None else near & ~self.groups(self._expanded(rows))
+
+    def with_groups(self, sample: NDArray[np.generic], *, units: Tensor) -> Trimming:
+        """Also leave out small groups of a sample (m, *row_shape), unless most rows have copies.
+
+        units: (width,), of distances between expanded rows.
+        """
+        sample = sample[:: -(-len(sample) // MOST_WALKED)]
+        if np.median(self.distances(sample)[:, 0]) == 0:
+            return self
+        expanded = self._expanded(sample)
+        groups = SmallGroups.of(expanded, units, trim=self.rows.train.trim)
+        return replace(self, groups=groups)
+
+    def _expanded(self, rows: NDArray[np.generic]) -> Tensor:
+        return self.expand(self.rows.tensor(rows)).double()
 
     def apart(self, rows: NDArray[np.generic]) -> NDArray[np.float64]:
         """Return how far each of rows (n, *row_shape) stands apart from the bulk, (n,)."""
@@ -73,7 +133,7 @@ class Trimming:
 
         (n, up to NEIGHBORS + 1). A row of the sample is no neighbor of its own.
         """
-        scaled = self.expand(self.rows.tensor(rows)).double() / self.spread
+        scaled = self._expanded(rows) / self.spread
         known = torch.from_numpy(np.isin(row_hashes(rows), self.hashes))
         pieces = zip(*(torch.split(each, BLOCK_ROWS) for each in (scaled, known)), strict=True)
         return torch.cat([self._distances(*piece) for piece in pieces]).numpy()
@@ -87,12 +147,24 @@ class Trimming:
 def find_trimming(
     rows: FitRows, sample: NDArray[np.generic], *, scaling: str, kinds: Sequence[str] = ()
 ) -> Trimming:
-    """Find which rows stand apart, from a sample (m, *row_shape) of the fit rows, m >= 2.
+    """Find the rows to leave out, from a sample (m, *row_shape) of the fit rows, m >= 2.
 
-    Of the sample, the share train.trim stands apart, unless fewer than FEWEST_FIT_ROWS were left.
+    Of the sample, the share train.trim stands apart; others are in small groups, unless fewer than
+    FEWEST_FIT_ROWS were left without them. kinds: of the columns, () if all are numbers.
+    """
+    found = _find_apart(rows, sample, scaling=scaling, kinds=kinds)
+    units = found.spread if kinds else torch.ones_like(found.spread)
+    trimming = found.with_groups(sample, units=units)
+    return trimming if trimming.keeps(sample).sum() >= FEWEST_FIT_ROWS else found
+
+
+def _find_apart(
+    rows: FitRows, sample: NDArray[np.generic], *, scaling: str, kinds: Sequence[str] = ()
+) -> Trimming:
+    """Find which rows stand apart: of the sample, the share train.trim.
+
     If `scaling` is by column, the unit of a number is its standard deviation, because outliers
-    stretch it less than a range. Two levels of a category are 1 apart. kinds: of the columns, ()
-    if all are numbers.
+    stretch it less than a range. Two levels of a category are 1 apart.
     """
     levels = rows.scaler.levels
     expand = Expansion(kinds, levels, "cpu") if levels is not None else _as_is
@@ -134,7 +206,7 @@ def share_apart(rows: NDArray[np.generic]) -> float:
         train=APART_PASS,
         memory_bytes=8 * rows.nbytes,
     )
-    found = find_trimming(prepared, rows, scaling=APART_UNITS.scaling)
+    found = _find_apart(prepared, rows, scaling=APART_UNITS.scaling)
     if np.median(found.distances(rows)[:, 0]) == 0:
         return 0.0
     return count_suspects(np.sort(np.exp(found.apart(rows)))) / len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from aemodel import AutoencoderDetector
@@ -75,6 +76,28 @@ def test_outliers_do_not_stretch_the_scales_of_a_trimmed_fit():
     plain, trimmed = (fitted(rows, trim=trim).model.scaler.scale[0] for trim in (0.0, 0.06))
 
     assert trimmed < 0.3 * plain
+
+
+def digits_with_few_zeros():
+    """1,132 digits 1 to 9, and 60 zeros, which are as near each other as the other digits are."""
+    rows, digits = load_digits(return_X_y=True)
+    return np.concatenate([rows[digits == 0][:60], rows[digits > 0][:1132]])
+
+
+def test_a_small_group_that_is_no_tighter_than_the_bulk_is_left_out():
+    rows = digits_with_few_zeros()
+    trained = fitted(rows, trim=0.05)
+    zeros = rows[:60][in_fit_split(rows, trained)[:60]]
+    kept = {row.tobytes() for row in trained.model.measured.reference.rows}
+
+    assert sum(row.tobytes() in kept for row in zeros) < 0.1 * len(zeros)
+    assert trained.n_left_out <= 3 * 0.05 * trained.n_fit
+
+
+def test_rows_that_mostly_have_copies_form_no_small_groups():
+    rows = np.repeat(bulk(100), 10, axis=0)
+
+    assert fitted(rows, trim=0.1).n_left_out <= 0.1 * len(rows)
 
 
 def test_no_row_is_left_out_without_trim():
