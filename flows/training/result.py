@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.gate_checks import Check
 from aemodel.training.promotion_gate import GateVerdict
 from aemodel.training.result import Trained
@@ -100,10 +101,8 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         figures=result.figures,
         checks=[(check.what, check.found, check.allowed, check.passed) for check in result.checks],
         gate=verdict.figures,
-        settings={
-            **asdict(job.model),
-            **{key: value for key, value in asdict(job.train).items() if key != "device"},
-        },
+        settings=_settings(job.model, job.train),
+        defaults=_settings(ModelSettings(), TrainSettings()),
         train_loss=result.train_losses,
         validation_loss=result.validation_losses,
         calibration=trained.model.calibration_by(job.score.by),
@@ -117,3 +116,10 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         left_out=trained.left_out,
     )
     return render_training_report(report)
+
+
+def _settings(model: ModelSettings, train: TrainSettings) -> dict[str, object]:
+    """All settings that shape a model, by name."""
+    found = {**asdict(model), **asdict(train)}
+    del found["device"]
+    return found

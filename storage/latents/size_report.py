@@ -69,6 +69,7 @@ def _points(curve: Iterable[Json], source: int) -> list[CurvePoint]:
 def _page(report: SizeReport, manifest: Json) -> bytes:
     from storage.pages import render  # late: jinja2 takes time to import
     from storage.pages.figures import error_plot, ratio_plot
+    from storage.pages.size_verdict import size_verdict
 
     facts = report.to_json()
     worst = sorted(facts["columns"], key=lambda column: -column["largest"])[:MOST_SHOWN]
@@ -84,6 +85,7 @@ def _page(report: SizeReport, manifest: Json) -> bytes:
         columns=worst,
         plot=plot,
         curve=curve,
+        verdict=size_verdict(facts),
     )
 
 

@@ -19,7 +19,7 @@ class TrainingReport:
     reasons: why the model was promoted or refused.
     checks: for each check of the gate, what it requires, what it found, what it allows, and
         whether it passed.
-    figures, calibration_figures, gate, settings: values by name.
+    figures, calibration_figures, gate, settings: values by name. defaults: of the settings.
     train_loss, validation_loss: one value per epoch.
     calibration: scores (n,) of the calibration rows, of the kind named by `score`.
     promise: what the job's rule promises with these calibration rows.
@@ -37,6 +37,7 @@ class TrainingReport:
     checks: Sequence[tuple[str, str, str, bool]]
     gate: Mapping[str, object]
     settings: Mapping[str, object]
+    defaults: Mapping[str, object]
     train_loss: Sequence[float]
     validation_loss: Sequence[float]
     calibration: NDArray[np.float64]
@@ -53,10 +54,14 @@ class TrainingReport:
 def render_training_report(report: TrainingReport) -> bytes:
     """Render a training report as HTML."""
     has_calibration = len(report.calibration) > 0
+    texts = {name: _setting_text(value) for name, value in report.settings.items()}
+    defaults = {name: _setting_text(value) for name, value in report.defaults.items()}
     return render(
         "training.html.j2",
         report=report,
-        settings={name: _setting_text(value) for name, value in report.settings.items()},
+        chosen={name: text for name, text in texts.items() if text != defaults[name]},
+        settings={name: text for name, text in texts.items() if text == defaults[name]},
+        defaults=defaults,
         loss_plot=loss_curve(report.train_loss, report.validation_loss),
         calibration_plot=calibration_histogram(report.calibration, report.score)
         if has_calibration

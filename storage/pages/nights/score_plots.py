@@ -130,7 +130,9 @@ def _score_ticks(edges: NDArray[np.float64]) -> list[Tick]:
         found = np.geomspace(edges[0], edges[-1], FEWEST_TICKS + 2)[1:-1].tolist()
     step = -(-len(found) // MOST_TICKS)
     places = [(_place(value, edges), value) for value in found[::step]]
-    return [Tick(place, f"{value:.3g}") for place, value in places if place is not None]
+    return [
+        Tick(place, f"{float(f'{value:.3g}'):g}") for place, value in places if place is not None
+    ]
 
 
 def _inside(counts: NDArray[np.int64]) -> NDArray[np.int64]:
