@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -68,6 +67,8 @@ app.add_typer(models_app, name="models")
 def print_version(wanted: bool) -> None:
     """Print the version and end the command, if that is wanted."""
     if wanted:
+        from importlib.metadata import version  # late: keeps --help fast
+
         typer.echo(f"nightglass {version('nightglass')}")
         raise typer.Exit
 

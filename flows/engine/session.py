@@ -45,7 +45,7 @@ class _TerminalHandler(logging.StreamHandler[TextIO]):
     """Writes to stderr as it is now: above the progress bars while they are shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.stderr)
+        self.stream = sys.stderr  # not setStream, which flushes the former one: it may be closed
         super().emit(record)
 
 

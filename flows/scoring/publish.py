@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 
+from flows.engine.progress import part
 from flows.engine.run_all import RunAll
 from flows.scoring.judge import judge_scored
 from flows.scoring.night_run import Judged, NightRun, nothing_scored
@@ -39,12 +40,14 @@ def score_and_publish(run: NightRun, source: Source, run_all: RunAll) -> NightRe
         return same
     kept = bool(scored.failed)
     if run.model.series is not None:
-        night = judge_series(run, source, scored)
+        with part("judging"):
+            night = judge_series(run, source, scored)
         draft = NightDraft(
             run, night.judged, source=source, parts=scored.parts, fingerprint=fingerprint
         )
         return _publish(draft, partial(build_series_night, night=night), keep_shards=kept)
-    judged = judge_scored(run, source, scored)
+    with part("judging"):
+        judged = judge_scored(run, source, scored)
     draft = NightDraft(run, judged, source=source, parts=scored.parts, fingerprint=fingerprint)
     return _publish(draft, build_night, keep_shards=kept)
 
@@ -116,7 +119,8 @@ def _publish(
 ) -> NightResult:
     """Build and publish a revision; `keep_shards` leaves finished shards for the next run."""
     run = draft.run
-    build(draft)
+    with part("writing the report"):
+        build(draft)
     revision = publish_revision(run.place, draft.folder)
     assert revision is not None
     if not keep_shards:
