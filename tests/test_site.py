@@ -13,6 +13,14 @@ import pytest
 from documents import DOCS, PAGES, ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+KINDS_OF_PAGES = (
+    "index.html",
+    "table.html",
+    "prefect-server.html",
+    "notebooks/detector.html",
+    "notebooks/nights.html",
+    "reference/job-file.html",
+)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -42,6 +50,26 @@ def test_pages_load_nothing_from_other_hosts(site):
         loaded = re.findall(r"<(?:script|img|link rel=\"stylesheet\")[^>]+>", page.read_text())
 
         assert [tag for tag in loaded if "://" in tag] == [], page
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(site, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    from playwright.sync_api import sync_playwright  # late: only this test needs it
+
+    found = {}
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(color_scheme=scheme)
+        for name in KINDS_OF_PAGES:
+            page.goto((site / name).as_uri())
+            violations = axe.run(page).response["violations"]
+            found[name] = [(each["id"], each["nodes"][0]["html"]) for each in violations]
+        browser.close()
+
+    assert found == {name: [] for name in KINDS_OF_PAGES}
 
 
 @pytest.mark.browser

@@ -67,6 +67,11 @@ def read_job(path: Path, overrides: Iterable[str] = ()) -> Job:
     known one), wrong type or value.
     """
     table = _read_table(path)
+    if not table:
+        raise UsageError(
+            f"{path}: empty; expected a job file. If `nightglass init SOURCE > {path}` failed, fix "
+            "what it reported and run it again"
+        )
     for text in overrides:
         _override(table, text)
     try:

@@ -55,7 +55,7 @@ class Input:
         )
 
 
-def open_input(rows: Input) -> tuple[Source, Input]:
+def open_in_usual_size(rows: Input) -> tuple[Source, Input]:
     """Open the rows, images of several sizes as if they had one; return how they were read too."""
     try:
         return rows.open(), rows

@@ -14,7 +14,7 @@ from flows.jobs.proposal.data_section import (
     comment_lines,
     data_keys,
     data_section,
-    open_input,
+    open_in_usual_size,
     warning_lines,
 )
 from flows.jobs.proposal.held_out_blocks import KnownBlocks, known_blocks
@@ -61,7 +61,7 @@ def propose_job(source: str, *, field: str, connection: str = "") -> CommandResu
 
 
 def _propose(rows: Input) -> CommandResult:
-    opened, rows = open_input(rows)
+    opened, rows = open_in_usual_size(rows)
     with opened:
         if series := propose_series(opened):
             return _propose_series(opened, rows, series)

@@ -105,6 +105,7 @@ def test_overrides_need_no_quotes(write):
         (SMALL + "[modle]\nlatent = 8\n", r"'modle' is not a known key; did you mean 'model'\?"),
         ('folder = "x"\n' + SMALL, "'folder' is not a known key"),
         ('[data]\nclean = "a"\n', "'name' is missing"),
+        ("", "job.toml: empty; expected a job file. If `nightglass init SOURCE > .*` failed"),
         (SMALL + '[score]\nrule = "mad"\n', r"score.rule must look like .* Got 'mad' instead"),
         (
             SMALL + '[score]\nby = "errors"\n',
