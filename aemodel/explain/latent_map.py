@@ -27,7 +27,7 @@ class LatentMap:
     share: float
 
 
-def map_rows(model: Autoencoder, rows: NDArray[np.generic], *, by: str) -> LatentMap | None:
+def map_of_rows(model: Autoencoder, rows: NDArray[np.generic], *, by: str) -> LatentMap | None:
     """Map rows (n, *row_shape), the first MOST_OTHERS of them, among reference rows.
 
     They are placed by their latents or, where novelty ranks, by the points it compares. Each

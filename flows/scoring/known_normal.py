@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from aemodel.decisions.rules import Decision
-from flows.scoring.evidence import MOST_GROUPED, explain_rows, kinds_of_flagged
+from flows.scoring.evidence.rows import MOST_GROUPED, explain_rows, kinds_of_flagged
 from flows.scoring.night_run import NightRun
 from flows.scoring.shards.summary import ShardSummary
 from storage.labels import Label

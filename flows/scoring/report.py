@@ -15,9 +15,9 @@ import pyarrow as pa
 from aemodel.decisions.ranking import Tally, picture_edges
 from aemodel.decisions.rules import Decision
 from aemodel.rows.layout import is_signal
-from flows.scoring.checks import column_checks, drift_figures, input_checks
-from flows.scoring.cut import cut_rows, night_map, p_value_counts, shows_p_values
-from flows.scoring.evidence import (
+from flows.scoring.evidence.checks import column_checks, drift_figures, input_checks
+from flows.scoring.evidence.cut import night_map, p_value_counts, rows_near_cut, shows_p_values
+from flows.scoring.evidence.rows import (
     MOST_GROUPED,
     ScoredNight,
     compared_by_region,
@@ -230,7 +230,7 @@ def with_scores(
     run, sought = draft.run, "novelty" in draft.run.job.score.computed
     novel = novel_rows(run, summary, decision, draft.scored)
     evidence = listed_evidence(run, summary, decision, draft.scored.source)
-    near = cut_rows(run, summary, decision, draft.scored)
+    near = rows_near_cut(run, summary, decision, draft.scored)
     flagged = picked.filter(picked.column("flagged")).column("row").to_pylist()
     kinds = kinds_of_flagged(run.model, flagged, evidence)
     known = draft.judged.known

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from blind import blind_model, clean_rows
 
-from aemodel.explain.latent_map import MOST_CLEAN, MOST_OTHERS, map_rows
+from aemodel.explain.latent_map import MOST_CLEAN, MOST_OTHERS, map_of_rows
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def far_rows(count, away):
 @pytest.mark.parametrize("by", ["error", "novelty"])
 def test_two_groups_of_far_rows_lie_apart_from_clean_rows_and_from_each_other(model, by):
     rows = np.concatenate([far_rows(20, 50.0), far_rows(20, -50.0)])
-    found = map_rows(model, rows, by="novelty" if by == "novelty" else "error")
+    found = map_of_rows(model, rows, by="novelty" if by == "novelty" else "error")
 
     assert found.clean.shape[1] == 2
     assert 0 < found.share <= 1
@@ -33,15 +33,15 @@ def test_two_groups_of_far_rows_lie_apart_from_clean_rows_and_from_each_other(mo
 
 def test_rows_beyond_all_bounds_have_a_finite_place(model):
     rows = np.array([[np.nan, 1.0, 2.0], [1e300, 0.0, 0.0], [0.0, -1e39, 0.0]])
-    found = map_rows(model, rows, by="novelty")
+    found = map_of_rows(model, rows, by="novelty")
 
     assert np.isfinite(found.others).all()
     assert np.isfinite(found.clean).all()
 
 
 def test_the_map_is_bounded_whatever_the_number_of_rows(model):
-    found = map_rows(model, far_rows(2_000, 9.0), by="error")
+    found = map_of_rows(model, far_rows(2_000, 9.0), by="error")
 
     assert len(found.others) == MOST_OTHERS
     assert len(found.clean) <= MOST_CLEAN
-    assert map_rows(model, far_rows(1, 9.0)[:0], by="error") is None
+    assert map_of_rows(model, far_rows(1, 9.0)[:0], by="error") is None

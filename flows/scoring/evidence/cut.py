@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision
-from aemodel.explain.latent_map import map_rows
-from flows.scoring.evidence import ScoredNight, explain_rows
+from aemodel.explain.latent_map import map_of_rows
+from flows.scoring.evidence.rows import ScoredNight, explain_rows
 from flows.scoring.night_run import NightRun
 from flows.scoring.shards.summary import ShardSummary
 from storage.nights.night import IN_SAMPLE, CutRow, NightMap
@@ -28,7 +28,7 @@ class CutRows:
     ordinary: tuple[CutRow, ...]
 
 
-def cut_rows(
+def rows_near_cut(
     run: NightRun, summary: ShardSummary, decision: Decision, night: ScoredNight
 ) -> CutRows:
     """Explain rows on the near side of the cut, as far as they are kept in detail."""
@@ -93,7 +93,7 @@ def night_map(run: NightRun, summary: ShardSummary, decision: Decision) -> Night
     if run.place.date == IN_SAMPLE:
         return None
     kept = summary.best.rows[: decision.flagged]
-    found = map_rows(run.model, summary.best.values[: len(kept)], by=run.job.score.by)
+    found = map_of_rows(run.model, summary.best.values[: len(kept)], by=run.job.score.by)
     if found is None:
         return None
     return NightMap(found.clean, found.others, kept[: len(found.others)].tolist(), found.share)

@@ -1,0 +1,1 @@
+"""What a report shows of a night beside its decision: why rows stand out, the cut, the data."""
