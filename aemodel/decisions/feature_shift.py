@@ -98,7 +98,9 @@ class FeatureTally:
         mean, deviation, missing = self.usual()
         shift = np.where(self.count > 0, mean - clean[0], 0.0)
         ratio = _ratio(deviation, clean[1], self.count)
-        change = np.maximum(np.abs(shift), np.abs(np.log(ratio)))
+        # rare values alone, as in a pixel that is nearly always black, have a small deviation
+        weight = np.minimum(1.0, np.maximum(deviation, clean[1]))
+        change = np.maximum(np.abs(shift), weight * np.abs(np.log(ratio)))
         change = np.maximum(change, CLIP * np.abs(missing - clean[2]))
         largest = np.argsort(-change, kind="stable")[:MAX_NAMED]
         found = np.stack([shift, ratio, missing], axis=1)[largest]

@@ -58,6 +58,15 @@ def test_a_heavy_tailed_feature_that_stays_is_listed_after_one_that_moved(random
     assert moved(night, clean)[0].index == 4
 
 
+def test_features_with_values_too_rare_to_recur_are_listed_after_one_that_moved(random):
+    clean, night = random.normal(size=(3000, 6)), random.normal(size=(1500, 6))
+    clean[:, :3], night[:, :3] = 0, 0
+    clean[[5, 900], :3], night[7, :3] = 1, 0.1
+    night[:, 4] += 0.5
+
+    assert moved(night, clean)[0].index == 4
+
+
 def test_a_feature_that_is_missing_all_night_is_listed_first(random):
     clean, night = random.normal(size=(2000, 6)), random.normal(size=(1000, 6))
     night[:, 3] = np.nan
