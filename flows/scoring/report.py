@@ -15,8 +15,6 @@ import pyarrow as pa
 from aemodel.decisions.ranking import Tally, picture_edges
 from aemodel.decisions.rules import Decision
 from aemodel.rows.layout import is_signal
-from flows.scoring.checks import column_checks, drift_figures, input_checks
-from flows.scoring.cut import cut_rows, night_map, p_value_counts, shows_p_values
 from flows.scoring.evidence import (
     MOST_GROUPED,
     ScoredNight,
@@ -30,6 +28,8 @@ from flows.scoring.evidence import (
 )
 from flows.scoring.known_normal import known_notes, label_words
 from flows.scoring.night_run import Judged, NightRun
+from flows.scoring.review.checks import column_checks, drift_figures, input_checks
+from flows.scoring.review.cut import cut_rows, night_map, p_value_counts, shows_p_values
 from flows.scoring.shards.summary import ShardSummary
 from storage.files.atomic import write_json
 from storage.files.manifest import read_manifest, write_manifest

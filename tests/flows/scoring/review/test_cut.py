@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aemodel.decisions.ranking import Tally
-from flows.scoring.cut import P_BINS, p_value_counts
+from flows.scoring.review.cut import P_BINS, p_value_counts
 from flows.scoring.shards.summary import _hashes
 
 
