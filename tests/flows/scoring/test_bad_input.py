@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, JOB, Bench, causes_by
 
-from storage.sources import open_surveyed, survey
+from storage.sources import open_surveyed
+from storage.sources.columns import survey
 
 pytestmark = pytest.mark.slow
 
