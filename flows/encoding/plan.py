@@ -153,7 +153,10 @@ def _bounded_plan(
         exact_bytes=exact_bytes(sample.rows, inputs.job.encode.keep_exact, source.n_rows),
         latents_rmse=rmse,
     )
-    return BoundedPlan(inputs.job.encode.bounds, bound, tuple(hold_contest(entered, bound)))
+    fast = inputs.job.encode.speed == "fast"
+    return BoundedPlan(
+        inputs.job.encode.bounds, bound, tuple(hold_contest(entered, bound, fast=fast))
+    )
 
 
 def exact_bytes(rows: Rows, keep_exact: float, n_rows: int) -> int:

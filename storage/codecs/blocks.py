@@ -1,7 +1,7 @@
 """A block: consecutive rows of a store with an error bound, as bytes that describe themselves.
 
 byte 0         codec: 0 grid, 1 residual, 2 sz3, 3 differences
-byte 1         coder of its streams: 0 xz, 1 zstd
+byte 1         coder of its streams: 0 xz, 1 zstd, 2 pcodec
 bytes 2 to 5   number of rows
 bytes 6 to 9   number of parts; then the length of each part, 4 bytes
 parts          those of the codec, then two for the exceptions: their places among all values, and
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from storage.codecs import sz3
 from storage.codecs.columns import CODERS, Order, expand, pack_columns, squeeze, unpack_columns
-from storage.codecs.deviation import distance
+from storage.codecs.deviation import distance, pieces
 from storage.codecs.differences import unpack_differences
 from storage.codecs.grid import Grid, restore_types, to_dtype
 from storage.errors import DamagedError
@@ -49,6 +49,13 @@ class Bound:
 
     def broken(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.intp]:
         """Return the flat places of values in `rows` (n, d) that `back` restores out of bounds."""
+        found = [
+            self._broken(rows[piece], back[piece]) + piece.start * rows.shape[1]
+            for piece in pieces(rows)
+        ]
+        return np.concatenate([np.empty(0, np.intp), *found])
+
+    def _broken(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray[np.intp]:
         if rows.dtype.kind != "f":
             return np.flatnonzero(distance(rows, back) > np.floor(self.tolerance))
         with np.errstate(invalid="ignore", over="ignore"):

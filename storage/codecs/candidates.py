@@ -20,6 +20,7 @@ from storage.codecs.blocks import (
     Sz3Codec,
 )
 from storage.codecs.column_orders import choose_orders
+from storage.codecs.columns import Order
 from storage.codecs.deviation import differences, unit_of
 from storage.codecs.differences import DifferencesCodec, choose_axes, one_grid_codes
 from storage.codecs.grid import PHASES, SMALLEST, Grid, restore_types, to_types, widest_step
@@ -71,13 +72,22 @@ class Candidate:
     codecs: Sequence[Codec]
 
 
-def candidates(sample: Sample, bound: Bound) -> list[Candidate]:
-    """Return all codecs, set to the bound, the simple ones first."""
+def candidates(sample: Sample, bound: Bound, *, fast: bool = False) -> list[Candidate]:
+    """Return all codecs, set to the bound, the simple ones first.
+
+    fast: only grids by pcodec, which take a small part of the others' time.
+    """
     # the search for the widest grid needs one fixed phase
     phases = PHASES if np.isinf(bound.rmse) else 1
     exact = np.zeros(sample.rows.shape[1])
+    tolerance = _grid_tolerance(sample.rows, bound)
+    if fast:
+        return [
+            _fast_candidate("grid", sample, tolerance, phases),
+            _fast_candidate("lossless", sample, exact, phases),
+        ]
     return [
-        _grid_candidate("grid", sample, _grid_tolerance(sample.rows, bound), phases),
+        _grid_candidate("grid", sample, tolerance, phases),
         _grid_candidate("lossless", sample, exact, phases),
         _differences_candidate("differences", sample, bound, phases),
         _differences_candidate("lossless differences", sample, Bound(exact), phases),
@@ -130,6 +140,13 @@ def _grid_candidate(
     grid = Grid.fit(sample.rows, tolerance, phases=phases)
     orders = choose_orders(grid.codes(sample.rows), sample.row_shape)
     return Candidate(name, [GridCodec(grid, orders, coder) for coder in FAST_FIRST])
+
+
+def _fast_candidate(
+    name: str, sample: Sample, tolerance: NDArray[np.float64], phases: int
+) -> Candidate:
+    grid = Grid.fit(sample.rows, tolerance, phases=phases)
+    return Candidate(name, [GridCodec(grid, [Order()] * len(tolerance), "pco")])
 
 
 def _grid_tolerance(rows: NDArray[np.generic], bound: Bound) -> NDArray[np.float64]:

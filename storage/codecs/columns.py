@@ -1,4 +1,4 @@
-"""Columns of whole numbers (n, d) as few bytes, by the range coder of LZMA or by zstd.
+"""Columns of whole numbers (n, d) as few bytes, by the range coder of LZMA, by zstd, or by pcodec.
 
 Columns of a table carry information about each other, but both coders see only neighboring bytes.
 So a column is written in the order of columns written before it, its *parents*: rows that agree
@@ -22,8 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import DamagedError
+from storage.pco import pack_each, unpack_each
 
-CODERS = ("xz", "zstd")
+CODERS = ("xz", "zstd", "pco")
 ZSTD_LEVEL = 9
 STREAM_BYTES = 32_768  # smaller columns share a stream, which has an overhead
 MOST_PARENTS = 3
@@ -71,7 +72,12 @@ def _decompressed(content: bytes, coder: str, size: int) -> bytes:
 
 
 def pack_columns(codes: NDArray[np.int64], orders: Sequence[Order], coder: str) -> list[bytes]:
-    """Pack whole numbers (n, d) as parts: a table of what reading needs, then the streams."""
+    """Pack whole numbers (n, d) as parts: a table of what reading needs, then the streams.
+
+    pcodec uses no orders.
+    """
+    if coder == "pco":
+        return pack_each(codes)
     n, d = codes.shape
     table = _Table(np.zeros(d, np.int64), np.zeros(d, np.uint8), tuple(orders))
     keys: list[Unsigned] = []
@@ -88,11 +94,13 @@ def pack_columns(codes: NDArray[np.int64], orders: Sequence[Order], coder: str) 
 
 def unpack_columns(parts: Sequence[bytes], n: int, d: int, coder: str) -> NDArray[np.int64]:
     """Return the whole numbers (n, d) of `pack_columns`. Raises DamagedError."""
+    if coder == "pco":
+        return unpack_each(parts, n, d)
     table = _Table.unpack(parts[0], d)
     sizes = table.sizes(n)
     raw = _expand_streams(parts[1:], sizes, coder)
     starts = np.cumsum(sizes) - sizes
-    codes = np.empty((n, d), np.int64)
+    codes = np.empty((d, n), np.int64).T
     keys: list[Unsigned] = []
     for index, order in enumerate(table.orders):
         planes = np.frombuffer(raw, np.uint8, int(sizes[index]), int(starts[index]))

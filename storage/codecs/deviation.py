@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+CACHED_VALUES = 1 << 15
 LARGEST = float(np.finfo(np.float64).max)
 SQUARED_SAFELY = 2.0**500  # sums of squares of numbers from 1 / this to this are exact enough
 
@@ -49,3 +51,10 @@ def unit_of(largest: float) -> float:
     if largest == 0 or 1 / SQUARED_SAFELY < largest < SQUARED_SAFELY:
         return 1.0
     return math.ldexp(1.0, max(-1000, math.frexp(min(largest, LARGEST))[1] - 1))
+
+
+def pieces(rows: NDArray[np.generic]) -> Iterator[slice]:
+    """Yield slices of rows (n, d) that are short enough for what is computed to stay cached."""
+    size = max(1, CACHED_VALUES // max(1, rows.shape[1]))
+    for start in range(0, len(rows), size):
+        yield slice(start, start + size)

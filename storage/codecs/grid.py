@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.codecs.deviation import pieces
 from storage.codecs.outside import far_outside
 
 MARGIN = 1e-3  # share of the bound left for the rounding of another device
@@ -57,19 +58,43 @@ class Grid:
 
     def codes(self, rows: NDArray[np.generic]) -> NDArray[np.int64]:
         """Return the codes (n, d) of rows (n, d); 0 where a value is not finite."""
-        codes = np.empty(rows.shape, np.int64)
-        as_bits = self.divisor == 0
-        codes[:, as_bits] = bit_patterns(rows[:, as_bits])
-        offset, step, divisor = self._columns(~as_bits)
-        with np.errstate(invalid="ignore", over="ignore"):
-            steps = np.rint((rows[:, ~as_bits].astype(np.float64) * divisor - offset) / step)
-            codes[:, ~as_bits] = np.where(np.abs(steps) < EXACT, steps, 0)
+        codes = np.empty(rows.shape[::-1], np.int64).T  # coders read column by column
+        for piece in pieces(rows):
+            codes[piece] = self._codes(rows[piece])
         return codes
+
+    def _codes(self, rows: NDArray[np.generic]) -> NDArray[np.int64]:
+        as_bits = self.divisor == 0
+        if not as_bits.any():
+            return self._steps(rows, ~as_bits)
+        codes = np.empty(rows.shape, np.int64)
+        codes[:, as_bits] = bit_patterns(rows[:, as_bits])
+        codes[:, ~as_bits] = self._steps(rows[:, ~as_bits], ~as_bits)
+        return codes
+
+    def _steps(self, rows: NDArray[np.generic], columns: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the nearest places on the grids of some columns, 0 where there is none."""
+        offset, step, divisor = self._columns(columns)
+        with np.errstate(invalid="ignore", over="ignore"):
+            steps = rows.astype(np.float64)
+            steps *= divisor
+            steps -= offset
+            steps /= step
+            np.rint(steps, out=steps)
+            return np.where(np.abs(steps) < EXACT, steps, 0).astype(np.int64)
 
     def values(self, codes: NDArray[np.int64], dtype: str) -> NDArray[np.generic]:
         """Return the rows (n, d) of `dtype` that codes (n, d) stand for."""
         rows = np.empty(codes.shape, dtype)
+        for piece in pieces(codes):
+            rows[piece] = self._values(codes[piece], dtype)
+        return rows
+
+    def _values(self, codes: NDArray[np.int64], dtype: str) -> NDArray[np.generic]:
         as_bits = self.divisor == 0
+        if not as_bits.any():
+            return to_dtype((self.offset + codes * self.step) / self.divisor, dtype)
+        rows = np.empty(codes.shape, dtype)
         rows[:, as_bits] = from_bit_patterns(codes[:, as_bits], dtype)
         offset, step, divisor = self._columns(~as_bits)
         rows[:, ~as_bits] = to_dtype((offset + codes[:, ~as_bits] * step) / divisor, dtype)

@@ -39,17 +39,17 @@ class Entry:
     @property
     def weighted_bytes(self) -> float:
         """The bytes by which entries rank: fast entries have a bonus."""
-        fast = self.codec is None or self.codec.coder == "zstd"
+        fast = self.codec is None or self.codec.coder != "xz"
         return self.store_bytes * (WORTH if fast else 1.0)
 
 
-def hold_contest(sample: Sample, bound: Bound) -> list[Entry]:
+def hold_contest(sample: Sample, bound: Bound, *, fast: bool = False) -> list[Entry]:
     """Return all candidates that hold `bound` on the sample, the smallest first.
 
-    The lossless codec is always among them.
+    The lossless codec is always among them. fast: see `candidates`.
     """
     entries = list(_latents_alone(sample, bound))
-    for candidate in candidates(sample, bound):
+    for candidate in candidates(sample, bound, fast=fast):
         for codec in candidate.codecs:
             entry = _measured(candidate.name, codec, sample, bound)
             if entry is None:

@@ -61,7 +61,7 @@ class LosslessForm:
 
     bytes: int
     measured_on_bytes: int
-    how: str = "zstd at level 19, narrowest exact dtype, better of row and column order"
+    how: str = "pcodec by column or zstd at level 19, narrowest exact dtype, whichever is smaller"
 
 
 @dataclass(frozen=True)

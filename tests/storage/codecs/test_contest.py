@@ -17,7 +17,8 @@ from storage.codecs.bounded import Blocks, BoundedPlan
 from storage.codecs.candidates import Sample, rmse
 from storage.codecs.differences import FLAT, take_differences, undo_differences
 from storage.codecs.selection import hold_contest
-from storage.errors import CodecError
+from storage.errors import CodecError, DamagedError
+from storage.pco import pack_numbers, unpack_numbers
 
 needs_sz3 = pytest.mark.skipif(not sz3.installed(), reason="needs the extra 'sz3'")
 
@@ -208,3 +209,25 @@ def test_a_lossless_codec_keeps_sentinels_exactly_where_only_the_rmse_is_bounded
     lossless = next(each for each in entries if each.name.startswith("lossless"))
     blocks = Blocks(BoundedPlan({}, bound, [lossless]), lambda latents: latents)
     assert (blocks.add(rows, np.empty((500, 0), np.float32), unseen=False) == rows).all()
+
+
+@pytest.mark.parametrize("tolerance", [0.01, 0.0])
+def test_a_fast_contest_packs_by_pcodec_alone_and_holds_the_bound(tolerance):
+    rows = np.random.default_rng(0).normal(size=(3_000, 4)).astype(np.float32)
+    rows[7, 2] = np.nan
+    bound = uniform(4, tolerance)
+    entries = hold_contest(Sample(rows, None, (4,), len(rows)), bound, fast=True)
+    codec = entries[0].codec
+    assert codec is not None
+    block, back = encode_block(codec, rows, None, bound)
+
+    assert {entry.name for entry in entries} == {"grid, pco", "lossless, pco"}
+    assert decode_block(block, 4, "float32", None).tobytes() == back.tobytes()
+    assert np.nanmax(np.abs(back - rows)) <= tolerance
+
+
+def test_a_column_that_pcodec_cannot_read_is_reported():
+    with pytest.raises(DamagedError, match="packed values cannot be read"):
+        unpack_numbers(b"nothing that pcodec wrote", 3)
+    with pytest.raises(DamagedError, match="expected 3 in a column, got 2"):
+        unpack_numbers(pack_numbers(np.arange(2)), 3)

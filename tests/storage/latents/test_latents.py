@@ -25,6 +25,7 @@ from storage.latents.size_report import write_size_report
 from storage.latents.sizes import SizeReport
 from storage.latents.store import write_decoder, write_store_manifest
 from storage.lossless import lossless_bytes, narrowest
+from storage.pco import pack_numbers
 from storage.sources import Schema, Shard, StoredColumns
 
 FORMATS = ("hdf5", "parquet")
@@ -301,6 +302,13 @@ def test_a_store_of_another_version_is_refused_by_name(tmp_path, random, version
 )
 def test_the_lossless_form_uses_the_narrowest_exact_dtype(values, expected):
     assert narrowest(np.array(values, np.float64)).dtype == expected
+
+
+def test_the_lossless_form_is_that_of_the_better_coder():
+    rows = np.random.default_rng(0).normal(size=(5000, 3)).cumsum(axis=0).astype(np.float32)
+    by_pcodec = sum(len(pack_numbers(column)) for column in rows.T)
+
+    assert lossless_bytes(rows) == by_pcodec
 
 
 def test_the_lossless_form_is_measured_in_bytes():
