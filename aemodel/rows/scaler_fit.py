@@ -195,7 +195,8 @@ class ScalerFit:
             return np.ones(len(self.moments.mean), np.bool_)
         low, high = self._low_high()
         if self.kind == "range":
-            low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+            least, most = self._whole_range()
+            low, high = np.full_like(low, least), np.full_like(high, most)
         return np.asarray(high - low > self._rounding(low, high))
 
     def _rounding(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -248,7 +249,8 @@ class ScalerFit:
         return np.full_like(self.moments.mean, low), np.full_like(self.moments.mean, high - low)
 
     def _whole_range(self) -> tuple[float, float]:
-        known = self.moments.count > 0
+        """Minimum and maximum of all numbers; the keys of levels are none."""
+        known = (self.moments.count > 0) & self._is_number()
         if not known.any():
             return 0.0, 0.0
         return float(self.moments.low[known].min()), float(self.moments.high[known].max())

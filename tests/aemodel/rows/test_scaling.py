@@ -204,3 +204,15 @@ def test_the_scale_of_tiny_and_of_huge_values_is_neither_0_nor_infinite(kind, un
 
     assert 0.1 < scaled.std() < 2
     assert imprecise_columns_of(kind, unit * SPREAD) == {}
+
+
+def test_one_range_for_all_numbers_leaves_out_the_keys_of_levels():
+    rows = np.array([[17.0, 3e14], [90.0, -8e14], [40.0, 3e14]])
+    layout = Layout(
+        row_shape=(2,), dtype="float64", columns=("age", "job"), kinds=("number", "category")
+    )
+    fit = ScalerFit("range", layout)
+    fit.update(rows)
+    scaler = fit.finish()
+
+    assert (scaler.center[0], scaler.scale[0]) == (17.0, 73.0)
