@@ -1,7 +1,7 @@
 """Default settings for tables, measured in docs/detection.md.
 
 They are the detector's defaults and what `init` writes into a job file, except that `init` proposes
-a smaller network for tables of numbers: it ranks by novelty, which needs no larger one.
+fewer members for tables of numbers: it ranks by novelty, which needs no more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 HIDDEN = (64,)
 PROTOTYPES = 512
 MEMBERS = 4
-NIGHTLY_PROTOTYPES = 256
 NIGHTLY_MEMBERS = 2
 NOISE = 0.025  # share of each column's range
 MIXED_NOISE = 0.1  # standard deviations, where some columns are categories or times

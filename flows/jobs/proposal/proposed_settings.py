@@ -12,7 +12,6 @@ from aemodel.table_defaults import (
     MEMBERS,
     MIXED_NOISE,
     NIGHTLY_MEMBERS,
-    NIGHTLY_PROTOTYPES,
     NOISE,
     PROTOTYPES,
     STEPS,
@@ -88,8 +87,7 @@ def _image_model(sample: SampleSummary) -> list[str]:
 
 def _table_model(sample: SampleSummary) -> list[str]:
     latent = str(table_latents(sample.features))
-    nightly = (NIGHTLY_PROTOTYPES, NIGHTLY_MEMBERS)
-    prototypes, members = (PROTOTYPES, MEMBERS) if sample.kinds else nightly
+    members = MEMBERS if sample.kinds else NIGHTLY_MEMBERS
     why_prototypes = "rows are rebuilt as means of prototypes, so distant rows cannot be"
     why_members = "0 prototypes and 1 member reconstruct more closely, for smaller stores"
     return [
@@ -97,7 +95,7 @@ def _table_model(sample: SampleSummary) -> list[str]:
             "hidden", str(list(HIDDEN)), "columns of a table depend on each other nonlinearly"
         ),
         key_line("latent", latent, "no bottleneck: the prototypes prevent copying"),
-        key_line("prototypes", str(prototypes), why_prototypes),
+        key_line("prototypes", str(PROTOTYPES), why_prototypes),
         key_line("members", str(members), why_members),
         key_line("activation", '"silu"', "smooth, without dead units"),
         _table_scaling(sample),
