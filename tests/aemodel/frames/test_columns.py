@@ -15,7 +15,8 @@ from aemodel.frames.levels import level_texts_in
 from aemodel.frames.survey import choose_features
 from aemodel.frames.values import clock_values, values_of_kind
 from aemodel.rows import layout, levels
-from storage.sources import named_features, open_surveyed, schema
+from storage.sources import named_features, open_surveyed
+from storage.sources.columns import schema
 from storage.sources.columns.kinds import level_key, level_texts, time_parts
 
 N = 400
