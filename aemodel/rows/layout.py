@@ -15,6 +15,7 @@ MAX_LEVELS = 32
 NARROWEST = 4  # columns of an image
 # rows (length, channels) are a signal, not an image, if they are this many times longer than wide
 SLIM = 8
+FEWEST_STEPS = 24  # of a row without names of columns, to be a signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,11 @@ class Layout:
     def names(self) -> tuple[str, ...]:
         """The columns, each once; () if they have no names."""
         return tuple(dict.fromkeys(self.columns))
+
+    @property
+    def by_region(self) -> bool:
+        """Whether rows are images or signals, rather than columns that stand for themselves."""
+        return not self.columns and (len(self.row_shape) > 1 or self.row_shape[0] >= FEWEST_STEPS)
 
     def of_kind(self, *kinds: str) -> tuple[int, ...]:
         """Return the indices of the columns of some kinds."""

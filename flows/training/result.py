@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
+from aemodel.model import Autoencoder
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.gate_checks import Check
 from aemodel.training.promotion_gate import GateVerdict
@@ -15,8 +18,10 @@ from flows.jobs.settings import Job
 from flows.jobs.workspace import near
 from flows.results import Done
 from flows.training.facts import finite_or_none
-from storage.pages.training import TrainingReport, render_training_report
+from storage.pages.training import CleanExample, TrainingReport, render_training_report
 from storage.visible_text import visible
+
+MOST_EXAMPLES = 6  # clean rows in a training report
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,10 @@ def fit_figures(job: Job, trained: Trained) -> dict[str, str]:
     }
 
 
-def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVerdict) -> bytes:
-    """training.html."""
+def report_page(
+    job: Job, result: TrainResult, trained: Trained, verdict: GateVerdict, *, digest: str
+) -> bytes:
+    """training.html; digest: of the clean rows."""
     report = TrainingReport(
         job=job.name,
         model_id=result.model_id,
@@ -112,10 +119,26 @@ def report_page(job: Job, result: TrainResult, trained: Trained, verdict: GateVe
         warning=result.warning,
         read_as=result.read_as,
         not_read=result.not_read,
+        examples=_examples(trained.model),
+        digest=digest,
         n_left_out=trained.n_left_out,
         left_out=trained.left_out,
     )
     return render_training_report(report)
+
+
+def _examples(model: Autoencoder) -> list[CleanExample]:
+    """Reference rows from the best to the worst reconstructed; none of a table."""
+    rows = model.measured.reference.rows
+    if not model.layout.by_region or not len(rows):
+        return []
+    rebuilt = model.rebuild(rows)
+    order = np.argsort(rebuilt.errors, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(MOST_EXAMPLES, len(order))).round().astype(int)
+    expected = model.in_data_units(rebuilt).reshape(rows.shape)
+    return [
+        CleanExample(rows[row], expected[row], float(rebuilt.errors[row])) for row in order[places]
+    ]
 
 
 def _settings(model: ModelSettings, train: TrainSettings) -> dict[str, object]:

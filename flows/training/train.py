@@ -235,7 +235,9 @@ def keep_model(run: TrainRun, challenger: Challenger, files: Mapping[str, bytes]
     current = champion_id(models) == model_id
     verdict = _confirmed(challenger.verdict) if current else challenger.verdict
     result = _train_result(run.job, models / model_id, challenger, verdict)
-    pages = {"training.html": report_page(run.job, result, trained, verdict)}
+    pages = {
+        "training.html": report_page(run.job, result, trained, verdict, digest=challenger.digest)
+    }
     work = run.workspace.work(f"model-{model_id}")
     save_bundle(models, files, work=work, extra=pages, run=facts)
     if verdict.promote and not current:

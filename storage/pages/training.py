@@ -8,8 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.nights.night import Evidence
 from storage.pages import render
 from storage.pages.figures import calibration_histogram, loss_curve
+from storage.pages.nights.waves import Wave, draw_wave
+from storage.pages.pictures import is_picture, picture_uri
+
+
+@dataclass(frozen=True)
+class CleanExample:
+    """A clean row with its reconstruction, each (*row_shape), and its error."""
+
+    actual: NDArray[np.generic]
+    expected: NDArray[np.generic]
+    error: float
+
+    @property
+    def picture(self) -> str:
+        """The row, its reconstruction and the difference, as a data URI; '' for a signal."""
+        return picture_uri(self.actual, self.expected) if is_picture(self.actual.shape) else ""
+
+    @property
+    def wave(self) -> Wave | None:
+        """A signal over its reconstruction."""
+        return draw_wave(Evidence("", (), self.actual, self.expected))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +48,8 @@ class TrainingReport:
     warning: what is wrong with the calibration rows, or ''.
     read_as: columns by kind, empty if all are numbers.
     not_read: columns, files and rows that were not trained on, by what they are.
+    examples: clean rows of an image or signal, from the best to the worst reconstructed.
+    digest: of the clean rows.
     left_out: row and error of the worst of the `n_left_out` fit rows that were trimmed.
     """
 
@@ -47,6 +71,8 @@ class TrainingReport:
     warning: str
     read_as: Mapping[str, str]
     not_read: Mapping[str, str]
+    examples: Sequence[CleanExample]
+    digest: str
     n_left_out: int
     left_out: Sequence[tuple[int, float]]
 

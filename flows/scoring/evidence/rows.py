@@ -33,7 +33,6 @@ from storage.sources import Source, find_levels
 
 MOST_GROUPED = 1_000  # flagged rows that are compared with each other
 MOST_COLUMNS = 16  # of a row that are shown beside their clean ranges
-FEWEST_STEPS = 24  # of a row without names of columns, to be compared by region
 
 
 def listed_evidence(
@@ -79,7 +78,7 @@ def _evidence(
     expected = model.in_data_units(rebuilt).reshape(values.shape)
     new = unnamed_levels(model, values)
     texts = find_levels(source, new) if any(new.values()) else {}
-    whole = compared_by_region(model)
+    whole = model.layout.by_region
     causes = explain(model, rebuilt, by=by, texts=texts, columns=0 if whole else MOST_COLUMNS)
     nearest = nearest_clean_rows(model, rebuilt) if whole else None
     low, high = _clean_range(model) if whole else (None, None)
@@ -124,7 +123,7 @@ def kinds_of_flagged(
 
 
 def _signatures(model: Autoencoder, evidence: Sequence[Evidence]) -> Signatures:
-    if compared_by_region(model):
+    if model.layout.by_region:
         with np.errstate(invalid="ignore"):
             away = [
                 each.actual.astype(np.float64) - each.expected.astype(np.float64)
@@ -144,12 +143,6 @@ def content_of_rows(
     known = [place for place, row in enumerate(rows.tolist()) if row in listed]
     hashes = content_hashes(values[known]).tolist() if known else []
     return {int(rows[place]): f"{each:016x}" for place, each in zip(known, hashes, strict=True)}
-
-
-def compared_by_region(model: Autoencoder) -> bool:
-    """Return whether rows are images or signals, rather than columns that stand for themselves."""
-    shape = model.layout.row_shape
-    return not model.layout.columns and (len(shape) > 1 or shape[0] >= FEWEST_STEPS)
 
 
 def _odd(model: Autoencoder, evidence: Evidence) -> dict[str, float]:
