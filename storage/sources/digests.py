@@ -1,4 +1,4 @@
-"""SHA-256 digests of rows and of files' metadata."""
+"""Digests of rows, and of files' metadata."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from storage.objects.paths import ObjectPath
 
 
 class RowsDigest:
-    """SHA-256 of rows and ids, independent of how they are cut into chunks."""
+    """BLAKE2b (256 bits) of rows and ids, independent of how they are cut into chunks.
+
+    Every byte that is scored passes through it: without instructions for SHA, SHA-256 takes three
+    times as long.
+    """
 
     def __init__(self) -> None:
-        self._rows = hashlib.sha256()
-        self._ids = hashlib.sha256()
+        self._rows = hashlib.blake2b(digest_size=32)
+        self._ids = hashlib.blake2b(digest_size=32)
         self._header = ""
 
     def update(self, rows: NDArray[np.generic], ids: NDArray[np.generic] | None = None) -> None:

@@ -25,7 +25,7 @@ class DigestedPasses:
     Rows in which a cell is no number or time are left out of every pass, and so are confirmed
     outliers: rows whose content has one of the hashes `outliers`.
 
-    max_rows: rows per chunk, at most. digest: SHA-256 of the rows, '' before the first full pass.
+    max_rows: rows per chunk, at most. digest: of the rows, '' before the first full pass.
     blocks: of the rows, as far as they are known; they number the rows of the latest chunk of the
         latest pass only.
     """
