@@ -42,6 +42,8 @@ def test_a_killed_score_resumes_to_the_same_bytes_as_an_uninterrupted_one(
 
 EXIT_AT_STEP = """
 import os, sys
+import storage.nights.index.page as page
+import storage.nights.index.year_lists as year_lists
 import storage.nights.revisions as revisions
 
 left = [int(sys.argv.pop())]
@@ -56,6 +58,8 @@ def counted(step):
 
 for name in ("publish_folder", "write_bytes", "list_night"):
     setattr(revisions, name, counted(getattr(revisions, name)))
+for module in (year_lists, page):
+    module.write_bytes = counted(module.write_bytes)
 revisions.shutil.rmtree = counted(revisions.shutil.rmtree)
 from flows.cli.app import app
 app()
@@ -63,7 +67,7 @@ app()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", range(9))
+@pytest.mark.parametrize("step", range(10))
 def test_a_publication_killed_at_any_step_is_completed_by_the_next_run(bench, tmp_path, step):
     """Exit at one of the renames, writes and deletions that publish a second revision."""
     path = bench.night()

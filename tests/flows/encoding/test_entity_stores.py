@@ -100,8 +100,9 @@ def test_entities_come_back_exactly_and_numbers_within_what_the_report_says(benc
 def test_codecs_that_start_from_the_decoder_use_scales_of_entities(
     bench, setting, codec, monkeypatch
 ):
-    def decoder_first(sample, bound):
-        return sorted(hold_contest(sample, bound), key=lambda entry: not entry.decodes_latents)
+    def decoder_first(sample, bound, *, fast):
+        found = hold_contest(sample, bound, fast=fast)
+        return sorted(found, key=lambda entry: not entry.decodes_latents)
 
     monkeypatch.setattr("flows.encoding.plan.hold_contest", decoder_first)
     table = readings(400, 0)

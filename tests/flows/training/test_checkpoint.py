@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import signal
+from contextlib import ExitStack
 from datetime import date, timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ from kills import PROCESSES
 import storage.checkpoints
 from flows.operations.prune import prune
 from flows.training import checkpoint
+from flows.training.epochs_shown import EpochsShown
 from storage.files.atomic import refusals
 
 pytestmark = pytest.mark.slow
@@ -109,7 +111,6 @@ def test_a_killed_training_ends_in_the_same_bytes(
 
 
 def test_progress_of_a_resumed_training_starts_at_its_checkpoint(interrupted, monkeypatch):
-    from flows.training.epochs_shown import EpochsShown
 
     reported, on_epoch = [], EpochsShown.on_epoch
 
@@ -181,7 +182,8 @@ def test_checkpoints_take_a_small_share_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(checkpoint, "write_checkpoint", write)
     monkeypatch.setattr(checkpoint, "state_bytes", lambda _: b"")
-    between = checkpoint.Checkpoint(tmp_path / "none", lambda: "", epochs=9).between(print)
+    shown = EpochsShown(9, print, ExitStack())
+    between = checkpoint.Checkpoint(tmp_path / "none", lambda: "", epochs=9).between(shown)
     for _ in range(1_000):
         now[0] += 1.0
         between.keep(lambda: None)
