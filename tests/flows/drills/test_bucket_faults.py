@@ -243,6 +243,7 @@ def test_a_bucket_that_is_gone_is_a_failure_and_not_a_night_without_data(bucket,
     assert score(job).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [CUT, BUSY, (403, "AccessDenied")], ids=str)
 @pytest.mark.parametrize("count", [0, 2, 5])
 def test_a_publication_that_fails_half_way_is_completed_by_the_next_run(

@@ -87,7 +87,10 @@ def test_every_row_has_a_score_by_entity_and_time(scored):
     assert scores["row"].to_pylist()[:3] == [0, 2, 4], "pumps take turns in the input"
 
 
-@pytest.mark.parametrize(("shard", "memory"), [(3_000, 10**9), (111, 10**9), (10**6, 3_000)])
+@pytest.mark.parametrize(
+    ("shard", "memory"),
+    [(3_000, 10**9), pytest.param(111, 10**9, marks=pytest.mark.slow), (10**6, 3_000)],
+)
 def test_scores_do_not_depend_on_shards_or_memory(scored, monkeypatch, shard, memory):
     for section in ("data", "results"):
         monkeypatch.setattr(f"flows.jobs.sections.{section}.require_size", lambda *_: None)
