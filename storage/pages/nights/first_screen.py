@@ -9,6 +9,7 @@ from storage.pages import count, number
 from storage.pages.nights.unread import unread_words
 
 MOST_MOVED = 3  # columns named in the warning of drift
+MANY = 100  # rows; more are shown as whole numbers
 FEWEST_ALIKE = 3  # rows of one kind that the first screen mentions
 DOUBTS = ("max_model_age_days", "clean data may contain outliers", "overlaps the rows")
 TAILS = {
@@ -70,7 +71,9 @@ def _clean_data(night: Night) -> str:
         return ""
     if not night.promises or night.expected is None or night.limit is None:
         return "How many rows clean data would give is not known tonight."
-    return f"Clean data gives {night.expected:.2g} (rarely above {count(night.limit)})."
+    expected = night.expected
+    gives = f"{expected:.2g}" if expected < MANY else count(round(expected))
+    return f"Clean data gives {gives} (rarely above {count(night.limit)})."
 
 
 def largest_group(night: Night) -> str:

@@ -37,6 +37,7 @@ def test_the_heading_is_a_sentence_for_every_verdict(facts, sentence):
 
 def test_flagged_rows_are_compared_with_clean_data():
     assert clean_data(night_of()) == "Clean data gives 1.3 (rarely above 5)."
+    assert clean_data(night_of(expected=1362.4)).startswith("Clean data gives 1,362 ")
 
 
 def test_without_a_promise_nothing_is_said_of_clean_data():
