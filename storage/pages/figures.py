@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.pages.score_bins import rows_by_bin, shown_bins
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -47,12 +49,12 @@ def score_histogram(
     """
     figure, axes = _figure(height=2.9, fitted=False)  # fitting takes as long as drawing
     figure.subplots_adjust(left=0.09, right=0.99, top=0.97, bottom=0.19)
-    bins = slice(*_span(night + calibration, threshold, edges))
+    bins = slice(*shown_bins(night + calibration, threshold, edges))
     for counts, color, name, fill in (
         (calibration, CLEAN, "clean rows (calibration)", True),
         (night, NIGHT, "tonight", False),
     ):
-        shares = _inside(counts)[bins] / max(1, counts.sum())
+        shares = rows_by_bin(counts)[bins] / max(1, counts.sum())
         heights = np.where(shares > 0, shares, np.nan)
         borders = edges[bins.start : bins.stop + 1]
         axes.stairs(heights, borders, color=color, fill=fill, label=name, linewidth=1.6)
@@ -177,27 +179,6 @@ def _label_ratios(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _inside(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the counts (b,) per bin, with rows beyond the edges added to the end bins."""
-    inside = counts[1:-1].copy()
-    inside[0] += counts[0]
-    inside[-1] += counts[-1]
-    return inside
-
-
-def _span(
-    counts: NDArray[np.int64], threshold: float | None, edges: NDArray[np.float64]
-) -> tuple[int, int]:
-    """Return the range of bins to show: those with rows, and the one with the threshold."""
-    filled = np.flatnonzero(_inside(counts))
-    last_bin = len(edges) - 2
-    first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, last_bin)
-    if threshold is not None and np.isfinite(threshold):
-        place = int(np.clip(np.searchsorted(edges, threshold) - 1, 0, last_bin))
-        first, last = min(first, place), max(last, place)
-    return max(0, first - 1), min(last_bin + 1, last + 2)
 
 
 def _figure(*, height: float, fitted: bool = True) -> tuple[Figure, Axes]:

@@ -77,11 +77,13 @@ class Steps:
 
     def _filled(self, batch: ScaledRows) -> Tensor:
         """Return rows (n, d) without gaps; prototypes are fitted to values of similar rows."""
-        if not batch.has_gaps:
-            return batch.rows
-        if not self.model.prototypes or self.mixed is not None:
-            return torch.where(batch.rows.isnan(), self.fill, batch.rows)
-        return fill_from_similar(batch.rows, self.fill)
+        if batch.has_gaps and self.model.prototypes and self.mixed is None:
+            return fill_from_similar(batch.rows, self.fill)
+        return self._with_medians(batch.rows, batch.has_gaps)
+
+    def _with_medians(self, rows: Tensor, has_gaps: bool) -> Tensor:
+        """Return rows (..., d) with `fill` for NaN; the device is not read to look for any."""
+        return torch.where(rows.isnan(), self.fill, rows) if has_gaps else rows
 
     def _for_each_member(self, rows: Tensor) -> Tensor:
         return rows.expand(self.model.members, *rows.shape)
@@ -119,7 +121,7 @@ class Steps:
         return torch.cat([self._losses_of(part, batch.has_gaps) for part in parts])
 
     def _losses_of(self, clean: Tensor, has_gaps: bool) -> Tensor:
-        filled = torch.where(clean.isnan(), self.fill, clean) if has_gaps else clean
+        filled = self._with_medians(clean, has_gaps)
         _, logits = self.ensemble(self.mixed.expansion(filled) if self.mixed else filled)
         return self._row_losses(logits, clean, has_gaps)
 

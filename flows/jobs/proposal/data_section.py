@@ -9,22 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.jobs.proposal.column_checks import warnings_of
-from flows.jobs.proposal.proposed_settings import (
-    key_line,
-    quoted,
-)
+from flows.jobs.proposal.proposed_settings import key_line, quoted
 from flows.jobs.proposal.query_input import clean_query, incoming_query
-from flows.jobs.proposal.sample import (
-    SAMPLE_ROWS,
-    SampleSummary,
-)
+from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary
 from storage.errors import SourceError
-from storage.sources import (
-    Source,
-    is_image,
-    open_surveyed,
-    relative_names,
-)
+from storage.sources import Source, is_image, open_surveyed, relative_names
 from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98

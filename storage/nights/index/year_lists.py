@@ -32,12 +32,12 @@ def add_night(folder: Path, night: NightLine) -> list[NightLine]:
 
     The caller holds the lock of the lists.
     """
-    year = year_of(night)
-    path, line = _path(folder, year), json.dumps(night.to_json(), ensure_ascii=False)
-    lines = _lines(path)
+    path = _path(folder, year_of(night))
+    lines, line = _lines(path), json.dumps(night.to_json(), ensure_ascii=False)
     if line not in lines:
-        write_bytes(path, "".join(f"{each}\n" for each in (*lines, line)).encode())
-    return read_year(folder, year)
+        lines.append(line)
+        write_bytes(path, "".join(f"{each}\n" for each in lines).encode())
+    return [_parsed(each) for each in lines]
 
 
 def newest_revisions(nights: Sequence[NightLine]) -> list[NightLine]:

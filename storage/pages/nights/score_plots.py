@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from storage.nights.night import Night
 from storage.pages import number
+from storage.pages.score_bins import rows_by_bin, shown_bins
 
 WIDTH, HEIGHT = 1000.0, 180.0
 FEWEST_TICKS, MOST_TICKS = 3, 6
@@ -53,9 +54,10 @@ def draw_scores(night: Night) -> ScorePlot | None:
     """Draw tonight's scores over the calibration scores; None without either."""
     if not night.rows or not night.calibration_counts.sum():
         return None
-    first, last = _span(night)
+    counts = night.counts + night.calibration_counts
+    first, last = shown_bins(counts, night.threshold, night.edges)
     shares = [
-        _inside(counts)[first:last] / max(1, counts.sum())
+        rows_by_bin(counts)[first:last] / max(1, counts.sum())
         for counts in (night.calibration_counts, night.counts)
     ]
     known = np.concatenate(shares)
@@ -90,7 +92,7 @@ def _budget_score(night: Night) -> float | None:
     """Return the lower edge of the bin where the highest rows reach the alert budget."""
     if night.flagged <= night.alert_budget:
         return None
-    above = np.cumsum(_inside(night.counts)[::-1])[::-1]
+    above = np.cumsum(rows_by_bin(night.counts)[::-1])[::-1]
     return float(night.edges[np.flatnonzero(above >= night.alert_budget)[-1]])
 
 
@@ -133,22 +135,3 @@ def _score_ticks(edges: NDArray[np.float64]) -> list[Tick]:
     return [
         Tick(place, f"{float(f'{value:.3g}'):g}") for place, value in places if place is not None
     ]
-
-
-def _inside(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the counts (b,) per bin, with rows beyond the edges added to the end bins."""
-    inside = counts[1:-1].copy()
-    inside[0] += counts[0]
-    inside[-1] += counts[-1]
-    return inside
-
-
-def _span(night: Night) -> tuple[int, int]:
-    """Return the range of bins to show: those with rows, and the one with the cut."""
-    filled = np.flatnonzero(_inside(night.counts + night.calibration_counts))
-    last_bin = len(night.edges) - 2
-    first, last = int(filled[0]), int(filled[-1])
-    if night.threshold is not None:
-        place = int(np.clip(np.searchsorted(night.edges, night.threshold) - 1, 0, last_bin))
-        first, last = min(first, place), max(last, place)
-    return max(0, first - 1), min(last_bin + 1, last + 2)
