@@ -143,22 +143,14 @@ class ShardSummary:
                 Candidates.from_arrays(MOST_NOVEL, "strange", file),
                 _load_features(file),
                 _load_unknown(file),
-                _load_drawn(file),
+                Candidates.from_arrays(MOST_DRAWN, "drawn", file),
             )
 
 
 def _load_features(arrays: Mapping[str, NDArray[np.generic]]) -> FeatureTally:
-    names = ("count", "total", "squares")
-    count, total, squares = (arrays[f"features.{name}"].astype(np.float64) for name in names)
-    counted = "features.outside" in arrays  # not in those written before it was counted
-    outside = arrays["features.outside"].astype(np.float64) if counted else np.zeros(len(count))
-    return FeatureTally(int(arrays["features.rows"]), count, total, squares, outside)
-
-
-def _load_drawn(arrays: Mapping[str, NDArray[np.generic]]) -> Candidates:
-    if "drawn.rows" not in arrays:  # written before rows were drawn
-        return Candidates.none(MOST_DRAWN)
-    return Candidates.from_arrays(MOST_DRAWN, "drawn", arrays)
+    names = ("count", "total", "squares", "outside")
+    sums = [arrays[f"features.{name}"].astype(np.float64) for name in names]
+    return FeatureTally(int(arrays["features.rows"]), *sums)
 
 
 def _load_unknown(arrays: Mapping[str, NDArray[np.generic]]) -> UnknownEntities:
