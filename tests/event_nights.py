@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from night_pages import line_of
 
 from storage.pages.events.report import EventsReport, EventView, SensorTrace, Timeline
+from storage.pages.nights.history import draw_strip
 
 MINUTE = 60 * 10**9
 MIDNIGHT = 1_795_302_000 * 10**9  # 2026-11-22 00:00 in Berlin
@@ -72,6 +74,7 @@ def report(events=(), entities=("pump-1", "pump-2", "pump-3"), **changes):
         expected="0.14 events",
         promise="At most 1 false event in 7 days of clean data, all pumps together.",
         zone="Europe/Berlin",
+        strip=draw_strip(line_of("2026-11-22", len(events)), [line_of("2026-11-21", 2)]),
         model_id="5f0c2d9a11",
         timeline=timeline(entities),
         events=events,

@@ -8,9 +8,9 @@ import numpy as np
 
 
 def verified_files(folder: Path) -> list[Path]:
-    """All files below a folder except run.json and history.svg, which no checksum covers."""
+    """All files below a folder except run.json, which no checksum covers."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [path for path in files if path.name not in ("run.json", "history.svg")]
+    return [path for path in files if path.name != "run.json"]
 
 
 def with_flipped_bit(content: bytes, random: np.random.Generator) -> bytes:

@@ -4,8 +4,7 @@
      "files": {"part-00000.parquet": "9f86d0…", …},
      "manifest_sha256": "…"}        # of all bytes of manifest.json before this field
 
-run.json (host, times, device) and history.svg (nights before) are not listed, so two runs over the
-same input give the same listed bytes, whatever ran before.
+run.json (host, times, device) is not listed, so two runs over the same input give the same bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from storage.files.reads import read_refusals
 from storage.objects.paths import ObjectPath
 
 NAME = "manifest.json"
-UNLISTED = frozenset({NAME, "run.json", "history.svg"})
+UNLISTED = frozenset({NAME, "run.json"})
 FORMAT_VERSIONS = {"latents": 2}  # by kind; 1 for all others
 Json = dict[str, Any]  # a parsed JSON object; its digest was checked
 _TAIL = b'  "manifest_sha256": "'

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from storage.nights.revisions import NightPlace, is_ready, publish_folders
+from storage.nights.summary import NightLine
 
 
 class InSamplePlace(NightPlace):
@@ -20,6 +21,10 @@ class InSamplePlace(NightPlace):
     def scores(self) -> Path:
         """Scores of the newest revision."""
         return self.root / "scores" / self.job / self.date
+
+    def nights_before(self) -> list[NightLine]:
+        """Return no nights: rows compared with each other are of no night."""
+        return []
 
     def superseded(self, revision: int) -> Path:
         """Return the folder for the scores of a revision that is no longer the newest."""

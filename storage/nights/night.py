@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.nights.changes import Changes
-from storage.nights.summary import NightFigures
+from storage.nights.summary import NightFigures, NightLine
 
 IN_SAMPLE = "in-sample"  # in place of a date: rows judged without a clean set
 REASONS = {
@@ -139,7 +139,7 @@ class ColumnCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Night(NightFigures):
-    """The content of a report. It may depend on input, model and settings only.
+    """The content of a report: of input, model and settings, and of the nights before as published.
 
     cut_score: the score above which rows are flagged, if rows were scored.
     by_group: whether rows are judged by calibration rows of their group of entities.
@@ -160,6 +160,7 @@ class Night(NightFigures):
     p_counts: (b,) rows by p-value, in b equal bins from 0 to 1; empty if unknown.
     columns: of a table, those that differ most from clean rows first.
     zone: in which a data date is a day. owner: whom to ask.
+    earlier: the nights before, newest revisions, oldest first.
     """
 
     notes: Sequence[str] = ()
@@ -189,6 +190,7 @@ class Night(NightFigures):
     columns: Sequence[ColumnCheck] = ()
     zone: str = ""
     owner: str = ""
+    earlier: Sequence[NightLine] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     command: str = ""

@@ -1,7 +1,7 @@
 """The report of a night: a page for the analyst, and all its figures as files beside it.
 
 report.html, outliers.parquet, outliers.csv, summary.json, signatures.json; callers add
-manifest.json, run.json and history.svg.
+manifest.json and run.json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from storage.pages.nights.first_screen import (
     largest_group,
     warnings,
 )
-from storage.pages.nights.history import LEGEND
+from storage.pages.nights.history import LEGEND, Strip, draw_strip
 from storage.pages.nights.latent_map import draw_map
 from storage.pages.nights.listed import ListedRow, list_near, list_rows
 from storage.pages.nights.score_plots import draw_chances, draw_scores
@@ -49,10 +49,13 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
         pq.write_table(table, beside, compression="zstd", write_page_checksum=True)
     with write_beside(folder / "outliers.csv") as beside:
         pa_csv.write_csv(spreadsheet_table(table), beside)
-    write_json(folder / "summary.json", summarize(night, _flagged_ids(night, table)).to_json())
+    summary = summarize(night, _flagged_ids(night, table))
+    write_json(folder / "summary.json", summary.to_json())
     write_json(folder / SIGNATURES, _signatures(night))
     shown = table.slice(0, min(night.top_n, MOST_SHOWN)).to_pylist()
-    write_bytes(folder / "report.html", _page(night, shown, unlisted=table.num_rows - len(shown)))
+    strip = draw_strip(summary.line, night.earlier) if not night.in_sample else None
+    page = _page(night, shown, strip, unlisted=table.num_rows - len(shown))
+    write_bytes(folder / "report.html", page)
 
 
 def _signatures(night: Night) -> dict[str, object]:
@@ -62,7 +65,9 @@ def _signatures(night: Night) -> dict[str, object]:
     return {"format_version": SIGNATURES_VERSION, "kinds": kinds, "content": content}
 
 
-def _page(night: Night, shown: Sequence[Mapping[str, Any]], *, unlisted: int) -> bytes:
+def _page(
+    night: Night, shown: Sequence[Mapping[str, Any]], strip: Strip | None, *, unlisted: int
+) -> bytes:
     """Render report.html. shown: the first rows of the table, without `unlisted` others."""
     listed = list_rows(night, shown)
     return render(
@@ -74,6 +79,7 @@ def _page(night: Night, shown: Sequence[Mapping[str, Any]], *, unlisted: int) ->
         advice=advice(night.verdict),
         warnings=warnings(night),
         worst=worst_cards(night, [each for each in shown if each["row"] not in night.known]),
+        strip=strip,
         legend=LEGEND,
         listed=listed,
         unlisted=unlisted,

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.files.atomic import publish_folder, write_bytes, write_json
+from storage.files.atomic import publish_folder, write_json
 from storage.files.locks import CHANGE_SECONDS, lock
 from storage.files.manifest import read_manifest
 from storage.nights.index.year_lists import add_night, nights_before
@@ -101,23 +101,10 @@ def publish_revision(place: NightPlace, work: Path) -> int | None:
     """
     if not is_ready(work):
         return None
-    _write_history(place, work / "report")
     revision = publish_folders(place, work)
     list_night(place, revision)
     shutil.rmtree(work)
     return revision
-
-
-def _write_history(place: NightPlace, report: Path) -> None:
-    """Write history.svg into a report that is not in place yet: the nights known by now.
-
-    It depends on other nights, so no digest covers it.
-    """
-    from storage.pages.nights.history import render_history  # late: jinja2 is slow to import
-
-    if report.exists():
-        tonight = _read_summary(report).line
-        write_bytes(report / "history.svg", render_history(tonight, place.nights_before()))
 
 
 def _read_summary(report: Path) -> NightSummary:

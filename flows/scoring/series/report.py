@@ -31,6 +31,7 @@ from storage.nights.series.events import EventRow, event_table, write_events
 from storage.nights.summary import WINDOWS
 from storage.pages.events.page import render_events_report
 from storage.pages.events.report import EventsReport, Timeline
+from storage.pages.nights.history import Strip, draw_strip
 from storage.sources import relative_names
 from storage.sources.series.source import SeriesSource
 
@@ -50,8 +51,10 @@ def build_series_night(draft: NightDraft, night: SeriesNight) -> None:
     table = event_table([_row(draft, each) for each in found], timestamps=timestamps)
     write_events(draft.report, table)
     listed = table.column("id").to_pylist()[: draft.run.job.score.alert_budget]
-    write_json(draft.report / "summary.json", summarize(figures, listed).to_json())
-    page = render_events_report(_report(draft, night, figures, found))
+    summary = summarize(figures, listed)
+    write_json(draft.report / "summary.json", summary.to_json())
+    strip = draw_strip(summary.line, figures.earlier)
+    page = render_events_report(_report(draft, night, figures, found, strip))
     write_bytes(draft.report / "report.html", page)
     write_manifest(draft.report, "report", draft.key)
     write_run_record(draft)
@@ -121,7 +124,7 @@ def _figures(draft: NightDraft, night: SeriesNight) -> Night:
 
 
 def _report(
-    draft: NightDraft, night: SeriesNight, figures: Night, found: Sequence[Found]
+    draft: NightDraft, night: SeriesNight, figures: Night, found: Sequence[Found], strip: Strip
 ) -> EventsReport:
     run, source, model = draft.run, _source(draft), _model(draft)
     series = run.job.series
@@ -140,6 +143,7 @@ def _report(
         promise=figures.promise,
         zone=str(run.job.zone) if source.has_timestamps else None,
         model_id=run.model_id,
+        strip=strip,
         timeline=_timeline(source, night),
         events=[each.view for each in found],
         warnings=warnings,

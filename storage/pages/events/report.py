@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.pages.nights.history import Strip
+
 Floats = NDArray[np.float64]
 
 
@@ -103,7 +105,7 @@ class Timeline:
 
 @dataclass(frozen=True, kw_only=True)
 class EventsReport:
-    """The content of the page. It may depend on input, model, and settings only.
+    """The content of the page: of input, model, settings, and the nights before as published.
 
     entity_name: what an entity is, the name of its column; '' if all rows are one series.
     n_events: events found, of which `events` has the worst, worst first.
@@ -115,6 +117,7 @@ class EventsReport:
     command: the command that gives this page again.
     downloads: names of files beside the page.
     checks: what was read, by name. settings: how the report was made, by name.
+    strip: the last nights and this one.
     index: the page of all nights, relative to this page; '' if there is none.
     """
 
@@ -130,6 +133,7 @@ class EventsReport:
     promise: str
     zone: str | None
     model_id: str
+    strip: Strip
     timeline: Timeline | None = None
     events: Sequence[EventView] = ()
     warnings: Sequence[str] = ()

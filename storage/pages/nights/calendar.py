@@ -12,7 +12,7 @@ from statistics import median
 from storage.nights.index.year_lists import newest_revisions, year_of
 from storage.nights.summary import NightLine
 from storage.pages import count, render
-from storage.pages.nights.history import KINDS, LEGEND, night_words, read_whole, usual_night
+from storage.pages.nights.history import KINDS, LEGEND, compare_nights, night_words, read_whole
 
 MISSING = "·"  # in place of a night
 THOUSAND = 1_000
@@ -84,7 +84,7 @@ def render_year(
         year=year_of(nights[0]),
         years=years,
         last=newest[-1],
-        usual=usual_night([*earlier, *newest][:-1]),
+        usual=compare_nights([*earlier, *newest][:-1]),
         months=_months(newest, changes),
         figures=_figures(newest),
         changes=list(reversed(changes)),

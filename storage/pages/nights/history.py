@@ -12,9 +12,8 @@ from datetime import date
 from itertools import pairwise
 from statistics import median
 
-from storage.nights.index.year_lists import newest_revisions
 from storage.nights.summary import NightLine
-from storage.pages import count, render
+from storage.pages import count
 
 MOST_NIGHTS = 60  # in the strip
 MOST_USUAL = 28  # nights whose median is the usual night
@@ -56,26 +55,41 @@ class Mark:
 
 @dataclass(frozen=True)
 class Strip:
-    """The marks of the last nights, oldest first, and the lines (pixels, label) of the axis."""
+    """The marks of the last nights, oldest first, and the lines (pixels, label) of the axis.
+
+    usual: what tonight compares with, in words.
+    """
 
     marks: Sequence[Mark]
     axis: Sequence[tuple[float, str]]
     first: str
     last: str
+    usual: str
+
+
+def compare_nights(earlier: Sequence[NightLine]) -> str:
+    """Say what the last of `earlier` nights, oldest first, and the usual one had flagged."""
+    if not earlier:
+        return "First night: no earlier one to compare with."
+    return f"Night before: {_night_before(earlier[-1])}. {usual_night(earlier)}".strip()
+
+
+def _night_before(night: NightLine) -> str:
+    found = f"{count(night.flagged)} in {count(night.rows)} rows" if night.rows else ""
+    words = [] if read_whole(night) else [night.verdict]
+    return ", ".join(filter(None, [*words, found]))
 
 
 def usual_night(earlier: Sequence[NightLine]) -> str:
-    """Compare with `earlier` nights, oldest first: 'Usual night: 3 (median of 28).'.
+    """Describe `earlier` nights, oldest first: 'Usual night: 3 in 1,500 rows (medians of 28).'.
 
-    Nights without scores, and those scored in part, do not count.
+    Nights without scores, and those scored in part, do not count. Empty if there are too few.
     """
-    flagged = [night.flagged for night in earlier if read_whole(night)][-MOST_USUAL:]
-    if len(flagged) >= FEWEST_USUAL:
-        middle = median(flagged)
-        return f"Usual night: {middle:,.10g} (median of {len(flagged)})."
-    if flagged:
-        return f"Last night: {flagged[-1]:,}."
-    return "First night: no earlier one to compare with."
+    whole = [night for night in earlier if read_whole(night)][-MOST_USUAL:]
+    if len(whole) < FEWEST_USUAL:
+        return ""
+    flagged, rows = median(each.flagged for each in whole), median(each.rows for each in whole)
+    return f"Usual night: {flagged:,.10g} in {rows:,.10g} rows (medians of {len(whole)})."
 
 
 def read_whole(night: NightLine) -> bool:
@@ -87,13 +101,12 @@ def read_whole(night: NightLine) -> bool:
 class _Scale:
     """How nights become marks. most: largest count. step: percent from one night to the next.
 
-    usual_days: days from one night to the next as a rule. root: where links start.
+    usual_days: days from one night to the next as a rule.
     """
 
     most: int
     step: float
     usual_days: int
-    root: str
 
     def height(self, flagged: int) -> float:
         """Return the pixels of a count on the logarithmic axis."""
@@ -110,22 +123,17 @@ class _Scale:
         return lines
 
 
-def draw_strip(nights: Sequence[NightLine], *, root: str = ".") -> Strip | None:
-    """Place the last of `nights`, one per date and oldest first; None if there are none.
-
-    root: path from the page to the folder of the index page.
-    """
-    shown = nights[-MOST_NIGHTS:]
-    if not shown:
-        return None
+def draw_strip(tonight: NightLine, earlier: Sequence[NightLine]) -> Strip:
+    """Place the last of the `earlier` nights, one per date and oldest first, and then tonight."""
+    shown = [*earlier, tonight][-MOST_NIGHTS:]
     scale = _Scale(
         most=max(10, *(max(night.flagged, night.limit or 0) for night in shown)),
         step=(RIGHT - LEFT) / max(FEWEST_PLACES, len(shown) - 1),
         usual_days=_usual_days(shown),
-        root=root,
     )
     marks = [_mark(shown, index, scale) for index in range(len(shown))]
-    return Strip(marks, scale.axis(), shown[0].date, shown[-1].date)
+    first, last = shown[0].date, shown[-1].date
+    return Strip(marks, scale.axis(), first, last, compare_nights(earlier))
 
 
 def _mark(shown: Sequence[NightLine], index: int, scale: _Scale) -> Mark:
@@ -139,7 +147,7 @@ def _mark(shown: Sequence[NightLine], index: int, scale: _Scale) -> Mark:
         y=scale.height(night.flagged),
         limit=None if night.limit is None else scale.height(night.limit),
         kind=KINDS.get(night.verdict.split()[0], "none"),
-        link=f"{scale.root}/{night.date}/rev={night.revision}/report.html",
+        link=f"../../{night.date}/rev={night.revision}/report.html",
         words=night_words(night),
         gap=before is not None and _days(before, night) > scale.usual_days,
         new_model=before is not None and before.model_id != night.model_id,
@@ -160,13 +168,3 @@ def _usual_days(nights: Sequence[NightLine]) -> int:
 
 def _days(before: NightLine, night: NightLine) -> int:
     return (date.fromisoformat(night.date) - date.fromisoformat(before.date)).days
-
-
-def render_history(tonight: NightLine, nights: Sequence[NightLine]) -> bytes:
-    """Render history.svg, which a report shows: the strip up to its own night, as known then.
-
-    nights: revisions of other nights; those after tonight's date are left out.
-    """
-    earlier = [night for night in newest_revisions(nights) if night.date < tonight.date]
-    strip = draw_strip([*earlier, tonight], root="../..")
-    return render("history.svg.j2", strip=strip, usual=usual_night(earlier))

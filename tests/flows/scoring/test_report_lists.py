@@ -16,7 +16,7 @@ from bench import DAY, Bench, rows_of
 from hostile import MARKUP, TEXTS, UNSEEN
 
 from flows.scoring.alerts import top_causes
-from storage.files.manifest import verify_folder
+from storage.files.manifest import read_manifest, verify_folder
 
 
 def outliers_of(result):
@@ -213,7 +213,7 @@ def test_the_text_on_p_values_agrees_with_the_top_row(bench):
     assert f"the smallest possible is {1 / (n + 1):.4g}." in text
 
 
-def test_a_report_has_the_same_digests_whatever_nights_were_scored_before(bench, tmp_path):
+def test_nights_before_are_in_the_page_and_in_no_other_file(bench, tmp_path):
     alone = Bench(shutil.copytree(bench.folder, tmp_path / "alone" / "job"))
     bench.night("2026-11-20", outliers=9)
     assert bench.score(day="2026-11-20").code == 0
@@ -221,12 +221,24 @@ def test_a_report_has_the_same_digests_whatever_nights_were_scored_before(bench,
     for each in (bench, alone):
         each.night(outliers=3)
         folder = Path(each.score().facts["path"])
-        found.append([(folder / name).read_bytes() for name in ("manifest.json", "history.svg")])
+        found.append(read_manifest(folder, "report")["files"])
         assert verify_folder(folder) == []
+    page = (bench.workspace / "reports/small" / DAY / "rev=1/report.html").read_text()
 
-    assert found[0][0] == found[1][0]
-    assert found[0][1] != found[1][1]
-    assert b"2026-11-20/rev=1/report.html" in found[0][1]
+    assert {name for name in found[0] if found[0][name] != found[1][name]} == {"report.html"}
+    assert '<a href="../../2026-11-20/rev=1/report.html"' in page
+    assert "Night before: 13 in 300 rows." in page
+    assert "history.svg" not in page
+
+
+def test_a_night_keeps_its_page_when_later_and_earlier_nights_are_scored(bench):
+    bench.night(outliers=3)
+    page = page_of(bench.score())
+    for day in ("2026-11-20", "2026-11-23"):
+        bench.night(day)
+        assert bench.score(day=day).code == 0
+
+    assert page_of(bench.score()) == page
 
 
 def test_the_first_screen_names_owner_zone_and_kinds_of_rows(bench):

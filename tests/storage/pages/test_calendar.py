@@ -59,7 +59,7 @@ def test_the_first_night_of_a_year_is_compared_with_the_year_before():
     page = page_of([line_of("2026-01-01", 5, model_id="b2")], [line_of("2025-12-31", 1)])
 
     assert "<span>2026-01-01: <code>a1</code>" in page
-    assert "Last night: 1." in page
+    assert "Night before: 1 in 1,500 rows." in page
 
 
 def test_only_verdicts_that_occur_can_be_hidden():

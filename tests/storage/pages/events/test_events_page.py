@@ -145,7 +145,7 @@ def test_names_of_job_sensors_entities_and_files_are_escaped():
     assert "img" not in tags.names
     assert not [name for name, _ in tags.attributes if name.startswith("on")]
     links = [value for name, value in tags.attributes if name == "href"]
-    assert all(link.startswith(("./", "#event-")) for link in links)
+    assert all(link.startswith(("./", "../../", "#event-")) for link in links)
 
 
 def test_the_page_loads_and_runs_nothing():
