@@ -10,6 +10,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 
+def package_versions() -> str:
+    """Name the versions that figures may depend on, the same for all builds of a version."""
+    names = {"nightglass": "nightglass", "PyTorch": "torch", "NumPy": "numpy"}
+    return ", ".join(f"{name} {version(each).split('+')[0]}" for name, each in names.items())
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """The start of a run."""

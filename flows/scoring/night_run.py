@@ -17,7 +17,7 @@ from aemodel.decisions.drift import Drift
 from aemodel.decisions.entity_groups import EntityGroups, entity_groups
 from aemodel.decisions.rules import Decision
 from aemodel.model import Autoencoder
-from flows.engine.run_record import RunRecord
+from flows.engine.run_record import RunRecord, package_versions
 from flows.jobs.queries import name_queries
 from flows.jobs.settings import Job
 from flows.scoring.shards.summary import ShardSummary
@@ -62,6 +62,14 @@ class NightRun:
                 [kind, label.author, label.expires] for kind, label in sorted(self.known.items())
             ]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def made_with(self) -> dict[str, str]:
+        """What the figures rest on beside model, input, and settings, for the report."""
+        return {
+            "seed of training": str(self.model.train_settings.seed),
+            "versions": package_versions(),
+        }
 
     @property
     def calibration(self) -> NDArray[np.float64]:

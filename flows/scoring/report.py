@@ -219,6 +219,7 @@ def night_without_scores(draft: NightDraft) -> Night:
         owner=run.job.report.owner,
         checks=input_checks(run, draft.source),
         command=run.command,
+        made_with=run.made_with,
         earlier=run.place.nights_before(),
     )
 

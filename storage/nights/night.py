@@ -159,6 +159,7 @@ class Night(NightFigures):
     below: the rows right below the cut. ordinary: rows drawn at random from those not flagged.
     p_counts: (b,) rows by p-value, in b equal bins from 0 to 1; empty if unknown.
     columns: of a table, those that differ most from clean rows first.
+    made_with: seed and versions, by name.
     zone: in which a data date is a day. owner: whom to ask.
     earlier: the nights before, newest revisions, oldest first.
     """
@@ -193,6 +194,7 @@ class Night(NightFigures):
     earlier: Sequence[NightLine] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
+    made_with: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
 
     @property

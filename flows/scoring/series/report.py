@@ -175,6 +175,7 @@ def _settings(draft: NightDraft, model: SeriesModel) -> dict[str, str]:
         "model": run.model_id,
         "input digest": draft.judged.digest,
         "settings digest": run.settings_digest,
+        **run.made_with,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from bench import DAY, Bench, rows_of
 from hostile import MARKUP, TEXTS, UNSEEN
 
@@ -229,6 +231,17 @@ def test_nights_before_are_in_the_page_and_in_no_other_file(bench, tmp_path):
     assert '<a href="../../2026-11-20/rev=1/report.html"' in page
     assert "Night before: 13 in 300 rows." in page
     assert "history.svg" not in page
+
+
+def test_the_page_names_seed_and_versions_but_neither_host_nor_folder(bench):
+    bench.night()
+    assert bench.run("train", bench.job, *settings("train.seed=41")).code == 0
+    page = page_of(bench.score())
+
+    assert '<td class="soft">seed of training</td><td class="break">41</td>' in page
+    assert f"PyTorch {torch.__version__.split('+')[0]}, NumPy {np.__version__}" in page
+    assert socket.gethostname() not in page
+    assert str(bench.folder) not in page
 
 
 def test_a_night_keeps_its_page_when_later_and_earlier_nights_are_scored(bench):
