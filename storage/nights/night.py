@@ -208,6 +208,11 @@ class Night(NightFigures):
         return self.flagged - self.known_normal
 
     @property
+    def flooded(self) -> bool:
+        """Whether more rows are flagged than the alert budget allows, whatever the verdict."""
+        return self.verdict.startswith("FLOOD") or "FLOOD" in self.notes
+
+    @property
     def novel_by_chance(self) -> float:
         """Novel rows expected among as many clean rows."""
         return self.rows / (self.calibration_rows + 1)

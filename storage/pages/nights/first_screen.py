@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from storage.nights.night import Night
-from storage.pages import count, number
+from storage.pages import count
 from storage.pages.nights.unread import unread_words
 
 MOST_MOVED = 3  # columns named in the warning of drift
 MANY = 100  # rows; more are shown as whole numbers
 FEWEST_ALIKE = 3  # rows of one kind that the first screen mentions
-DOUBTS = ("max_model_age_days", "clean data may contain outliers", "overlaps the rows")
+TOO_FEW = "clean data may contain outliers"  # so that too few rows are flagged: no doubt in a flood
+DOUBTS = ("max_model_age_days", TOO_FEW, "overlaps the rows")
 TAILS = {
     "OK": "an ordinary night",
     "REVIEW": "review",
@@ -95,11 +96,11 @@ def _warnings(night: Night) -> Iterator[tuple[str, str]]:
         yield "Drift", _drift(night)
     if night.failed:
         yield "Incomplete", f"Not read: {unread_words(night.failed)}. The flags are provisional."
-    if night.verdict.startswith("FLOOD") or "FLOOD" in night.notes:
+    if night.flooded:
         flagged, budget = count(night.flagged), count(night.alert_budget)
         yield "Flood", f"{flagged} rows are above the cut; the budget is {budget}."
     for note in night.notes:
-        if any(doubt in note for doubt in DOUBTS):
+        if any(doubt in note for doubt in DOUBTS) and not (night.flooded and TOO_FEW in note):
             yield "Note", f"{note[0].upper()}{note[1:]}."
 
 
@@ -108,7 +109,7 @@ def _drift(night: Night) -> str:
     features = night.drift["features"]
     assert isinstance(features, list), "written by flows as a list"
     moved = ", ".join(
-        f"{each['name']} ({each['mean']:+.2g}, spread × {number(each['deviation'])})"
+        f"{each['name']} ({each['mean']:+.2g}, spread × {each['deviation']:.2g})"
         for each in features[:MOST_MOVED]
     )
     why = f" Most moved, in clean deviations: {moved}." if moved else ""

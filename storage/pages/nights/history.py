@@ -66,6 +66,11 @@ class Strip:
     last: str
     usual: str
 
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds that occur, of LEGEND."""
+        return {mark.kind for mark in self.marks}
+
 
 def compare_nights(earlier: Sequence[NightLine]) -> str:
     """Say what the last of `earlier` nights, oldest first, and the usual one had flagged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from storage.pages.nights.waves import Wave, draw_wave, shown_as_wave, stretch_w
 from storage.pages.pictures import is_picture, picture_uri
 
 MOST_CARDS = 5
+SHARE = re.compile(r"(?:,| \()\s*\d+% of the [a-z ]+\)?$")  # at the end of a cause; bars show it
 Row = Mapping[str, Any]  # one of outliers.parquet
 
 
@@ -35,6 +37,7 @@ class Card:
 def worst_cards(night: Night, outliers: Sequence[Row]) -> list[Card]:
     """Return cards of the worst row of each group, filled up with the next rows.
 
+    In a flood, the largest groups come first, as one cause may explain most of it.
     outliers: the listed rows, best first, as in outliers.parquet.
     """
     flagged = [each for each in outliers if each["flagged"]]
@@ -43,11 +46,19 @@ def worst_cards(night: Night, outliers: Sequence[Row]) -> list[Card]:
     for each in flagged:
         group = groups.get(each["row"])
         first.setdefault(group.id if group else each["row"], each)
-    chosen = list(first.values())[:MOST_CARDS]
+    ordered = list(first.values())
+    if night.flooded:
+        ordered.sort(key=lambda each: -_alike(groups.get(each["row"])))
+    chosen = ordered[:MOST_CARDS]
     others = [each for each in flagged or outliers if each not in chosen]
     chosen += others[: MOST_CARDS - len(chosen)]
-    chosen.sort(key=lambda each: each["rank"])
+    if not night.flooded:
+        chosen.sort(key=lambda each: each["rank"])
     return [_card(night, each, groups.get(each["row"])) for each in chosen]
+
+
+def _alike(group: RowGroup | None) -> int:
+    return len(group.rows) if group else 0
 
 
 def _card(night: Night, outlier: Row, group: RowGroup | None) -> Card:
@@ -56,7 +67,7 @@ def _card(night: Night, outlier: Row, group: RowGroup | None) -> Card:
         outlier,
         clean_row_chance(outlier["p_value"], night),
         group.id if group else "",
-        len(group.rows) if group else 0,
+        _alike(group),
         outlier["cause"].partition("; ")[0],
     )
     if evidence is None:
@@ -65,7 +76,7 @@ def _card(night: Night, outlier: Row, group: RowGroup | None) -> Card:
         return replace(card, picture=picture_uri(evidence.actual, evidence.expected))
     if shown_as_wave(night, evidence):
         return replace(card, wave=draw_wave(evidence), sentence=stretch_words(evidence))
-    return replace(card, features=evidence.features)
+    return replace(card, features=evidence.features, sentence=SHARE.sub("", card.sentence))
 
 
 def clean_row_chance(p_value: float | None, night: Night) -> str:

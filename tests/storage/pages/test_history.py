@@ -51,6 +51,10 @@ def test_marks_show_verdict_gap_and_new_model_and_link_to_their_report():
     assert not any(mark.gap or mark.new_model for mark in strip.marks[:-1])
 
 
+def test_the_legend_explains_the_kinds_that_occur():
+    assert draw_strip(line_of("2026-11-09", verdict="DRIFT"), NIGHTS).kinds == {"ok", "drift"}
+
+
 def test_heights_grow_with_the_logarithm_of_the_count():
     nights = [line_of(f"2026-11-0{each + 1}", 10**each - 1) for each in range(1, 5)]
     heights = [mark.y for mark in draw_strip(nights[-1], nights[:-1]).marks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import pytest
 from night_pages import evidence_of, night_of, outliers_of
 
 from storage.nights.night import RowGroup
@@ -18,6 +19,14 @@ def test_the_worst_row_of_each_group_comes_first_then_the_next_rows():
     assert [card.alike for card in cards] == [4, 4, 4, 0, 2]
 
 
+@pytest.mark.parametrize("facts", [{"verdict": "FLOOD"}, {"verdict": "DRIFT", "notes": ("FLOOD",)}])
+def test_in_a_flood_the_largest_kinds_come_first(facts):
+    groups = (RowGroup("bbbb", "b", [11, 12, 13]), RowGroup("aaaa", "a", [10, 14]))
+    cards = worst_cards(night_of(groups=groups, **facts), outliers_of([10, 11, 12, 13, 14, 15]))
+
+    assert [card.outlier["row"] for card in cards] == [11, 10, 15, 12, 13]
+
+
 def test_a_night_without_flagged_rows_shows_the_highest():
     cards = worst_cards(night_of(flagged=0), outliers_of([4, 5, 6], flagged=0))
 
@@ -29,6 +38,14 @@ def test_a_card_has_one_sentence_and_the_chance_in_words():
 
     assert card.sentence == "a is 9, above the 1 expected"
     assert card.chance == "1 in 2,434 clean rows"
+
+
+@pytest.mark.parametrize("share", [" (63% of the relative error)", ", 7% of the novelty"])
+def test_the_share_that_bars_show_is_not_in_the_sentence(share):
+    row = {**outliers_of([0])[0], "cause": f"b is 9 (2% of the error), above 1{share}; c is 3"}
+    [card] = worst_cards(night_of(evidence={0: evidence_of((9,))}), [row])
+
+    assert card.sentence == "b is 9 (2% of the error), above 1"
 
 
 def test_no_chance_is_given_without_clean_rows():
