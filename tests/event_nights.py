@@ -39,6 +39,8 @@ def event(entity="pump-2", start=843, end=877, fault=None, **changes):
     traces = [trace(names[0], fault, share=0.8)]
     traces += [trace(name, seed=place, share=0.03) for place, name in enumerate(names[1:], 1)]
     given = EventView(
+        id=f"{entity} {start}",
+        row=start,
         entity=entity,
         start=MIDNIGHT + start * MINUTE,
         end=MIDNIGHT + end * MINUTE,
@@ -76,6 +78,7 @@ def report(events=(), entities=("pump-1", "pump-2", "pump-3"), **changes):
         zone="Europe/Berlin",
         strip=draw_strip(line_of("2026-11-22", len(events)), [line_of("2026-11-21", 2)]),
         model_id="5f0c2d9a11",
+        input_digest="0" * 64,
         timeline=timeline(entities),
         events=events,
         command="nightglass score pumps.toml --date 2026-11-22",

@@ -89,7 +89,11 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
     times = _ticks(read)
     event = {"start": int(times[inside][0]), "end": int(times[inside][-1])}
     plotted = rank <= MOST_PLOTTED
+    row = int(read.numbers[peak])
+    row_id = str(row if read.ids is None else read.ids[peak])
     view = EventView(
+        id=row_id,
+        row=row,
         entity=source.entities[run.entity],
         **event,
         peak=int(times[peak]),
@@ -105,8 +109,8 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
         entity=source.entities[run.entity],
         **event,
         peak=int(times[peak]),
-        peak_row=int(read.numbers[peak]),
-        id=str(read.numbers[peak] if read.ids is None else read.ids[peak]),
+        peak_row=row,
+        id=row_id,
         file=max(int(read.series.files[peak]), 0),
         cause=cause,
         view=view,

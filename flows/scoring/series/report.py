@@ -143,6 +143,7 @@ def _report(
         promise=figures.promise,
         zone=str(run.job.zone) if source.has_timestamps else None,
         model_id=run.model_id,
+        input_digest=draft.judged.digest,
         strip=strip,
         timeline=_timeline(source, night),
         events=[each.view for each in found],

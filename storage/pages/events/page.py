@@ -11,6 +11,8 @@ from storage.pages.events.event_plots import EventPlot, plot_event
 from storage.pages.events.lanes import LEVELS, Lanes, draw_lanes
 from storage.pages.events.report import EventsReport, EventView
 from storage.pages.nights.history import LEGEND
+from storage.pages.nights.listed import LabelName, names_in_labels
+from storage.pages.scripts import inline_script
 
 MOST_WORST = 5  # events on the first screen
 MOST_PLOTS = 25
@@ -33,6 +35,7 @@ class ListedEvent:
     """One event as the page shows it, in the zone of the page.
 
     day: '' if the event spans midnight; `when` then has both days.
+    cell, number: how a label file names the event, see `names_in_labels`.
     """
 
     rank: int
@@ -41,6 +44,8 @@ class ListedEvent:
     day: str
     length: str
     peak: str
+    cell: str
+    number: str
     plot: EventPlot | None
 
 
@@ -51,8 +56,11 @@ def render_events_report(report: EventsReport) -> bytes:
         ValueError: if the report's zone does not exist.
     """
     clock = Clock.of(report.zone)
+    shown = report.events[:MOST_LISTED]
+    names = names_in_labels([(event.id, event.row) for event in report.events])
     listed = [
-        _listed(rank, event, clock) for rank, event in enumerate(report.events[:MOST_LISTED], 1)
+        _listed(rank, event, name, clock)
+        for rank, (event, name) in enumerate(zip(shown, names, strict=False), 1)
     ]
     return render(
         "events.html.j2",
@@ -61,9 +69,8 @@ def render_events_report(report: EventsReport) -> bytes:
         advice=_advice(report.verdict),
         window=_window(report, clock),
         worst=listed[:MOST_WORST],
-        plotted=[each for each in listed if each.plot],
-        tabled=[each for each in listed if not each.plot],
-        unlisted=report.n_events - len(listed),
+        listed=listed,
+        script=inline_script("report/table.js"),
         lanes=_lanes(report, clock),
         levels=LEVELS,
         legend=LEGEND,
@@ -110,7 +117,7 @@ def _lanes(report: EventsReport, clock: Clock) -> Lanes | None:
     return draw_lanes(report.timeline, report.events, clock)
 
 
-def _listed(rank: int, event: EventView, clock: Clock) -> ListedEvent:
+def _listed(rank: int, event: EventView, name: LabelName, clock: Clock) -> ListedEvent:
     return ListedEvent(
         rank=rank,
         event=event,
@@ -118,6 +125,8 @@ def _listed(rank: int, event: EventView, clock: Clock) -> ListedEvent:
         day=clock.day(event.start) if clock.day(event.start) == clock.day(event.end) else "",
         length=_length(event, clock),
         peak=clock.period(event.peak, event.peak),
+        cell=name.cell,
+        number=name.number,
         plot=plot_event(event, clock) if rank <= MOST_PLOTS else None,
     )
 

@@ -42,6 +42,7 @@ class SensorTrace:
 class EventView:
     """One event: a flagged stretch of one entity.
 
+    id, row: of the highest row, in the input.
     start, end, peak: times of the first, last, and highest row. Times are nanoseconds since 1970
         (UTC), or step numbers where rows have no time.
     rows: number of flagged rows.
@@ -51,6 +52,8 @@ class EventView:
     sensors: worst first, each with n values; empty if this event has no plot.
     """
 
+    id: str
+    row: int
     entity: str
     start: int
     end: int
@@ -133,6 +136,7 @@ class EventsReport:
     promise: str
     zone: str | None
     model_id: str
+    input_digest: str
     strip: Strip
     timeline: Timeline | None = None
     events: Sequence[EventView] = ()

@@ -30,12 +30,23 @@ class Chip:
 
 
 @dataclass(frozen=True)
+class LabelName:
+    """How a label file names a row.
+
+    cell: its id as outliers.csv writes it, '' if that is too long.
+    number: its row number where the id alone does not name it, else ''.
+    """
+
+    cell: str
+    number: str
+
+
+@dataclass(frozen=True)
 class ListedRow:
     """One row of the table.
 
     outlier: as in outliers.parquet. group: id of its group, '' for none.
-    cell: its id as outliers.csv writes it, '' if that is too long.
-    number: its row number where the id alone does not name it, else ''.
+    cell, number: how a label file names it, see LabelName.
     picture: a data URI, or '': input, reconstruction, difference, and the nearest clean row.
     """
 
@@ -74,20 +85,30 @@ def list_near(night: Night, rows: Sequence[CutRow]) -> list[ListedRow]:
     ]
 
 
+def names_in_labels(rows: Sequence[tuple[str, int]]) -> list[LabelName]:
+    """Return how a label file names each of `rows`, which are ids and row numbers."""
+    shared = Counter(row_id for row_id, _ in rows)
+    cells = [_label_cell(row_id) for row_id, _ in rows]
+    return [
+        LabelName(cell, "" if cell and shared[row_id] == 1 else str(row))
+        for cell, (row_id, row) in zip(cells, rows, strict=True)
+    ]
+
+
 def _listed(night: Night, outliers: Sequence[Mapping[str, Any]]) -> Iterator[ListedRow]:
     groups = {row: group.id for group in night.groups for row in group.rows}
-    shared = Counter(each["id"] for each in outliers)
+    names = names_in_labels([(each["id"], each["row"]) for each in outliers])
     left = PICTURE_BYTES
-    for each in outliers:
-        evidence, cell = night.evidence.get(each["row"]), _label_cell(each["id"])
+    for each, name in zip(outliers, names, strict=True):
+        evidence = night.evidence.get(each["row"])
         picture = _picture(night, evidence) if left > 0 else ""
         left -= len(picture)
         yield ListedRow(
             outlier=each,
             evidence=evidence,
             group=groups.get(each["row"], ""),
-            cell=cell,
-            number="" if cell and shared[each["id"]] == 1 else str(each["row"]),
+            cell=name.cell,
+            number=name.number,
             chips=_chips(night, evidence),
             dots=draw_dots(evidence.columns) if evidence else (),
             picture=picture if left >= 0 else "",

@@ -7,6 +7,8 @@
   const SHORT = { o: "outlier", n: "normal" };
   const rows = [...table.tBodies].filter((body) => body.classList.contains("row"));
   const divider = table.querySelector("tbody.cut");
+  const noun = table.dataset.noun ?? "rows";
+  const kind = table.dataset.kind ?? "kind"; // what groups them; empty where nothing does
   const date = table.dataset.date; // empty where rows cannot be labeled
   const store = "nightglass labels " + table.dataset.key;
   const labels = read();
@@ -125,8 +127,13 @@
     if (!matches(target)) clear();
     view.most = Math.max(view.most, rows.filter(matches).indexOf(target) + 1);
     show();
-    detailOf(target).open = true;
+    open(target, true);
     select(target);
+  }
+  function open(row, wanted) {
+    const detail = detailOf(row);
+    if (detail) detail.open = wanted ?? !detail.open;
+    else if (wanted === undefined) row.querySelector("a")?.click(); // shown elsewhere in the page
   }
   function clear() {
     view.text = search.value = "";
@@ -155,7 +162,7 @@
     else if (event.key === "/") search.focus();
     else if (current && date && SHORT[event.key]) label(current, SHORT[event.key]);
     else if (event.key === "Enter" && current?.rows[0] === event.target)
-      detailOf(current).open = !detailOf(current).open;
+      open(current);
     else return;
     event.preventDefault();
   }
@@ -184,18 +191,18 @@
     return found;
   }
 
-  const search = make("input", "", { type: "search", placeholder: "Filter the rows" });
-  search.setAttribute("aria-label", "Filter the rows by text");
+  const search = make("input", "", { type: "search", placeholder: "Filter the " + noun });
+  search.setAttribute("aria-label", "Filter the " + noun + " by text");
   search.oninput = () => {
     view.text = search.value.toLowerCase();
     view.most = STEP;
     show();
   };
   const groups = make("select", "");
-  groups.setAttribute("aria-label", "Filter the rows by kind");
-  groups.append(make("option", "all kinds", { value: "" }));
+  groups.setAttribute("aria-label", "Filter the " + noun + " by " + kind);
+  groups.append(make("option", "any " + kind, { value: "" }));
   for (const each of new Set(rows.map((row) => row.dataset.group).filter(Boolean)))
-    groups.append(make("option", "kind " + each, { value: each }));
+    groups.append(make("option", kind + " " + each, { value: each }));
   groups.onchange = () => filter(groups.value);
   groups.hidden = groups.options.length < 2;
   const state = make("span", "", { className: "soft small" });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,6 +13,7 @@ from event_nights import MIDNIGHT, MINUTE, SENSORS, event, report, timeline, tra
 
 from storage.pages.events.page import render_events_report
 from storage.pages.events.report import EventView, SensorTrace, Timeline
+from storage.pages.scripts import inline_script
 
 MARKUP = '<img src=x onerror="alert(1)">'
 SECOND = 10**9
@@ -148,11 +150,14 @@ def test_names_of_job_sensors_entities_and_files_are_escaped():
     assert all(link.startswith(("./", "../../", "#event-")) for link in links)
 
 
-def test_the_page_loads_and_runs_nothing():
+def test_the_page_loads_nothing_and_runs_its_own_script_alone():
     html = page(event())
+    allowed = inline_script("report/table.js").allowed
 
     assert "default-src 'none'" in html
-    assert {"script", "link", "img", "use"} & set(Tags(html).names) == set()
+    assert f"script-src {allowed};" in unescape(html)
+    assert {"link", "img", "use"} & set(Tags(html).names) == set()
+    assert Tags(html).names.count("script") == 1
     assert "http" not in html.replace("http-equiv", "")
 
 
@@ -163,12 +168,15 @@ def test_a_mark_on_the_timeline_leads_to_its_event():
     assert 'aria-label="event 2, 05:00–05:02"' in html
 
 
-def test_events_beyond_those_with_plots_are_in_a_table():
+def test_all_events_are_in_a_table_that_leads_to_their_plots():
     events = [event(f"pump-{number}") for number in range(30)]
     html = page(*events, entities=tuple(each.entity for each in events), n_events=900)
 
     assert html.count('class="card event"') == 25
-    assert html.count('<tr id="event-') == 5
+    assert html.count('<tbody id="event-') == 5
+    assert html.count('<tbody id="row-') == 25
+    assert html.count('<a class="nowrap" href="#event-25">') == 1
+    assert "The 30 highest events" in words(html)
     assert "870 more events are in the files below" in words(html)
     assert "900 events in at least 30 of 30 entities" in words(html)
 
@@ -232,5 +240,5 @@ def test_an_event_without_traces_is_listed_in_the_table():
     bare: EventView = replace(event(), sensors=())
     html = page(bare)
 
-    assert '<tr id="event-1">' in html
+    assert '<tbody id="event-1" class="row"' in html
     assert SENSORS[1] not in words(html).replace(bare.cause, "")
