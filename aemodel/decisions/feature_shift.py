@@ -67,7 +67,7 @@ class FeatureTally:
         factor = torch.from_numpy(1 / np.maximum(spread, LEAST_SPREAD)).float()
         for rows in torch.split(torch.from_numpy(scaled), BLOCK_ROWS):
             values = (rows - middle).mul_(factor).clamp_(-CLIP, CLIP)
-            sums += [each.numpy() for each in _sums(values.double())]
+            sums += [each.numpy() for each in _sums(values)]
         beyond = np.zeros(scaled.shape[1]) if outside is None else outside
         count, total, squares = sums
         return cls(len(scaled), count, total, squares, beyond)

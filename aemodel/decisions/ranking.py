@@ -46,8 +46,10 @@ def best_first(scores: NDArray[np.float64], rows: NDArray[np.int64], keep: int) 
 
     Return their indices, ordered by descending score, then ascending row.
     """
-    if keep < 1 or len(scores) <= 4 * keep:
-        return np.lexsort((rows, -scores))[: max(keep, 0)]
+    if keep < 1:
+        return np.empty(0, np.intp)
+    if len(scores) <= keep:
+        return np.lexsort((rows, -scores))
     cut = np.partition(scores, len(scores) - keep)[len(scores) - keep]
     high = np.flatnonzero(scores >= cut)
     return high[np.lexsort((rows[high], -scores[high]))[:keep]]
@@ -77,13 +79,16 @@ class Tally:
         *,
         threshold: float = np.inf,
         judged: NDArray[np.float64] | None = None,
+        among: NDArray[np.int64] | None = None,
     ) -> Self:
         """Count scores (m,) against the calibration scores (n,), ascending.
 
         judged: (m,), in place of the scores in `picture` and `above`, see `entity_groups`.
+        among: (m,), the scores' ranks among the calibration scores, if they are known.
         """
         shown = scores if judged is None else judged
-        by_rank = np.bincount(ranks(calibration, scores), minlength=len(calibration) + 1)
+        among = ranks(calibration, scores) if among is None else among
+        by_rank = np.bincount(among, minlength=len(calibration) + 1)
         bins = np.searchsorted(picture_edges(calibration), shown, side="right")
         picture = np.bincount(bins, minlength=BINS + 2)
         above = int((shown > threshold).sum())

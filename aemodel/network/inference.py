@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from aemodel.network.conv import Convolutions
 from aemodel.network.dense import Transposed
@@ -31,6 +32,14 @@ STEP_ROWS = 64
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
 _VECTORS = 32
+
+# of what the layer before has written
+_IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
+    nn.ReLU: torch.relu_,
+    nn.SiLU: functools.partial(functional.silu, inplace=True),
+    nn.Tanh: torch.tanh_,
+    nn.ELU: functools.partial(functional.elu, inplace=True),
+}
 
 Forward = Callable[[Tensor], Sequence[Tensor]]
 WriteInputs = Callable[[NDArray[np.generic], NDArray[np.float32]], None]
@@ -111,7 +120,7 @@ def _apply(layer: nn.Module, columns: Tensor) -> Tensor:
         return _convolve(layer, columns.t().contiguous()).t()
     if isinstance(layer, nn.Softmax):
         return _softmax_in_place(columns)
-    return torch.as_tensor(layer(columns))
+    return _IN_PLACE.get(type(layer), layer)(columns)
 
 
 def _softmax_in_place(columns: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from aemodel.rows.far_values import Fences, find_fences, without_far_values
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import CATEGORY, ENTITY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import LevelCounts
-from aemodel.rows.moments import Moments
+from aemodel.rows.moments import Moments, round_digits
 from aemodel.rows.quantiles import column_quantiles
-from aemodel.rows.scaling import Scaler
+from aemodel.rows.scaling import NARROW, Scaler
 
 SAMPLE_ROWS = 10_000
 SAMPLE_BYTES = 64_000_000
@@ -90,6 +90,8 @@ class ScalerFit:
         center, scale = self._center_scale()
         scale = np.where(~constant & (scale > 0) & np.isfinite(scale), scale, 1.0)
         center = np.where(constant, self._low_high()[0], center)
+        if self.dtype.name in NARROW:  # such rows are scaled in float32, and restored likewise
+            center, scale = round_digits(center), round_digits(scale)
         fill = np.nan_to_num((self._median() - center) / scale, nan=0.0, posinf=0.0, neginf=0.0)
         tolerance = np.where(constant, self._rounding(*self._low_high()), np.nan)
         complete = self.moments.count == self._n_rows

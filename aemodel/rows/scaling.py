@@ -27,7 +27,7 @@ from aemodel.rows.levels import Levels
 CHANGED = 8.0  # scaled size of the smallest change of a constant column
 CHANGE_UNIT = 1e-9  # relative to the constant, absolute if that is 0
 BLOCK_VALUES = 1 << 16  # scaled at once in float64: they stay in the cache
-_NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
+NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
 
 
 @dataclass(frozen=True)
@@ -74,35 +74,30 @@ class Scaler:
     def transform_into(self, rows: NDArray[np.generic], scaled: NDArray[np.float32]) -> None:
         """Scale rows (n, *row_shape) into an existing array (n, d)."""
         flat = rows.reshape(scaled.shape)
+        wide = rows.dtype.name not in NARROW or self.entities is not None
+        dtype: type[np.floating] = np.float64 if wide else np.float32
+        block = max(1, BLOCK_VALUES // max(1, self.center.size))
         with np.errstate(over="ignore", invalid="ignore"):
-            narrow = rows.dtype.name in _NARROW and self.entities is None
-            if narrow and not self.center.any():
-                np.divide(flat, self.scale.astype(np.float32), out=scaled, dtype=np.float32)
-                return
-            block = max(1, BLOCK_VALUES // max(1, self.center.size))
-            exact = np.empty((min(block, len(flat)), self.center.size))
             for start in range(0, len(flat), block):
-                part = flat[start : start + block]
-                scaled[start : start + block] = self._scaled_exactly(part, exact[: len(part)])
+                part = slice(start, start + block)
+                scaled[part] = self._scaled(flat[part], dtype)
         if self.levels is not None:
             self.levels.write_ranks(flat, scaled)
 
-    def _scaled_exactly(
-        self, flat: NDArray[np.generic], exact: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Scale rows (n, d) in float64, into an existing array (n, d)."""
+    def _scaled(self, flat: NDArray[np.generic], dtype: type[np.floating]) -> NDArray[np.floating]:
+        """Scale rows (n, d) in a dtype."""
         own = flat if self.entities is None else self.entities.standardize(flat)
-        np.subtract(own, self.center, out=exact, dtype=np.float64)
-        exact /= self.scale
+        found = np.subtract(own, self.center.astype(dtype), dtype=dtype)
+        found /= self.scale.astype(dtype)
         if self.constant.any():
-            exact[:, self.constant] = self._scaled_constants(exact[:, self.constant], flat)
-        return exact
+            found[:, self.constant] = self._scaled_constants(found[:, self.constant], flat)
+        return found
 
     def _scaled_constants(
-        self, values: NDArray[np.float64], flat: NDArray[np.generic]
-    ) -> NDArray[np.float64]:
+        self, values: NDArray[np.floating], flat: NDArray[np.generic]
+    ) -> NDArray[np.floating]:
         """Scale the values (n, k) of the constant columns of rows (n, d)."""
-        changes = self._scaled_changes(values)
+        changes = self._scaled_changes(values.astype(np.float64))
         if self.entities is None:
             return changes
         return np.where(self.entities.constants(flat, self.constant), changes, values)

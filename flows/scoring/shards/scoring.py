@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from aemodel.scores.p_values import ranks
 from flows.engine.run_all import RunAll
 from flows.engine.shard_job import FailedShards, ShardJob, run_shards
 from flows.engine.shard_tasks import join_chunks, rows_of_group, rows_per_chunk
@@ -24,7 +22,7 @@ from flows.scoring.shards.notes import (
     summary_path,
     write_note,
 )
-from flows.scoring.shards.summary import ShardSummary, Summarizer
+from flows.scoring.shards.summary import ScoredChunk, ShardSummary, Summarizer
 from storage.errors import SourceError
 from storage.files.atomic import write_beside
 from storage.nights.scores import COLUMNS, ScoreWriter, part_name
@@ -166,10 +164,10 @@ class ShardScorer(ShardJob[ScoredShard]):
             write_beside(part) as beside,
             ScoreWriter(beside, text_ids=self.source.text_ids) as writer,
         ):
-            for chunk, scores, scaled in self._scored(unusable.left_out(chunks)):
-                self._write_scores(writer, chunk, scores)
-                digest.update(chunk.rows, chunk.ids)
-                found = self.summarizer.summarize(chunk, scores, scaled, summary)
+            for scored in self._scored(unusable.left_out(chunks)):
+                self._write_scores(writer, scored)
+                digest.update(scored.chunk.rows, scored.chunk.ids)
+                found = self.summarizer.summarize(scored, summary)
                 summary = summary.merge(found) if summary else found
         if summary is None:
             raise SourceError(unusable.first[0])
@@ -178,25 +176,20 @@ class ShardScorer(ShardJob[ScoredShard]):
             summary.save(beside)
         return write_note(self.work, shard, digest.hexdigest(), unusable)
 
-    def _scored(
-        self, chunks: Iterable[Chunk]
-    ) -> Iterator[tuple[Chunk, dict[str, NDArray[np.float64]], NDArray[np.float32]]]:
-        """Yield each chunk with its scores (n,) by name and its rows in scaled units (n, d).
-
-        Small chunks are scored together.
-        """
+    def _scored(self, chunks: Iterable[Chunk]) -> Iterator[ScoredChunk]:
+        """Yield each chunk with its scores; small chunks are scored together."""
+        summarizer = self.summarizer
         for group in join_chunks(chunks, self.max_rows):
-            rows = rows_of_group(group)
-            scores, scaled = self.summarizer.model.scale_and_score(rows, self.computed)
+            scores, scaled = summarizer.model.scale_and_score(rows_of_group(group), self.computed)
+            found = ranks(summarizer.calibration, scores[summarizer.by])
             first = 0
             for chunk in group:
                 part = slice(first, first + len(chunk.rows))
-                yield chunk, {name: each[part] for name, each in scores.items()}, scaled[part]
+                theirs = {name: each[part] for name, each in scores.items()}
+                yield ScoredChunk(chunk, theirs, scaled[part], found[part])
                 first = part.stop
 
-    def _write_scores(
-        self, writer: ScoreWriter, chunk: Chunk, scores: dict[str, NDArray[np.float64]]
-    ) -> None:
+    def _write_scores(self, writer: ScoreWriter, scored: ScoredChunk) -> None:
         """Append the scores of a chunk to the file, with p-values."""
-        chances = self.summarizer.p_values(chunk, scores)
-        writer.append(chunk.row_numbers, chunk.ids, chunk.file, scores, chances)
+        chunk, chances = scored.chunk, self.summarizer.p_values(scored)
+        writer.append(chunk.row_numbers, chunk.ids, chunk.file, scored.scores, chances)

@@ -19,7 +19,7 @@ from aemodel.decisions.ranking import Ranking, Tally, best_first
 from aemodel.decisions.unknown_entities import UnknownEntities
 from aemodel.explain.clean_range import count_outside
 from aemodel.model import Autoencoder
-from aemodel.scores.p_values import p_values
+from aemodel.scores.p_values import p_values_of_ranks
 from storage.sources import Chunk
 
 MOST_NOVEL = 50  # novel rows kept if rows are ranked by another score
@@ -161,6 +161,19 @@ def _load_unknown(arrays: Mapping[str, NDArray[np.generic]]) -> UnknownEntities:
     return UnknownEntities(keys, counts, int(arrays["unknown.unnamed"]))
 
 
+@dataclass(frozen=True)
+class ScoredChunk:
+    """A chunk with its scores (n,) by name, and its rows in scaled units (n, d).
+
+    ranks: (n,), of the score that ranks, among the calibration scores.
+    """
+
+    chunk: Chunk
+    scores: Mapping[str, NDArray[np.float64]]
+    scaled: NDArray[np.float32]
+    ranks: NDArray[np.int64]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summarizer:
     """Summarizes scored chunks.
@@ -180,25 +193,26 @@ class Summarizer:
         """Calibration scores (n,) of the score that ranks, ascending."""
         return self.model.calibration_by(self.by)
 
-    def summarize(
-        self,
-        chunk: Chunk,
-        scores: Mapping[str, NDArray[np.float64]],
-        scaled: NDArray[np.float32],
-        known: ShardSummary | None = None,
-    ) -> ShardSummary:
-        """Summarize one chunk with its scores (n,) by name and its rows in scaled units (n, d).
+    def summarize(self, scored: ScoredChunk, known: ShardSummary | None = None) -> ShardSummary:
+        """Summarize one chunk.
 
         known: a summary to merge this with; rows that rank below all of its rows are left out.
         """
-        found, measured = scores[self.by], self.model.measured
+        chunk, scaled, measured = scored.chunk, scored.scaled, self.model.measured
+        found = scored.scores[self.by]
         ranked = self.groups.judged(chunk.rows, found) if self.groups else found
         return ShardSummary(
-            Tally.of(self.calibration, found, threshold=self.threshold, judged=ranked),
+            Tally.of(
+                self.calibration,
+                found,
+                threshold=self.threshold,
+                judged=ranked,
+                among=scored.ranks,
+            ),
             Candidates.of_chunk(
                 self.keep, chunk, ranked, least=known.best.least if known else -np.inf
             ),
-            self._novel(chunk, ranked, scores, known),
+            self._novel(scored, ranked, known),
             FeatureTally.of(
                 self.model.to_values(scaled),
                 measured.feature_center,
@@ -216,28 +230,24 @@ class Summarizer:
 
     def _novel(
         self,
-        chunk: Chunk,
+        scored: ScoredChunk,
         ranked: NDArray[np.float64],
-        scores: Mapping[str, NDArray[np.float64]],
         known: ShardSummary | None,
     ) -> Candidates:
         """Return the most novel rows; none if novelty ranks rows or was not computed."""
-        if self.by == "novelty" or "novelty" not in scores:
-            return Candidates.of_chunk(0, chunk, ranked)
-        below_top = np.where(ranked > self._highest, -np.inf, scores["novelty"])
+        if self.by == "novelty" or "novelty" not in scored.scores:
+            return Candidates.of_chunk(0, scored.chunk, ranked)
+        below_top = np.where(ranked > self._highest, -np.inf, scored.scores["novelty"])
         least = known.novel.least if known else -np.inf
-        return Candidates.of_chunk(MOST_NOVEL, chunk, below_top, least=least)
+        return Candidates.of_chunk(MOST_NOVEL, scored.chunk, below_top, least=least)
 
-    def p_values(
-        self, chunk: Chunk, scores: Mapping[str, NDArray[np.float64]]
-    ) -> NDArray[np.float64] | None:
-        """Return the p-values (n,) of a chunk with scores (n,) by name; None if unknown."""
+    def p_values(self, scored: ScoredChunk) -> NDArray[np.float64] | None:
+        """Return the p-values (n,) of a chunk; None if they are unknown."""
         if not len(self.calibration):
             return None
-        found = scores[self.by]
         if self.groups:
-            return self.groups.p_values(chunk.rows, found)
-        return p_values(self.calibration, found)
+            return self.groups.p_values(scored.chunk.rows, scored.scores[self.by])
+        return p_values_of_ranks(scored.ranks, len(self.calibration))
 
     @cached_property
     def _highest(self) -> float:
