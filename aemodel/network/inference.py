@@ -7,6 +7,7 @@ threads. Batches are therefore padded to one size, aligned, and split evenly.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,7 @@ MOST_ROWS_ON_CPU = 1_024  # what layers write stays in the caches, and a chunk i
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
+LOG2_E = math.log2(math.e)
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
 _VECTORS = 32
@@ -124,8 +126,11 @@ def _apply(layer: nn.Module, columns: Tensor) -> Tensor:
 
 
 def _softmax_in_place(columns: Tensor) -> Tensor:
-    """Apply a softmax to each column; torch's own takes several times as long for many rows."""
-    columns.sub_(columns.amax(dim=0)).exp_()
+    """Apply a softmax to each column; torch's own takes several times as long for many rows.
+
+    2^x takes half the time of e^x.
+    """
+    columns.sub_(columns.amax(dim=0)).mul_(LOG2_E).exp2_()
     return columns.div_(columns.sum(dim=0))
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BLOCK_ROWS = 256  # rows compared with the reference at once: what is compared stays in the cache
-PAIR_VALUES = 65_536  # of pairs whose distances are computed at once
+PAIR_VALUES = 131_072  # of pairs whose distances are computed at once
 GROUP = 8  # reference rows in a group
+SETS = 10  # groups in a set; only the least distance of each set counts for the bound
 ROUNDING = 2.0**-24  # of float32
 
 Places = NDArray[np.intp]
@@ -79,14 +80,14 @@ class NearestRows:
         self, rows: Tensor, owners: Places, places: Places
     ) -> NDArray[np.float64]:
         """Return the distance (c,) of each pair of a row (n, d) and a reference row."""
-        exact, found = rows.double(), np.empty(len(owners))
+        points, others, found = self.points.numpy(), rows.numpy(), np.empty(len(owners))
         step = max(1, PAIR_VALUES // rows.shape[1])
         for start in range(0, len(owners), step):
             part = slice(start, start + step)
-            away = self._exact.index_select(0, torch.from_numpy(places[part]))
-            away -= exact.index_select(0, torch.from_numpy(owners[part]))
-            found[part] = away.square_().sum(dim=1).sqrt_().numpy()
-        return found
+            pairs = points.take(places[part], axis=0), others.take(owners[part], axis=0)
+            away = np.subtract(*pairs, dtype=np.float64)
+            np.einsum("ij,ij->i", away, away, out=found[part])
+        return np.sqrt(found)
 
     def _candidates(self, rows: Tensor, count: int) -> tuple[Places, Places]:
         """Return pairs of a row and a reference row that may be near it: (c,), (c,), by row.
@@ -95,31 +96,37 @@ class NearestRows:
         """
         doubled = self._doubled(rows)
         squares = doubled[:, :-1].square().sum(dim=1).div_(4).numpy()
-        rough = rows.new_empty(min(BLOCK_ROWS, len(rows)), len(self._compared))
+        rough = rows.new_empty(len(self._compared), min(BLOCK_ROWS, len(rows)))
         found = [(np.empty(0, np.intp), np.empty(0, np.intp))]
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            out = rough[: len(doubled[block])]
-            torch.mm(doubled[block], self._compared.t(), out=out)
-            owners, places = self._near(out.numpy(), squares[block], count)
+            rough.resize_(len(self._compared), len(doubled[block]))  # less in the last one
+            torch.mm(self._compared, doubled[block].t(), out=rough)
+            owners, places = self._near(rough, squares[block], count)
             found.append((start + owners, places))
         owners, places = map(np.concatenate, zip(*found, strict=True))
         return owners, places
 
-    def _near(self, rough: Floats, squares: Floats, count: int) -> tuple[Places, Places]:
-        """Return the candidates of rows with these rough distances (n, m) and squared lengths."""
-        width = GROUP if rough.shape[1] // GROUP >= count else 1
-        groups = rough.reshape(len(rough), width, -1)
-        minima = groups.min(axis=1)
-        bounds = self._bounds(np.partition(minima, count - 1, axis=1)[:, count - 1], squares)
+    def _near(self, rough: Tensor, squares: Floats, count: int) -> tuple[Places, Places]:
+        """Return the candidates of rows with these rough distances (m, n) and squared lengths.
+
+        Reference rows come first: minima over them are then of whole vectors of rows.
+        """
+        width = GROUP if len(rough) // GROUP >= count else 1
+        groups = rough.view(width, -1, len(squares))
+        minima = groups.amin(dim=0)
+        bounds = self._bounds(_smallest(minima, count), squares)
         beyond = ~np.isfinite(bounds)
         if beyond.any():  # all are infinitely far: take the first
-            rough[beyond] = np.arange(rough.shape[1])
-            minima[beyond], bounds[beyond] = groups[beyond].min(axis=1), count - 1
-        owners, at = np.divmod(np.flatnonzero(minima <= bounds[:, None]), groups.shape[2])
-        near = groups[owners, :, at] <= bounds[owners, None]
-        pairs, members = np.divmod(np.flatnonzero(near), width)
-        return owners[pairs], members * groups.shape[2] + at[pairs]
+            rough[:, beyond] = torch.arange(len(rough), dtype=rough.dtype)[:, None]
+            minima, bounds[beyond] = groups.amin(dim=0), count - 1
+        near = np.flatnonzero(minima.numpy() <= bounds)
+        at, owners = np.divmod(near, len(squares))
+        members = groups.flatten(1).numpy().take(near, axis=1)
+        of_group, pairs = np.divmod(np.flatnonzero(members <= bounds[owners]), len(near))
+        owners, places = owners[pairs], of_group * len(minima) + at[pairs]
+        order = np.argsort(owners.astype(np.uint16), kind="stable")  # a radix sort
+        return owners[order], places[order]
 
     def _bounds(self, reached: Floats, squares: Floats) -> Floats:
         """Return the rough distance (n,) that none of the nearest exceeds: `reached`, and rounding.
@@ -135,9 +142,20 @@ class NearestRows:
             return np.asarray(reached + 2 * self._gamma * wrong)
 
 
+def _smallest(minima: Tensor, count: int) -> Floats:
+    """Return a bound (n,) on the `count` smallest of minima (g, n): that of sets, if they suffice.
+
+    The least distances of nearly all sets are of different groups, so the bound is hardly higher.
+    """
+    if len(minima) // SETS >= 2 * count:
+        minima = minima.view(SETS, -1, minima.shape[1]).amin(dim=0)
+    least = np.partition(minima.t().contiguous().numpy(), count - 1, axis=1)
+    return np.asarray(least[:, count - 1])
+
+
 def _with_squares(away: Tensor) -> Tensor:
-    """Append the squared length to each row (m, d); infinite ones fill the last group."""
-    missing = -len(away) % GROUP
+    """Append the squared length to each row (m, d); infinite ones fill the last set of groups."""
+    missing = -len(away) % (GROUP * SETS)
     filled = away.new_zeros(len(away) + missing, away.shape[1] + 1)
     filled[: len(away), :-1] = away
     filled[:, -1] = filled.square().sum(dim=1)
