@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,11 @@ class Decoder:
     @property
     def size(self) -> int:
         """Rows of every batch."""
-        return batch_rows(layer_widths(self.network), self.device)
+        return batch_rows(self._widths, self.device)
+
+    @cached_property
+    def _widths(self) -> list[int]:
+        return layer_widths(self.network)
 
     def decode(self, latents: NDArray[np.floating]) -> NDArray[np.generic]:
         """Map latents (n, k) to rows (n, *row_shape) in the source's dtype.

@@ -46,9 +46,12 @@ class Autoencoder(MeasuredNetworks):
     @property
     def size(self) -> int:
         """Rows of every batch."""
+        return batch_rows(self._widths, self.device)
+
+    @cached_property
+    def _widths(self) -> list[int]:
         halves = [self.members[0].get_submodule(name) for name in ("encoder", "decoder")]
-        widths = [width for half in halves for width in layer_widths(half)]
-        return batch_rows(widths, self.device)
+        return [width for half in halves for width in layer_widths(half)]
 
     @property
     def decoded_size(self) -> int:

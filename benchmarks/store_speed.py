@@ -36,6 +36,8 @@ from storage.sources import Schema, StoredColumns, open_source, plan_shards
 
 SPEED_ROWS = 4_000_000
 PART = 262_144  # rows on which single steps are timed
+SETTINGS = ("format=hdf5", "format=parquet", "measure=sample", "max_error_relative=1e-2")
+REPEATS = 3  # of single steps, of which the fastest counts
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def timed(work: Callable[[], object]) -> Seconds:
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU seconds, so that ratios hold on a loaded machine."""
-    return timed(work).cpu
+    """CPU seconds of the fastest repeat, so that ratios hold on a loaded machine."""
+    return min(timed(work).cpu for _ in range(REPEATS))
 
 
 def synthetic_latents(n: int, k: int) -> NDArray[np.float32]:
@@ -125,14 +127,15 @@ def speed(results: ResultTables, only: list[str]) -> None:
         f"single steps on the first {PART:,} rows"
     )
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.npy"
+        path, quarter = Path(folder) / "rows.npy", Path(folder) / "quarter.npy"
         rows = write_rows_near_a_plane(path, n)
+        write_rows_near_a_plane(quarter, n // 4)
         small = NARROW.replace("[16]", "[32]").replace("latent = 4", "latent = 8")
         networks = {"64-32-8-32-64": small, "as init writes it": proposed_model(rows[:20_000])}
         for network, text in networks.items():
             job = BenchJob(np.array(rows[:20_000]), text)
-            for setting in ("format=hdf5", "format=parquet", "max_error_relative=1e-2"):
-                measure = functools.partial(_speed, network, job, path, setting)
+            for setting in SETTINGS:
+                measure = functools.partial(_speed, network, job, (quarter, path), setting)
                 results.add("speed", f"{n}, {network}, {setting}", measure)
 
 
@@ -154,24 +157,29 @@ def write_rows_near_a_plane(path: Path, n: int) -> NDArray[np.float32]:
     return rows
 
 
-def _speed(network: str, job: BenchJob, path: Path, setting: str) -> dict[str, str]:
-    """Encode and decode file to file, and the network and the codec alone."""
+def _speed(network: str, job: BenchJob, paths: tuple[Path, Path], setting: str) -> dict[str, str]:
+    """Encode and decode file to file, and the network and the codec alone.
+
+    paths: a quarter of the rows, and all. Speeds are those of the other three quarters, so that
+    imports and planning do not count.
+    """
     job.train()
     loaded = read_job(job.path, [f"encode.{setting}"])
     _, model = load_model(open_workspace(loaded), device="cpu")
-    rows = np.load(path, mmap_mode="r")
+    rows = np.load(paths[1], mmap_mode="r")
     some = np.array(rows[:PART])
-    part, whole = some.nbytes / 1e6, rows.nbytes / 1e6
+    part, most = some.nbytes / 1e6, 0.75 * rows.nbytes / 1e6
     forward = part / cpu_seconds(forward_pass(model, some))
     errors = part / cpu_seconds(lambda: model.encode_and_errors(some))
-    with open_source(path) as source:
-        shards = plan_shards(source, loaded.data.shard_bytes)
-        planned = plan_store(loaded, model, source, shards)
-        selection = cpu_seconds(lambda: plan_store(loaded, model, source, shards))
+    with open_source(paths[1]) as source:
+        planned = plan_store(loaded, model, source, plan_shards(source, loaded.data.shard_bytes))
     write, read = (part / each for each in time_codec(planned, model, some))
-    encoding, decoding = time_file_to_file(loaded, path)
-    encode, decode = whole / (encoding.cpu - selection), whole / decoding.cpu
-    by_wall = whole / encoding.wall, whole / decoding.wall
+    time_file_to_file(loaded, paths[0])  # imports what the first run of a process imports
+    quarter, whole = (time_file_to_file(loaded, path) for path in paths)
+    encode, decode = (
+        most / (all_rows.cpu - some_rows.cpu)
+        for some_rows, all_rows in zip(quarter, whole, strict=True)
+    )
     slower = min(forward, write)
     return {
         "network": network,
@@ -183,8 +191,7 @@ def _speed(network: str, job: BenchJob, path: Path, setting: str) -> dict[str, s
         "shares of the slower": f"**{encode / slower:.2f}, {decode / slower:.2f}**",
         "network, scaling, and errors": f"{errors:.0f}",
         "codec read": f"{read:.1f}",
-        "wall time, selection included": f"{by_wall[0]:.1f}, {by_wall[1]:.1f}",
-        "plan and codec selection, s": f"{selection:.1f}",
+        "wall time": f"{whole[0].wall:.1f}, {whole[1].wall:.1f}",
     }
 
 

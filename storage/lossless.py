@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from storage.pco import pack_numbers
 
 LEVEL = 19
-FIRST_BYTES = 500_000
+QUICK_LEVEL = 3  # tells which layout is smaller in a twentieth of the time
 NARROWER = ("uint8", "int8", "uint16", "int16", "int32", "float16", "float32")
 
 
@@ -30,16 +30,15 @@ def lossless_bytes(rows: NDArray[np.generic]) -> int:
     """Return the bytes of rows (n, *row_shape) in their narrowest dtype, by the better coder.
 
     By pcodec, column by column. By zstd at level 19, row by row or column by column, whichever is
-    smaller for the first rows: the level is slow.
+    smaller at level 3.
     """
     flat = narrowest(np.ascontiguousarray(rows)).reshape(len(rows), -1)
-    first = flat[: max(1, FIRST_BYTES // max(1, flat[:1].nbytes))]
-    by_row = _packed_bytes(first) <= _packed_bytes(first.T)
+    by_row = _packed_bytes(flat, QUICK_LEVEL) <= _packed_bytes(flat.T, QUICK_LEVEL)
     columns = flat.view(np.uint8) if flat.dtype.kind == "b" else flat
     by_pcodec = sum(len(pack_numbers(column)) for column in columns.T)
-    return min(by_pcodec, _packed_bytes(flat if by_row else flat.T))
+    return min(by_pcodec, _packed_bytes(flat if by_row else flat.T, LEVEL))
 
 
-def _packed_bytes(values: NDArray[np.generic]) -> int:
-    codec = pa.Codec("zstd", compression_level=LEVEL)
+def _packed_bytes(values: NDArray[np.generic], level: int) -> int:
+    codec = pa.Codec("zstd", compression_level=level)
     return len(codec.compress(np.ascontiguousarray(values).data, asbytes=True))

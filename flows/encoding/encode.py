@@ -48,6 +48,7 @@ from storage.text import list_first
 
 log = logging.getLogger(__name__)
 SAMPLED_SHARDS = 4  # shards with a sample that is also compressed losslessly, for comparison
+MEASURED = {"all": 1, "sample": 16}  # of so many rows, one is decoded and compared
 MOST_STEM = 100  # letters of a source's name in its store's name
 WAIT = 5.0  # seconds to wait for another encoder of the same store
 
@@ -85,9 +86,14 @@ class EncodeResult(Done):
             f"{ratio['float32']:.3g} vs. float32, "
             f"{ratio['lossless']:.3g} vs. lossless compression\n"
             f"  RMSE {loss['rmse']:.4g}, largest error {loss['largest']:.4g}; "
-            f"range {loss['range']:.4g}{self._bound()}\n"
+            f"range {loss['range']:.4g}{self._sample()}{self._bound()}\n"
             f"  {near(self.path / 'size_report.html')}"
         )
+
+    def _sample(self) -> str:
+        """On how many rows the loss was measured; '' if on all."""
+        measured = self.report["loss"]["rows"]
+        return "" if measured == self.report["rows"] else f"; measured on {measured:,} rows"
 
     def _bound(self) -> str:
         """The requested bound and the codecs that hold it; '' without a bound."""
@@ -225,6 +231,7 @@ def encode_shards(
         keep_exact=run.job.encode.keep_exact,
         keep_latents=run.job.encode.keep_latents,
         max_rows=rows_per_chunk(run.source, run.job.score.memory, batch=run.model.size),
+        measured=MEASURED[run.job.encode.measure],
         sampled=sampled(shards),
     )
     notes, failed = run_shards(encoder, shards, run_all)

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from aemodel.decoder import Decoder
 from aemodel.model import Autoencoder
+from flows.encoding.compared_rows import ComparedRows
 from flows.encoding.read_back import as_read, identical
 from flows.encoding.waiting_rows import (
     Errors,
-    KeptRows,
     LosslessSample,
     PendingRows,
     Rows,
     finite_mean,
-    lost_rows,
     rows_with_gaps,
 )
 from flows.engine.disk_space import MOST_EXACT
@@ -49,8 +48,8 @@ class ShardEncoder(ShardJob[EncodedShard]):
 
     decoder: the one that the store will contain. keep_exact: rows with errors in this tail of
     the calibration errors are kept exactly. keep_latents: also where decoding does not need them.
-    sampled: indices of the shards with a sample that is
-    also compressed losslessly, for comparison.
+    measured: one row in so many is decoded and compared, where no bound is set.
+    sampled: indices of the shards with a sample that is also compressed losslessly, for comparison.
     """
 
     what = "encoding"
@@ -62,6 +61,7 @@ class ShardEncoder(ShardJob[EncodedShard]):
     keep_exact: float
     keep_latents: bool
     max_rows: int
+    measured: int
     sampled: set[int]
 
     def finished(self, shard: Shard) -> EncodedShard | None:
@@ -155,18 +155,19 @@ class _Gathered:
         self.blocks = Blocks(bounded, self._decode_block) if bounded else None
         self.block_keys = np.empty(0)
         self.block_rows = block_rows(self.row_size)
-        self.tail = encoder.tail
-        self.digest, self.loss = RowsDigest(), Loss.of(self.row_size)
+        self.compared = ComparedRows(
+            Loss.of(self.row_size),
+            encoder.plan.scale,
+            encoder.tail,
+            1 if bounded else encoder.measured,
+        )
+        self.digest = RowsDigest()
         self.parts: list[ShardRows] = []
         self.errors: list[Errors] = []
         self.ids: list[Rows | None] = []
-        self.exact: list[KeptRows] = []
-        self.gap_rows: list[NDArray[np.intp]] = []
-        self.gaps: list[NDArray[np.bool_]] = []
         self.pending = PendingRows()
         self.beside: list[pa.RecordBatch] = []
         self.sample = LosslessSample(sample_budget)
-        self.packed_rows = 0
         self.low, self.high = float("inf"), float("-inf")
 
     def take(self, chunk: Chunk, keys: NDArray[np.float64]) -> None:
@@ -194,56 +195,34 @@ class _Gathered:
             self._pack_block(rows, latents, errors)
 
     def _pack_block(self, rows: Rows, latents: NDArray[np.float32], errors: Errors) -> None:
-        """Decode a block as a reader will, and measure what is lost.
-
-        Rows that may be kept exactly are counted once that is decided, in `rows`.
-        """
-        gaps = rows_with_gaps(rows)
-        back = self._read_back(rows, latents, unseen=bool(gaps.any()))
-        counted = None
-        if not self.blocks or not self.blocks.blocks[-1]:
-            lost = lost_rows(rows, back)
-            worst = (errors > self.tail) | lost
-            places = np.flatnonzero(worst) + self.packed_rows
-            kept = KeptRows(places, rows[worst], back[worst], errors[worst], lost[worst])
-            self.exact.append(kept)
-            self._note_gaps(rows, gaps)
-            counted = ~worst
-        self.packed_rows += len(rows)
-        self.loss.add(rows, back, counted)
-
-    def _note_gaps(self, rows: Rows, gaps: NDArray[np.bool_]) -> None:
-        if gaps.any():
-            self.gap_rows.append(np.flatnonzero(gaps) + self.packed_rows)
-            self.gaps.append(np.isnan(rows[gaps]))
-
-    def _read_back(self, rows: Rows, latents: NDArray[np.float32], *, unseen: bool) -> Rows:
+        """Get back what a reader will, and compare."""
+        compared = self.compared
         if self.blocks:
-            return self.blocks.add(rows, latents, unseen=unseen)
-        return as_read(self.encoder.decoder, latents, self.block_keys, self.encoder.plan.schema)
+            back = self.blocks.add(rows, latents, unseen=bool(rows_with_gaps(rows).any()))
+            if self.blocks.blocks[-1]:
+                compared.loss.add(rows, back)
+            else:
+                compared.note_gaps(rows)
+                compared.compare(rows, back, errors, np.arange(len(rows)))
+        else:
+            compared.note_gaps(rows)
+            places = compared.to_decode(latents, errors)
+            some = slice(None) if len(places) == len(rows) else places
+            keys, schema = self.block_keys[some], self.encoder.plan.schema
+            back = as_read(self.encoder.decoder, latents[some], keys, schema)
+            compared.compare(rows[some], back, errors[some], places)
+        compared.done += len(rows)
 
     def _decode_block(self, latents: NDArray[np.float32]) -> NDArray[np.float64]:
         return self.encoder.decoder.decode_exactly(latents, self.block_keys)
 
     def rows(self) -> ShardRows:
         """The shard's rows; of those that may be kept exactly, the ones with the largest errors."""
-        schema = self.encoder.plan.schema
-        kept = KeptRows.join(self.exact, self.row_size, schema.dtype)
-        n_rows = self.shard.stop - self.shard.start
-        chosen = kept.choose(int(np.ceil(MOST_EXACT * self.encoder.keep_exact * n_rows)))
-        kept.back[chosen] = kept.values[chosen]
-        self.loss.add(kept.values, kept.back)
-        values = kept.values[chosen].reshape(len(chosen), *schema.row_shape)
-        rows = ShardRows.join(self.parts, kept.places[chosen], values)
-        return self._with_gaps(rows)
-
-    def _with_gaps(self, rows: ShardRows) -> ShardRows:
-        """The shard with the gaps of the rows that are not kept exactly."""
-        if not self.gaps:
-            return rows
-        places, gaps = np.concatenate(self.gap_rows), np.concatenate(self.gaps)
-        others = ~np.isin(places, rows.exact_rows)
-        return rows.with_gaps(gaps[others], places[others])
+        schema, n_rows = self.encoder.plan.schema, self.shard.stop - self.shard.start
+        most = int(np.ceil(MOST_EXACT * self.encoder.keep_exact * n_rows))
+        places, values = self.compared.keep_exactly(most, self.row_size, schema.dtype)
+        kept = values.reshape(len(values), *schema.row_shape)
+        return self.compared.with_gaps(ShardRows.join(self.parts, places, kept))
 
     @cached_property
     def columns(self) -> pa.Table | None:
@@ -262,7 +241,7 @@ class _Gathered:
         n_rows = shard.stop - shard.start
         files = {path.name: path for path in plan.files(self.encoder.store, shard.index)}
         codecs = self.blocks.codecs if self.blocks else {LATENTS: n_rows}
-        loss = self.loss.to_json()
+        loss = self.compared.loss.to_json()
         return EncodedShard(
             index=shard.index,
             start=shard.start,
@@ -272,7 +251,7 @@ class _Gathered:
             largest_error=max(loss["largest"], default=0.0),
             mean_error=finite_mean(np.concatenate(self.errors)),
             norm=float(norms(np.array(loss["norms"])[:, None])[0]),
-            values=self.loss.values,
+            values=self.compared.loss.values,
             low=self.low if math.isfinite(self.low) else None,
             high=self.high if math.isfinite(self.high) else None,
             exact_rows=len(rows.exact_rows),

@@ -40,8 +40,10 @@ def differences(rows: NDArray[np.generic], back: NDArray[np.generic]) -> NDArray
 def norms(apart: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the roots of the sums of squares (d,) of columns (n, d), without overflow."""
     largest = apart.max(axis=0, initial=0.0)
+    if ((largest == 0) | ((largest > 1 / SQUARED_SAFELY) & (largest < SQUARED_SAFELY))).all():
+        return np.asarray(np.sqrt(np.einsum("ij,ij->j", apart, apart)))
     units = np.array([unit_of(each) for each in largest.tolist()])
-    scaled = apart if (units == 1.0).all() else apart / units
+    scaled = apart / units
     roots = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))
     return np.asarray(np.minimum(roots, LARGEST / np.maximum(units, 1.0)) * units)
 

@@ -98,7 +98,7 @@ def measure_store(
     lossless = _lossless(folder, shards, plan)
     sizes = _sizes(folder, shards, plan, lossless.bytes, manifest_bytes)
     loss = merge_losses([facts.loss for facts in shards])
-    figures = _loss_figures(shards, loss)
+    figures = _loss_figures(shards, loss, plan)
     return SizeReport(
         rows=rows,
         bytes=sizes,
@@ -109,7 +109,7 @@ def measure_store(
         exact_rows=sum(facts.exact_rows for facts in shards),
         outside_values=sum(facts.outside_values for facts in shards),
         loss=figures,
-        columns=_columns(plan, loss, rows),
+        columns=_columns(plan, loss),
         bound=_bound_kept(plan, loss, figures.rmse, codecs),
         contest=_contest(plan, sizes.source),
     )
@@ -179,7 +179,7 @@ def _lossless(folder: Path, shards: Sequence[EncodedShard], plan: StorePlan) -> 
     return LosslessForm(scaled + _file_bytes(folder, "columns-"), taken)
 
 
-def _loss_figures(shards: Sequence[EncodedShard], loss: Loss) -> LossFigures:
+def _loss_figures(shards: Sequence[EncodedShard], loss: Loss, plan: StorePlan) -> LossFigures:
     values = sum(facts.values for facts in shards)
     rmse = span = 0.0
     if values:
@@ -191,7 +191,16 @@ def _loss_figures(shards: Sequence[EncodedShard], loss: Loss) -> LossFigures:
     def of_range(value: float) -> float | None:
         return min(value / span, LARGEST) if span else None
 
-    return LossFigures(rmse, largest, p999, span, of_range(rmse), of_range(largest), of_range(p999))
+    return LossFigures(
+        rows=values // math.prod(plan.schema.row_shape),
+        rmse=rmse,
+        largest=largest,
+        p999=p999,
+        range=span,
+        rmse_of_range=of_range(rmse),
+        largest_of_range=of_range(largest),
+        p999_of_range=of_range(p999),
+    )
 
 
 def _range(shards: Sequence[EncodedShard]) -> float:
@@ -201,9 +210,10 @@ def _range(shards: Sequence[EncodedShard]) -> float:
     return min(max(highs) - min(lows), LARGEST) if lows else 0.0
 
 
-def _columns(plan: StorePlan, loss: Loss, rows: int) -> list[ColumnLoss]:
+def _columns(plan: StorePlan, loss: Loss) -> list[ColumnLoss]:
     """Return RMSE and largest error per column; none if rows are too wide for that."""
     size = int(np.prod(plan.schema.row_shape, dtype=np.int64))
+    rows = loss.values // size
     if size > MOST_COLUMNS or not rows:
         return []
     names = plan.schema.columns or tuple(f"feature_{index}" for index in range(size))

@@ -18,6 +18,7 @@ FORMATS = ("hdf5", "parquet")
 RUNNERS = ("threads", "dask")
 PRECISIONS = ("float32", "float16", "int8", "auto")
 SPEEDS = ("small", "fast")
+MEASURES = ("all", "sample")
 MEMORY = ByteSize(512_000_000)
 BOUNDS = ("max_error", "max_error_relative", "max_rmse")
 
@@ -37,6 +38,8 @@ class EncodeSettings:
     for `probe` and other readers.
     speed: `small`, or `fast`: within a bound, values are packed by pcodec alone, in a fraction of
     the time, but in more bytes.
+    measure: rows that are decoded and compared where no bound is set: `all`, or a `sample`, one row
+    in 16. Within a bound, all are.
     """
 
     format: str = "hdf5"
@@ -47,10 +50,12 @@ class EncodeSettings:
     keep_exact: float = 0.001
     keep_latents: bool = False
     speed: str = "small"
+    measure: str = "all"
 
     def __post_init__(self) -> None:
         require_choice("encode.format", self.format, FORMATS)
         require_choice("encode.speed", self.speed, SPEEDS)
+        require_choice("encode.measure", self.measure, MEASURES)
         require_choice("encode.precision", self.precision, PRECISIONS)
         require_range("encode.keep_exact", self.keep_exact, 0.0, 0.1)
         require_range("encode.max_error_relative", self.max_error_relative, 0.0, 1.0)

@@ -168,6 +168,25 @@ def test_single_rows_equal_those_of_a_full_decode(bench, tmp_path, settings):
     )
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_loss_measured_on_a_sample_says_so_and_changes_nothing_stored(bench, tmp_path, format):
+    np.save(tmp_path / "night.npy", rows_of(4_000, 3))
+    settings = {"source": tmp_path / "night.npy"}
+    on_all = encode(bench, tmp_path / "all", f"format={format}", **settings)["loss"]
+    store = tmp_path / "sample"
+    on_some = encode(bench, store, f"format={format}", "measure=sample", **settings)["loss"]
+
+    assert (on_all["rows"], on_some["rows"]) == (4_000, 250)
+    assert on_some["rmse"] == pytest.approx(on_all["rmse"], rel=0.1)
+    assert on_some["largest"] <= on_all["largest"]
+    apart = decode(bench, store) - np.load(tmp_path / "night.npy")
+    assert on_some["rmse"] == pytest.approx(np.sqrt((apart[::16] ** 2).mean()))
+    shards = sorted(path.name for path in store.glob("*-0*"))
+    assert [(store / name).read_bytes() for name in shards] == [
+        (tmp_path / "all" / name).read_bytes() for name in shards
+    ]
+
+
 @pytest.mark.parametrize("settings", [("format=hdf5",), ("format=parquet", "max_error=0.05")])
 def test_a_packed_store_decodes_like_the_folder(bench, tmp_path, settings):
     encode(bench, tmp_path / "store", *settings)
