@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from aemodel.decisions.feature_shift import center_and_spread
 from aemodel.model import Autoencoder
@@ -14,47 +15,71 @@ from aemodel.network.networks import exact_device
 
 MOST_CLEAN = 800
 MOST_OTHERS = 500
+NEIGHBORS = 5
+LEAST_APART = 0.7  # else the map says nothing
 
 Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LatentMap:
-    """clean (m, 2) and others (n, 2) on the map; share: of their spread that it shows, 0 to 1."""
+    """clean (m, 2) and others (n, 2) on the map; share: of their spread that it shows, 0 to 1.
+
+    by_latents: whether rows are placed by their latents, not by the points that novelty compares.
+    """
 
     clean: Points
     others: Points
     share: float
+    by_latents: bool
 
 
 def map_of_rows(model: Autoencoder, rows: NDArray[np.generic], *, by: str) -> LatentMap | None:
     """Map rows (n, *row_shape), the first MOST_OTHERS of them, among reference rows.
 
-    They are placed by their latents or, where novelty ranks, by the points it compares. Each
-    coordinate is measured in its clean spread and compressed by asinh, so that far rows do not
-    squeeze all others. Clean and other rows weigh the same. None without rows to place.
+    They are placed by their latents or, in tables with categories and where novelty ranks, by the
+    points that novelty compares. Each coordinate is measured in its clean spread, or in that of all
+    where points hold levels, and compressed by asinh, so that far rows do not squeeze all others.
+    Clean and other rows weigh the same. None if the map would not tell these rows from clean ones.
     """
-    if not len(rows):
+    reference, shown = model.measured.reference.rows, rows[:MOST_OTHERS]
+    if not len(shown) or not len(reference):
         return None
-    clean, others = _coordinates(model, rows[:MOST_OTHERS], by)
-    clean = clean[:: -(-len(clean) // MOST_CLEAN)]
+    has_levels = model.measured.mixed is not None
+    by_latents = by != "novelty" and not has_levels
+    sample = slice(None, None, -(-len(reference) // MOST_CLEAN))
+    if by_latents:
+        clean, others = model.reference_latents[sample], model.encode(shown)
+    else:
+        clean, others = _points(model, reference[sample]), _points(model, shown)
     center, spread = center_and_spread(clean)
+    if has_levels:
+        spread = np.full_like(spread, np.sqrt(np.mean(clean.var(axis=0))) or 1.0)
     both = np.concatenate([clean, others]).astype(np.float64)
     known = np.nan_to_num(both, nan=0.0, posinf=1e30, neginf=-1e30)
     weights = np.repeat([1 / len(clean), 1 / len(others)], [len(clean), len(others)])
     places, share = _principal(np.arcsinh((known - center) / spread), weights)
-    return LatentMap(places[: len(clean)], places[len(clean) :], share)
+    found = LatentMap(places[: len(clean)], places[len(clean) :], share, by_latents)
+    return found if _apart(found) >= LEAST_APART else None
 
 
-def _coordinates(
-    model: Autoencoder, rows: NDArray[np.generic], by: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return reference rows (m, k) and rows (n, k) by what they are compared in."""
-    if by != "novelty":
-        return model.reference_latents, model.encode(rows)
+def _points(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return rows as the points (n, k) that novelty compares."""
     scaled = torch.from_numpy(model.scale(rows)).to(exact_device(model.device))
-    points = model.to_points(model.fill(scaled))
-    return model.novelty.points.cpu().numpy(), points.cpu().numpy()
+    points: NDArray[np.float32] = model.to_points(model.fill(scaled)).cpu().numpy()
+    return points
+
+
+def _apart(found: LatentMap) -> float:
+    """Return how often another row is farther from clean rows than a clean one: 0.5 by chance.
+
+    Measured by the distance on the map to the NEIGHBORS nearest clean rows.
+    """
+    tree = cKDTree(found.clean)
+    own = np.sort(tree.query(found.clean, [NEIGHBORS + 1])[0].ravel())  # itself is the nearest
+    others = tree.query(found.others, [NEIGHBORS])[0].ravel()
+    below, up_to = (np.searchsorted(own, others, side) for side in ("left", "right"))
+    return float(np.mean(below + up_to) / (2 * len(own)))
 
 
 def _principal(points: Points, weights: Points) -> tuple[Points, float]:

@@ -9,6 +9,7 @@ from aemodel.decisions.ranking import Tally
 from aemodel.decisions.rules import Decision, Rule, decide
 from aemodel.decisions.verdict import Coverage, judge_night
 from aemodel.training.cross_fit import FOLDS
+from flows.scoring.evidence.rows import listed_evidence
 from flows.scoring.judge import merged_summary, remarks, repeated_ids
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.shards.scoring import ScoredShards
@@ -43,6 +44,7 @@ def judge_in_sample(run: NightRun, source: Source, scored: ScoredShards) -> Judg
         shards=scored.total,
         digest=scored.digest,
         why="" if summary else scored.failed[0][1],
+        evidence=listed_evidence(run, summary, decision, source) if summary else {},
     )
 
 

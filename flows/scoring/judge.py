@@ -21,6 +21,7 @@ from aemodel.scores.novelty import Reference
 from aemodel.training.reference_rows import fewest_candidates
 from flows.engine.shard_tasks import rows_per_chunk
 from flows.jobs.workspace import open_workspace
+from flows.scoring.evidence.rows import listed_evidence
 from flows.scoring.known_normal import known_normal_rows
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.shards.notes import summary_path
@@ -49,7 +50,8 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     overlap = trained_on(run, source, scored)
     doubt = overlap or (drift.to_text() if drift and drift.alarm else "")
     decision = decide_night(run, tally, summary, doubt)
-    known = known_normal_rows(run, source, summary, decision) if summary else {}
+    evidence = listed_evidence(run, summary, decision, source) if summary else {}
+    known = known_normal_rows(run, summary, decision, evidence) if summary else {}
     verdict, others = judge_night(
         decision,
         Coverage(
@@ -74,6 +76,7 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         digest=scored.digest,
         why="" if summary else scored.failed[0][1],
         known=known,
+        evidence=evidence,
     )
 
 

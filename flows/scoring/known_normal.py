@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from aemodel.decisions.rules import Decision
-from flows.scoring.evidence.rows import MOST_GROUPED, explain_rows, kinds_of_flagged
+from flows.scoring.evidence.rows import kinds_of_flagged
 from flows.scoring.night_run import NightRun
 from flows.scoring.shards.summary import ShardSummary
 from storage.labels import Label
-from storage.nights.night import RowGroup
-from storage.sources import Source
+from storage.nights.night import Evidence, RowGroup
 
 
 def known_normal_rows(
-    run: NightRun, source: Source, summary: ShardSummary, decision: Decision
+    run: NightRun, summary: ShardSummary, decision: Decision, evidence: Mapping[int, Evidence]
 ) -> dict[int, Label]:
     """Return the label of each flagged row that is known normal, by row number.
 
-    The first MOST_GROUPED flagged rows are compared.
+    evidence: of the listed rows. The first MOST_GROUPED flagged rows are compared.
     """
-    compared = min(decision.flagged, MOST_GROUPED)
-    if not run.known or not compared:
+    if not run.known:
         return {}
-    rows, values = summary.best.rows[:compared], summary.best.values[:compared]
-    evidence = explain_rows(run.model, rows, values, by=run.job.score.by, source=source)
-    kinds = kinds_of_flagged(run.model, rows.tolist(), evidence)
+    flagged = summary.best.rows[: decision.flagged].tolist()
+    kinds = kinds_of_flagged(run.model, flagged, evidence)
     return {
         row: run.known[kind.shared]
         for kind in kinds

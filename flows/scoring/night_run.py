@@ -22,6 +22,7 @@ from flows.jobs.queries import name_queries
 from flows.jobs.settings import Job
 from flows.scoring.shards.summary import ShardSummary
 from storage.labels import Label
+from storage.nights.night import Evidence
 from storage.nights.revisions import NightPlace
 from storage.sources import Source, files_digest
 
@@ -110,6 +111,7 @@ class Judged:
     shards: number of all shards.
     digest: SHA-256 of the content of all scored rows.
     known: the label that makes a flagged row known normal, by row number.
+    evidence: of the listed rows, by row number.
     """
 
     verdict: str
@@ -123,6 +125,7 @@ class Judged:
     digest: str
     why: str
     known: Mapping[int, Label] = field(default_factory=dict)
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)
 
 
 def nothing_scored(verdict: str, why: str) -> Judged:

@@ -23,7 +23,6 @@ from flows.scoring.evidence.rows import (
     content_of_rows,
     count_novel_rows,
     kinds_of_flagged,
-    listed_evidence,
     listed_rows,
     novel_rows,
 )
@@ -230,7 +229,7 @@ def with_scores(
     """Add decision, counts, evidence, drift and changes to the report."""
     run, sought = draft.run, "novelty" in draft.run.job.score.computed
     novel = novel_rows(run, summary, decision, draft.scored)
-    evidence = listed_evidence(run, summary, decision, draft.scored.source)
+    evidence = draft.judged.evidence
     near = rows_near_cut(run, summary, decision, draft.scored)
     flagged = picked.filter(picked.column("flagged")).column("row").to_pylist()
     kinds = kinds_of_flagged(run.model, flagged, evidence)

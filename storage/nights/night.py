@@ -96,13 +96,15 @@ class RowGroup:
 class NightMap:
     """Where rows lie: clean rows (m, 2) and flagged ones (n, 2), which are `rows`, best first.
 
-    share: of their spread that two directions show.
+    share: of their spread that two directions show. by_latents: whether rows are placed by their
+    latents, not by what novelty compares.
     """
 
     clean: NDArray[np.float64]
     flagged: NDArray[np.float64]
     rows: Sequence[int]
     share: float
+    by_latents: bool
 
 
 @dataclass(frozen=True)

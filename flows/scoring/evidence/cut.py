@@ -89,11 +89,15 @@ def p_value_counts(tally: Tally) -> NDArray[np.float64]:
 
 
 def night_map(run: NightRun, summary: ShardSummary, decision: Decision) -> NightMap | None:
-    """Place flagged rows among clean ones; None where rows are judged by several models."""
+    """Place flagged rows among clean ones.
+
+    None where rows are judged by several models, or where the map would not tell them apart.
+    """
     if run.place.date == IN_SAMPLE:
         return None
     kept = summary.best.rows[: decision.flagged]
     found = map_of_rows(run.model, summary.best.values[: len(kept)], by=run.job.score.by)
     if found is None:
         return None
-    return NightMap(found.clean, found.others, kept[: len(found.others)].tolist(), found.share)
+    rows = kept[: len(found.others)].tolist()
+    return NightMap(found.clean, found.others, rows, found.share, found.by_latents)

@@ -18,17 +18,20 @@ def far_rows(count, away):
     return clean_rows(count, seed=3) + np.array([0.0, 0.0, away])
 
 
-@pytest.mark.parametrize("by", ["error", "novelty"])
-def test_two_groups_of_far_rows_lie_apart_from_clean_rows_and_from_each_other(model, by):
+def test_two_groups_of_far_rows_lie_apart_from_clean_rows_and_from_each_other(model):
     rows = np.concatenate([far_rows(20, 50.0), far_rows(20, -50.0)])
-    found = map_of_rows(model, rows, by="novelty" if by == "novelty" else "error")
+    found = map_of_rows(model, rows, by="novelty")
+    first, second = found.others[:20], found.others[20:]
+    apart = np.linalg.norm(first.mean(axis=0) - second.mean(axis=0))
 
     assert found.clean.shape[1] == 2
     assert 0 < found.share <= 1
-    if by == "novelty":
-        first, second = found.others[:20], found.others[20:]
-        apart = np.linalg.norm(first.mean(axis=0) - second.mean(axis=0))
-        assert apart > 3 * max(first.std(), second.std(), found.clean.std())
+    assert apart > 3 * max(first.std(), second.std(), found.clean.std())
+
+
+@pytest.mark.parametrize(("by", "away"), [("novelty", 0.0), ("error", 50.0)])
+def test_a_map_that_does_not_tell_rows_from_clean_ones_is_left_out(model, by, away):
+    assert map_of_rows(model, far_rows(300, away), by=by) is None  # latents are blind to `away`
 
 
 def test_rows_beyond_all_bounds_have_a_finite_place(model):
@@ -40,8 +43,8 @@ def test_rows_beyond_all_bounds_have_a_finite_place(model):
 
 
 def test_the_map_is_bounded_whatever_the_number_of_rows(model):
-    found = map_of_rows(model, far_rows(2_000, 9.0), by="error")
+    found = map_of_rows(model, far_rows(2_000, 9.0), by="novelty")
 
     assert len(found.others) == MOST_OTHERS
     assert len(found.clean) <= MOST_CLEAN
-    assert map_of_rows(model, far_rows(1, 9.0)[:0], by="error") is None
+    assert map_of_rows(model, far_rows(1, 9.0)[:0], by="novelty") is None

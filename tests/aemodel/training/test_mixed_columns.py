@@ -10,6 +10,7 @@ import pytest
 
 from aemodel.bundle import from_files, to_files
 from aemodel.explain.attribution import explain
+from aemodel.explain.latent_map import map_of_rows
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, Layout
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.gate_checks import check_error, check_planted
@@ -103,6 +104,13 @@ def test_the_cause_names_the_odd_column_first(model, by):
     assert names[:2] == ["amount", "shop"]
     assert names[2] in ("shop", "item")
     assert names[3] == "when"
+
+
+def test_the_map_places_rows_by_levels_and_numbers_whatever_ranks(model):
+    found = map_of_rows(model, odd_rows()[[0, 1]], by="error")
+
+    assert not found.by_latents
+    assert map_of_rows(model, payments(300, 6), by="error") is None
 
 
 def test_a_level_without_a_name_is_described_all_the_same(model):
