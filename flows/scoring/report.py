@@ -15,7 +15,12 @@ import pyarrow as pa
 from aemodel.decisions.ranking import Tally, picture_edges
 from aemodel.decisions.rules import Decision
 from aemodel.rows.layout import is_signal
-from flows.scoring.evidence.checks import column_checks, drift_figures, input_checks
+from flows.scoring.evidence.checks import (
+    column_checks,
+    drift_figures,
+    input_checks,
+    repeated_rows,
+)
 from flows.scoring.evidence.cut import night_map, p_value_counts, rows_near_cut, shows_p_values
 from flows.scoring.evidence.rows import (
     MOST_GROUPED,
@@ -261,6 +266,7 @@ def with_scores(
         novel_rows_total=count_novel_rows(run, decision, novel, draft.scores) if sought else None,
         drift=drift_figures(run, draft.judged, summary),
         columns=column_checks(run.model, summary.features),
+        checks=night.checks | repeated_rows(run.model, summary.repeated),
         changes=changes_since_newest(run, draft.scores, picked),
     )
 

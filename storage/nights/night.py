@@ -194,7 +194,7 @@ class Night(NightFigures):
     zone: str = ""
     owner: str = ""
     earlier: Sequence[NightLine] = ()
-    checks: Mapping[str, str] = field(default_factory=dict)
+    checks: dict[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
     command: str = ""

@@ -27,7 +27,7 @@ from storage.pages.nights.first_screen import (
     largest_group,
     warnings,
 )
-from storage.pages.nights.history import LEGEND, Strip, draw_strip
+from storage.pages.nights.history import LEGEND, Strip, draw_strip, usual_rows
 from storage.pages.nights.latent_map import draw_map
 from storage.pages.nights.listed import ListedRow, list_near, list_rows
 from storage.pages.nights.score_plots import draw_chances, draw_scores
@@ -80,6 +80,7 @@ def _page(
         warnings=warnings(night),
         worst=worst_cards(night, [each for each in shown if each["row"] not in night.known]),
         strip=strip,
+        usual_rows=usual_rows(night.earlier),
         legend=LEGEND,
         listed=listed,
         unlisted=unlisted,

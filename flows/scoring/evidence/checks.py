@@ -9,6 +9,7 @@ from aemodel.decisions.feature_shift import FeatureTally
 from aemodel.explain.attribution import feature_name
 from aemodel.explain.clean_range import usual_outside
 from aemodel.model import Autoencoder
+from aemodel.scores.repeated_rows import RepeatedRows
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.shards.summary import ShardSummary
 from storage.nights.night import ColumnCheck
@@ -63,6 +64,15 @@ def drift_figures(run: NightRun, judged: Judged, summary: ShardSummary) -> Mappi
         for each in moved
     ]
     return {**asdict(judged.drift), "alarm": judged.drift.alarm, "features": features}
+
+
+def repeated_rows(model: Autoencoder, found: RepeatedRows) -> dict[str, str]:
+    """Say how many rows repeat another one, beside how many of a sample of clean rows do."""
+    copies = model.measured.reference.copies
+    clean = 1 - len(copies) / max(1, int(copies.sum()))
+    about = "about " if found.halvings else ""
+    words = f"{about}{100 * found.share:.3g} % (of clean rows: about {100 * clean:.3g} %)"
+    return {"rows that repeat another": words}
 
 
 def input_checks(run: NightRun, source: Source | None) -> dict[str, str]:

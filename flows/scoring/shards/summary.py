@@ -20,6 +20,7 @@ from aemodel.decisions.unknown_entities import UnknownEntities
 from aemodel.explain.clean_range import count_outside
 from aemodel.model import Autoencoder
 from aemodel.scores.p_values import p_values_of_ranks
+from aemodel.scores.repeated_rows import RepeatedRows
 from storage.sources import Chunk
 
 MOST_NOVEL = 50  # novel rows kept if rows are ranked by another score
@@ -97,6 +98,7 @@ class ShardSummary:
     tally: counts against the calibration scores. best: the highest rows. novel: the most novel of
     the other rows, if novelty was computed and does not rank them. features: sums of each feature.
     unknown: entities without clean rows. drawn: rows whose numbers have the highest hashes.
+    repeated: how often rows repeat each other.
     A row scoring above all calibration scores leads the ranking anyway and is never in `novel`.
     """
 
@@ -106,6 +108,7 @@ class ShardSummary:
     features: FeatureTally
     unknown: UnknownEntities
     drawn: Candidates = field(default_factory=lambda: Candidates.none(MOST_DRAWN))
+    repeated: RepeatedRows = field(default_factory=RepeatedRows.none)
 
     def merge(self, other: ShardSummary) -> ShardSummary:
         """Return the summary of the rows of both."""
@@ -116,6 +119,7 @@ class ShardSummary:
             self.features.merge(other.features),
             self.unknown.merge(other.unknown),
             self.drawn.merge(other.drawn),
+            self.repeated.merge(other.repeated),
         )
 
     def save(self, path: Path) -> None:
@@ -130,8 +134,9 @@ class ShardSummary:
         rows |= self.drawn.to_arrays("drawn")
         features = {f"features.{name}": value for name, value in vars(self.features).items()}
         unknown = {f"unknown.{name}": value for name, value in vars(self.unknown).items()}
+        repeated = {f"repeated.{name}": value for name, value in vars(self.repeated).items()}
         with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **tally, **rows, **features, **unknown)
+            np.savez(file, allow_pickle=False, **tally, **rows, **features, **unknown, **repeated)
 
     @classmethod
     def load(cls, path: Path, keep: int) -> ShardSummary:
@@ -144,6 +149,9 @@ class ShardSummary:
                 _load_features(file),
                 _load_unknown(file),
                 Candidates.from_arrays(MOST_DRAWN, "drawn", file),
+                RepeatedRows(
+                    file["repeated.keys"], file["repeated.counts"], int(file["repeated.halvings"])
+                ),
             )
 
 
@@ -226,6 +234,7 @@ class Summarizer:
                 _hashes(chunk.row_numbers),
                 least=known.drawn.least if known else -np.inf,
             ),
+            RepeatedRows.of(chunk.rows, found, halvings=known.repeated.halvings if known else 0),
         )
 
     def _novel(

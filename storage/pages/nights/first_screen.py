@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from storage.nights.night import Night
 from storage.pages import count
+from storage.pages.nights.history import usual_rows
 from storage.pages.nights.unread import unread_words
 
 MOST_MOVED = 3  # columns named in the warning of drift
 MANY = 100  # rows; more are shown as whole numbers
+MOST_TIMES = 2  # the usual rows, or a part of them, before the warning of volume
 FEWEST_ALIKE = 3  # rows of one kind that the first screen mentions
 TOO_FEW = "clean data may contain outliers"  # so that too few rows are flagged: no doubt in a flood
 DOUBTS = ("max_model_age_days", TOO_FEW, "overlaps the rows")
@@ -99,6 +101,9 @@ def _warnings(night: Night) -> Iterator[tuple[str, str]]:
     if night.flooded:
         flagged, budget = count(night.flagged), count(night.alert_budget)
         yield "Flood", f"{flagged} rows are above the cut; the budget is {budget}."
+    usual = usual_rows(night.earlier)
+    if night.rows and usual and not 1 / MOST_TIMES < night.rows / usual < MOST_TIMES:
+        yield "Volume", f"{count(night.rows)} rows; a usual night has {usual:,.10g}."
     for note in night.notes:
         if any(doubt in note for doubt in DOUBTS) and not (night.flooded and TOO_FEW in note):
             yield "Note", f"{note[0].upper()}{note[1:]}."

@@ -85,15 +85,25 @@ def _night_before(night: NightLine) -> str:
     return ", ".join(filter(None, [*words, found]))
 
 
+def usual_rows(earlier: Sequence[NightLine]) -> float | None:
+    """Return the median rows of the last `earlier` nights that were read whole; None of too few."""
+    whole = _last_whole(earlier)
+    return median(each.rows for each in whole) if len(whole) >= FEWEST_USUAL else None
+
+
+def _last_whole(earlier: Sequence[NightLine]) -> list[NightLine]:
+    return [night for night in earlier if read_whole(night)][-MOST_USUAL:]
+
+
 def usual_night(earlier: Sequence[NightLine]) -> str:
     """Describe `earlier` nights, oldest first: 'Usual night: 3 in 1,500 rows (medians of 28).'.
 
     Nights without scores, and those scored in part, do not count. Empty if there are too few.
     """
-    whole = [night for night in earlier if read_whole(night)][-MOST_USUAL:]
-    if len(whole) < FEWEST_USUAL:
+    whole, rows = _last_whole(earlier), usual_rows(earlier)
+    if rows is None:
         return ""
-    flagged, rows = median(each.flagged for each in whole), median(each.rows for each in whole)
+    flagged = median(each.flagged for each in whole)
     return f"Usual night: {flagged:,.10g} in {rows:,.10g} rows (medians of {len(whole)})."
 
 

@@ -233,6 +233,14 @@ def test_nights_before_are_in_the_page_and_in_no_other_file(bench, tmp_path):
     assert "history.svg" not in page
 
 
+def test_rows_that_repeat_others_are_counted_beside_clean_ones(bench):
+    rows = np.load(bench.night(n=300))
+    np.save(bench.night(n=300), np.concatenate([rows, rows[:100]]))
+    checks = json.loads((Path(bench.score().facts["path"]) / "summary.json").read_text())["checks"]
+
+    assert checks["rows that repeat another"] == "25 % (of clean rows: about 0 %)"
+
+
 def test_the_page_names_seed_and_versions_but_neither_host_nor_folder(bench):
     bench.night()
     assert bench.run("train", bench.job, *settings("train.seed=41")).code == 0

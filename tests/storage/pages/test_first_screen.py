@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from night_pages import night_of
+from night_pages import line_of, night_of
 
 from storage.nights.night import RowGroup
 from storage.pages.nights.first_screen import (
@@ -70,6 +70,16 @@ def test_drift_names_the_columns_that_moved_most():
     assert word == "Drift"
     assert "c0 (+9, spread × 1), c1 (+8, spread × 1), c2 (+7, spread × 1)." in sentence
     assert "c3" not in sentence
+
+
+@pytest.mark.parametrize(("rows", "word"), [(700, "Volume"), (800, None), (3_100, "Volume")])
+def test_a_night_of_unusual_volume_is_a_warning(rows, word):
+    earlier = [line_of(f"2026-11-0{day}") for day in range(1, 4)]
+
+    assert [each for each, _ in warnings(night_of(rows=rows, earlier=earlier))] == [word] * bool(
+        word
+    )
+    assert warnings(night_of(rows=rows, earlier=earlier[:2])) == []
 
 
 def test_what_was_not_read_is_named_and_the_rest_is_counted():
