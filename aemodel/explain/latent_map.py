@@ -85,9 +85,10 @@ def _apart(found: LatentMap) -> float:
 def _principal(points: Points, weights: Points) -> tuple[Points, float]:
     """Return points (n, k) in their two principal directions, and the share of the spread."""
     away = points - np.average(points, axis=0, weights=weights)
-    root = np.sqrt(weights / weights.sum())[:, None]
-    values, vectors = np.linalg.eigh((away * root) @ (away * root).T)
-    directions = (away * root).T @ vectors[:, [-1, -2]]
+    weighted = away * np.sqrt(weights / weights.sum())[:, None]
+    narrow = 2 <= points.shape[1] < len(points)  # the smaller product takes less memory and time
+    values, vectors = np.linalg.eigh(weighted.T @ weighted if narrow else weighted @ weighted.T)
+    directions = vectors[:, [-1, -2]] if narrow else weighted.T @ vectors[:, [-1, -2]]
     directions /= np.maximum(np.linalg.norm(directions, axis=0), 1e-300)
     largest = directions[np.abs(directions).argmax(axis=0), [0, 1]]
     places = away @ (directions * np.where(largest < 0, -1.0, 1.0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from blind import blind_model, clean_rows
 
-from aemodel.explain.latent_map import MOST_CLEAN, MOST_OTHERS, map_of_rows
+from aemodel.explain.latent_map import MOST_CLEAN, MOST_OTHERS, _principal, map_of_rows
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,14 @@ def test_the_map_is_bounded_whatever_the_number_of_rows(model):
     assert len(found.others) == MOST_OTHERS
     assert len(found.clean) <= MOST_CLEAN
     assert map_of_rows(model, far_rows(1, 9.0)[:0], by="novelty") is None
+
+
+def test_columns_without_spread_do_not_change_the_map(random):
+    points, weights = random.normal(size=(12, 4)), random.uniform(size=12)
+    wide = np.pad(points, ((0, 0), (0, 30)))
+    (places, share), (same_places, same_share) = (
+        _principal(each, weights) for each in (points, wide)
+    )
+
+    np.testing.assert_allclose(same_places, places, atol=1e-9)
+    assert same_share == pytest.approx(share)
