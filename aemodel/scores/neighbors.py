@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-BLOCK_ROWS = 256  # rows compared with the reference at once: what is compared stays in the cache
+BLOCK_ROWS = 512  # rows compared with the reference at once: what is compared stays in the cache
 PAIR_VALUES = 131_072  # of pairs whose distances are computed at once
 GROUP = 8  # reference rows in a group
 SETS = 10  # groups in a set; only the least distance of each set counts for the bound
