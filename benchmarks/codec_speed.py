@@ -25,6 +25,7 @@ SHARE = 0.01
 SAMPLE_VALUES = 1 << 19
 TABLES = ("32_shuttle", "24_mnist", "10_cover")
 MOST_ROWS = 100_000
+REPEATS = 3  # of which the fastest counts
 Rows = NDArray[np.float32]
 
 
@@ -38,9 +39,12 @@ def workloads() -> Iterator[tuple[str, Rows]]:
 
 
 def megabytes_a_second(rows: Rows, work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return rows.nbytes / 1e6 / (time.process_time() - began)
+    fastest = float("inf")
+    for _ in range(REPEATS):
+        began = time.process_time()
+        work()
+        fastest = min(fastest, time.process_time() - began)
+    return rows.nbytes / 1e6 / fastest
 
 
 def measure(rows: Rows, bound: Bound, codec: Codec) -> tuple[float, float, float]:

@@ -1,7 +1,7 @@
 """A block: consecutive rows of a store with an error bound, as bytes that describe themselves.
 
 byte 0         codec: 0 grid, 1 residual, 2 sz3, 3 differences
-byte 1         coder of its streams: 0 xz, 1 zstd, 2 pcodec
+byte 1         coder of its streams: 0 xz, 1 zstd, 2 pcodec, 3 zstd at its fastest
 bytes 2 to 5   number of rows
 bytes 6 to 9   number of parts; then the length of each part, 4 bytes
 parts          those of the codec, then two for the exceptions: their places among all values, and
@@ -59,9 +59,13 @@ class Bound:
         if rows.dtype.kind != "f":
             return np.flatnonzero(distance(rows, back) > np.floor(self.tolerance))
         with np.errstate(invalid="ignore", over="ignore"):
-            close = np.abs(rows.astype(np.float64) - back.astype(np.float64)) <= self.tolerance
-        close &= np.isfinite(rows) & np.isfinite(back)
-        close &= ~_negative_zero(rows) | _negative_zero(back)
+            apart = np.subtract(rows, back, dtype=np.float64)
+            close = np.abs(apart, out=apart) <= self.tolerance
+            if not np.isfinite(apart.sum()):
+                close &= np.isfinite(rows) & np.isfinite(back)
+        negative = _negative_zero(rows)
+        if negative.any():
+            close &= ~negative | _negative_zero(back)
         return np.flatnonzero(~close)
 
 

@@ -13,7 +13,7 @@ the order of those before it.
 from __future__ import annotations
 
 import lzma
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from storage.errors import DamagedError
 from storage.pco import pack_each, unpack_each
 
-CODERS = ("xz", "zstd", "pco")
-ZSTD_LEVEL = 9
+CODERS = ("xz", "zstd", "pco", "fast zstd")
+ZSTD_LEVELS = {"zstd": 9, "fast zstd": 1}
 STREAM_BYTES = 32_768  # smaller columns share a stream, which has an overhead
 MOST_PARENTS = 3
 Unsigned = NDArray[np.unsignedinteger]
@@ -47,7 +47,8 @@ def squeeze(content: bytes, coder: str) -> bytes:
     """Compress bytes."""
     if coder == "xz":
         return lzma.compress(content, format=lzma.FORMAT_RAW, filters=_LZMA)
-    return bytes(pa.Codec("zstd", compression_level=ZSTD_LEVEL).compress(content, asbytes=True))
+    codec = pa.Codec("zstd", compression_level=ZSTD_LEVELS[coder])
+    return bytes(codec.compress(content, asbytes=True))
 
 
 def expand(content: bytes, coder: str, size: int = -1) -> bytes:
@@ -80,14 +81,15 @@ def pack_columns(codes: NDArray[np.int64], orders: Sequence[Order], coder: str) 
         return pack_each(codes)
     n, d = codes.shape
     table = _Table(np.zeros(d, np.int64), np.zeros(d, np.uint8), tuple(orders))
-    keys: list[Unsigned] = []
+    parents, keys = _parents(orders), dict[int, Unsigned]()
     columns: list[bytes] = []
     for index, order in enumerate(orders):
         column = codes[:, index]
         values, table.lows[index] = _narrow(_differences(column) if order.delta else column)
         width = table.widths[index] = _width(values)
-        columns.append(b"".join(_planes(values, _row_order(keys, order, n), width)))
-        keys.append(_narrow(column)[0])
+        columns.append(_pack(values, keys, order, width))
+        if index in parents:
+            keys[index] = _narrow(column)[0] if order.delta else values
     streams = [b"".join(columns[first:last]) for first, last in _groups(table.sizes(n))]
     return [table.pack(), *(squeeze(stream, coder) for stream in streams)]
 
@@ -101,13 +103,16 @@ def unpack_columns(parts: Sequence[bytes], n: int, d: int, coder: str) -> NDArra
     raw = _expand_streams(parts[1:], sizes, coder)
     starts = np.cumsum(sizes) - sizes
     codes = np.empty((d, n), np.int64).T
-    keys: list[Unsigned] = []
+    parents, keys = _parents(table.orders), dict[int, Unsigned]()
     for index, order in enumerate(table.orders):
         planes = np.frombuffer(raw, np.uint8, int(sizes[index]), int(starts[index]))
-        by_width = planes.reshape(int(table.widths[index]), n)
-        values = _from_planes(by_width, _row_order(keys, order, n)) + table.lows[index]
-        codes[:, index] = np.cumsum(values) if order.delta else values
-        keys.append(_narrow(codes[:, index])[0])
+        values = codes[:, index]
+        values[:] = _unpack(planes.reshape(int(table.widths[index]), n), keys, order)
+        values += table.lows[index]
+        if order.delta:
+            np.cumsum(values, out=values)
+        if index in parents:
+            keys[index] = _narrow(values)[0]
     return codes
 
 
@@ -129,10 +134,9 @@ def packed_size(
     column: NDArray[np.int64], parents: Sequence[NDArray[np.int64]], *, delta: bool, coder: str
 ) -> int:
     """Return the bytes of one column (n,) in the order of its parents."""
-    keys = [_narrow(parent)[0] for parent in parents]
+    keys = {index: _narrow(parent)[0] for index, parent in enumerate(parents)}
     values = _narrow(_differences(column) if delta else column)[0]
-    rows = _row_order(keys, Order(tuple(range(len(keys)))), len(column))
-    return len(squeeze(b"".join(_planes(values, rows, _width(values))), coder))
+    return len(squeeze(_pack(values, keys, Order(tuple(keys)), _width(values)), coder))
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,11 @@ class _Table:
         return cls(lows, widths, tuple(orders))
 
 
+def _parents(orders: Sequence[Order]) -> set[int]:
+    """Return the columns that are parents of others."""
+    return {parent for order in orders for parent in order.parents}
+
+
 def _differences(column: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return differences from the value before, and the first value itself.
 
@@ -191,7 +200,23 @@ def _width(values: Unsigned) -> int:
     return -(-int(values.max(initial=0)).bit_length() // 8)
 
 
-def _row_order(keys: Sequence[Unsigned], order: Order, n: int) -> NDArray[np.intp]:
+def _pack(values: Unsigned, keys: Mapping[int, Unsigned], order: Order, width: int) -> bytes:
+    """Return the byte planes of a column."""
+    if width == 1 and not order.parents:  # in the order of the rows
+        return values.astype(np.uint8, copy=False).tobytes()
+    return b"".join(_planes(values, _row_order(keys, order, len(values)), width))
+
+
+def _unpack(
+    planes: NDArray[np.uint8], keys: Mapping[int, Unsigned], order: Order
+) -> NDArray[np.uint8] | NDArray[np.int64]:
+    """Return the column (n,) of byte planes (width, n)."""
+    if len(planes) == 1 and not order.parents:
+        return np.asarray(planes[0])
+    return _from_planes(planes, _row_order(keys, order, planes.shape[1]))
+
+
+def _row_order(keys: Mapping[int, Unsigned], order: Order, n: int) -> NDArray[np.intp]:
     """Return the order in which a column's rows are written."""
     rows = np.arange(n)
     for parent in reversed(order.parents):

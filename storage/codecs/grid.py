@@ -81,7 +81,8 @@ class Grid:
             steps -= offset
             steps /= step
             np.rint(steps, out=steps)
-            return np.where(np.abs(steps) < EXACT, steps, 0).astype(np.int64)
+            fits = np.abs(steps) < EXACT
+            return (steps if fits.all() else np.where(fits, steps, 0)).astype(np.int64)
 
     def values(self, codes: NDArray[np.int64], dtype: str) -> NDArray[np.generic]:
         """Return the rows (n, d) of `dtype` that codes (n, d) stand for."""

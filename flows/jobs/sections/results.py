@@ -36,8 +36,8 @@ class EncodeSettings:
     keep_exact [share]: rows with errors in this top share of calibration errors are stored exactly.
     keep_latents: write latents and decoder even where decoding within a bound does not need them,
     for `probe` and other readers.
-    speed: `small`, or `fast`: within a bound, values are packed by pcodec alone, in a fraction of
-    the time, but in more bytes.
+    speed: `small`, or `fast`: within a bound, values are packed by pcodec or zstd column by column,
+    in a fraction of the time, but in more bytes.
     measure: rows that are decoded and compared where no bound is set: `all`, or a `sample`, one row
     in 16. Within a bound, all are.
     """

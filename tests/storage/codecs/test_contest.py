@@ -211,9 +211,16 @@ def test_a_lossless_codec_keeps_sentinels_exactly_where_only_the_rmse_is_bounded
     assert (blocks.add(rows, np.empty((500, 0), np.float32), unseen=False) == rows).all()
 
 
-@pytest.mark.parametrize("tolerance", [0.01, 0.0])
-def test_a_fast_contest_packs_by_pcodec_alone_and_holds_the_bound(tolerance):
-    rows = np.random.default_rng(0).normal(size=(3_000, 4)).astype(np.float32)
+# codes of one byte, of more bytes, and a distribution for which zstd takes many more bytes
+@pytest.mark.parametrize(
+    ("tolerance", "power", "coder"),
+    [(0.05, 1, "fast zstd"), (0.001, 1, "pco"), (0.0, 1, "pco"), (0.05, 3, "pco")],
+)
+def test_a_fast_contest_packs_bytes_by_zstd_if_that_takes_few_more_and_holds_the_bound(
+    tolerance, power, coder
+):
+    rows = np.random.default_rng(0).normal(size=(30_000, 4)).astype(np.float32)
+    rows = rows**power / 4 ** (power - 1)
     rows[7, 2] = np.nan
     bound = uniform(4, tolerance)
     entries = hold_contest(Sample(rows, None, (4,), len(rows)), bound, fast=True)
@@ -221,7 +228,8 @@ def test_a_fast_contest_packs_by_pcodec_alone_and_holds_the_bound(tolerance):
     assert codec is not None
     block, back = encode_block(codec, rows, None, bound)
 
-    assert {entry.name for entry in entries} == {"grid, pco", "lossless, pco"}
+    assert codec.coder == coder
+    assert {entry.name for entry in entries} <= {"grid, fast zstd", "grid, pco", "lossless, pco"}
     assert decode_block(block, 4, "float32", None).tobytes() == back.tobytes()
     assert np.nanmax(np.abs(back - rows)) <= tolerance
 
