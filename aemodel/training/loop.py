@@ -28,6 +28,7 @@ from aemodel.rows.layout import Layout
 from aemodel.rows.preparation.prepare import prepare_rows
 from aemodel.rows.training_rows import FitRows, ReadChunks, ReadShuffled
 from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.epochs.adam import Adam
 from aemodel.training.epochs.batches import Batches
 from aemodel.training.epochs.best_weights import BestWeights
 from aemodel.training.epochs.course import NO_CALLS, BetweenEpochs, Course
@@ -42,7 +43,6 @@ from aemodel.training.trimming import MOST_COMPARED, find_trimming
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
 MOST_DONORS = 1_000  # rows whose values prototypes have in place of gaps
 MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
-FUSED = ("cpu", "cuda")
 log = logging.getLogger(__name__)
 
 
@@ -174,8 +174,7 @@ def fit_ensemble(
     Raises DataError if the loss becomes infinite or NaN.
     """
     train = rows.train
-    fused = True if ensemble.device.type in FUSED else None
-    optimizer = torch.optim.Adam(ensemble.weights.values(), lr=train.learning_rate, fused=fused)
+    optimizer = Adam(ensemble.weights, train.learning_rate)
     fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
     ranks = Ranks.current()
     ranks.require_shares(model, train, gaps=not rows.scaler.complete.all())

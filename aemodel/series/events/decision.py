@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from scipy.stats import binom
-
 from aemodel.decisions.rules import Cut, Decision, Rule, allowed_above
 from aemodel.series.events.promise import EventCut, cut_of_rate
 from aemodel.series.events.runs import Run, events_above
@@ -88,6 +86,8 @@ def _clean_events(
         return None, None
     if cut == float("inf"):
         return 0.0, 0
+    from scipy.stats import binom  # late: takes long to import
+
     stretches = max(1, ceil(extent.rows / stretch))
     chance = min(1.0, (int((highest > cut).sum()) + 1) / (len(highest) + 1))
     return stretches * chance, int(binom.ppf(RARELY, stretches, chance))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.network.ensemble import Ensemble
+from aemodel.training.epochs.adam import Adam
 from aemodel.training.epochs.best_weights import BestWeights
 from aemodel.training.epochs.state import ByName, TrainingState
 from aemodel.training.result import Epoch
@@ -45,22 +46,17 @@ class Course:
     """An ensemble, its optimizer, the source of its noise, the best weights, and all epochs."""
 
     ensemble: Ensemble
-    optimizer: torch.optim.Optimizer
+    optimizer: Adam
     generator: torch.Generator
     best: BestWeights
     epochs: list[Epoch] = field(default_factory=list)
 
     def state(self) -> TrainingState:
         """Copy all that changes."""
-        optimizer = {
-            f"{name}.{key}": value
-            for name, weight in self.ensemble.weights.items()
-            for key, value in self.optimizer.state[weight].items()
-        }
         return TrainingState(
             epochs=tuple(self.epochs),
             weights=_arrays(self.ensemble.weights),
-            optimizer=_arrays(optimizer),
+            optimizer=_arrays(self.optimizer.state()),
             generator=self.generator.get_state().numpy(),
             best=self.best.number,
             best_weights=_arrays(self.best.weights or {}),
@@ -71,17 +67,9 @@ class Course:
         self.epochs[:] = state.epochs
         self.ensemble.restore(_tensors(state.weights))
         self.generator.set_state(torch.tensor(state.generator))
-        self._resume_optimizer(_tensors(state.optimizer))
+        self.optimizer.resume(_tensors(state.optimizer))
         if state.best:
             self.best.resume(state.epochs[state.best - 1], _tensors(state.best_weights))
-
-    def _resume_optimizer(self, values: Mapping[str, Tensor]) -> None:
-        found: dict[int, dict[str, Tensor]] = {}
-        for index, weight in enumerate(self.ensemble.weights):
-            names = [name for name in values if name.rpartition(".")[0] == weight]
-            found[index] = {name.removeprefix(f"{weight}."): values[name] for name in names}
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": found, "param_groups": groups})
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.generic]]:

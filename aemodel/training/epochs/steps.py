@@ -16,6 +16,7 @@ from aemodel.network.ensemble import Ensemble
 from aemodel.network.gaps import fill_from_similar
 from aemodel.network.out_of_memory import halving
 from aemodel.settings import ModelSettings
+from aemodel.training.epochs.adam import Adam
 from aemodel.training.epochs.batches import ScaledRows
 from aemodel.training.epochs.ranks import Ranks
 from aemodel.training.losses import MixedLoss, penalty, row_losses, without_worst
@@ -33,7 +34,7 @@ class Steps:
     """
 
     ensemble: Ensemble
-    optimizer: torch.optim.Optimizer
+    optimizer: Adam
     model: ModelSettings
     generator: torch.Generator
     fill: Tensor
@@ -102,7 +103,7 @@ class Steps:
 
         Returns the losses of the rows that were not trimmed.
         """
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         kept = []
         chunks = zip(part.inputs.chunk(pieces, dim=1), part.clean.chunk(pieces, dim=1), strict=True)
         for inputs, targets in chunks:
