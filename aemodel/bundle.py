@@ -59,6 +59,7 @@ BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean row
 RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
+DONORS = "scaler.donors"  # only if the fit rows have gaps
 FEATURE_RANGE = "feature_range"  # absent from models trained before it was measured
 MEMBERS = "entities.calibration"
 MIXED = ("weights", "typical", "usual")
@@ -125,7 +126,11 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         arrays[MEMBERS] = model.measured.entities
     for prefix, part, names in parts:
         arrays |= {prefix + name: getattr(part, name) for name in names}
-    optional = {RANKS: model.measured.reference.ranks, FEATURE_RANGE: model.measured.feature_range}
+    optional: dict[str, NDArray[np.generic]] = {
+        RANKS: model.measured.reference.ranks,
+        FEATURE_RANGE: model.measured.feature_range,
+        DONORS: model.scaler.donors,
+    }
     return arrays | {name: each for name, each in optional.items() if each.size}
 
 
@@ -140,7 +145,8 @@ def _unfitted_model(
     settings = ModelSettings(**_with_tuples(facts.pop("model")))
     train = TrainSettings(**_with_tuples(facts.pop("train")))
     layout = layout_of_facts(facts.pop("layout"))
-    scaler = Scaler(**_take(arrays, SCALER, "scaler."))
+    donors = arrays.pop(DONORS, np.empty((0, layout.n_features), np.float32)).astype(np.float32)
+    scaler = Scaler(**_take(arrays, SCALER, "scaler."), donors=donors)
     ranks = arrays.pop(RANKS, np.empty(0, np.int64)).astype(np.int64)
     reference = Reference(**_take(arrays, REFERENCE, "reference."), ranks=ranks)
     blocks = MeasuredBlocks(**_take(arrays, BLOCKS, "blocks.")) if "blocks.rows" in arrays else None
@@ -201,6 +207,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
         **_entity_shapes(model.scaler.entities, *d),
         MEMBERS: (measured.entities, (3, *n) if model.scaler.entities else (3, 0)),
         **{f"scaler.{name}": (getattr(model.scaler, name), d) for name in SCALER},
+        DONORS: (model.scaler.donors, (len(model.scaler.donors), *d)),
         **{name: (getattr(measured, name), shape) for name, shape in of_measured.items()},
         **(measured.blocks.shapes(*n) if measured.blocks else {}),
         FEATURE_RANGE: (measured.feature_range, (2, *d) if measured.feature_range.size else (2, 0)),

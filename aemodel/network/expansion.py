@@ -82,6 +82,13 @@ class Expansion:
         slots = torch.where(ranks == self._levels, self._kept + 1, slots)
         return slots + self._firsts, ranks <= self._levels
 
+    def slots_of(self, marked: Tensor) -> Tensor:
+        """Mark the values (..., width) of marked columns (..., d), none of them a category."""
+        numbers = marked.index_select(-1, self._numbers)
+        circles = marked.index_select(-1, self._circles)
+        levels = marked.new_zeros(*marked.shape[:-1], sum(self.sizes))
+        return torch.cat([numbers, circles, circles, levels], dim=-1)
+
     def finish(self, outputs: Tensor) -> Tensor:
         """Turn the logits of each category in outputs (..., width) into log probabilities."""
         logs = [functional.log_softmax(block, dim=-1) for block in self._blocks(outputs)]

@@ -1,13 +1,28 @@
-"""Gaps in rows to fit: the network sees values of similar rows in their place.
+"""What networks see in place of gaps, in training and at night: values of similar clean rows.
 
-With one value, such as the median, in place of all gaps of a column, most prototypes would have
-this value, and rebuild all others badly.
+    weight of a donor = 1 / (1 + apart / usual)^SHARPNESS
+
+    apart: mean squared difference of the values that a row and the donor both have
+    usual: mean of `apart` between a donor and the nearest other one
+
+The mean of the donors with these weights (Shepard 1968) changes smoothly with the row, unlike its
+nearest donor: where values repeat, that would depend on rounding. With one value in place of all
+gaps of a column, such as the median, rows with gaps would lie far from all others.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor
+
+from aemodel.network.expansion import Expansion
+from aemodel.rows.scaling import Scaler
+
+SHARPNESS = 8
+LEAST_APART = 1e-12
+MOST_WEIGHT = 10.0  # of a value in a column with gaps
 
 
 def gap_mask(values: Tensor) -> Tensor | None:
@@ -21,35 +36,57 @@ def fill_gaps(values: Tensor, fill: Tensor) -> Tensor:
     return values if gaps is None else torch.where(gaps, fill.to(values), values)
 
 
-def fill_from_similar(scaled: Tensor, fill: Tensor, *, most: int = 0) -> Tensor:
-    """Put in place of NaN in scaled rows (n, d) what the most similar row with a value has.
+class GapFiller:
+    """Fills gaps in the columns that have gaps in the fit rows, of what networks see.
 
-    Rows are similar if the values that both have are near each other. fill: (d,), for columns
-    without values. most: rows that serve, evenly spaced; 0 for all.
+    weights: (d,) float32, one over the share of the donors with a value in each column.
     """
-    gaps = gap_mask(scaled)
-    if gaps is None:
-        return scaled
-    donors = scaled[:: -(-len(scaled) // most) if most else 1]
-    filled, has_value = torch.where(gaps, fill, scaled), ~donors.isnan()
-    lacking = gaps.any(dim=1).nonzero().flatten()
-    apart = _mean_squares_apart(scaled[lacking], donors)
-    for column in gaps.any(dim=0).nonzero().flatten().tolist():
-        serving = has_value[:, column].nonzero().flatten()
-        rows = gaps[lacking, column]
-        if len(serving):
-            nearest = serving[apart[rows][:, serving].argmin(dim=1)]
-            filled[lacking[rows], column] = donors[nearest, column]
-    return filled
 
+    def __init__(
+        self, scaler: Scaler, expansion: Expansion | None, device: torch.device | str
+    ) -> None:
+        """Compare rows with the donors of `scaler`."""
+        self._exact = "cpu" if torch.device(device).type == "mps" else device  # it has no float64
+        self._expansion = expansion
+        donors = torch.from_numpy(scaler.donors).to(device)
+        self._complete = torch.from_numpy(scaler.complete).to(device)
+        share = (~donors.isnan()).float().mean(dim=0)
+        self.weights = torch.where(self._complete, 1.0, 1 / share.clamp_min(1 / MOST_WEIGHT))
+        filled = fill_gaps(donors, torch.from_numpy(scaler.fill))
+        seen = filled if expansion is None else expansion(filled)
+        missing = self.gaps(donors)
+        self._has_value = (~missing).to(self._exact, torch.float64)
+        self._values = seen.to(self._exact, torch.float64) * self._has_value
+        nearest = self._apart(seen, missing).fill_diagonal_(torch.inf).amin(dim=0)
+        self._usual = nearest[nearest.isfinite()].mean().nan_to_num().clamp_min(LEAST_APART)
 
-def _mean_squares_apart(rows: Tensor, others: Tensor) -> Tensor:
-    """Return the mean squared differences (n, m) of the values that rows and others both have.
+    @classmethod
+    def of(
+        cls, scaler: Scaler, expansion: Expansion | None, device: torch.device | str
+    ) -> Self | None:
+        """Build the filler of a scaler; None if the fit rows have no gaps."""
+        return cls(scaler, expansion, device) if len(scaler.donors) else None
 
-    Infinite where they have none.
-    """
-    in_rows, in_others = (~rows.isnan()).to(rows), (~others.isnan()).to(rows)
-    known, theirs = rows.nan_to_num(), others.nan_to_num()
-    squares = known.square() @ in_others.T - 2 * known @ theirs.T + in_rows @ theirs.square().T
-    both = in_rows @ in_others.T
-    return torch.where(both > 0, squares / both.clamp_min(1), torch.inf)
+    def gaps(self, scaled: Tensor) -> Tensor:
+        """Mark what is to be filled (..., width) in what networks see of scaled rows (..., d)."""
+        gaps = scaled.isnan() & ~self._complete
+        return gaps if self._expansion is None else self._expansion.slots_of(gaps)
+
+    def __call__(self, seen: Tensor, gaps: Tensor) -> Tensor:
+        """Fill the marked values of rows (n, width)."""
+        near = (1 + self._apart(seen, gaps) / self._usual).pow(-SHARPNESS)
+        known = self._has_value.t() @ near
+        means = ((self._values.t() @ near) / known).t().to(seen)
+        return torch.where(gaps & (known.t() > 0).to(gaps.device), means, seen)
+
+    def _apart(self, seen: Tensor, gaps: Tensor) -> Tensor:
+        """Return the mean squared differences (m, n) of donors and rows; infinite without any.
+
+        Rows are columns, see `aemodel.network.inference.run_layers`.
+        """
+        known = (~gaps).to(self._exact, torch.float64).t()
+        values = seen.to(self._exact, torch.float64).t() * known
+        squares = self._has_value @ values.square() + self._values.square() @ known
+        squares = (squares - 2 * self._values @ values).clamp_min(0)
+        both = self._has_value @ known
+        return torch.where(both > 0, squares / both, torch.inf)

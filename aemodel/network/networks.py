@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from aemodel.network.dense import finish_output
 from aemodel.network.expansion import Expansion
+from aemodel.network.gaps import GapFiller
 from aemodel.network.inference import run_layers
 from aemodel.rows.scaling import Scaler
 from aemodel.settings import ModelSettings
@@ -55,8 +56,8 @@ def exact_device(device: str) -> str:
 class Networks:
     """Fitted networks and what their errors are measured in.
 
-    Where a value is missing, they see the median of the column. With prototypes, in a column that
-    also has gaps in the fit rows, they then see what they made of the row with the median.
+    Where a value is missing, they see the median of the column. In a column that also has gaps in
+    the fit rows, they see what they make of the row with the values of similar rows in its place.
 
     expansion: where columns are of several kinds. residual_scale: (d,), used only with it.
     """
@@ -74,24 +75,21 @@ class Networks:
         filled: the same rows without NaN; `scaled` itself where nothing is missing.
         """
         gaps = filled is not scaled
-        seen = self._unchanged(self._refilled(scaled, filled) if gaps else filled)
+        seen = self._seen(self._unchanged(filled))
+        if gaps and self._filler is not None:
+            seen = self._refilled(scaled, seen, self._filler)
         outcomes = [self._rebuild(member, seen) for member in self.members]
         rebuilt = [each for _, each in outcomes]
         errors = torch.stack([self._error(scaled, each, gaps=gaps) for each in rebuilt])
         return Compared(outcomes[0][0], self._combined(errors), rebuilt)
 
-    def _refilled(self, scaled: Tensor, filled: Tensor) -> Tensor:
-        """Put what the networks make of `filled` rows in place of gaps, where gaps are usual.
-
-        With the median instead, a row might lie far from all prototypes.
-        """
-        if not self.settings.prototypes or self.expansion is not None:
-            return filled
-        gaps = scaled.isnan() & ~self._complete.to(scaled.device)
+    def _refilled(self, scaled: Tensor, seen: Tensor, filler: GapFiller) -> Tensor:
+        """Fill the gaps of rows (n, width), then put what the networks make of them in place."""
+        gaps = filler.gaps(scaled)
         if not gaps.any():
-            return filled
-        seen = self._unchanged(filled)  # all rows, since results depend on the size of a batch
-        outputs = torch.stack([self._rebuild(member, seen)[1] for member in self.members])
+            return seen
+        filled = filler(seen, gaps)  # all rows, since results depend on the size of a batch
+        outputs = torch.stack([self._rebuild(member, filled)[1] for member in self.members])
         return torch.where(gaps, outputs.mean(dim=0), filled)
 
     def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
@@ -114,23 +112,30 @@ class Networks:
         """Combine the members' errors (members, n) into (n,)."""
         return errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
 
-    def _rebuild(self, member: nn.Module, filled: Tensor) -> tuple[Tensor, Tensor]:
+    def _rebuild(self, member: nn.Module, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Return latents (n, k) and reconstructions (n, d) of one member.
 
         With columns of several kinds, the reconstructions are outputs (n, width), see
         `aemodel.network.expansion`.
         """
-        inputs = filled if self.expansion is None else self.expansion(filled)
-        latents = run_layers(member.get_submodule("encoder"), inputs)
+        latents = run_layers(member.get_submodule("encoder"), seen)
         logits = run_layers(member.get_submodule("decoder"), latents)
         outputs = finish_output(logits, self.settings.output)
         return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
+
+    def _seen(self, filled: Tensor) -> Tensor:
+        """Return what the networks see (n, width) of scaled rows (n, d) without gaps."""
+        return filled if self.expansion is None else self.expansion(filled)
 
     def _unchanged(self, filled: Tensor) -> Tensor:
         """Return what the network sees: 0 for columns that are constant in the clean rows."""
         if not self.scaler.constant.any():
             return filled
         return filled.masked_fill(self._constant, 0.0)
+
+    @cached_property
+    def _filler(self) -> GapFiller | None:
+        return GapFiller.of(self.scaler, self.expansion, self.device)
 
     @cached_property
     def _constant(self) -> Tensor:

@@ -19,6 +19,8 @@ from aemodel.rows.scaling import NARROW, Scaler
 
 SAMPLE_ROWS = 10_000
 SAMPLE_BYTES = 64_000_000
+MOST_DONORS = 1_000  # rows whose values networks see in place of gaps
+DONOR_VALUES = 1_000_000
 BLOCK_VALUES = 1_048_576  # values processed together: 8 MiB of float64
 # A column whose range is at most this many rounding steps of its dtype counts as constant.
 CONSTANT = 8
@@ -80,6 +82,7 @@ class ScalerFit:
 
         Only once, since entities change the units of both.
         """
+        sample = self._sample
         if self.kind in BY_COLUMN:
             self.fences = self._fences()
             known = without_far_values(self.moments, self._sample, self.fences)
@@ -96,7 +99,19 @@ class ScalerFit:
         tolerance = np.where(constant, self._rounding(*self._low_high()), np.nan)
         complete = self.moments.count == self._n_rows
         scaler = Scaler(center, scale, fill.astype(np.float32), tolerance, complete)
-        return replace(self._of_kinds(scaler), entities=entities) if self.layout.kinds else scaler
+        if self.layout.kinds:
+            scaler = replace(self._of_kinds(scaler), entities=entities)
+        return replace(scaler, donors=self._donors(sample, scaler))
+
+    def _donors(self, sample: NDArray[np.generic], scaler: Scaler) -> NDArray[np.float32]:
+        """Scale rows (m, d) of the sample without their far values; none if columns need none."""
+        others = self.layout.of_kind(CATEGORY, ENTITY)
+        gappy = set(np.flatnonzero(~scaler.complete & ~scaler.constant)) - set(others)
+        most = min(MOST_DONORS, DONOR_VALUES // max(1, sample.shape[1])) if gappy else 0
+        donors = scaler.transform(sample[:most])
+        donors[self.fences.outside(sample[:most])] = np.nan
+        donors[:, scaler.constant] = 0.0
+        return donors
 
     def scaled_range(self, scaler: Scaler) -> tuple[float, float]:
         """Return the range of the numbers in fit rows in scaled units, always including 0."""
@@ -168,7 +183,8 @@ class ScalerFit:
         if self._by_entity is not None:  # constants are 0 in units of their entity
             tolerance = np.where(np.isnan(tolerance), np.nan, self._eps)
         levels = self._level_counts.finish(self.layout.max_levels)
-        return Scaler(center, scale, fill.astype(np.float32), tolerance, complete, levels)
+        fill = fill.astype(np.float32)
+        return Scaler(center, scale, fill, tolerance, complete, levels=levels)
 
     def _is_number(self) -> NDArray[np.bool_]:
         kinds = self.layout.kinds

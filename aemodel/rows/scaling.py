@@ -15,7 +15,7 @@ which is the same in meters and in millimeters, large for any change, and never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +38,8 @@ class Scaler:
     fill: (d,) float32, in scaled units; replaces NaN in what the network sees.
     tolerance: (d,) float64, rounding of a column that is constant in the fit rows; NaN for others.
     complete: (d,) bool, columns without a missing value in the fit rows.
+    donors: (m, d) float32, scaled fit rows whose values networks see in place of gaps, see
+        `aemodel.network.gaps`; (0, d) if no column needs them.
     levels: of the categories among the columns; None if all columns are numbers. entities: whose
         level and spread rows are scaled by; None if no column names them.
     """
@@ -47,6 +49,7 @@ class Scaler:
     fill: NDArray[np.float32]
     tolerance: NDArray[np.float64]
     complete: NDArray[np.bool_]
+    donors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     levels: Levels | None = None
     entities: Entities | None = None
 

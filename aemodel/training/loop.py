@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from aemodel.errors import DataError
 from aemodel.model import Autoencoder
@@ -22,7 +22,7 @@ from aemodel.network.components import start_from_components
 from aemodel.network.dense import DenseAutoencoder, start_from_rows
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.expansion import Expansion
-from aemodel.network.gaps import fill_from_similar
+from aemodel.network.gaps import GapFiller
 from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
 from aemodel.rows.preparation.prepare import prepare_rows
@@ -41,7 +41,6 @@ from aemodel.training.result import Epoch, History, Trained
 from aemodel.training.trimming import MOST_COMPARED, find_trimming
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
-MOST_DONORS = 1_000  # rows whose values prototypes have in place of gaps
 MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
 log = logging.getLogger(__name__)
 
@@ -140,22 +139,26 @@ def _start_prototypes(
 ) -> None:
     for member in members:
         assert isinstance(member, DenseAutoencoder), "ModelSettings requires it for prototypes"
-        sample = sample_fit_rows(rows, MOST_START_ROWS)
-        fill = torch.from_numpy(rows.scaler.fill)
-        inputs = fill_from_similar(rows.gappy_tensor(sample), fill, most=MOST_DONORS)
-        outputs = inputs
-        if rows.scaler.levels is not None:
-            expansion = Expansion(layout.kinds, rows.scaler.levels, "cpu")
-            inputs = expansion(rows.tensor(sample))
-            outputs = start_outputs(inputs, expansion)
+        levels = rows.scaler.levels
+        expansion = None if levels is None else Expansion(layout.kinds, levels, "cpu")
+        inputs = _seen(rows, sample_fit_rows(rows, MOST_START_ROWS), expansion)
+        outputs = inputs if expansion is None else start_outputs(inputs, expansion)
         start_from_rows(member, inputs, generator, outputs=outputs)
 
 
 def _start_components(members: Iterable[nn.Module], rows: FitRows) -> None:
-    sample = rows.tensor(sample_fit_rows(rows, MOST_COMPONENT_ROWS))
+    sample = _seen(rows, sample_fit_rows(rows, MOST_COMPONENT_ROWS), None)
     for member in members:
         assert isinstance(member, DenseAutoencoder), "is_linear requires it"
         start_from_components(member, sample)
+
+
+def _seen(rows: FitRows, sample: NDArray[np.generic], expansion: Expansion | None) -> Tensor:
+    """Return what a network sees of a sample of rows (n, *row_shape), (n, width) on the CPU."""
+    filled = rows.tensor(sample)
+    seen = filled if expansion is None else expansion(filled)
+    filler = GapFiller.of(rows.scaler, expansion, "cpu")
+    return seen if filler is None else filler(seen, filler.gaps(rows.gappy_tensor(sample)))
 
 
 def fit_ensemble(
@@ -177,8 +180,10 @@ def fit_ensemble(
     optimizer = Adam(ensemble.weights, train.learning_rate)
     fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
     ranks = Ranks.current()
-    ranks.require_shares(model, train, gaps=not rows.scaler.complete.all())
-    steps = Steps(ensemble, optimizer, model, generator, fill, mixed, ranks)
+    ranks.require_shares(train)
+    expansion = None if mixed is None else mixed.expansion
+    filler = GapFiller.of(rows.scaler, expansion, ensemble.device)
+    steps = Steps(ensemble, optimizer, model, generator, fill, filler, mixed, ranks)
     batches = Batches(rows, ensemble.device)
     best = BestWeights(ensemble, train.patience)
     course = Course(ensemble, optimizer, generator, best)

@@ -18,37 +18,30 @@ from aemodel.training.reference_rows import sample_fit_rows
 LEAST_USUAL = 0.05  # error of the column means, below which a column does not weigh more
 SWAPPED = 0.15  # share of the levels that noise replaces by those of other rows
 MOST_SAMPLED = 10_000  # rows that the usual errors are measured on
-MOST_WEIGHT = 10.0  # of a value in a column with gaps
 OWN = 0.7  # of a prototype's first probabilities, its own level's; the rest is as in all rows
 
 
 def row_losses(
-    logits: Tensor, clean: Tensor, model: ModelSettings, *, has_gaps: bool = True
+    logits: Tensor, clean: Tensor, model: ModelSettings, weights: Tensor | None
 ) -> Tensor:
     """Return each row's loss (n,), the mean over members and features.
 
     It is the squared error or the binary cross-entropy (model.loss). logits, clean:
-    (members, n, d), NaN in `clean` where nothing was observed; see `observed_means`. has_gaps:
-    whether there may be any.
+    (members, n, d), NaN in `clean` where nothing was observed. weights: see `observed_means`; None
+    if there are no gaps.
     """
-    if has_gaps:
-        gaps = clean.isnan()
-        losses = feature_losses(logits, clean.masked_fill(gaps, 0.0), model)
-        return observed_means(losses, gaps, by_column=model.prototypes > 0)
-    return feature_losses(logits, clean, model).mean(dim=(0, 2))
+    if weights is None:
+        return feature_losses(logits, clean, model).mean(dim=(0, 2))
+    gaps = clean.isnan()
+    losses = feature_losses(logits, clean.masked_fill(gaps, 0.0), model)
+    return observed_means(losses, gaps, weights)
 
 
-def observed_means(losses: Tensor, gaps: Tensor, *, by_column: bool) -> Tensor:
-    """Return each row's mean (n,) of losses (members, n, d) over members and observed features.
+def observed_means(losses: Tensor, gaps: Tensor, weights: Tensor) -> Tensor:
+    """Return each row's mean (n,) of losses (members, n, d), 0 in place of gaps.
 
-    by_column: every column weighs the same instead, so that what was observed in a column with gaps
-    counts the more, up to MOST_WEIGHT times. Prototypes start in all columns alike, and would
-    hardly move in one with gaps.
+    weights: (d,), so large that each column weighs the same over all rows, whatever its gaps.
     """
-    observed = ~gaps
-    if not by_column:
-        return losses.masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed.sum(dim=(0, 2)).clamp_min(1)
-    weights = observed / observed.to(losses).mean(dim=(0, 1)).clamp_min(1 / MOST_WEIGHT)
     return (losses.masked_fill(gaps, 0.0) * weights).mean(dim=(0, 2))
 
 
@@ -117,15 +110,19 @@ class MixedLoss:
         expanded[..., : self.expansion.first_level] += noise * gaussian
         return expanded
 
-    def row_losses(self, logits: Tensor, clean: Tensor) -> Tensor:
-        """Return each row's loss (n,), the mean over members and observed columns.
+    def row_losses(self, logits: Tensor, clean: Tensor, weights: Tensor | None) -> Tensor:
+        """Return each row's loss (n,), the mean over members and columns.
 
         logits: (members, n, width). clean: (members, n, d), NaN where nothing was observed.
+        weights: see `observed_means`; without them, the mean is over observed columns.
         """
         gaps = clean.isnan()
         errors = self.expansion.errors(self.expansion.finish(logits), clean.nan_to_num())
+        errors = errors / self._usual
+        if weights is not None:
+            return observed_means(errors, gaps, weights)
         observed = (~gaps).sum(dim=(0, 2)).clamp_min(1)
-        return (errors / self._usual).masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed
+        return errors.masked_fill(gaps, 0.0).sum(dim=(0, 2)) / observed
 
 
 def start_outputs(expanded: Tensor, expansion: Expansion) -> Tensor:

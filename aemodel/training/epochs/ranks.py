@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed
 
 from aemodel.errors import SettingsError
-from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.settings import TrainSettings
 from aemodel.training.epochs.state import TrainingState, state_bytes, state_from_bytes
 
 
@@ -31,19 +31,12 @@ class Ranks:
             return cls()
         return cls(distributed.get_rank(), distributed.get_world_size())
 
-    def require_shares(self, model: ModelSettings, train: TrainSettings, *, gaps: bool) -> None:
-        """Raise SettingsError if a loss compares the rows of a whole batch with each other."""
-        if self.count == 1:
-            return
-        if train.trim:
+    def require_shares(self, train: TrainSettings) -> None:
+        """Raise SettingsError if the loss compares the rows of a whole batch with each other."""
+        if self.count > 1 and train.trim:
             raise SettingsError(
                 f"train.trim must be 0 with several processes. Got {train.trim} instead; "
                 "start one process."
-            )
-        if gaps and model.prototypes:
-            raise SettingsError(
-                "model.prototypes with gaps in the clean rows needs one process. "
-                f"Got {self.count} instead; start one, or set model.prototypes to 0."
             )
 
     def share(self, n: int) -> tuple[slice, float]:

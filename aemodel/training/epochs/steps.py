@@ -12,8 +12,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from aemodel.network.dense import finish_output
 from aemodel.network.ensemble import Ensemble
-from aemodel.network.gaps import fill_from_similar
+from aemodel.network.gaps import GapFiller
 from aemodel.network.out_of_memory import halving
 from aemodel.settings import ModelSettings
 from aemodel.training.epochs.adam import Adam
@@ -29,8 +30,9 @@ LARGEST_SEED = 2**62
 class Steps:
     """An ensemble being fitted, with its optimizer and its source of randomness.
 
-    fill: (d,), what the network sees where nothing was observed. mixed: the loss of rows whose
-    columns are of several kinds. ranks: the processes that share the steps.
+    fill: (d,), what the network sees where nothing was observed. filler: fills gaps in columns that
+    have some in the fit rows. mixed: the loss of rows whose columns are of several kinds. ranks:
+    the processes that share the steps.
     """
 
     ensemble: Ensemble
@@ -38,6 +40,7 @@ class Steps:
     model: ModelSettings
     generator: torch.Generator
     fill: Tensor
+    filler: GapFiller | None
     mixed: MixedLoss | None
     ranks: Ranks
 
@@ -47,9 +50,10 @@ class Steps:
         total, n_rows = _Total(self.ensemble.device), 0
         for batch in batches:
             clean = self._for_each_member(batch.rows)
-            inputs = self._inputs(self._for_each_member(self._filled(batch)), noise)
+            inputs = self._inputs(self._with_medians(clean, batch.has_gaps), noise)
             some, weight = self.ranks.share(len(batch.rows))
-            part = _Part(inputs[:, some], clean[:, some], batch.has_gaps, weight)
+            inputs = self._refilled(inputs[:, some], batch.rows[some], batch.has_gaps)
+            part = _Part(inputs, clean[:, some], batch.has_gaps, weight)
             losses = halving(partial(self._add_gradients, part, trim), len(batch.rows))
             self.ranks.add_gradients(self.ensemble.weights.values())
             self.optimizer.step()
@@ -76,15 +80,26 @@ class Steps:
         seed = int(torch.randint(LARGEST_SEED, (), generator=self.generator))
         return torch.Generator(self.ensemble.device).manual_seed(seed)
 
-    def _filled(self, batch: ScaledRows) -> Tensor:
-        """Return rows (n, d) without gaps; prototypes are fitted to values of similar rows."""
-        if batch.has_gaps and self.model.prototypes and self.mixed is None:
-            return fill_from_similar(batch.rows, self.fill)
-        return self._with_medians(batch.rows, batch.has_gaps)
-
     def _with_medians(self, rows: Tensor, has_gaps: bool) -> Tensor:
         """Return rows (..., d) with `fill` for NaN; the device is not read to look for any."""
         return torch.where(rows.isnan(), self.fill, rows) if has_gaps else rows
+
+    def _seen(self, filled: Tensor) -> Tensor:
+        """Return what the network sees (..., width) of rows (..., d) without gaps and noise."""
+        return self.mixed.expansion(filled) if self.mixed else filled
+
+    @torch.no_grad()
+    def _refilled(self, inputs: Tensor, rows: Tensor, has_gaps: bool) -> Tensor:
+        """Put in place of gaps in inputs (members, n, width) what the members make of them.
+
+        They do so of rows (n, d) with the values of similar rows, as at night.
+        """
+        if not has_gaps or self.filler is None:
+            return inputs
+        gaps = self.filler.gaps(rows)
+        filled = self.filler(self._seen(self._with_medians(rows, has_gaps)), gaps)
+        _, logits = self.ensemble(self._for_each_member(filled))
+        return torch.where(gaps, finish_output(logits, self.model.output).mean(dim=0), inputs)
 
     def _for_each_member(self, rows: Tensor) -> Tensor:
         return rows.expand(self.model.members, *rows.shape)
@@ -122,14 +137,17 @@ class Steps:
         return torch.cat([self._losses_of(part, batch.has_gaps) for part in parts])
 
     def _losses_of(self, clean: Tensor, has_gaps: bool) -> Tensor:
-        filled = self._with_medians(clean, has_gaps)
-        _, logits = self.ensemble(self.mixed.expansion(filled) if self.mixed else filled)
+        seen = self._seen(self._with_medians(clean, has_gaps))
+        _, logits = self.ensemble(self._refilled(seen, clean[0], has_gaps))
         return self._row_losses(logits, clean, has_gaps)
 
     def _row_losses(self, logits: Tensor, clean: Tensor, has_gaps: bool) -> Tensor:
+        weights = None if self.filler is None else self.filler.weights
         if self.mixed is not None:
-            return self.mixed.row_losses(logits, clean)
-        return row_losses(logits, clean, self.model, has_gaps=has_gaps)
+            return self.mixed.row_losses(logits, clean, weights)
+        if has_gaps and weights is None:  # in validation rows alone
+            weights = torch.ones_like(self.fill)
+        return row_losses(logits, clean, self.model, weights if has_gaps else None)
 
 
 @dataclass(frozen=True)
