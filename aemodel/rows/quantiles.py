@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+WHOLE = 2.0**53  # float64 rounds whole numbers from here on
+COARSE = 100  # rounding steps between quartiles, below which differences are lost
+
 Values = NDArray[np.float64]
 
 
@@ -39,3 +42,16 @@ def _at(ascending: Values, place: Values, last: NDArray[np.intp]) -> Values:
     with np.errstate(invalid="ignore", over="ignore"):
         found = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
     return np.where(last < 0, np.nan, found)
+
+
+def rounding_steps(
+    first: NDArray[np.float64], third: NDArray[np.float64], known: NDArray[np.bool_]
+) -> dict[int, float]:
+    """Return the rounding step of large whole numbers whose quartiles (d,) are few steps apart.
+
+    By column, of the `known` ones (d,).
+    """
+    size = np.maximum(np.abs(first), np.abs(third))
+    step, apart = np.spacing(size), third - first
+    coarse = known & (size >= WHOLE) & (apart > 0) & (apart <= COARSE * step)
+    return {index: float(step[index]) for index in np.flatnonzero(coarse).tolist()}

@@ -14,7 +14,7 @@ from aemodel.rows.hashes import row_hashes
 from aemodel.rows.layout import CATEGORY, ENTITY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import LevelCounts
 from aemodel.rows.moments import Moments, round_digits
-from aemodel.rows.quantiles import column_quantiles
+from aemodel.rows.quantiles import WHOLE, column_quantiles, rounding_steps
 from aemodel.rows.scaling import NARROW, Scaler
 
 SAMPLE_ROWS = 10_000
@@ -24,7 +24,6 @@ DONOR_VALUES = 1_000_000
 BLOCK_VALUES = 1_048_576  # values processed together: 8 MiB of float64
 # A column whose range is at most this many rounding steps of its dtype counts as constant.
 CONSTANT = 8
-WHOLE = 2.0**53  # float64 rounds whole numbers from here on
 _IQR_OF_NORMAL = 1.3489795  # interquartile range of a normal distribution with sd 1
 # Means are rounded to this fraction of the scale, so that they do not depend on the chunks.
 _GRID = 2.0**-20
@@ -139,14 +138,20 @@ class ScalerFit:
     def _rounded_as_read(self) -> dict[int, str]:
         """Numbers with several values that are one but for rounding, by column.
 
-        A single value counts where it may be a rounded whole number.
+        A single value counts where it may be a rounded whole number, and so do whole numbers that
+        differ by few steps of rounding.
         """
         low, high = self._low_high()
         size, known = np.maximum(np.abs(low), np.abs(high)), self.moments.count > 0
         dtype = self.dtype if self.dtype.kind == "f" else np.dtype(np.float64)
         same = high - low <= CONSTANT * np.finfo(dtype).eps * size
         lost = known & same & ((high > low) | (size >= WHOLE)) & self._is_number()
-        return {
+        first, third = self._quantiles(0.25, 0.75)
+        found = {
+            index: f"rounded to multiples of {step:g} near {size[index]:.4g}: subtract an offset"
+            for index, step in rounding_steps(first, third, known & self._is_number()).items()
+        }
+        return found | {
             index: f"equal up to the rounding of {dtype} near {size[index]:.4g}: "
             "subtract an offset if they differ"
             for index in np.flatnonzero(lost).tolist()
@@ -183,8 +188,7 @@ class ScalerFit:
         if self._by_entity is not None:  # constants are 0 in units of their entity
             tolerance = np.where(np.isnan(tolerance), np.nan, self._eps)
         levels = self._level_counts.finish(self.layout.max_levels)
-        fill = fill.astype(np.float32)
-        return Scaler(center, scale, fill, tolerance, complete, levels=levels)
+        return Scaler(center, scale, fill.astype(np.float32), tolerance, complete, levels=levels)
 
     def _is_number(self) -> NDArray[np.bool_]:
         kinds = self.layout.kinds

@@ -183,6 +183,15 @@ def test_whole_numbers_that_float64_makes_equal_are_named(kind, dtype):
 
 
 @BY_COLUMN
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_whole_numbers_that_float64_rounds_coarsely_are_named(kind, dtype):
+    rows = np.hstack([2**60 + (2000 * SPREAD).astype(np.int64), 2**60 + (1e6 * SPREAD).astype(int)])
+    said = "rounded to multiples of 256 near 1.153e+18: subtract an offset"
+
+    assert imprecise_columns_of(kind, rows.astype(dtype)) == {0: said}
+
+
+@BY_COLUMN
 def test_small_changes_of_a_large_float64_keep_their_digits(kind):
     rows = np.hstack([1e9 + 1e-3 * SPREAD, 1.7e18 + 1e9 * np.round(SPREAD, 3)])
     scaled = scaler_of(kind, rows).transform(rows)
