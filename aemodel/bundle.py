@@ -31,6 +31,8 @@ from aemodel.errors import BundleError
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder
 from aemodel.network.build import build_network
+from aemodel.pictures.backbone import Backbone
+from aemodel.pictures.features import PictureFeatures
 from aemodel.rows.entities.scales import ARRAYS as ENTITY_ARRAYS
 from aemodel.rows.entities.scales import Entities
 from aemodel.rows.levels import Levels
@@ -62,6 +64,7 @@ LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several
 DONORS = "scaler.donors"  # only if the fit rows have gaps
 FEATURE_RANGE = "feature_range"  # absent from models trained before it was measured
 MEMBERS = "entities.calibration"
+FEATURES = "features."  # weights and scales of model.features
 MIXED = ("weights", "typical", "usual")
 MARGINS = ("tails", "gaps", "clock", "pairs")
 
@@ -99,9 +102,22 @@ def from_files(files: Files, *, device: str = "cpu") -> Autoencoder:
             f"model.json or model.safetensors: not a complete model ({error}); "
             "restore the bundle or train again"
         ) from error
+    features = _take_features(model, arrays)
     load_weights(nn.ModuleList(model.members), arrays, "member.", "model.safetensors")
     members = tuple(member.to(device).eval() for member in model.members)
-    return dataclasses.replace(model, members=members, series=series)
+    return dataclasses.replace(model, members=members, series=series, features=features)
+
+
+def _take_features(
+    model: Autoencoder, arrays: dict[str, NDArray[np.generic]]
+) -> PictureFeatures | None:
+    """Move the arrays of model.features out of `arrays`."""
+    if model.settings.features == "none":
+        return None
+    weights = {name: arrays.pop(name) for name in list(arrays) if name.startswith(FEATURES)}
+    features = PictureFeatures(model.layout.row_shape, Backbone())
+    load_weights(features, weights, FEATURES, "model.safetensors")
+    return features.to(model.device).requires_grad_(False).eval()
 
 
 def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
@@ -109,6 +125,9 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
     for index, member in enumerate(model.members):
         for name, weight in member.state_dict().items():
             arrays[f"member.{index}.{name}"] = array_of(weight)
+    if model.features is not None:
+        state = model.features.state_dict()
+        arrays |= {FEATURES + name: array_of(weight) for name, weight in state.items()}
     parts: list[tuple[str, object, tuple[str, ...]]] = [
         ("scaler.", model.scaler, SCALER),
         ("", model.measured, MEASURED),

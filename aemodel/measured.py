@@ -16,6 +16,7 @@ from aemodel.errors import DataError
 from aemodel.network.expansion import Expansion
 from aemodel.network.gaps import fill_gaps
 from aemodel.network.networks import exact_device
+from aemodel.pictures.features import PictureFeatures
 from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.scaling import Scaler
 from aemodel.scores.mixed_novelty import MixedNovelty, MixedReference
@@ -85,6 +86,7 @@ class MeasuredNetworks:
 
     decoded: the columns that the decoder gives, all of them numbers; () for all.
     series: what judges windows of rows in order of time, with [series].
+    features: what novelty compares pictures by, with model.features.
     """
 
     members: tuple[nn.Module, ...]
@@ -97,6 +99,7 @@ class MeasuredNetworks:
     device: str = "cpu"
     decoded: tuple[int, ...] = ()
     series: SeriesModel | None = None
+    features: PictureFeatures | None = None
 
     @property
     def calibration(self) -> Vector:
@@ -156,6 +159,9 @@ class MeasuredNetworks:
 
     def to_points(self, filled: Tensor) -> Tensor:
         """Return scaled rows (n, d) without NaN as points between which distances are taken."""
+        if self.features is not None:
+            found: Tensor = self.features(filled)
+            return found
         if self.expansion is None or self.measured.mixed is None:
             return filled
         weights = torch.from_numpy(self.measured.mixed.weights).to(filled)

@@ -23,6 +23,7 @@ from aemodel.network.inference import (
     map_rows,
 )
 from aemodel.network.networks import Networks, Rebuilt, exact_device
+from aemodel.pictures.features import BLOCK_ROWS
 from aemodel.scores.relative_error import relative_errors
 from aemodel.settings import SCORES
 
@@ -45,7 +46,9 @@ class Autoencoder(MeasuredNetworks):
 
     @property
     def size(self) -> int:
-        """Rows of every batch."""
+        """Rows of every batch; few with features, which cost as much for rows that only pad."""
+        if self.features is not None:
+            return BLOCK_ROWS
         return batch_rows(self._widths, self.device)
 
     @cached_property
@@ -191,10 +194,10 @@ class Autoencoder(MeasuredNetworks):
         return found
 
     def _novelties(self, scaled: Tensor, filled: Tensor, errors: Tensor) -> Tensor:
-        exact = filled.to(exact_device(self.device))
+        points = self.to_points(filled.to(exact_device(self.device)))
         if self.mixed_novelty is None:
-            return self.novelty(exact, errors)
-        return self.mixed_novelty(scaled, self.to_points(exact), errors)
+            return self.novelty(points, errors)
+        return self.mixed_novelty(scaled, points, errors)
 
     def _rebuild_and_keep(self, scaled: Tensor) -> tuple[Tensor, ...]:
         latents, errors, outputs = self._networks(scaled, self.fill(scaled))

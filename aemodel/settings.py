@@ -15,6 +15,7 @@ OUTPUTS = ("sigmoid", "relu", "identity")
 LOSSES = ("mse", "bce")
 SCALINGS = ("none", "range", "minmax", "standard", "robust")
 COMBINATIONS = ("mean", "max")
+FEATURES = ("none", "efficientnet-lite0")
 SCORES = ("error", "novelty", "relative")
 SPLITS = ("occurrence", "content", "blocks")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -46,6 +47,8 @@ class ModelSettings:
     tied: decoder weights are the transposed encoder weights.
     members: number of autoencoders, which train as one batched network.
     combine: error of an ensemble: the `mean` or the `max` of its members' errors.
+    features: what novelty compares pictures by: `none` for their pixels, or `efficientnet-lite0`,
+    features of a network trained on photographs.
     """
 
     network: str = "dense"
@@ -62,6 +65,7 @@ class ModelSettings:
     tied: bool = False
     members: int = 1
     combine: str = "mean"
+    features: str = "none"
 
     @property
     def is_linear(self) -> bool:
@@ -77,6 +81,11 @@ class ModelSettings:
         self._check_loss()
         if self.prototypes:
             self._check_prototypes()
+        if self.features != "none" and self.scaling != "range":
+            raise SettingsError(
+                "model.features needs model.scaling = 'range', which keeps a picture a picture. "
+                f"Got '{self.scaling}' instead."
+            )
         if self.tied and self.network == "conv":
             raise SettingsError(
                 "model.tied = true needs model.network = 'dense'. Got 'conv' instead; "
@@ -90,6 +99,7 @@ class ModelSettings:
         _choice("model.loss", self.loss, LOSSES)
         _choice("model.scaling", self.scaling, SCALINGS)
         _choice("model.combine", self.combine, COMBINATIONS)
+        _choice("model.features", self.features, FEATURES)
 
     def _check_sizes(self) -> None:
         _in_range("model.latent", self.latent, 1, WIDEST)

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, NOTHING, Cause, Feature
 from aemodel.explain.clean_range import clean_range
 from aemodel.explain.entity_names import Texts
 from aemodel.explain.mixed_causes import explain_mixed
 from aemodel.explain.number_pairs import format_pair
+from aemodel.explain.odd_patches import shares_by_pixel
 from aemodel.model import Autoencoder
 from aemodel.network.networks import MISSING, Rebuilt, exact_device
 from aemodel.rows.layout import is_signal
@@ -40,12 +42,20 @@ class _Comparison:
     """Rows against what was expected.
 
     expected: (n, d), in scaled units. weight: (n,), how much the comparison matters to the score.
-    missing: (d,), what a missing value counts as.
+    missing: (d,), what a missing value counts as. shares: (n, d), of each feature in the
+    comparison, where squared differences do not say it.
     """
 
     expected: NDArray[np.floating]
     weight: NDArray[np.float64]
     missing: NDArray[np.float64]
+    shares: NDArray[np.float64] | None = None
+
+    def shares_of(self, index: int, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the share (d,) of each feature of row `index`, which is `scaled` (d,)."""
+        if self.shares is not None:
+            return np.asarray(self.shares[index])
+        return _shares(scaled, self.expected[index], self.missing)
 
 
 @dataclass(frozen=True)
@@ -100,15 +110,28 @@ def _novelty_comparisons(
     """
     device = exact_device(model.device)
     filled = model.fill(torch.from_numpy(rows.scaled).to(device))
-    terms = model.novelty.excesses(filled, torch.from_numpy(rows.errors).to(device))
+    points = model.to_points(filled)
+    terms = model.novelty.excesses(points, torch.from_numpy(rows.errors).to(device))
     far, badly = (_finite(term.cpu().numpy()) for term in terms)
-    nearest = model.novelty.expected(filled).cpu().numpy()
     typical = (far == 0) & (badly == 0)
     far, badly = np.where(typical, 1.0, far), np.where(typical, ERROR, badly)
     return [
-        _Comparison(nearest, far, np.zeros_like(missing)),
+        _nearest_comparison(model, filled, points, far),
         _Comparison(rows.rebuilt, badly, missing),
     ]
+
+
+def _nearest_comparison(
+    model: Autoencoder, filled: Tensor, points: Tensor, far: NDArray[np.float64]
+) -> _Comparison:
+    """Compare scaled rows (n, d) without NaN with the clean rows nearest to their `points`."""
+    nothing = np.zeros(filled.shape[1])
+    if model.features is None:
+        return _Comparison(model.novelty.expected(points).cpu().numpy(), far, nothing)
+    shares = shares_by_pixel(model, filled, points)
+    _, places = model.novelty.nearest(points, 1)
+    nearest = model.scaled_reference[places[0].cpu().numpy()]
+    return _Comparison(nearest, far, nothing, shares)
 
 
 def _finite(term: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,12 +143,7 @@ def _values(
 ) -> _Values:
     """Explain one row; a feature is expected to be what the comparison that matters most says."""
     scaled = rows.scaled[index].astype(np.float64)
-    parts = np.stack(
-        [
-            each.weight[index] * _shares(scaled, each.expected[index], each.missing)
-            for each in comparisons
-        ]
-    )
+    parts = np.stack([each.weight[index] * each.shares_of(index, scaled) for each in comparisons])
     sources = parts.argmax(axis=0)
     expected = np.stack([each.expected[index] for each in comparisons]).astype(np.float64)
     shown = expected[sources, np.arange(len(sources))]
@@ -159,7 +177,9 @@ def _cause(model: Autoencoder, row: _Values, top: int, columns: int) -> Cause:
     heaviest = np.argsort(-row.share, kind="stable")[: max(top, columns)]
     found = tuple(_feature(model, row, int(index)) for index in heaviest)
     features = tuple(each for each in found[:top] if each.share and each.actual != each.expected)
-    return replace(_named_cause(model, row, features), columns=found[:columns])
+    by_patch = row.score == "novelty" and model.features is not None
+    patches = _sum_channels(row.share, model.layout.row_shape) if by_patch else None
+    return replace(_named_cause(model, row, features), columns=found[:columns], patches=patches)
 
 
 def _named_cause(model: Autoencoder, row: _Values, features: tuple[Feature, ...]) -> Cause:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 MAX_FEATURES = 3
 MIN_SHARE = 0.01  # of the score, for a feature to be named
 NOTHING = "no feature differs from what was expected"
@@ -39,8 +42,10 @@ class Cause:
     """Why one row is anomalous: in words, and by the features that contribute most.
 
     columns: more features, heaviest first, whatever they contribute.
+    patches: (height, width) share of each pixel, of pictures that are compared by their patches.
     """
 
     words: str
     features: tuple[Feature, ...]
     columns: tuple[Feature, ...] = ()
+    patches: NDArray[np.float64] | None = None

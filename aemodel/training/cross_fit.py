@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from aemodel.errors import DataError
 from aemodel.measured import Rows, Vector
 from aemodel.model import Autoencoder, Scores, SomeScores
+from aemodel.pictures.features import PictureFeatures
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import hasher_for, without_empty_parts
 from aemodel.rows.training_rows import ReadChunks
@@ -94,16 +97,19 @@ def cross_fit(
     model: ModelSettings,
     train: TrainSettings,
     device: str = "cpu",
+    features: PictureFeatures | None = None,
     on_fold: Callable[[int], None] = lambda _: None,
 ) -> CrossFitted:
     """Fit one model for each fold, and score all rows.
 
-    on_fold: called with the number of models fitted so far. Raises like `train_autoencoder`.
+    features: see `train_autoencoder`, which also says what is raised. on_fold: called with the
+    number of models fitted so far.
     """
+    fit = partial(_fit, model=model, train=train, device=device, features=features)
     fitted = []
     for fold in range(FOLDS):
         others = replace(rows, read_chunks=_without(rows.read_chunks, fold), read_shuffled=None)
-        fitted.append(_fit(others, model, train, device))
+        fitted.append(fit(others))
         on_fold(fold + 1)
     first = fitted[0]
     known = {name: getattr(first, name) for name in Autoencoder.__dataclass_fields__}
@@ -119,9 +125,9 @@ def cross_fit(
     return replace(joined, measured=measured)
 
 
-def _fit(rows: CleanRows, model: ModelSettings, train: TrainSettings, device: str) -> Autoencoder:
+def _fit(rows: CleanRows, **how: Any) -> Autoencoder:
     try:
-        return train_autoencoder(rows, model=model, train=train, device=device).model
+        return train_autoencoder(rows, **how).model
     except DataError as error:
         raise DataError(
             "no model can be fitted to rows other than those it scores and their copies "

@@ -23,6 +23,7 @@ from aemodel.network.dense import DenseAutoencoder, start_from_rows
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.expansion import Expansion
 from aemodel.network.gaps import GapFiller
+from aemodel.pictures.features import PictureFeatures
 from aemodel.rows.blocks import CleanBlocks
 from aemodel.rows.layout import Layout
 from aemodel.rows.preparation.prepare import prepare_rows
@@ -41,6 +42,7 @@ from aemodel.training.result import Epoch, History, Trained
 from aemodel.training.trimming import MOST_COMPARED, find_trimming
 
 MOST_START_ROWS = 10_000  # that prototypes are drawn from
+MOST_PICTURES = 2_000  # that features of pictures are scaled on
 MOST_COMPONENT_ROWS = 2_000  # that principal components are computed from
 log = logging.getLogger(__name__)
 
@@ -76,15 +78,22 @@ def train_autoencoder(
     train: TrainSettings,
     device: str = "cpu",
     between: BetweenEpochs = NO_CALLS,
+    features: PictureFeatures | None = None,
 ) -> Trained:
     """Fit an autoencoder to clean rows and measure it.
 
+    features: what model.features asks for, in any units.
+
     Raises DataError if there are too few rows, SettingsError if the settings do not fit the values.
     """
+    assert (features is not None) == (model.features != "none")
     fitted, rows, history = fit_autoencoder(
         clean, model=model, train=train, device=device, between=between
     )
-    return measure_model(fitted, rows, history=history)
+    if features is not None:
+        sample = rows.tensor(sample_fit_rows(rows, MOST_PICTURES))
+        features = features.fitted_to(sample.to(device))
+    return measure_model(replace(fitted, features=features), rows, history=history)
 
 
 def fit_autoencoder(

@@ -44,7 +44,9 @@ calibration   = 0.2                  # 300 digits, enough for a false alarm rate
 rule  = "quantile 0.99"              # flags at most 1 % of clean digits on average
 top_n = 20
 """
-OFFLINE = {
+TEMPORARY_SERVER = {
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 is too short on a busy machine
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "WARNING",
@@ -149,9 +151,7 @@ def _use_temporary_server(folder: Path) -> None:
     """Let Prefect start a server within this process, with its database in the demo's folder."""
     _print_progress("Prefect runs on a temporary server, which starts in about ten seconds.")
     home = (folder / ".prefect").resolve()
-    os.environ.update(OFFLINE)
-    os.environ["PREFECT_HOME"] = str(home)
-    os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
+    os.environ.update(TEMPORARY_SERVER, PREFECT_HOME=str(home))
 
 
 def count_missed(ranked: Sequence[int], foreign: NDArray[np.int64]) -> int:

@@ -31,6 +31,7 @@ from flows.scoring.publish import published_input
 from flows.scoring.report import NightDraft, build_night
 from flows.scoring.result import NightResult, read_result
 from flows.scoring.shards.scoring import score_shards
+from flows.training.picture_features import picture_features
 from flows.training.rows.clean_rows import DigestedPasses
 from flows.training.train import require_unchanged
 from storage.errors import SourceError
@@ -133,6 +134,7 @@ def _fit(job: Job, source: Source, device: str) -> CrossFitted:
             model=job.model,
             train=fold_settings(job.train),
             device=device,
+            features=picture_features(job.model, layout),
             on_fold=lambda _: running.advance(1),
         )
 

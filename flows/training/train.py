@@ -36,6 +36,7 @@ from flows.training.columns import column_facts, imprecise_columns
 from flows.training.epochs_shown import epochs_shown
 from flows.training.facts import far_value_notes, training_facts
 from flows.training.load_model import load_champion
+from flows.training.picture_features import picture_features
 from flows.training.result import TrainResult, fit_figures, report_page
 from flows.training.rows.block_files import SourceBlocks
 from flows.training.rows.blocks import find_blocks
@@ -151,6 +152,7 @@ def fit_and_judge(fitting: Fitting, source: Source, champion: Autoencoder | None
             train=train,
             device=fitting.device,
             between=checkpoint.between(shown),
+            features=picture_features(job.model, clean.layout),
         )
     verdict = _judge(job, trained, champion, passes)
     trained = replace(trained, model=replace(trained.model, series=fit_series_of(job, source)))

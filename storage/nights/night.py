@@ -30,6 +30,7 @@ class Evidence:
     columns: more features than those, heaviest first, for rows that are not shown as a whole.
     low, high: (*row_shape) between which the middle 98 % of clean values lie; None if unknown.
     sides: p-values for range, latent and residual; empty without calibration rows.
+    patches: (height, width) share of each pixel of a picture in the score; None if unknown.
     """
 
     cause: str
@@ -41,6 +42,7 @@ class Evidence:
     columns: Sequence[Mapping[str, object]] = ()
     low: NDArray[np.float64] | None = None
     high: NDArray[np.float64] | None = None
+    patches: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ PANEL = 96  # pixels of the longer side of one panel, at most
 GAP = 2  # white pixels between panels
 MOST_PNG = 12_000  # bytes; a larger strip is written as JPEG
 QUALITY = 80
+ORANGE = np.array([213, 94, 0])  # of the Okabe-Ito palette
+PALE, STRONGEST = 0.5, 0.9
 
 Values = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -29,12 +31,16 @@ def picture_uri(
     actual: NDArray[np.generic],
     expected: NDArray[np.generic],
     nearest: NDArray[np.generic] | None = None,
+    *,
+    patches: Values | None = None,
 ) -> str:
     """Draw a row (h, w) or (h, w, c), its reconstruction, and their difference side by side.
 
-    nearest: the clean row that is most like it, drawn last. All share one scale, from the lowest to
+    nearest: the clean row that is most like it, drawn next. All share one scale, from the lowest to
     the highest value of row and reconstruction. In the difference, blue is below the
-    reconstruction and red is above. Returns a data URI.
+    reconstruction and red is above.
+    patches: (h, w), 0 or above, drawn last: how much each pixel counts, as orange over the row.
+    Returns a data URI.
     """
     values, rebuilt = (_reduced(each.astype(np.float64)) for each in (actual, expected))
     both = np.concatenate([actual.ravel(), expected.ravel()]).astype(np.float64)
@@ -45,6 +51,8 @@ def picture_uri(
     panels.append(_difference(values, rebuilt, span))
     if nearest is not None:
         panels.append(_shade(_reduced(nearest.astype(np.float64)), low, span))
+    if patches is not None:
+        panels.append(_highlighted(panels[0], _reduced(patches)))
     return _data_uri(_side_by_side(panels))
 
 
@@ -87,6 +95,15 @@ def _shade(values: Values, low: float, span: float) -> Pixels:
     channels = scaled[..., None] if scaled.ndim == 2 else scaled[..., :3]
     shaded: Pixels = np.rint(255 * np.nan_to_num(channels)).astype(np.uint8)
     return np.repeat(shaded, 3, axis=2) if shaded.shape[2] == 1 else shaded
+
+
+def _highlighted(panel: Pixels, weights: Values) -> Pixels:
+    """Paint a pale copy of a panel (h, w, 3) orange where `weights` (h, w) are large."""
+    pale = 255 - (255 - panel.mean(axis=2, keepdims=True)) * PALE
+    largest = float(weights.max())
+    opacity = (weights / largest if largest > 0 else weights)[..., None]
+    painted: Pixels = np.rint(pale + opacity * (ORANGE - pale) * STRONGEST).astype(np.uint8)
+    return painted
 
 
 def _difference(actual: Values, expected: Values, span: float) -> Pixels:

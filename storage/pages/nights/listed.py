@@ -47,7 +47,8 @@ class ListedRow:
 
     outlier: as in outliers.parquet. group: id of its group, '' for none.
     cell, number: how a label file names it, see LabelName.
-    picture: a data URI, or '': input, reconstruction, difference, and the nearest clean row.
+    picture: a data URI, or '': input, reconstruction, difference, the nearest clean row, and the
+    patches that count.
     """
 
     outlier: Mapping[str, Any]
@@ -133,7 +134,9 @@ def _chips(night: Night, evidence: Evidence | None) -> list[Chip]:
 def _picture(night: Night, evidence: Evidence | None) -> str:
     if evidence is None or not night.pictures or not is_picture(evidence.actual.shape):
         return ""
-    return picture_uri(evidence.actual, evidence.expected, evidence.nearest)
+    return picture_uri(
+        evidence.actual, evidence.expected, evidence.nearest, patches=evidence.patches
+    )
 
 
 def _wave(night: Night, evidence: Evidence | None) -> Wave | None:

@@ -11,8 +11,8 @@ from databases import VARIABLE
 
 CODE = """
 import os, sys
-from flows.cli.demo import OFFLINE
-os.environ.update(OFFLINE, PREFECT_HOME=sys.argv[2], PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true")
+from flows.cli.demo import TEMPORARY_SERVER
+os.environ.update(TEMPORARY_SERVER, PREFECT_HOME=sys.argv[2])
 import flows.engine.run_all
 flows.engine.run_all.FIRST_DELAY = 0
 from flows.jobs.requests import ScoreRequest

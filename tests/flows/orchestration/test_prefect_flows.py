@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 CODE = """
 import asyncio, json, os, sys
-from flows.cli.demo import OFFLINE
-os.environ.update(OFFLINE, PREFECT_HOME=sys.argv[2], PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true")
+from flows.cli.demo import TEMPORARY_SERVER
+os.environ.update(TEMPORARY_SERVER, PREFECT_HOME=sys.argv[2])
 from pathlib import Path
 from flows.scoring.alerts import send_alert
 from flows.errors import FlowError, WorkFailed

@@ -1,0 +1,1 @@
+"""Pictures: features of a network trained on photographs, which novelty compares."""
