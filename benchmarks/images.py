@@ -41,7 +41,7 @@ DEEPER = (
     "train.validation=0",
 )
 
-FEW = 500
+FEW = 300
 SIDE = 64
 
 Scores = NDArray[np.float64]

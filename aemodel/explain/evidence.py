@@ -77,8 +77,13 @@ def _latent_distance(model: Autoencoder, latents: NDArray[np.float32]) -> NDArra
 
 
 def _nearest_distance(points: Tensor, reference: Tensor) -> Tensor:
-    """Distance (n,) from each of points (n, k) to the nearest of reference (m, k)."""
+    """Distance (n,) from each of points (n, k) to the nearest of reference (m, k).
+
+    Not by a matrix product, which may round differently for other points in a block.
+    """
     if not len(points):
         return torch.empty(0)
+    exact = "donot_use_mm_for_euclid_dist"
     blocks = torch.split(points, BLOCK_ROWS)
-    return torch.cat([torch.cdist(block, reference).amin(dim=1) for block in blocks])
+    distances = (torch.cdist(block, reference, compute_mode=exact) for block in blocks)
+    return torch.cat([each.amin(dim=1) for each in distances])
