@@ -27,7 +27,7 @@ class Ensemble:
             stack_module_state(list(members))[0] if len(members) > 1 else {}
         )
 
-    @property
+    @cached_property
     def weights(self) -> dict[str, Tensor]:
         """All weights by name; those of several members are stacked along the first axis."""
         return self._stacked or dict(self.members[0].named_parameters())

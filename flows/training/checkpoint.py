@@ -25,7 +25,7 @@ from storage.errors import DamagedError, ReadError, WorkspaceError
 from storage.sources import Source
 from storage.sources.digests import sha256_text
 
-SHORTEST = 5.0  # seconds between two checkpoints
+SHORTEST = 1.0  # seconds between two checkpoints
 COST = 0.02  # share of the time that they may take, once the first is written
 
 log = logging.getLogger(__name__)

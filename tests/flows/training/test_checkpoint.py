@@ -167,6 +167,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(bench, work, monk
 
 
 def test_a_short_training_writes_no_checkpoint(bench, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHORTEST", 600.0)
     monkeypatch.setattr(checkpoint, "write_checkpoint", None)
     train(bench)
 
@@ -188,7 +189,7 @@ def test_checkpoints_take_a_small_share_of_the_time(tmp_path, monkeypatch):
         now[0] += 1.0
         between.keep(lambda: None)
 
-    assert written[:3] == [7.0, 109.0, 211.0]
+    assert written[:3] == [3.0, 105.0, 207.0]
 
 
 def test_an_abandoned_checkpoint_is_pruned_as_old_work(interrupted, work):
