@@ -38,8 +38,9 @@ def principal_axes(centered: Tensor, count: int) -> Tensor:
     Axes without variance are 0. Costs the square of the smaller of n and d.
     """
     n, d = centered.shape
-    product = centered @ centered.t() if n < d else centered.t() @ centered
-    variances, vectors = torch.linalg.eigh(product.double())
+    exact = centered.double()  # float32 would round components without variance to some
+    product = exact @ exact.t() if n < d else exact.t() @ exact
+    variances, vectors = torch.linalg.eigh(product)
     kept = variances > NEGLIGIBLE * variances[-1].clamp_min(NEGLIGIBLE)
     kept[: max(0, len(kept) - count)] = False
     chosen = vectors[:, kept].flip(1).to(centered.dtype)

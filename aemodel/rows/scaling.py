@@ -27,6 +27,7 @@ from aemodel.rows.levels import Levels
 CHANGED = 8.0  # scaled size of the smallest change of a constant column
 CHANGE_UNIT = 1e-9  # relative to the constant, absolute if that is 0
 BLOCK_VALUES = 1 << 16  # scaled at once in float64: they stay in the cache
+LARGEST, SMALLEST = 1e30, 1e-30  # centers and scales with which rows are scaled in float32
 NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
 
 
@@ -65,6 +66,12 @@ class Scaler:
         """Columns (d,) with a single value in the fit rows."""
         return ~np.isnan(self.tolerance)
 
+    @cached_property
+    def _exceeds_float32(self) -> bool:
+        """Whether differences or scales may overflow, or lose digits, in float32."""
+        sizes = np.concatenate([np.abs(self.center), self.scale])
+        return bool((sizes > LARGEST).any() or (self.scale < SMALLEST).any())
+
     def transform(self, rows: NDArray[np.generic]) -> NDArray[np.float32]:
         """Scale rows (n, *row_shape) to a new array (n, d).
 
@@ -77,7 +84,7 @@ class Scaler:
     def transform_into(self, rows: NDArray[np.generic], scaled: NDArray[np.float32]) -> None:
         """Scale rows (n, *row_shape) into an existing array (n, d)."""
         flat = rows.reshape(scaled.shape)
-        wide = rows.dtype.name not in NARROW or self.entities is not None
+        wide = rows.dtype.name not in NARROW or self.entities is not None or self._exceeds_float32
         dtype: type[np.floating] = np.float64 if wide else np.float32
         block = max(1, BLOCK_VALUES // max(1, self.center.size))
         with np.errstate(over="ignore", invalid="ignore"):

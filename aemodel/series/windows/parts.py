@@ -94,7 +94,8 @@ class CleanWindows:
         return np.asarray((self.points * self.points).sum(axis=1))
 
     def _residuals(self, points: Values) -> NDArray[np.float32]:
-        centered = points - self.center
+        # in float32, some CPUs round a row differently at another place of the batch
+        centered = (points - self.center).astype(np.float64)
         along = centered @ self.axes.T
         return np.asarray(
             np.maximum((centered * centered).sum(axis=1) - (along * along).sum(axis=1), 0),

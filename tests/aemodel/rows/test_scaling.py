@@ -218,6 +218,14 @@ def test_the_scale_of_tiny_and_of_huge_values_is_neither_0_nor_infinite(kind, un
     assert imprecise_columns_of(kind, unit * SPREAD) == {}
 
 
+@BY_COLUMN
+@pytest.mark.parametrize("unit", [1e-42, 1e37])
+def test_the_same_holds_at_the_limits_of_float32(kind, unit):
+    rows = (unit * SPREAD).astype(np.float32)
+
+    assert 0.1 < scaler_of(kind, rows).transform(rows).std() < 2
+
+
 def test_one_range_for_all_numbers_leaves_out_the_keys_of_levels():
     rows = np.array([[17.0, 3e14], [90.0, -8e14], [40.0, 3e14]])
     layout = Layout(
