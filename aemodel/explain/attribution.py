@@ -24,7 +24,7 @@ from aemodel.explain.odd_patches import shares_by_pixel
 from aemodel.model import Autoencoder
 from aemodel.network.networks import MISSING, Rebuilt, exact_device
 from aemodel.rows.layout import is_signal
-from aemodel.scores.novelty import ERROR
+from aemodel.scores.novelty import ERROR, NEIGHBORS
 
 NO_TEXTS: Texts = {}
 HUGE = 1e100  # replaces infinite differences
@@ -128,10 +128,9 @@ def _nearest_comparison(
     nothing = np.zeros(filled.shape[1])
     if model.features is None:
         return _Comparison(model.novelty.expected(points).cpu().numpy(), far, nothing)
-    shares = shares_by_pixel(model, filled, points)
-    _, places = model.novelty.nearest(points, 1)
+    _, places = model.novelty.nearest(points, min(NEIGHBORS, len(model.novelty.points)))
     nearest = model.scaled_reference[places[0].cpu().numpy()]
-    return _Comparison(nearest, far, nothing, shares)
+    return _Comparison(nearest, far, nothing, shares_by_pixel(model, filled, places))
 
 
 def _finite(term: NDArray[np.float64]) -> NDArray[np.float64]:

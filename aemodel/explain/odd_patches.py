@@ -9,18 +9,16 @@ from torch import Tensor
 
 from aemodel.model import Autoencoder
 from aemodel.pictures.patches import patch_shares
-from aemodel.scores.novelty import NEIGHBORS
 
 
-def shares_by_pixel(model: Autoencoder, filled: Tensor, points: Tensor) -> NDArray[np.float64]:
+def shares_by_pixel(model: Autoencoder, filled: Tensor, places: Tensor) -> NDArray[np.float64]:
     """Return the share (n, d) of each value of pictures in their distance to clean ones.
 
-    filled: (n, d), scaled, without NaN. points: (n, k), see `Autoencoder.to_points`. The model has
-    features. The channels of a pixel have equal shares.
+    filled: (n, d), scaled, without NaN. places: (k, n), the reference rows nearest to each. The
+    model has features. The channels of a pixel have equal shares.
     """
     assert model.features is not None
     known = torch.from_numpy(model.scaled_reference).to(model.device)
-    _, places = model.novelty.nearest(points, min(NEIGHBORS, len(known)))
     rows = filled.to(known)
     found = [
         patch_shares(model.features, row, known[near].to(row))

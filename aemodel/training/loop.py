@@ -146,12 +146,12 @@ def _prepared(clean: CleanRows, model: ModelSettings, train: TrainSettings) -> F
 def _start_prototypes(
     members: Iterable[nn.Module], rows: FitRows, layout: Layout, generator: torch.Generator
 ) -> None:
+    levels = rows.scaler.levels
+    expansion = None if levels is None else Expansion(layout.kinds, levels, "cpu")
+    inputs = _seen(rows, sample_fit_rows(rows, MOST_START_ROWS), expansion)
+    outputs = inputs if expansion is None else start_outputs(inputs, expansion)
     for member in members:
         assert isinstance(member, DenseAutoencoder), "ModelSettings requires it for prototypes"
-        levels = rows.scaler.levels
-        expansion = None if levels is None else Expansion(layout.kinds, levels, "cpu")
-        inputs = _seen(rows, sample_fit_rows(rows, MOST_START_ROWS), expansion)
-        outputs = inputs if expansion is None else start_outputs(inputs, expansion)
         start_from_rows(member, inputs, generator, outputs=outputs)
 
 
