@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from documents import DOCS, PAGES, ROOT
+from pages_in_browser import violations_in
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 KINDS_OF_PAGES = (
@@ -65,8 +66,7 @@ def test_pages_are_accessible(site, scheme):
         page = browser.new_page(color_scheme=scheme)
         for name in KINDS_OF_PAGES:
             page.goto((site / name).as_uri())
-            violations = axe.run(page).response["violations"]
-            found[name] = [(each["id"], each["nodes"][0]["html"]) for each in violations]
+            found[name] = violations_in(page, axe)
         browser.close()
 
     assert found == {name: [] for name in KINDS_OF_PAGES}

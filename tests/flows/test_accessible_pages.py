@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from bench import JOB, Bench, rows_of
 from event_nights import event, report
+from pages_in_browser import violations_in
 
 from storage.pages.events.page import render_events_report
 
@@ -123,8 +124,7 @@ def test_pages_are_accessible(pages, scheme):
             for name, path in pages.items():
                 page.goto(path.as_uri())
                 page.evaluate(OPEN_ALL)
-                violations = axe.run(page).response["violations"]
-                found[name, width] = [(each["id"], each["nodes"][0]["html"]) for each in violations]
+                found[name, width] = violations_in(page, axe)
         browser.close()
 
     assert {place: wrong for place, wrong in found.items() if wrong} == {}

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from bench import DAY, JOB, Bench, rows_of
 from hostile import TEXTS
+from pages_in_browser import download_labels, messages_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 IDS = [*filter(None, TEXTS), "twice", "twice", "y" * 3_000]
@@ -61,10 +62,7 @@ def test_every_label_of_a_page_comes_back_whatever_the_id(night, tmp_path):
         page = browser.new_page()
         page.goto(path.as_uri())
         label_all(page)
-        page.reload()  # labels are kept
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download labels").click()
-        download.value.save_as(tmp_path / "labels.csv")
+        download_labels(page, tmp_path / "labels.csv")
         browser.close()
     result = bench.run("label", bench.job, tmp_path / "labels.csv")
     assert result.code == 0, result.err
@@ -84,12 +82,10 @@ def test_the_table_is_sorted_filtered_and_labeled_by_keys(night):
     from playwright.sync_api import sync_playwright
 
     _, path = night
-    messages = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
+        messages = messages_of(page)
         page.goto(path.as_uri())
         shown = page.locator("tbody.row:visible")
         assert shown.count() == 25

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pages_in_browser import download_labels
 from series_nights import events_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -27,10 +28,7 @@ def test_a_label_of_an_event_comes_back(series, tmp_path):
         page.goto(page_of_night.as_uri())
         for key in ("j", "o"):
             page.keyboard.press(key)
-        page.reload()  # labels are kept
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download labels").click()
-        download.value.save_as(tmp_path / "labels.csv")
+        download_labels(page, tmp_path / "labels.csv")
         browser.close()
     result = series.run("label", series.job, tmp_path / "labels.csv")
     assert result.code == 0, result.err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from event_nights import event, report
+from pages_in_browser import messages_of
 
 from storage.pages.events.page import render_events_report
 
@@ -27,12 +28,10 @@ def test_events_are_sorted_filtered_and_labeled_by_keys(tmp_path):
     path = tmp_path / "report.html"
     events = [event(f"pump-{each % 3}", 60 * each, 60 * each + 9 - each) for each in range(8)]
     path.write_bytes(render_events_report(report(events)))
-    messages = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
+        messages = messages_of(page)
         page.goto(path.as_uri())
         shown = page.locator("tbody.row:visible")
         assert shown.count() == 8
