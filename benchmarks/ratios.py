@@ -68,7 +68,12 @@ def start(line: Sequence[object], env: Mapping[str, str] = ONE_THREAD) -> subpro
     """Start a command; `env` is added to the environment."""
     inherited = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
     words, out = [*map(str, line)], subprocess.DEVNULL
-    return subprocess.Popen(words, stdout=out, stderr=subprocess.PIPE, env={**inherited, **env})  # noqa: S603 (our own command)
+    return subprocess.Popen(  # noqa: S603 (our own command)
+        words,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        env={**inherited, **env},
+    )
 
 
 def finish(process: subprocess.Popen[bytes], began: float, *, code: int = 0) -> Usage:
@@ -172,7 +177,12 @@ def resumed_training(folder: Path) -> Iterator[Ratio]:
 def busy_cores() -> Iterator[None]:
     """Keep every core busy with another process."""
     spin = [sys.executable, "-c", "while True: pass"]
-    others = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]  # noqa: S603 (our own command)
+    others = [
+        subprocess.Popen(  # noqa: S603 (our own command)
+            spin,
+        )
+        for _ in range(os.cpu_count() or 1)
+    ]
     try:
         yield
     finally:
@@ -185,7 +195,13 @@ def unset_threads(folder: Path) -> Iterator[Ratio]:
     """Score by the job that `init` writes while all cores are busy, with and without a setting."""
     job, night = folder / "default.toml", folder / "some.h5"
     line = [NIGHTGLASS, "init", folder / "clean.h5"]
-    job.write_bytes(subprocess.run(line, check=True, capture_output=True).stdout)  # noqa: S603 (our own command)
+    job.write_bytes(
+        subprocess.run(  # noqa: S603 (our own command)
+            line,
+            check=True,
+            capture_output=True,
+        ).stdout
+    )
     run(command("train", job))
     write_hdf5(night, NIGHT_ROWS)
     unset: list[Usage] = []

@@ -66,7 +66,11 @@ class Workload:
 def measure(line: Sequence[object]) -> Cost:
     """Run a command in a fresh process and measure it."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*map(str, line)], stdout=subprocess.DEVNULL, env=env)  # noqa: S603 (our own command)
+    process = subprocess.Popen(  # noqa: S603 (our own command)
+        [*map(str, line)],
+        stdout=subprocess.DEVNULL,
+        env=env,
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, f"{line} exited with {process.returncode}"
@@ -146,7 +150,13 @@ def prepare(folder: Path) -> tuple[Path, Path]:
     plain, default = folder / "plain.toml", folder / "default.toml"
     plain.write_text(PLAIN, encoding="utf-8")
     line = [NIGHTGLASS, "init", folder / "clean.h5"]
-    default.write_bytes(subprocess.run(line, check=True, capture_output=True).stdout)  # noqa: S603 (our own command)
+    default.write_bytes(
+        subprocess.run(  # noqa: S603 (our own command)
+            line,
+            check=True,
+            capture_output=True,
+        ).stdout
+    )
     for job in (plain, default):
         measure([NIGHTGLASS, "train", job, "--no-prefect"])
     return plain, default

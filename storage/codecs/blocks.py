@@ -104,7 +104,11 @@ class GridCodec:
     coder: str = "xz"
     name: str = "grid"
 
-    def pack(self, rows: NDArray[np.generic], predicted: Predicted) -> list[bytes]:  # noqa: ARG002 (one signature for all codecs)
+    def pack(
+        self,
+        rows: NDArray[np.generic],
+        predicted: Predicted,  # noqa: ARG002 (one signature for all codecs)
+    ) -> list[bytes]:
         """Return the grids, then the codes."""
         codes = pack_columns(self.grid.codes(rows), self.orders, self.coder)
         return [squeeze(self.grid.pack(), "xz"), *codes]
@@ -139,7 +143,11 @@ class Sz3Codec:
     coder: str = "xz"
     name: str = "sz3"
 
-    def pack(self, rows: NDArray[np.generic], predicted: Predicted) -> list[bytes]:  # noqa: ARG002 (one signature for all codecs)
+    def pack(
+        self,
+        rows: NDArray[np.generic],
+        predicted: Predicted,  # noqa: ARG002 (one signature for all codecs)
+    ) -> list[bytes]:
         """Return the units, then SZ3's own stream."""
         return sz3.compress(rows, self.tolerance, self.row_shape, self.layout)
 
