@@ -30,6 +30,7 @@ NEAR = 0.05  # calibration quantiles so far on both sides of a level give the sl
 
 Shares = NDArray[np.float64]
 Scores = NDArray[np.float64]
+Compared = tuple[NDArray[np.int64], Shares, Scores]
 
 
 @dataclass(frozen=True)
@@ -200,18 +201,35 @@ def log_scores(scores: Scores, calibration: Scores) -> Scores:
 
 
 def compare_blocks(
-    calibration: Scores, scores: Scores, numbers: NDArray[np.intp]
-) -> tuple[NDArray[np.int64], Shares, Scores]:
+    calibration: Scores,
+    scores: Scores,
+    numbers: NDArray[np.intp],
+    *,
+    usual: Scores | None = None,
+) -> Compared:
     """Rows (b,), shares and quantiles (b, len(LEVELS)) of blocks with FEWEST_ROWS or more.
 
     calibration: (n,), ascending, n >= 1. scores: (m,) of held-out rows. numbers: (m,), their
-    blocks.
+    blocks. usual: (m,), what the scores would be if all blocks were alike; without it, they would
+    be distributed as the calibration scores.
     """
-    limits = calibration[level_places(len(calibration))]
     rows = np.bincount(numbers)
     kept = np.flatnonzero(rows >= FEWEST_ROWS)
-    of_blocks = [scores[numbers == block] for block in kept]
-    shares = [(each[:, None] <= limits).mean(axis=0) for each in of_blocks]
-    quantiles = [np.quantile(each, LEVELS, method="inverted_cdf") for each in of_blocks]
+    found = [_describe(calibration, scores[numbers == block]) for block in kept]
     size = (len(kept), len(LEVELS))
-    return rows[kept], np.reshape(shares, size), np.reshape(quantiles, size)
+    shares = np.reshape([shares for shares, _ in found], size)
+    quantiles = np.reshape([quantiles for _, quantiles in found], size)
+    if usual is None:
+        return rows[kept], shares, quantiles
+    of_calibration, of_usual = (_describe(calibration, each) for each in (calibration, usual))
+    angles = to_angles(shares) - to_angles(of_usual[0]) + to_angles(of_calibration[0])
+    known = (of_usual[1] > 0) & np.isfinite(of_usual[1])
+    ratio = np.divide(of_calibration[1], of_usual[1], out=np.ones(len(LEVELS)), where=known)
+    return rows[kept], np.sin(np.clip(angles, 0, np.pi / 2)) ** 2, quantiles * ratio
+
+
+def _describe(calibration: Scores, scores: Scores) -> tuple[Shares, Scores]:
+    """Shares of scores (m,) at or below each calibration quantile, and their own quantiles."""
+    limits = calibration[level_places(len(calibration))]
+    shares = (scores[:, None] <= limits).mean(axis=0)
+    return shares, np.quantile(scores, LEVELS, method="inverted_cdf")

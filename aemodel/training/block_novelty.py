@@ -4,11 +4,14 @@ Where rows of every block were fitted, a calibration row has neighbors from its 
 reference rows. A row of a new block has none, so its novelty is higher. Here, the reference rows
 that only one block holds do not count for the rows of that block. (The networks have seen the block
 all the same: the error changes little by that.)
+
+Fewer reference rows make every row more novel, also where blocks are alike. The same rows are
+therefore scored a second time, as if the blocks had each other's reference rows at random.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +29,43 @@ SEVERAL = -1  # owner of a row that several blocks hold, or none
 Numbers = NDArray[np.intp]
 
 
-def scores_without_own_block(model: Autoencoder, rows: FitRows) -> tuple[list[Vector], Numbers]:
-    """Scores (m,) of calibration rows by each of SCORES, and the block of each (m,)."""
+@dataclass(frozen=True)
+class WithoutBlocks:
+    """Scores of calibration rows by each of SCORES, (m,) each, and the block of each row (m,).
+
+    own: without the reference rows of their block. random: without as many at random.
+    """
+
+    own: list[Vector]
+    random: list[Vector]
+    numbers: Numbers
+
+
+def scores_without_own_block(model: Autoencoder, rows: FitRows) -> WithoutBlocks:
+    """Score calibration rows without the reference rows of their block, and without others."""
     owners = reference_owners(model, rows)
-    found, numbers = [], []
-    for block, of_block in calibration_rows_of_blocks(rows).items():
-        found.append(without_reference(model, owners == block).scores(of_block))
-        numbers.append(np.full(len(of_block), block))
-    return [np.concatenate(kind) for kind in zip(*found, strict=True)], np.concatenate(numbers)
+    shuffled = shuffle_owners(owners, np.random.default_rng(model.train_settings.seed))
+    by_block = calibration_rows_of_blocks(rows)
+    return WithoutBlocks(
+        own=_scores_without(model, owners, by_block),
+        random=_scores_without(model, shuffled, by_block),
+        numbers=np.concatenate([np.full(len(each), block) for block, each in by_block.items()]),
+    )
+
+
+def shuffle_owners(owners: Numbers, random: np.random.Generator) -> Numbers:
+    """Return owners (m,) in another order; SEVERAL keeps its places."""
+    shuffled, single = owners.copy(), owners != SEVERAL
+    shuffled[single] = random.permutation(owners[single])
+    return shuffled
+
+
+def _scores_without(model: Autoencoder, owners: Numbers, by_block: dict[int, Rows]) -> list[Vector]:
+    found = [
+        without_reference(model, owners == block).scores(of_block)
+        for block, of_block in by_block.items()
+    ]
+    return [np.concatenate(kind) for kind in zip(*found, strict=True)]
 
 
 def calibration_rows_of_blocks(rows: FitRows) -> dict[int, Rows]:

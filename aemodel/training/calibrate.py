@@ -8,7 +8,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.decisions.block_scores import FEWEST_BLOCKS, LEVELS, MeasuredBlocks, compare_blocks
+from aemodel.decisions.block_scores import (
+    FEWEST_BLOCKS,
+    LEVELS,
+    Compared,
+    MeasuredBlocks,
+    compare_blocks,
+)
 from aemodel.explain.evidence import evidence
 from aemodel.measured import Measured, Rows, Vector
 from aemodel.model import Autoencoder
@@ -67,15 +73,9 @@ def _measure_blocks(
     if rows.blocks is None or len(rows.blocks.names) < fewest:
         return None
     if rows.block_split:
-        others, of_others = _validation_scores(model, rows)
-        compared = [np.concatenate(pair) for pair in zip(scores, others, strict=True)]
-        theirs = np.concatenate([numbers, of_others])
+        found = _compare_held_out(model, rows, scores, numbers)
     else:
-        compared, theirs = scores_without_own_block(model, rows)
-    found = [
-        compare_blocks(np.sort(each), both, theirs)
-        for each, both in zip(scores, compared, strict=True)
-    ]
+        found = _compare_fitted(model, rows, scores)
     return MeasuredBlocks(
         cuts=_cuts(rows),
         rows=found[0][0],
@@ -83,6 +83,25 @@ def _measure_blocks(
         quantiles=np.stack([quantiles for _, _, quantiles in found]),
         members=_in_order(scores, numbers if rows.block_split else numbers[:0]),
     )
+
+
+def _compare_held_out(
+    model: Autoencoder, rows: FitRows, scores: Sequence[Vector], numbers: Numbers
+) -> list[Compared]:
+    others, of_others = _validation_scores(model, rows)
+    theirs = np.concatenate([numbers, of_others])
+    return [
+        compare_blocks(np.sort(each), np.concatenate([each, other]), theirs)
+        for each, other in zip(scores, others, strict=True)
+    ]
+
+
+def _compare_fitted(model: Autoencoder, rows: FitRows, scores: Sequence[Vector]) -> list[Compared]:
+    without = scores_without_own_block(model, rows)
+    return [
+        compare_blocks(np.sort(each), own, without.numbers, usual=random)
+        for each, own, random in zip(scores, without.own, without.random, strict=True)
+    ]
 
 
 def _uncompared_blocks(rows: FitRows) -> MeasuredBlocks | None:

@@ -156,3 +156,18 @@ def test_novelty_of_fitted_days_is_compared_as_if_they_were_new():
     assert np.median(calibration) < np.median(blocks.quantiles[:, 2])
     assert np.median(blocks.quantiles[:, 2]) == pytest.approx(np.median(night), rel=0.15)
     assert blocks.differ(calibration)
+
+
+def test_days_that_are_alike_do_not_differ_for_lack_of_each_others_reference_rows():
+    random = np.random.default_rng(0)
+    rows = np.c_[random.integers(0, 300, 7 * 600), random.integers(0, 6, 7 * 600)].astype(float)
+    clean = CleanRows(
+        lambda: [rows],
+        Layout(row_shape=(2,), dtype="float64"),
+        10**8,
+        blocks=replace(blocks_of(7), numbers=lambda start, stop: np.arange(start, stop) // 600),
+    )
+    settings = TrainSettings(epochs=2, calibration=0.5)
+    model = train_autoencoder(clean, model=MODEL, train=settings).model
+
+    assert not model.blocks_by("novelty").differ(model.calibration_by("novelty"))
