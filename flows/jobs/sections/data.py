@@ -42,8 +42,8 @@ class DataSettings:
     max_levels [levels]: most frequent levels of a category that the network tells apart; the rest
     share one.
     id: column of a table that identifies a row; empty for the row number.
-    missing: `error`, or `impute`: the network sees the median in place of a gap, and the error
-    skips it.
+    missing: `error`, or `impute`: the network sees what similar rows have in place of a gap, and
+    the error skips it.
     resize [pixels]: height and width to which images are scaled; empty if all have one size.
     csv: what not to detect in CSV files, such as `{delimiter = ";", decimal = ","}`.
     ready: marker file of a complete input, such as `nights/{date}.done`; empty for none.
