@@ -23,6 +23,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 USUAL = 0.01  # of clean numbers lie below what is called usual, and as many above
 USUAL_HOURS = 0.95  # of clean rows lie in the hours that are called usual
 MOST_HOURS = 20  # of a day; where rows come around the clock, no hours are usual
+UNLIKELIER = 2  # times less likely in its row than among clean rows: another level was expected
 
 
 def explain_mixed(
@@ -216,10 +217,11 @@ class _Describer:
         size = int(self.levels.sizes[category])
         if rank > size:
             return actual, expected, f"{actual} never seen in fit rows ({size:,} levels known)"
+        count = self.levels.counts[self.levels.of(category)][rank]
+        share = count / max(1, self.levels.rows)
         chance = math.exp(-(value.residual**2))
-        if value.actual == value.expected or chance > 0.5:  # as one of the levels that share a rest
-            count = self.levels.counts[self.levels.of(category)][rank]
-            return actual, expected, f"{actual} ({_percent(count / max(1, self.levels.rows))})"
+        if value.actual == value.expected or chance > share / UNLIKELIER:
+            return actual, expected, f"{actual} ({_percent(share)})"
         return actual, expected, f"{actual} where {expected} was expected (p = {chance:.1g})"
 
     def _level(self, category: int, key: float) -> str:

@@ -133,6 +133,15 @@ def words_of(model, row, column):
     return next((each.words for each in cause.features if each.name == column), "")
 
 
+def test_no_other_level_was_expected_where_the_row_speaks_for_its_own(model):
+    own = [words_of(model, row, "item") for row in payments(200, 7)]
+    other = payments(200, 7)
+    other[:, 2] = np.where(other[:, 1] == KEYS[0], 7 * KEYS[7], 7 * KEYS[0])
+
+    assert sum("was expected" in words for words in own) <= 2
+    assert sum("was expected" in words_of(model, row, "item") for row in other) >= 150
+
+
 @pytest.fixture(scope="module")
 def around_the_clock():
     """A model of rows at all hours, with many items and an amount that clean rows lack."""
