@@ -1,7 +1,8 @@
-"""What one more night costs the index of all nights, and how large its page is.
+"""What one more night costs the index of all nights, and how long its page takes to open.
 
 Run `python benchmarks/index_of_nights.py`. It lists 10, 1,000 and 10,000 nights of one job in a
-temporary folder, a night per day, then adds nights to the newest year and prints the median time.
+temporary folder, a night per day, then adds nights to the newest year, prints the median time, and
+opens the page in Chromium.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import time
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
+
+from page_load import load_milliseconds
 
 from storage.files.atomic import write_bytes, write_json
 from storage.nights.index.page import write_year_page
@@ -36,6 +39,11 @@ def line_of(day: date) -> NightLine:
         rule="quantile 0.999",
         expected=1.5,
         limit=5,
+        score="novelty",
+        unscored=0,
+        missing=0.00123456789012345,
+        p50=0.99365234375,
+        p99=2.1337890625,
     )
 
 
@@ -71,11 +79,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as root:
             folder = fill(Path(root), nights)
             times = [add(Path(root), LAST + timedelta(each)) for each in range(ADDED)]
-            size = (folder / "index.html").stat().st_size
+            page = folder / "index.html"
             listed = len(read_year(folder, LAST.year))
             print(
                 f"{nights:6,} nights: one more in {median(times):.1f} ms (median of {ADDED}); "
-                f"page of {listed} nights: {size / 1e3:.0f} kB"
+                f"page of {listed} nights: {page.stat().st_size / 1e3:.0f} kB, "
+                f"open in {load_milliseconds(page):.0f} ms"
             )
 
 

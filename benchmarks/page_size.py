@@ -1,7 +1,8 @@
-"""How large the page of a night is, and how long scoring takes, from 10,000 to 10 million rows.
+"""How large the page of a night is, how long it takes to open, and how long scoring takes.
 
-Run `python benchmarks/page_size.py [ROWS …]`. Rows are images of 8 × 8 pixels, of which 1,000
-have a bright square; the page lists the highest 100 with pictures.
+Run `python benchmarks/page_size.py [ROWS …]`, for nights of 10,000 to 10 million rows. Rows are
+images of 8 × 8 pixels, of which 1,000 have a bright square; the page lists the highest 100 with
+pictures. Chromium opens it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from commands import command
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
+from page_load import load_milliseconds
 
 JOB = """name = "pages"
 [data]
@@ -70,10 +72,11 @@ def main() -> None:
             night = command("score", folder / "job.toml", "--date", DAY)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            page = (Path(night["path"]) / "report.html").stat().st_size
+            page = Path(night["path"]) / "report.html"
             print(
-                f"{rows:10,} rows, {night['flagged']:6,} flagged: page of {page / 1e3:,.0f} kB; "
-                f"scored in {seconds:.0f} s of CPU time",
+                f"{rows:10,} rows, {night['flagged']:6,} flagged: "
+                f"page of {page.stat().st_size / 1e3:,.0f} kB, open in "
+                f"{load_milliseconds(page):.0f} ms; scored in {seconds:.0f} s of CPU time",
                 flush=True,
             )
 

@@ -8,10 +8,12 @@ import numpy as np
 from night_pages import line_of
 
 from storage.pages.events.report import EventsReport, EventView, SensorTrace, Timeline
+from storage.pages.nights.comparison import compare_figures
 from storage.pages.nights.history import draw_strip
 
 MINUTE = 60 * 10**9
 MIDNIGHT = 1_795_302_000 * 10**9  # 2026-11-22 00:00 in Berlin
+TONIGHT, BEFORE = line_of("2026-11-22", 3), line_of("2026-11-21", 2)
 SENSORS = ("Pressure", "Current", "Vibration", "Flow", "Temperature", "Level", "Voltage", "Speed")
 
 
@@ -76,7 +78,8 @@ def report(events=(), entities=("pump-1", "pump-2", "pump-3"), **changes):
         expected="0.14 events",
         promise="At most 1 false event in 7 days of clean data, all pumps together.",
         zone="Europe/Berlin",
-        strip=draw_strip(line_of("2026-11-22", len(events)), [line_of("2026-11-21", 2)]),
+        strip=draw_strip(TONIGHT, [BEFORE]),
+        comparison=compare_figures(TONIGHT, [BEFORE], flagged="events"),
         model_id="5f0c2d9a11",
         input_digest="0" * 64,
         timeline=timeline(entities),

@@ -43,6 +43,8 @@ def judge_in_sample(run: NightRun, source: Source, scored: ScoredShards) -> Judg
         shards_done=len(scored.notes),
         shards=scored.total,
         digest=scored.digest,
+        unscored=scored.unread + scored.unusable,
+        broken_files=scored.broken_files,
         why="" if summary else scored.failed[0][1],
         evidence=listed_evidence(run, summary, decision, source) if summary else {},
     )

@@ -74,6 +74,8 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
         shards_done=len(scored.notes),
         shards=scored.total,
         digest=scored.digest,
+        unscored=scored.unread + scored.unusable,
+        broken_files=scored.broken_files,
         why="" if summary else scored.failed[0][1],
         known=known,
         evidence=evidence,

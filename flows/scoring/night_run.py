@@ -110,6 +110,8 @@ class Judged:
     failed: (shard, reason) for each shard that could not be scored, or not all of its rows.
     shards: number of all shards.
     digest: SHA-256 of the content of all scored rows.
+    unscored: rows without a score, None if the input could not be opened. broken_files: number of
+    files that could not be opened, whose rows are not counted.
     known: the label that makes a flagged row known normal, by row number.
     evidence: of the listed rows, by row number.
     """
@@ -124,6 +126,8 @@ class Judged:
     shards: int
     digest: str
     why: str
+    unscored: int | None = None
+    broken_files: int = 0
     known: Mapping[int, Label] = field(default_factory=dict)
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from flows.scoring.evidence.checks import (
     column_checks,
     drift_figures,
     input_checks,
+    missing_share,
     repeated_rows,
 )
 from flows.scoring.evidence.cut import night_map, p_value_counts, rows_near_cut, shows_p_values
@@ -40,7 +41,7 @@ from storage.nights.changes import Changes, compare_scores
 from storage.nights.night import Night
 from storage.nights.report import write_report
 from storage.nights.revisions import NIGHT, mark_ready
-from storage.nights.scores import no_pick, pick_scores
+from storage.nights.scores import no_pick, pick_scores, score_quantiles
 from storage.sources import Source
 
 FORMAT_VERSION = 1
@@ -212,6 +213,8 @@ def night_without_scores(draft: NightDraft) -> Night:
         shards_done=judged.shards_done,
         shards_total=judged.shards,
         failed=judged.failed,
+        unscored=judged.unscored,
+        broken_files=judged.broken_files,
         edges=picture_edges(calibration),
         calibration_counts=Tally.of(calibration, calibration, judged=ranked).picture,
         score_name=run.job.score.by,
@@ -239,6 +242,7 @@ def with_scores(
     flagged = picked.filter(picked.column("flagged")).column("row").to_pylist()
     kinds = kinds_of_flagged(run.model, flagged, evidence)
     known = draft.judged.known
+    p50, p99 = score_quantiles(draft.scores, run.job.score.by, (0.5, 0.99))
     return replace(
         night,
         notes=(*night.notes, *known_notes(kinds, known), *unlisted_note(run, decision, picked)),
@@ -247,6 +251,9 @@ def with_scores(
         kinds=kinds,
         content=content_of_rows(summary.best.rows, summary.best.values, evidence),
         rows=summary.tally.rows,
+        missing=missing_share(run.model, summary.features),
+        p50=p50,
+        p99=p99,
         flagged=decision.flagged,
         expected=decision.expected,
         limit=decision.limit,

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from storage.files.atomic import write_beside, write_bytes, write_json
 from storage.nights.night import Night
 from storage.nights.outliers import outlier_table, spreadsheet_table
-from storage.nights.summary import NightSummary
+from storage.nights.summary import NightLine, NightSummary
 from storage.pages import render
+from storage.pages.nights.comparison import compare_figures
 from storage.pages.nights.first_screen import (
     advice,
     clean_data,
@@ -27,7 +28,7 @@ from storage.pages.nights.first_screen import (
     largest_group,
     warnings,
 )
-from storage.pages.nights.history import LEGEND, Strip, draw_strip, usual_rows
+from storage.pages.nights.history import LEGEND, draw_strip, usual_night, usual_rows
 from storage.pages.nights.latent_map import draw_map
 from storage.pages.nights.listed import ListedRow, list_near, list_rows
 from storage.pages.nights.score_plots import draw_chances, draw_scores
@@ -53,8 +54,7 @@ def write_report(folder: Path, night: Night, picked: pa.Table) -> None:
     write_json(folder / "summary.json", summary.to_json())
     write_json(folder / SIGNATURES, _signatures(night))
     shown = table.slice(0, min(night.top_n, MOST_SHOWN)).to_pylist()
-    strip = draw_strip(summary.line, night.earlier) if not night.in_sample else None
-    page = _page(night, shown, strip, unlisted=table.num_rows - len(shown))
+    page = _page(night, shown, summary.line, unlisted=table.num_rows - len(shown))
     write_bytes(folder / "report.html", page)
 
 
@@ -66,7 +66,7 @@ def _signatures(night: Night) -> dict[str, object]:
 
 
 def _page(
-    night: Night, shown: Sequence[Mapping[str, Any]], strip: Strip | None, *, unlisted: int
+    night: Night, shown: Sequence[Mapping[str, Any]], line: NightLine, *, unlisted: int
 ) -> bytes:
     """Render report.html. shown: the first rows of the table, without `unlisted` others."""
     listed = list_rows(night, shown)
@@ -79,7 +79,9 @@ def _page(
         advice=advice(night.verdict),
         warnings=warnings(night),
         worst=worst_cards(night, [each for each in shown if each["row"] not in night.known]),
-        strip=strip,
+        strip=None if night.in_sample else draw_strip(line, night.earlier),
+        comparison=compare_figures(line, night.earlier, flagged="flagged"),
+        usual_night="" if night.in_sample else usual_night(night.earlier),
         usual_rows=usual_rows(night.earlier),
         legend=LEGEND,
         listed=listed,

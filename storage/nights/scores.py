@@ -24,6 +24,7 @@ SCORES = ("error", "novelty", "relative")
 COLUMNS = ("id", "row", "file", *SCORES, "p_value")
 COUNTED = "DELTA_BINARY_PACKED"  # a few bytes for numbers that count up
 ENCODINGS = {"row": COUNTED, **dict.fromkeys(SCORES, "BYTE_STREAM_SPLIT")}
+DROPPED_BITS = 40  # of the 52 of a score's mantissa, where quantiles are counted
 REPEATED = ("file", "p_value")  # columns of few different values
 
 
@@ -154,6 +155,39 @@ def count_novel_by_p_value(folder: Path, novelty: float, p_value: float) -> int:
         kept = pc.greater(batch.column("p_value"), p_value)
         total += pc.sum(pc.and_(novel, kept)).as_py() or 0
     return total
+
+
+def score_quantiles(
+    folder: Path, by: str, shares: Sequence[float]
+) -> tuple[float, ...] | tuple[None, ...]:
+    """Return quantiles of a column of scores: the lowest score that a share of rows is up to.
+
+    Each is right within a relative 2**-12, in memory for the distinct scores of that accuracy. None
+    for each without scores.
+    """
+    keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
+    for batch in iter_scores(folder, (by,)):
+        found = _ordered_keys(batch.column(0).drop_null().to_numpy())
+        keys, places = np.unique(np.concatenate([keys, found]), return_inverse=True)
+        weights = np.concatenate([counts, np.ones(len(found), np.int64)])
+        counts = np.bincount(places, weights, len(keys)).astype(np.int64)
+    if not len(keys):
+        return (None,) * len(shares)
+    reached = np.cumsum(counts)
+    first = np.searchsorted(reached, np.ceil(np.array(shares) * reached[-1]))
+    return tuple(_score_of(int(key)) for key in keys[first])
+
+
+def _ordered_keys(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the leading bits of scores (n,) as integers in the same order."""
+    bits = np.abs(scores).view(np.int64) >> DROPPED_BITS
+    return np.where(scores < 0, ~bits, bits)
+
+
+def _score_of(key: int) -> float:
+    """Return the score of those with a key that is nearest to zero."""
+    size = float(np.int64((~key if key < 0 else key) << DROPPED_BITS).view(np.float64))
+    return -size if key < 0 else size
 
 
 def _above(

@@ -16,6 +16,7 @@ class NightLine:
     """One revision in the list of a year and in the page of all nights.
 
     expected, limit: flagged rows that clean data gives on average, and at most; None if unknown.
+    score: the score that ranks. For the others, see NightFigures.
     """
 
     date: str
@@ -27,6 +28,12 @@ class NightLine:
     rule: str
     expected: float | None = None
     limit: int | None = None
+    score: str = ""
+    unscored: int | None = None
+    broken_files: int = 0
+    missing: float | None = None
+    p50: float | None = None
+    p99: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of one line."""
@@ -45,6 +52,10 @@ class NightFigures:
     promise: what the rule promises, or why nothing was scored; promises: whether it holds.
     expected, limit: flagged rows that clean data gives on average, and at most.
     known_normal: flagged rows that the verdict does not count, by the label of an analyst.
+    unscored: rows of the input without a score; None if the input could not be opened.
+    broken_files: files that could not be opened, whose rows are not counted.
+    missing: share of the values of scored rows that are missing; None if it is unknown.
+    p50, p99: median and 99 % quantile of the score that ranks; None without scores.
     """
 
     job: str
@@ -66,6 +77,11 @@ class NightFigures:
     shards_done: int
     shards_total: int
     known_normal: int = 0
+    unscored: int | None = None
+    broken_files: int = 0
+    missing: float | None = None
+    p50: float | None = None
+    p99: float | None = None
 
     def figures(self) -> dict[str, Any]:
         """Return these fields by name, without those of subclasses."""
@@ -104,7 +120,7 @@ class NightSummary(NightFigures):
     @property
     def line(self) -> NightLine:
         """The line of this revision in the list of its year."""
-        figures = self.figures()
+        figures = {**self.figures(), "score": self.score}
         if not self.promises:  # what clean data would give is not known
             figures |= {"expected": None, "limit": None}
         return NightLine.from_json(figures)

@@ -45,6 +45,13 @@ def column_checks(model: Autoencoder, tally: FeatureTally) -> list[ColumnCheck]:
     return found[:MOST_CHECKED]
 
 
+def missing_share(model: Autoencoder, tally: FeatureTally) -> float | None:
+    """Return the share of values that are missing; None without rows."""
+    if not tally.rows:
+        return None
+    return float(1 - tally.count[list(model.layout.features)].mean() / tally.rows)
+
+
 def drift_figures(run: NightRun, judged: Judged, summary: ShardSummary) -> Mapping[str, object]:
     """Figures of the comparison with clean rows and, on alarm, the features that moved.
 

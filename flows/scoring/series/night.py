@@ -71,6 +71,8 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
         shards_done=len(scored.notes),
         shards=scored.total,
         digest=scored.digest,
+        unscored=scored.unread + scored.unusable + summary.uncovered,
+        broken_files=scored.broken_files,
         why="" if summary.rows else _why_nothing(scored, summary, model),
     )
     return SeriesNight(judged, summary, tuple(events))

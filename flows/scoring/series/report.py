@@ -27,11 +27,13 @@ from storage.files.manifest import write_manifest
 from storage.nights.night import Night
 from storage.nights.report import summarize
 from storage.nights.revisions import mark_ready
+from storage.nights.scores import score_quantiles
 from storage.nights.series.events import EventRow, event_table, write_events
-from storage.nights.summary import WINDOWS
+from storage.nights.summary import WINDOWS, NightLine
 from storage.pages.events.page import render_events_report
 from storage.pages.events.report import EventsReport, Timeline
-from storage.pages.nights.history import Strip, draw_strip
+from storage.pages.nights.comparison import compare_figures
+from storage.pages.nights.history import draw_strip, usual_night
 from storage.sources import relative_names
 from storage.sources.series.source import SeriesSource
 
@@ -53,8 +55,7 @@ def build_series_night(draft: NightDraft, night: SeriesNight) -> None:
     listed = table.column("id").to_pylist()[: draft.run.job.score.alert_budget]
     summary = summarize(figures, listed)
     write_json(draft.report / "summary.json", summary.to_json())
-    strip = draw_strip(summary.line, figures.earlier)
-    page = render_events_report(_report(draft, night, figures, found, strip))
+    page = render_events_report(_report(draft, night, figures, found, summary.line))
     write_bytes(draft.report / "report.html", page)
     write_manifest(draft.report, "report", draft.key)
     write_run_record(draft)
@@ -104,9 +105,12 @@ def _figures(draft: NightDraft, night: SeriesNight) -> Night:
     decision, highest = night.decision, _model(draft).calibration.highest
     edges = picture_edges(highest)
     tonight = night.summary.highest.scores
+    p50, p99 = score_quantiles(draft.scores, "score", (0.5, 0.99))
     return replace(
         night_without_scores(draft),
         rows=night.summary.rows,
+        p50=p50,
+        p99=p99,
         flagged=decision.flagged,
         expected=decision.expected,
         limit=decision.limit,
@@ -124,7 +128,7 @@ def _figures(draft: NightDraft, night: SeriesNight) -> Night:
 
 
 def _report(
-    draft: NightDraft, night: SeriesNight, figures: Night, found: Sequence[Found], strip: Strip
+    draft: NightDraft, night: SeriesNight, figures: Night, found: Sequence[Found], line: NightLine
 ) -> EventsReport:
     run, source, model = draft.run, _source(draft), _model(draft)
     series = run.job.series
@@ -144,7 +148,9 @@ def _report(
         zone=str(run.job.zone) if source.has_timestamps else None,
         model_id=run.model_id,
         input_digest=draft.judged.digest,
-        strip=strip,
+        strip=draw_strip(line, figures.earlier),
+        comparison=compare_figures(line, figures.earlier, flagged="events"),
+        usual_night=usual_night(figures.earlier),
         timeline=_timeline(source, night),
         events=[each.view for each in found],
         warnings=warnings,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aemodel.scores.p_values import ranks
 from flows.engine.run_all import RunAll
-from flows.engine.shard_job import FailedShards, ShardJob, run_shards
+from flows.engine.shard_job import FailedShards, ShardJob, n_rows_of, run_shards
 from flows.engine.shard_tasks import join_chunks, rows_of_group, rows_per_chunk
 from flows.scoring.night_run import NightRun
 from flows.scoring.series.shards import SeriesShardScorer
@@ -39,12 +39,15 @@ class ScoredShards:
     parts: folder with their files. notes: of the finished shards, in order.
     failed: (shard, reason) for each shard that could not be scored, or not all of its rows.
     total: number of all shards. A broken file counts as a shard.
+    unread: rows of shards that could not be scored. broken_files: whose rows are not counted.
     """
 
     parts: Path
     notes: Sequence[ScoredShard]
     failed: Sequence[tuple[str, str]]
     total: int
+    unread: int
+    broken_files: int
 
     @property
     def unusable(self) -> int:
@@ -68,7 +71,14 @@ def score_shards(
     for part, why in left_out:
         log.warning("%s: %s", part, why)
     failures = [*failure_reasons(run, failed), *left_out]
-    return ScoredShards(scorer.work, notes, failures, len(shards) + len(source.broken))
+    return ScoredShards(
+        parts=scorer.work,
+        notes=notes,
+        failed=failures,
+        total=len(shards) + len(source.broken),
+        unread=sum(n_rows_of(group.shards) for group in failed),
+        broken_files=len(source.broken),
+    )
 
 
 def _scorer(run: NightRun, source: Source, work: Path) -> ShardScorer | SeriesShardScorer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.pages.nights.comparison import Comparison
 from storage.pages.nights.history import Strip
 
 Floats = NDArray[np.float64]
@@ -120,7 +121,7 @@ class EventsReport:
     command: the command that gives this page again.
     downloads: names of files beside the page.
     checks: what was read, by name. settings: how the report was made, by name.
-    strip: the last nights and this one.
+    strip: the last nights and this one. comparison: their figures. usual_night: in words.
     index: the page of all nights, relative to this page; '' if there is none.
     """
 
@@ -138,6 +139,8 @@ class EventsReport:
     model_id: str
     input_digest: str
     strip: Strip
+    comparison: Comparison
+    usual_night: str = ""
     timeline: Timeline | None = None
     events: Sequence[EventView] = ()
     warnings: Sequence[str] = ()

@@ -12,10 +12,16 @@ from statistics import median
 from storage.nights.index.year_lists import newest_revisions, year_of
 from storage.nights.summary import NightLine
 from storage.pages import count, render
-from storage.pages.nights.history import KINDS, LEGEND, compare_nights, night_words, read_whole
+from storage.pages.nights.history import (
+    KINDS,
+    LEGEND,
+    brief_count,
+    night_words,
+    read_whole,
+    usual_night,
+)
 
 MISSING = "·"  # in place of a night
-THOUSAND = 1_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def render_year(
         year=year_of(nights[0]),
         years=years,
         last=newest[-1],
-        usual=compare_nights([*earlier, *newest][:-1]),
+        usual=usual_night([*earlier, *newest][:-1]),
         months=_months(newest, changes),
         figures=_figures(newest),
         changes=list(reversed(changes)),
@@ -156,15 +162,8 @@ def _days(
         else:
             new_model = night.date in changed
             words = night_words(night) + (f", new model {night.model_id}" if new_model else "")
-            flagged = _short(night.flagged) if night.rows else ""
+            flagged = brief_count(night.flagged) if night.rows else ""
             yield CalendarDay(day, _kind(night), link_to_report(night), words, flagged, new_model)
-
-
-def _short(value: int) -> str:
-    """Return a count in at most four characters: 32, 4k, 12k, 1M."""
-    if value < THOUSAND:
-        return str(value)
-    return f"{value // THOUSAND}k" if value < THOUSAND**2 else f"{value // THOUSAND**2}M"
 
 
 def _median(nights: Sequence[NightLine]) -> str:

@@ -73,7 +73,7 @@ def _clean_data(night: Night) -> str:
     if not night.rows or night.in_sample:
         return ""
     if not night.promises or night.expected is None or night.limit is None:
-        return "How many rows clean data would give is not known tonight."
+        return "What clean data gives is not known tonight."
     expected = night.expected
     gives = f"{expected:.2g}" if expected < MANY else count(round(expected))
     return f"Clean data gives {gives} (rarely above {count(night.limit)})."

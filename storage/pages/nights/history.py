@@ -18,8 +18,7 @@ from storage.pages import count
 MOST_NIGHTS = 60  # in the strip
 MOST_USUAL = 28  # nights whose median is the usual night
 FEWEST_USUAL = 3
-LEFT, RIGHT = 6.0, 98.0  # percent of the width, for the first and the last night
-FEWEST_PLACES = 13  # so that a few nights stand side by side, at the right
+THOUSAND = 1_000
 LINE = 12.0  # pixels that a label needs
 TOP, BOTTOM = 14.0, 84.0  # pixels of the largest count and of zero
 LEGEND = {
@@ -55,16 +54,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Strip:
-    """The marks of the last nights, oldest first, and the lines (pixels, label) of the axis.
-
-    usual: what tonight compares with, in words.
-    """
+    """The marks of the last nights, oldest first, and the lines (pixels, label) of the axis."""
 
     marks: Sequence[Mark]
     axis: Sequence[tuple[float, str]]
     first: str
     last: str
-    usual: str
 
     @property
     def kinds(self) -> set[str]:
@@ -72,39 +67,28 @@ class Strip:
         return {mark.kind for mark in self.marks}
 
 
-def compare_nights(earlier: Sequence[NightLine]) -> str:
-    """Say what the last of `earlier` nights, oldest first, and the usual one had flagged."""
-    if not earlier:
-        return "First night: no earlier one to compare with."
-    return f"Night before: {_night_before(earlier[-1])}. {usual_night(earlier)}".strip()
-
-
-def _night_before(night: NightLine) -> str:
-    found = f"{count(night.flagged)} in {count(night.rows)} rows" if night.rows else ""
-    words = [] if read_whole(night) else [night.verdict]
-    return ", ".join(filter(None, [*words, found]))
-
-
 def usual_rows(earlier: Sequence[NightLine]) -> float | None:
     """Return the median rows of the last `earlier` nights that were read whole; None of too few."""
-    whole = _last_whole(earlier)
+    whole = last_whole(earlier)
     return median(each.rows for each in whole) if len(whole) >= FEWEST_USUAL else None
 
 
-def _last_whole(earlier: Sequence[NightLine]) -> list[NightLine]:
+def last_whole(earlier: Sequence[NightLine]) -> list[NightLine]:
+    """Return the last of `earlier` nights that were read whole, at most MOST_USUAL."""
     return [night for night in earlier if read_whole(night)][-MOST_USUAL:]
 
 
 def usual_night(earlier: Sequence[NightLine]) -> str:
-    """Describe `earlier` nights, oldest first: 'Usual night: 3 in 1,500 rows (medians of 28).'.
+    """Say what the median of `earlier` nights, oldest first, had flagged: 'Usual night: 3.'.
 
     Nights without scores, and those scored in part, do not count. Empty if there are too few.
     """
-    whole, rows = _last_whole(earlier), usual_rows(earlier)
-    if rows is None:
+    whole = last_whole(earlier)
+    if not earlier:
+        return "First night: no earlier one to compare with."
+    if len(whole) < FEWEST_USUAL:
         return ""
-    flagged = median(each.flagged for each in whole)
-    return f"Usual night: {flagged:,.10g} in {rows:,.10g} rows (medians of {len(whole)})."
+    return f"Usual night: {median(each.flagged for each in whole):,.10g}."
 
 
 def read_whole(night: NightLine) -> bool:
@@ -114,7 +98,7 @@ def read_whole(night: NightLine) -> bool:
 
 @dataclass(frozen=True)
 class _Scale:
-    """How nights become marks. most: largest count. step: percent from one night to the next.
+    """How nights become marks. most: largest count. step: percent of the width for a night.
 
     usual_days: days from one night to the next as a rule.
     """
@@ -134,7 +118,7 @@ class _Scale:
         for power in range(math.floor(math.log10(self.most)) + 1):
             height = self.height(10**power)
             if lines[-1][0] - height >= LINE:
-                lines.append((height, count(10**power)))
+                lines.append((height, brief_count(10**power)))
         return lines
 
 
@@ -143,22 +127,21 @@ def draw_strip(tonight: NightLine, earlier: Sequence[NightLine]) -> Strip:
     shown = [*earlier, tonight][-MOST_NIGHTS:]
     scale = _Scale(
         most=max(10, *(max(night.flagged, night.limit or 0) for night in shown)),
-        step=(RIGHT - LEFT) / max(FEWEST_PLACES, len(shown) - 1),
+        step=100 / len(shown),
         usual_days=_usual_days(shown),
     )
     marks = [_mark(shown, index, scale) for index in range(len(shown))]
     first, last = shown[0].date, shown[-1].date
-    return Strip(marks, scale.axis(), first, last, compare_nights(earlier))
+    return Strip(marks, scale.axis(), first, last)
 
 
 def _mark(shown: Sequence[NightLine], index: int, scale: _Scale) -> Mark:
     night, before = shown[index], shown[index - 1] if index else None
-    x = RIGHT - (len(shown) - 1 - index) * scale.step
-    half = scale.step / 2
+    left = index * scale.step
     return Mark(
-        x=round(x, 2),
-        left=round(max(x - half, LEFT - 2), 2),
-        right=round(min(x + half, 100), 2),
+        x=round(left + scale.step / 2, 2),
+        left=round(left, 2),
+        right=round(left + scale.step, 2),
         y=scale.height(night.flagged),
         limit=None if night.limit is None else scale.height(night.limit),
         kind=KINDS.get(night.verdict.split()[0], "none"),
@@ -167,6 +150,13 @@ def _mark(shown: Sequence[NightLine], index: int, scale: _Scale) -> Mark:
         gap=before is not None and _days(before, night) > scale.usual_days,
         new_model=before is not None and before.model_id != night.model_id,
     )
+
+
+def brief_count(value: int) -> str:
+    """Return a count in at most four characters: 32, 4k, 12k, 1M."""
+    if value < THOUSAND:
+        return str(value)
+    return f"{value // THOUSAND}k" if value < THOUSAND**2 else f"{value // THOUSAND**2}M"
 
 
 def night_words(night: NightLine) -> str:

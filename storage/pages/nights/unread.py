@@ -16,7 +16,7 @@ def unread_words(failed: Sequence[tuple[str, str]]) -> str:
     failed: name and reason of each part. Shards that follow each other and failed for one reason
     are one part.
     """
-    parts = [f"{name} ({_short(why)})" for name, why in _merged(failed)]
+    parts = [f"{name} ({_short(name, why)})" for name, why in _merged(failed)]
     more = len(parts) - MOST_PARTS
     rest = f"; and {more:,} more" if more > 0 else ""
     return f"{'; '.join(parts[:MOST_PARTS])}{rest}"
@@ -38,5 +38,9 @@ def _merged(failed: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         yield f"rows {first} to {stop}", reason
 
 
-def _short(why: str) -> str:
-    return why if len(why) <= MOST_WHY else f"{why[:MOST_WHY].rstrip()}…"
+def _short(name: str, why: str) -> str:
+    """Return a reason without the file that is named already, and without what is in brackets."""
+    where, _, what = why.partition(": ")
+    known = what and where.endswith(name.removeprefix("file "))
+    words = (what if known else why).partition(" (")[0]
+    return words if len(words) <= MOST_WHY else f"{words[:MOST_WHY].rstrip()}…"

@@ -96,7 +96,7 @@ def stretch_words(evidence: Evidence) -> str:
     direction = "higher" if known[start : start + size].sum() > 0 else "lower"
     return (
         f"steps {start} to {start + size - 1}: {direction} than expected, "
-        f"{share:.0%} of the difference from the reconstruction"
+        f"{share:.0%} of the difference"
     )
 
 

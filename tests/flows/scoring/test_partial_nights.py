@@ -49,6 +49,7 @@ def test_one_broken_file_of_two_leaves_the_night_partial(bench, tables, content)
     assert (first.code, first.facts["verdict"], first.facts["rows"]) == (4, "PARTIAL 1 of 2", 300)
     [failed] = summary(bench)["failed_shards"]
     assert (failed["shard"], "b.parquet: " in failed["why"]) == ("file b.parquet", True)
+    assert (summary(bench)["unscored"], summary(bench)["broken_files"]) == (0, 1)
 
     again = bench.score()
     assert (again.code, again.facts["revision"], again.facts["written"]) == (4, 1, False)
@@ -103,6 +104,7 @@ def test_a_row_with_a_null_cell_is_listed_and_all_others_are_judged(bench, table
         f"2 rows could not be judged: {DAY}/a.parquet: row 17, column c2"
     )
     assert "row 40, column c2: expected a number, got inf" in failed["why"]
+    assert (summary(bench, 2)["unscored"], summary(bench, 2)["broken_files"]) == (2, 0)
 
     scores = pq.read_table(bench.workspace / f"scores/small/date={DAY}/part-00000.parquet")
     assert scores.column("row").to_pylist() == [row for row in range(300) if row not in (17, 40)]
@@ -161,6 +163,7 @@ def test_with_missing_values_imputed_only_an_infinity_cannot_be_judged(bench):
     found = bench.score("--set", "data.missing=impute")
 
     assert found.facts["verdict"] == "PARTIAL 299 of 300 rows"
+    assert summary(bench)["missing"] == pytest.approx(1 / (299 * rows.shape[1]))
 
 
 def test_a_shard_without_any_row_that_can_be_judged_fails(bench):
@@ -170,4 +173,4 @@ def test_a_shard_without_any_row_that_can_be_judged_fails(bench):
     found = bench.score()
 
     assert found.facts["verdict"] == "PARTIAL 3 of 4"
-    assert found.facts["rows"] == 34_000
+    assert (found.facts["rows"], summary(bench)["unscored"]) == (34_000, 16_000)

@@ -229,7 +229,7 @@ def test_nights_before_are_in_the_page_and_in_no_other_file(bench, tmp_path):
 
     assert {name for name in found[0] if found[0][name] != found[1][name]} == {"report.html"}
     assert '<a href="../../2026-11-20/rev=1/report.html"' in page
-    assert "Night before: 13 in 300 rows." in page
+    assert re.search(r'"row">flagged</th>\s*<td class="tonight">7</td>\s*<td>13</td>', page)
     assert "history.svg" not in page
 
 

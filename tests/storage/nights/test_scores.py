@@ -11,7 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import DamagedError
-from storage.nights.scores import SCORES, ScoreWriter, iter_scores, part_name, pick_scores
+from storage.nights.scores import (
+    SCORES,
+    ScoreWriter,
+    iter_scores,
+    part_name,
+    pick_scores,
+    score_quantiles,
+)
 
 FILES = (("a.npy", 60_000), ("b.npy", 150_000), ("c.npy", 3))
 
@@ -117,3 +124,29 @@ def test_a_truncated_part_is_named(tmp_path, random):
         DamagedError, match=r"part-00000\.parquet: cannot be read .* rescore the date with --force"
     ):
         list(iter_scores(tmp_path))
+
+
+def test_quantiles_of_scores_are_those_of_all_rows_together(tmp_path):
+    scores = np.random.default_rng(0).lognormal(size=150_000)
+    scores[:70_000] = 2.0
+    for index, part in enumerate(np.split(scores, 3)):
+        write_part(tmp_path / part_name(index), part, chunk=7_000)
+    found = score_quantiles(tmp_path, "error", (0.5, 0.99, 1.0))
+    exact = np.quantile(scores, [0.5, 0.99, 1.0], method="inverted_cdf")
+
+    assert found == pytest.approx(exact, rel=2**-12)
+    assert found[0] == 2.0
+
+
+def test_quantiles_of_scores_may_be_zero_negative_or_infinite(tmp_path):
+    scores = np.array([-3.0, -1.0, 0.0, np.inf])
+    write_part(tmp_path / part_name(0), scores, chunk=2)
+
+    assert score_quantiles(tmp_path, "error", (0.25, 0.5, 0.75, 1.0)) == tuple(scores)
+
+
+def test_a_night_without_scores_has_no_quantiles(tmp_path):
+    with ScoreWriter(tmp_path / part_name(0), text_ids=False) as writer:
+        writer.append(np.arange(3), None, "a.npy", {"error": np.ones(3)}, None)
+
+    assert score_quantiles(tmp_path, "novelty", (0.5, 0.99)) == (None, None)

@@ -30,6 +30,10 @@ PLAIN = {
     "alert_budget": 10,
     "shards_done": 1,
     "shards_total": 1,
+    "unscored": 4,
+    "missing": 0.25,
+    "p50": 0.5,
+    "p99": 1.25,
 }
 
 
@@ -90,4 +94,10 @@ def test_the_line_of_a_night_survives_json():
         "rule",
         "expected",
         "limit",
+        "score",
+        "unscored",
+        "broken_files",
+        "missing",
+        "p50",
+        "p99",
     ]

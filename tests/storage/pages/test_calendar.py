@@ -56,10 +56,11 @@ def test_a_new_model_is_marked_and_listed():
 
 
 def test_the_first_night_of_a_year_is_compared_with_the_year_before():
-    page = page_of([line_of("2026-01-01", 5, model_id="b2")], [line_of("2025-12-31", 1)])
+    before = [line_of(f"2025-12-{day}", 1) for day in (29, 30, 31)]
+    page = page_of([line_of("2026-01-01", 5, model_id="b2")], before)
 
     assert "<span>2026-01-01: <code>a1</code>" in page
-    assert "Night before: 1 in 1,500 rows." in page
+    assert "Usual night: 1." in page
 
 
 def test_only_verdicts_that_occur_can_be_hidden():

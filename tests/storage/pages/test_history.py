@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from night_pages import line_of
 
 from storage.nights.index.year_lists import newest_revisions
-from storage.pages.nights.history import compare_nights, draw_strip, usual_night
+from storage.pages.nights.history import draw_strip, usual_night
 
 NIGHTS = [line_of(f"2026-11-{day:02d}", flagged) for day, flagged in enumerate([3, 1, 9, 4], 1)]
 
@@ -16,23 +17,12 @@ def test_the_usual_night_is_the_median_of_whole_nights():
         line_of("2026-11-06", 900, verdict="PARTIAL 1 of 2"),
     ]
 
-    assert usual_night([*NIGHTS, *others]) == "Usual night: 3.5 in 1,500 rows (medians of 4)."
+    assert usual_night([*NIGHTS, *others]) == "Usual night: 3.5."
 
 
 def test_fewer_than_three_nights_have_no_median():
-    assert compare_nights(NIGHTS[:2]) == "Night before: 1 in 1,500 rows."
-    assert compare_nights([]) == "First night: no earlier one to compare with."
-
-
-def test_the_night_before_is_named_with_its_verdict_unless_it_was_read_whole():
-    partial = line_of("2026-11-05", 900, verdict="PARTIAL 1 of 2")
-
-    assert compare_nights([*NIGHTS, partial]).startswith(
-        "Night before: PARTIAL 1 of 2, 900 in 1,500 rows. Usual night: 3.5 "
-    )
-    assert compare_nights([line_of("2026-11-05", 0, verdict="NO DATA", rows=0)]) == (
-        "Night before: NO DATA."
-    )
+    assert usual_night(NIGHTS[:2]) == ""
+    assert usual_night([]) == "First night: no earlier one to compare with."
 
 
 def test_only_the_newest_revision_of_a_date_counts():
@@ -69,7 +59,16 @@ def test_at_most_sixty_nights_are_shown_within_the_width():
     strip = draw_strip(nights[-1], nights[:-1])
 
     assert len(strip.marks) == 60
-    assert all(0 <= mark.left < mark.x < mark.right <= 100 for mark in strip.marks)
+    assert all(0 <= mark.left < mark.x < mark.right <= 100.01 for mark in strip.marks)
+
+
+@pytest.mark.parametrize("nights", [1, 3, 10, 60])
+def test_the_nights_fill_the_width_evenly(nights):
+    earlier = [line_of(f"2026-{1 + day // 28:02d}-{1 + day % 28:02d}") for day in range(nights - 1)]
+    marks = draw_strip(line_of("2026-11-22"), earlier).marks
+
+    assert (marks[0].left, marks[-1].right) == (0, pytest.approx(100, abs=0.01))
+    assert all(mark.right - mark.left == pytest.approx(100 / nights, abs=0.011) for mark in marks)
 
 
 def test_a_night_without_a_promise_has_no_band():

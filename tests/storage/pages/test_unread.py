@@ -27,12 +27,12 @@ def test_shards_that_follow_each_other_are_one_range_of_rows():
 def test_files_are_named_and_rows_that_could_not_be_judged_come_with_their_place():
     failed = [
         ("shard 0, rows 0 to 300", "1 row could not be judged: a.npy: row 17 contains NaN"),
-        ("file b.parquet", "b.parquet: not a Parquet file"),
+        ("file b.parquet", "night/b.parquet: not a Parquet file (magic bytes not found in …)"),
     ]
 
     assert unread_words(failed) == (
         "rows 0 to 300 (1 row could not be judged: a.npy: row 17 contains NaN); "
-        "file b.parquet (b.parquet: not a Parquet file)"
+        "file b.parquet (not a Parquet file)"
     )
 
 

@@ -89,7 +89,8 @@ def test_a_night_without_data_has_no_plots():
 
     assert "No data for 2026-11-22" in words(html)
     assert "No file for this date." in words(html)
-    assert "<svg" not in html
+    assert 'class="lane' not in html
+    assert 'class="panel' not in html
 
 
 def test_a_night_without_rows_in_its_timeline_is_drawn():
