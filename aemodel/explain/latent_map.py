@@ -17,6 +17,7 @@ MOST_CLEAN = 800
 MOST_OTHERS = 500
 NEIGHBORS = 5
 LEAST_APART = 0.7  # else the map says nothing
+SPREADS = 2.0  # above 0.5 as well, in standard deviations of as many clean rows
 
 Points = NDArray[np.float64]
 
@@ -40,7 +41,8 @@ def map_of_rows(model: Autoencoder, rows: NDArray[np.generic], *, by: str) -> La
     They are placed by their latents or, in tables with categories and where novelty ranks, by the
     points that novelty compares. Each coordinate is measured in its clean spread, or in that of all
     where points hold levels, and compressed by asinh, so that far rows do not squeeze all others.
-    Clean and other rows weigh the same. None if the map would not tell these rows from clean ones.
+    Clean and other rows weigh the same. None if the map would not tell these rows from clean ones;
+    a single row never does.
     """
     reference, shown = model.measured.reference.rows, rows[:MOST_OTHERS]
     if not len(shown) or not len(reference):
@@ -57,10 +59,11 @@ def map_of_rows(model: Autoencoder, rows: NDArray[np.generic], *, by: str) -> La
         spread = np.full_like(spread, np.sqrt(np.mean(clean.var(axis=0))) or 1.0)
     both = np.concatenate([clean, others]).astype(np.float64)
     known = np.nan_to_num(both, nan=0.0, posinf=1e30, neginf=-1e30)
-    weights = np.repeat([1 / len(clean), 1 / len(others)], [len(clean), len(others)])
-    places, share = _principal(np.arcsinh((known - center) / spread), weights)
-    found = LatentMap(places[: len(clean)], places[len(clean) :], share, by_latents)
-    return found if _apart(found) >= LEAST_APART else None
+    points = np.arcsinh((known - center) / spread)
+    if not _tells_apart(points, len(clean)):
+        return None
+    places, share = _principal(points, _weights(len(clean), np.ones(len(others))))
+    return LatentMap(places[: len(clean)], places[len(clean) :], share, by_latents)
 
 
 def _points(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -70,16 +73,38 @@ def _points(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float32
     return points
 
 
-def _apart(found: LatentMap) -> float:
-    """Return how often another row is farther from clean rows than a clean one: 0.5 by chance.
+def _weights(n_clean: int, others: Points) -> Points:
+    """Return weights that give clean rows as much in all as the others, whose shares are (n,)."""
+    return np.concatenate([np.full(n_clean, 1 / n_clean), others / others.sum()])
 
-    Measured by the distance on the map to the NEIGHBORS nearest clean rows.
+
+def _tells_apart(points: Points, n_clean: int) -> bool:
+    """Return whether other rows lie farther from clean ones (the first) than these from each other.
+
+    Each half of them is placed in directions that the other half gives: a few rows stand apart in
+    their own directions, whatever they are.
     """
-    tree = cKDTree(found.clean)
-    own = np.sort(tree.query(found.clean, [NEIGHBORS + 1])[0].ravel())  # itself is the nearest
-    others = tree.query(found.others, [NEIGHBORS])[0].ravel()
-    below, up_to = (np.searchsorted(own, others, side) for side in ("left", "right"))
-    return float(np.mean(below + up_to) / (2 * len(own)))
+    count = len(points) - n_clean
+    least = max(LEAST_APART, 0.5 + SPREADS / np.sqrt(12 * count))  # of a mean of uniform ranks
+    if least > 1:
+        return False
+    half, ranks = np.arange(count) % 2 == 0, np.empty(count)
+    for shown in (half, ~half):
+        places, _ = _principal(points, _weights(n_clean, (~shown).astype(np.float64)))
+        ranks[shown] = _ranks_apart(places[:n_clean], places[n_clean:][shown])
+    return bool(ranks.mean() >= least)
+
+
+def _ranks_apart(clean: Points, others: Points) -> Points:
+    """Return which share of clean rows (m, 2) each of other rows (n, 2) is farther away than.
+
+    Measured by the distance to the NEIGHBORS nearest clean rows.
+    """
+    tree = cKDTree(clean)
+    own = np.sort(tree.query(clean, [NEIGHBORS + 1])[0].ravel())  # itself is the nearest
+    distances = tree.query(others, [NEIGHBORS])[0].ravel()
+    below, up_to = (np.searchsorted(own, distances, side) for side in ("left", "right"))
+    return np.asarray((below + up_to) / (2 * len(own)))
 
 
 def _principal(points: Points, weights: Points) -> tuple[Points, float]:

@@ -32,8 +32,8 @@ def calibration_facts(
     middle, high = np.median(calibration), calibration[-1]
     return {
         **facts,
-        f"median {job.score.by}": f"{middle:.4g}",
-        f"highest {job.score.by}": f"{high:.4g}",
+        "median score": f"{middle:.4g}",
+        "highest score": f"{high:.4g}",
         "smallest p-value": f"1 in {len(calibration) + 1:,}",
         **(_group_facts(groups) if groups else {}),
     }

@@ -113,7 +113,7 @@ def report_page(
         train_loss=result.train_losses,
         validation_loss=result.validation_losses,
         calibration=trained.model.calibration_by(job.score.by),
-        score=job.score.by,
+        score="relative error" if job.score.by == "relative" else job.score.by,
         calibration_figures=result.calibration,
         promise=result.promise,
         warning=result.warning,

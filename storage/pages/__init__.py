@@ -11,6 +11,7 @@ from storage.units import format_bytes
 from storage.visible_text import visible, visible_lines, visible_name
 
 MOST_OF_ID = 28  # characters of an id on a card
+LONG, LONGEST = 1e4, 1e9  # numbers between them have thousands separators
 MOST_OF_SENTENCE = 400  # characters
 
 
@@ -51,6 +52,8 @@ def number(value: float | None) -> str:
     """Format a number with four significant digits; a dash if there is none."""
     if value is None or math.isnan(value):
         return "–"
+    if LONG <= abs(value) < LONGEST:
+        return f"{float(f'{value:.4g}'):,.0f}"
     return f"{value:.4g}" if math.isfinite(value) else "∞"
 
 

@@ -34,8 +34,16 @@ def test_a_map_that_does_not_tell_rows_from_clean_ones_is_left_out(model, by, aw
     assert map_of_rows(model, far_rows(300, away), by=by) is None  # latents are blind to `away`
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 30])
+def test_clean_rows_however_few_are_not_shown_as_if_they_stood_apart(model, count):
+    rows = far_rows(10 * count, 0.0).reshape(10, count, 3)
+    shown = [map_of_rows(model, each, by="novelty") is not None for each in rows]
+
+    assert sum(shown) <= 1  # of ten
+
+
 def test_rows_beyond_all_bounds_have_a_finite_place(model):
-    rows = np.array([[np.nan, 1.0, 2.0], [1e300, 0.0, 0.0], [0.0, -1e39, 0.0]])
+    rows = np.array([[np.nan, 1.0, 2.0], [1e300, 0.0, 0.0], [0.0, -1e39, 0.0]]).repeat(4, axis=0)
     found = map_of_rows(model, rows, by="novelty")
 
     assert np.isfinite(found.others).all()
