@@ -24,6 +24,7 @@ SCORES = ("error", "novelty", "relative")
 COLUMNS = ("id", "row", "file", *SCORES, "p_value")
 COUNTED = "DELTA_BINARY_PACKED"  # a few bytes for numbers that count up
 ENCODINGS = {"row": COUNTED, **dict.fromkeys(SCORES, "BYTE_STREAM_SPLIT")}
+MERGED_AT_ONCE = 16  # batches, to find quantiles
 DROPPED_BITS = 40  # of the 52 of a score's mantissa, where quantiles are counted
 REPEATED = ("file", "p_value")  # columns of few different values
 
@@ -165,17 +166,29 @@ def score_quantiles(
     Each is right within a relative 2**-12, in memory for the distinct scores of that accuracy. None
     for each without scores.
     """
-    keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     for batch in iter_scores(folder, (by,)):
-        found = _ordered_keys(batch.column(0).drop_null().to_numpy())
-        keys, places = np.unique(np.concatenate([keys, found]), return_inverse=True)
-        weights = np.concatenate([counts, np.ones(len(found), np.int64)])
-        counts = np.bincount(places, weights, len(keys)).astype(np.int64)
+        scores = batch.column(0).drop_null().to_numpy()
+        parts.append(np.unique(_ordered_keys(scores), return_counts=True))
+        if len(parts) == MERGED_AT_ONCE:
+            parts = [_merged(parts)]
+    keys, counts = _merged(parts)
     if not len(keys):
         return (None,) * len(shares)
     reached = np.cumsum(counts)
     first = np.searchsorted(reached, np.ceil(np.array(shares) * reached[-1]))
     return tuple(_score_of(int(key)) for key in keys[first])
+
+
+def _merged(
+    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct keys of all parts, ascending, and how often each occurs."""
+    none = np.empty(0, np.int64)
+    every = np.concatenate([none, *(keys for keys, _ in parts)])
+    times = np.concatenate([none, *(counts for _, counts in parts)])
+    keys, places = np.unique(every, return_inverse=True)
+    return keys, np.bincount(places, times, len(keys)).astype(np.int64)
 
 
 def _ordered_keys(scores: NDArray[np.float64]) -> NDArray[np.int64]:
