@@ -10,7 +10,7 @@ from typing import Any
 from storage.nights.night import CutRow, Evidence, Night
 from storage.nights.outliers import spreadsheet_text
 from storage.pages.nights.dots import Dot, draw_dots
-from storage.pages.nights.waves import Wave, draw_wave, shown_as_wave
+from storage.pages.nights.waves import Wave, draw_wave, shown_as_wave, stretch_words
 from storage.pages.nights.worst import clean_row_chance
 from storage.pages.pictures import is_picture, picture_uri
 
@@ -45,7 +45,7 @@ class LabelName:
 class ListedRow:
     """One row of the table.
 
-    outlier: as in outliers.parquet. group: id of its group, '' for none.
+    outlier: as in outliers.parquet. group: id of its group, '' for none. why: it stands out.
     cell, number: how a label file names it, see LabelName.
     picture: a data URI, or '': input, reconstruction, difference, the nearest clean row, and the
     patches that count.
@@ -54,6 +54,7 @@ class ListedRow:
     outlier: Mapping[str, Any]
     evidence: Evidence | None
     group: str
+    why: str
     cell: str
     number: str
     chips: Sequence[Chip] = ()
@@ -77,6 +78,7 @@ def list_near(night: Night, rows: Sequence[CutRow]) -> list[ListedRow]:
             outlier=each.outlier,
             evidence=each.evidence,
             group="",
+            why=_why(night, each.outlier, each.evidence).partition("; ")[0],
             cell="",
             number="",
             picture=_picture(night, each.evidence),
@@ -108,6 +110,7 @@ def _listed(night: Night, outliers: Sequence[Mapping[str, Any]]) -> Iterator[Lis
             outlier=each,
             evidence=evidence,
             group=groups.get(each["row"], ""),
+            why=_why(night, each, evidence),
             cell=name.cell,
             number=name.number,
             chips=_chips(night, evidence),
@@ -129,6 +132,13 @@ def _chips(night: Night, evidence: Evidence | None) -> list[Chip]:
         for side, name in CHIPS.items()
         if side in sides and clean_row_chance(sides[side], night)
     ]
+
+
+def _why(night: Night, outlier: Mapping[str, Any], evidence: Evidence | None) -> str:
+    """Return why a row stands out: of a line the stretch, as single steps say little."""
+    if evidence and shown_as_wave(night, evidence):
+        return stretch_words(evidence)
+    return str(outlier["cause"])
 
 
 def _picture(night: Night, evidence: Evidence | None) -> str:

@@ -64,3 +64,11 @@ def test_a_row_is_a_picture_or_a_line_or_its_columns():
         (False, True),
         (False, False),
     ]
+
+
+def test_a_line_stands_out_in_a_stretch_and_a_row_of_columns_by_its_cause():
+    evidence = {1: evidence_of((40,)), 2: evidence_of((9,))}
+    line, columns = list_rows(night_of(evidence=evidence, waves=True), outliers_of([1, 2]))
+
+    assert line.why == "steps 35 to 39: lower than expected, 100% of the difference"
+    assert columns.why == outliers_of([2])[0]["cause"]
