@@ -158,13 +158,11 @@ def count_novel_by_p_value(folder: Path, novelty: float, p_value: float) -> int:
     return total
 
 
-def score_quantiles(
-    folder: Path, by: str, shares: Sequence[float]
-) -> tuple[float, ...] | tuple[None, ...]:
+def score_quantiles(folder: Path, by: str, shares: Sequence[float]) -> tuple[float | None, ...]:
     """Return quantiles of a column of scores: the lowest score that a share of rows is up to.
 
     Each is right within a relative 2**-12, in memory for the distinct scores of that accuracy. None
-    for each without scores.
+    where it is infinite, and without scores.
     """
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     for batch in iter_scores(folder, (by,)):
@@ -177,7 +175,8 @@ def score_quantiles(
         return (None,) * len(shares)
     reached = np.cumsum(counts)
     first = np.searchsorted(reached, np.ceil(np.array(shares) * reached[-1]))
-    return tuple(_score_of(int(key)) for key in keys[first])
+    found = (_score_of(int(key)) for key in keys[first])
+    return tuple(score if np.isfinite(score) else None for score in found)
 
 
 def _merged(

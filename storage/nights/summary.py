@@ -55,7 +55,8 @@ class NightFigures:
     unscored: rows of the input without a score; None if the input could not be opened.
     broken_files: files that could not be opened, whose rows are not counted.
     missing: share of the values of scored rows that are missing; None if it is unknown.
-    p50, p99: median and 99 % quantile of the score that ranks; None without scores.
+    p50, p99: median and 99 % quantile of the score that ranks; None without
+        scores, or where it is infinite.
     """
 
     job: str
