@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aemodel.devices.batches import BatchPlan
 from aemodel.network.dense import finish_output, with_outputs
 from aemodel.network.inference import (
-    BatchPlan,
     batch_rows,
     copy_inputs,
     layer_widths,

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.decisions.block_scores import BlockScores, MeasuredBlocks
+from aemodel.devices.places import exact_device
 from aemodel.errors import DataError
 from aemodel.network.expansion import Expansion
 from aemodel.network.gaps import fill_gaps
-from aemodel.network.networks import exact_device
 from aemodel.pictures.features import PictureFeatures
 from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.scaling import Scaler
@@ -164,12 +164,21 @@ class MeasuredNetworks:
             return found
         if self.expansion is None or self.measured.mixed is None:
             return filled
-        weights = torch.from_numpy(self.measured.mixed.weights).to(filled)
-        return self.expansion.points(filled, weights)
+        return self.expansion.points(filled, self._weights.to(filled))
 
     def fill(self, scaled: Tensor) -> Tensor:
-        """Return scaled rows (n, d) with the column's median for NaN; itself without any."""
-        return fill_gaps(scaled, torch.from_numpy(self.scaler.fill))
+        """Return scaled rows (n, d) with the column's median for NaN; see `fill_gaps`."""
+        return fill_gaps(scaled, self._fill)
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        """Of `Expansion.points`."""
+        assert self.measured.mixed is not None
+        return torch.from_numpy(self.measured.mixed.weights).to(exact_device(self.device))
+
+    @cached_property
+    def _fill(self) -> Tensor:
+        return torch.from_numpy(self.scaler.fill).to(self.device)
 
     def scale(self, rows: Rows) -> NDArray[np.float32]:
         """Return rows in scaled units, (n, d).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
 
@@ -12,23 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.decoder import Decoder
+from aemodel.devices.batches import BatchPlan, Compute
+from aemodel.devices.places import exact_device
+from aemodel.devices.scaling import DeviceScaler
 from aemodel.measured import MeasuredNetworks, Rows, Vector
 from aemodel.network.inference import (
-    BatchPlan,
-    Forward,
-    WriteInputs,
     batch_rows,
     copy_inputs,
     layer_widths,
     map_rows,
 )
-from aemodel.network.networks import Networks, Rebuilt, exact_device
+from aemodel.network.networks import Networks, Rebuilt
 from aemodel.pictures.features import BLOCK_ROWS
 from aemodel.scores.relative_error import relative_errors
 from aemodel.settings import SCORES
 
 Scores = tuple[Vector, Vector, Vector]  # by each of SCORES
 SomeScores = dict[str, Vector]  # (n,) by name, some of SCORES
+MapRows = Callable[[Rows, Compute, Sequence[Rows]], None]
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,12 @@ class Autoencoder(MeasuredNetworks):
 
         See `errors`, `aemodel.scores.novelty` and `aemodel.scores.relative_error`.
         """
-        self._require_shape(rows)
-        return _all_scores(self._score(rows, self.scaler.transform_into, SCORES))
+        return _all_scores(self._score(rows, self._map, SCORES))
 
     def score_scaled(self, scaled: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
         """Return the scores of rows in scaled units (n, d), and their latents (n, k)."""
         latents = np.empty((len(scaled), self.settings.latent), np.float32)
-        return _all_scores(self._score(scaled, copy_inputs, SCORES, latents=latents)), latents
+        return _all_scores(self._score(scaled, self._map_scaled, SCORES, latents=latents)), latents
 
     def parts(self, rows: Rows) -> Iterator[tuple[Autoencoder, NDArray[np.intp]]]:
         """Yield the models that judge rows (n, *row_shape), each with the indices of its rows."""
@@ -118,12 +118,11 @@ class Autoencoder(MeasuredNetworks):
         Novelty costs many times as much as the error, so only what is wanted is computed.
         """
         scaled = self.scale(rows)
-        return self._score(scaled, copy_inputs, wanted), scaled
+        return self._score(scaled, self._map_scaled, wanted), scaled
 
     def scores_by(self, score: str, rows: Rows) -> Vector:
         """Return scores (n,) by one of SCORES."""
-        self._require_shape(rows)
-        return self._score(rows, self.scaler.transform_into, (score,))[score]
+        return self._score(rows, self._map, (score,))[score]
 
     def rebuild(self, rows: Rows) -> Rebuilt:
         """Reconstruct rows; for NaN, see `Networks`."""
@@ -145,23 +144,42 @@ class Autoencoder(MeasuredNetworks):
         """Return reconstructions (n, d) in data units."""
         return self.scaler.inverse(rows.rebuilt, like=rows.rows)
 
-    def _map(self, rows: Rows, forward: Forward, outputs: Sequence[Rows]) -> None:
+    def _map(self, rows: Rows, forward: Compute, outputs: Sequence[Rows]) -> None:
+        """Write the results of `forward` on rows, scaled where they are computed if possible."""
         self._require_shape(rows)
-        map_rows(rows, self._plan, self.scaler.transform_into, forward, outputs)
+        scale = self._scaler_on_device(rows.dtype)
+        if scale is None:
+            map_rows(rows, self._plan(), self.scaler.transform_into, forward, outputs)
+        else:
+            plan = self._plan(rows.dtype.name)
+            map_rows(rows, plan, copy_inputs, lambda batch: forward(scale(batch)), outputs)
 
-    @property
-    def _plan(self) -> BatchPlan:
-        return BatchPlan(self.size, self.layout.n_features, self.device)
+    def _map_scaled(self, scaled: Rows, forward: Compute, outputs: Sequence[Rows]) -> None:
+        """Write the results of `forward` on rows in scaled units (n, d)."""
+        map_rows(scaled, self._plan(), copy_inputs, forward, outputs)
+
+    def _plan(self, dtype: str = "float32") -> BatchPlan:
+        return BatchPlan(self.size, self.layout.n_features, self.device, dtype)
+
+    def _scaler_on_device(self, dtype: np.dtype[np.generic]) -> DeviceScaler | None:
+        if dtype.name not in self._scalers:
+            self._scalers[dtype.name] = DeviceScaler.of(self.scaler, dtype, self.device)
+        return self._scalers[dtype.name]
+
+    @cached_property
+    def _scalers(self) -> dict[str, DeviceScaler | None]:
+        """What scales rows of a dtype on the device, by its name."""
+        return {}
 
     def _score(
         self,
         rows: Rows,
-        write: WriteInputs,
+        map_with: MapRows,
         wanted: Sequence[str],
         *,
         latents: NDArray[np.float32] | None = None,
     ) -> SomeScores:
-        """Return the `wanted` ones of SCORES for rows that `write` scales.
+        """Return the `wanted` ones of SCORES for rows that `map_with` takes.
 
         latents: (n, k), where their latents are written.
         """
@@ -170,7 +188,7 @@ class Autoencoder(MeasuredNetworks):
         if latents is not None:
             outputs["latents"] = latents
         forward = partial(self._scores, tuple(outputs))
-        map_rows(rows, self._plan, write, forward, list(outputs.values()))
+        map_with(rows, forward, list(outputs.values()))
         if "error" in found:
             found["error"] = _or_infinite(found["error"])
         return found

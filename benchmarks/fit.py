@@ -64,12 +64,13 @@ def plain_loop(rows: NDArray[np.uint8], epochs: int) -> float:
     return total / len(scaled)
 
 
-def ours(rows: NDArray[np.uint8], epochs: int) -> float:
+def ours(rows: NDArray[np.uint8], epochs: int, device: str = "cpu") -> float:
     """Fit the same network; return the mean loss of the last epoch."""
     layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
     clean = CleanRows(lambda: [rows], layout, MEMORY_BYTES)
     train = TrainSettings(epochs=epochs, batch_size=BATCH, calibration=0, validation=0)
-    _, _, history = fit_autoencoder(clean, model=ModelSettings(latent=LATENT), train=train)
+    model = ModelSettings(latent=LATENT)
+    _, _, history = fit_autoencoder(clean, model=model, train=train, device=device)
     return history.epochs[-1].train_loss
 
 

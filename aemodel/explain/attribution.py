@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemodel.devices.places import exact_device
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, NOTHING, Cause, Feature
 from aemodel.explain.clean_range import clean_range
 from aemodel.explain.entity_names import Texts
@@ -22,7 +23,7 @@ from aemodel.explain.mixed_causes import explain_mixed
 from aemodel.explain.number_pairs import format_pair
 from aemodel.explain.odd_patches import shares_by_pixel
 from aemodel.model import Autoencoder
-from aemodel.network.networks import MISSING, Rebuilt, exact_device
+from aemodel.network.networks import MISSING, Rebuilt
 from aemodel.rows.layout import is_signal
 from aemodel.scores.novelty import ERROR, NEIGHBORS
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from aemodel.decisions.feature_shift import center_and_spread
+from aemodel.devices.places import exact_device
 from aemodel.model import Autoencoder
-from aemodel.network.networks import exact_device
 
 MOST_CLEAN = 800
 MOST_OTHERS = 500

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aemodel.devices.places import exact_device
 from aemodel.model import Autoencoder
-from aemodel.network.networks import Rebuilt, exact_device
+from aemodel.network.networks import Rebuilt
 
 
 def nearest_clean_rows(model: Autoencoder, rows: Rebuilt) -> NDArray[np.generic]:

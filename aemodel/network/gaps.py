@@ -17,6 +17,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from aemodel.devices.places import exact_device, is_host
 from aemodel.network.expansion import Expansion
 from aemodel.rows.scaling import Scaler
 
@@ -31,8 +32,12 @@ def gap_mask(values: Tensor) -> Tensor | None:
 
 
 def fill_gaps(values: Tensor, fill: Tensor) -> Tensor:
-    """Put fill (d,) in place of NaN in values (..., d)."""
-    gaps = gap_mask(values)
+    """Put fill (d,) in place of NaN in values (..., d).
+
+    Return `values` themselves without any; elsewhere than on the host, where a look would wait for
+    the device, always a copy.
+    """
+    gaps = gap_mask(values) if is_host(values.device) else values.isnan()
     return values if gaps is None else torch.where(gaps, fill.to(values), values)
 
 
@@ -46,7 +51,7 @@ class GapFiller:
         self, scaler: Scaler, expansion: Expansion | None, device: torch.device | str
     ) -> None:
         """Compare rows with the donors of `scaler`."""
-        self._exact = "cpu" if torch.device(device).type == "mps" else device  # it has no float64
+        self._exact = exact_device(device)
         self._expansion = expansion
         donors = torch.from_numpy(scaler.donors).to(device)
         self._complete = torch.from_numpy(scaler.complete).to(device)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
@@ -19,14 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aemodel.devices.batches import BatchPlan, Compute, Write, map_on_device
+from aemodel.devices.places import is_host
 from aemodel.network.conv import Convolutions
 from aemodel.network.dense import Transposed
 from aemodel.network.out_of_memory import halving
 
 BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of float32
-MOST_VALUES = 8 * BATCH_VALUES
-MOST_ROWS = 4_096
-MOST_ROWS_ON_CPU = 1_024  # what layers write stays in the caches, and a chunk is padded less
+DEVICE_VALUES = 4 * BATCH_VALUES
+MOST_ROWS = 1_024  # what layers write stays in the caches, and a chunk is padded less
+DEVICE_ROWS = 65_536  # the host takes as long to start a batch, however few its rows
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
@@ -43,39 +44,27 @@ _IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.ELU: functools.partial(functional.elu, inplace=True),
 }
 
-Forward = Callable[[Tensor], Sequence[Tensor]]
-WriteInputs = Callable[[NDArray[np.generic], NDArray[np.float32]], None]
-
-
-@dataclass(frozen=True)
-class BatchPlan:
-    """Batches of `size` rows with `width` network inputs each, computed on `device`."""
-
-    size: int
-    width: int
-    device: str
-
 
 def batch_rows(widths: Sequence[int], device: str) -> int:
     """Return the rows of every batch for a network with layers of these widths.
 
     Depends otherwise only on torch's number of threads.
     """
-    if device != "cpu":
-        return _batch_rows(tuple(widths), 1, MOST_ROWS)
-    return _batch_rows(tuple(widths), torch.get_num_threads(), MOST_ROWS_ON_CPU)
+    if is_host(device):
+        return _batch_rows(tuple(widths), torch.get_num_threads(), MOST_ROWS, BATCH_VALUES)
+    return _batch_rows(tuple(widths), 1, DEVICE_ROWS, DEVICE_VALUES)
 
 
 @lru_cache
-def _batch_rows(widths: tuple[int, ...], threads: int, limit: int) -> int:
-    """Return the most rows within BATCH_VALUES that split evenly, or else the fewest beyond it.
+def _batch_rows(widths: tuple[int, ...], threads: int, most_rows: int, most_values: int) -> int:
+    """Return the most rows within both limits that split evenly, or else the fewest beyond them.
 
     STEP_ROWS if the rows are too wide for that.
     """
     widest = max(widths)
-    most = max(STEP_ROWS, min(limit, BATCH_VALUES // widest) // STEP_ROWS * STEP_ROWS)
+    most = max(STEP_ROWS, min(most_rows, most_values // widest) // STEP_ROWS * STEP_ROWS)
     fewer = range(most, 0, -STEP_ROWS)
-    more = range(most, MOST_VALUES // widest, STEP_ROWS)
+    more = range(most, 8 * most_values // widest, STEP_ROWS)
     return next(_evenly_split(chain(fewer, more), widths, threads), most)
 
 
@@ -136,7 +125,7 @@ def _softmax_in_place(columns: Tensor) -> Tensor:
 
 def _convolve(layers: Convolutions, rows: Tensor) -> Tensor:
     """Convolve rows (n, in); on a CPU in groups that fit its caches and bound the memory."""
-    if rows.device.type != "cpu":
+    if not is_host(rows.device):
         return torch.as_tensor(layers(rows))
     size = _group_rows(tuple(layers.widths), torch.get_num_threads())
     return torch.cat([layers(group) for group in torch.split(rows, size)])
@@ -160,8 +149,8 @@ def _group_rows(widths: tuple[int, ...], threads: int) -> int:
 def map_rows(
     rows: NDArray[np.generic],
     plan: BatchPlan,
-    write_inputs: WriteInputs,
-    forward: Forward,
+    write_inputs: Write,
+    forward: Compute,
     outputs: Sequence[NDArray[np.generic]],
 ) -> None:
     """Write the results of `forward` on each batch of `rows` (n, ...) into `outputs` (n, ...).
@@ -169,18 +158,24 @@ def map_rows(
     `write_inputs` writes the network's inputs for rows (m, ...) into an array (m, plan.width).
     Every batch has `plan.size` rows in memory aligned by torch; zeros pad the last batch.
     """
-    batch = torch.zeros(plan.size if len(rows) else 0, plan.width)
+    if not is_host(plan.device):
+        map_on_device(rows, plan, write_inputs, functools.partial(_halved, forward), outputs)
+        return
+    batch = plan.zeros() if len(rows) else torch.empty(0)
     for start in range(0, len(rows), plan.size):
         part = rows[start : start + plan.size]
         write_inputs(part, batch.numpy()[: len(part)])
         batch[len(part) :] = 0
-        in_pieces = functools.partial(_in_pieces, forward, batch.to(plan.device))
-        results = halving(in_pieces, len(batch))
-        for output, result in zip(outputs, results, strict=True):
-            output[start : start + plan.size] = result[: len(part)].cpu().numpy()
+        for output, result in zip(outputs, _halved(forward, batch), strict=True):
+            output[start : start + plan.size] = result[: len(part)].numpy()
 
 
-def _in_pieces(forward: Forward, batch: Tensor, pieces: int) -> Sequence[Tensor]:
+def _halved(forward: Compute, batch: Tensor) -> Sequence[Tensor]:
+    """Apply `forward` to a batch, in pieces where it exceeds the memory of the device."""
+    return halving(functools.partial(_in_pieces, forward, batch), len(batch))
+
+
+def _in_pieces(forward: Compute, batch: Tensor, pieces: int) -> Sequence[Tensor]:
     """Apply `forward` to a batch in so many pieces; several pieces may round differently."""
     if pieces == 1:
         return forward(batch)
@@ -188,6 +183,6 @@ def _in_pieces(forward: Forward, batch: Tensor, pieces: int) -> Sequence[Tensor]
     return [torch.cat(parts) for parts in zip(*results, strict=True)]
 
 
-def copy_inputs(rows: NDArray[np.generic], inputs: NDArray[np.float32]) -> None:
-    """Write rows that are scaled already into the inputs of a network."""
-    np.copyto(inputs, rows, casting="same_kind")
+def copy_inputs(rows: NDArray[np.generic], inputs: NDArray[np.generic]) -> None:
+    """Write rows (m, ...) as they are into inputs (m, width), which may be of a narrower dtype."""
+    np.copyto(inputs, rows.reshape(inputs.shape), casting="same_kind")

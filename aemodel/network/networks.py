@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aemodel.devices.places import exact_device, is_host
 from aemodel.network.dense import finish_output
 from aemodel.network.expansion import Expansion
 from aemodel.network.gaps import GapFiller
@@ -47,11 +48,6 @@ class Rebuilt:
     errors: NDArray[np.float64]
 
 
-def exact_device(device: str) -> str:
-    """Where float64 is computed: MPS has none."""
-    return "cpu" if device == "mps" else device
-
-
 @dataclass(frozen=True, eq=False)
 class Networks:
     """Fitted networks and what their errors are measured in.
@@ -72,7 +68,7 @@ class Networks:
     def __call__(self, scaled: Tensor, filled: Tensor) -> Compared:
         """Rebuild scaled rows (n, d).
 
-        filled: the same rows without NaN; `scaled` itself where nothing is missing.
+        filled: the same rows without NaN; `scaled` itself where nothing is known to be missing.
         """
         gaps = filled is not scaled
         seen = self._seen(self._unchanged(filled))
@@ -86,7 +82,7 @@ class Networks:
     def _refilled(self, scaled: Tensor, seen: Tensor, filler: GapFiller) -> Tensor:
         """Fill the gaps of rows (n, width), then put what the networks make of them in place."""
         gaps = filler.gaps(scaled)
-        if not gaps.any():
+        if is_host(self.device) and not gaps.any():
             return seen
         filled = filler(seen, gaps)  # all rows, since results depend on the size of a batch
         outputs = torch.stack([self._rebuild(member, filled)[1] for member in self.members])

@@ -67,7 +67,7 @@ class Scaler:
         return ~np.isnan(self.tolerance)
 
     @cached_property
-    def _exceeds_float32(self) -> bool:
+    def exceeds_float32(self) -> bool:
         """Whether differences or scales may overflow, or lose digits, in float32."""
         sizes = np.concatenate([np.abs(self.center), self.scale])
         return bool((sizes > LARGEST).any() or (self.scale < SMALLEST).any())
@@ -84,7 +84,7 @@ class Scaler:
     def transform_into(self, rows: NDArray[np.generic], scaled: NDArray[np.float32]) -> None:
         """Scale rows (n, *row_shape) into an existing array (n, d)."""
         flat = rows.reshape(scaled.shape)
-        wide = rows.dtype.name not in NARROW or self.entities is not None or self._exceeds_float32
+        wide = rows.dtype.name not in NARROW or self.entities is not None or self.exceeds_float32
         dtype: type[np.floating] = np.float64 if wide else np.float32
         block = max(1, BLOCK_VALUES // max(1, self.center.size))
         with np.errstate(over="ignore", invalid="ignore"):

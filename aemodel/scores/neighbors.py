@@ -5,19 +5,28 @@ groups. The smallest distance of a group is at most t in `count` groups, so refe
 by more than rounding explains, are not among the nearest `count`. Hardly more than these are left,
 and their distances are computed in float64. The result depends neither on how the product is
 rounded nor on the other rows.
+
+Another device computes the product in float64, which alone tells the nearest, so that its host need
+not wait for a number of candidates.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemodel.devices.places import is_host
+
 BLOCK_ROWS = 512  # rows compared with the reference at once: what is compared stays in the cache
 PAIR_VALUES = 131_072  # of pairs whose distances are computed at once
 GROUP = 8  # reference rows in a group
 SETS = 10  # groups in a set; only the least distance of each set counts for the bound
+DEVICE_BLOCK_ROWS = 8_192  # compared with the reference at once on another device
+FARTHEST = float(torch.finfo(torch.float32).max)  # squared; beyond it, all are equally far
 ROUNDING = 2.0**-24  # of float32
 
 Places = NDArray[np.intp]
@@ -42,11 +51,32 @@ class NearestRows:
         Return their distances, float64, and their indices: (count, n) each, nearest first. Where a
         row is not finite, so are its distances.
         """
-        if rows.device.type == "cpu":
+        if is_host(rows.device):
             return self._search(rows, count)
-        places = self.roughly(rows, count)
+        found = [self._of_block(some, count) for some in torch.split(rows, DEVICE_BLOCK_ROWS)]
+        distances, places = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        return distances, places
+
+    def _of_block(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Find the nearest by a product in float64; of equally near ones, the first."""
+        away = rows.double() - self._center
+        squares = away.square().sum(dim=1, keepdim=True)
+        ones, bounds = torch.ones_like(squares), 2 * squares.sqrt() + self._farthest
+        keys = torch.cat([-2 * away, ones, bounds], dim=1) @ self._ordered.t()
+        places = _least_of_groups(keys, count).clamp_max(len(self.points) - 1)
+        first = torch.arange(count, device=rows.device)
+        places = torch.where(squares <= FARTHEST, places, first).sort(dim=1).values.t()
         distances, order = self.distances(rows, places).sort(dim=0, stable=True)
         return distances, places.gather(0, order)
+
+    @cached_property
+    def _ordered(self) -> Tensor:
+        """What the product in float64 takes: later rows are farther by more than its rounding."""
+        away = self._exact - self._center
+        rounding = (away.shape[1] + 8) * 2.0**-53 * self._farthest
+        compared = _with_squares(away)
+        later = torch.arange(len(compared), device=away.device) * (2 * rounding)
+        return torch.cat([compared, later[:, None]], dim=1)
 
     def roughly(self, rows: Tensor, count: int) -> Tensor:
         """Return the indices (count, n) of the nearest reference rows, but for rounding."""
@@ -140,6 +170,19 @@ class NearestRows:
             most = self._farthest * (2 * length + self._farthest)
             wrong = np.minimum(4 * (length + near) ** 2, most)
             return np.asarray(reached + 2 * self._gamma * wrong)
+
+
+def _least_of_groups(keys: Tensor, count: int) -> Tensor:
+    """Return the places (n, count) of the `count` smallest of keys (n, m).
+
+    They are in the groups with the smallest minima.
+    """
+    width = GROUP if keys.shape[1] // GROUP >= count else 1
+    minima = keys.view(len(keys), width, -1).amin(dim=1)
+    groups = minima.topk(count, dim=1, largest=False).indices
+    firsts = torch.arange(0, keys.shape[1], minima.shape[1], device=keys.device)
+    members = (groups[:, None] + firsts[:, None]).flatten(1)
+    return members.gather(1, keys.gather(1, members).topk(count, dim=1, largest=False).indices)
 
 
 def _smallest(minima: Tensor, count: int) -> Floats:

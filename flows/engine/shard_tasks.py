@@ -59,10 +59,11 @@ def _is_inside(source: Source, row: int) -> bool:
 def rows_per_chunk(source: Source, memory_bytes: int, *, batch: int = 1) -> int:
     """Rows per chunk, so that all buffers of one worker stay within `memory_bytes`.
 
-    A multiple of `batch` rows if one batch fits.
+    A multiple of `batch` rows if one batch fits: rows that only pad a batch cost as much.
     """
     row_bytes = source.schema.row_bytes
-    worthwhile = max(CHUNK_BYTES, TABLE_ROWS * row_bytes if source.schema.columns else 0)
+    fewest = max(batch, TABLE_ROWS if source.schema.columns else 1)
+    worthwhile = max(CHUNK_BYTES, fewest * row_bytes)
     rows = max(1, min(worthwhile, memory_bytes // BUFFERS) // row_bytes)
     return rows - rows % batch if rows > batch else rows
 

@@ -17,6 +17,7 @@ def test_a_chunk_holds_whole_batches_within_the_memory_budget(tmp_path):
 
         assert rows_per_chunk(source, plenty) == 100_000
         assert rows_per_chunk(source, plenty, batch=4096) == 24 * 4096
+        assert rows_per_chunk(source, plenty, batch=150_000) == 150_000
         assert rows_per_chunk(source, little, batch=4096) == 1000
 
 
