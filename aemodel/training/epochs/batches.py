@@ -54,6 +54,8 @@ class Batches:
             yield from self._streamed(size, generator)
             return
         order = torch.randperm(len(self._rows.fit), generator=generator)
+        if self._fit is not None:
+            order = order.to(self._device)  # once a pass: the host waits for each copy
         for places in torch.split(order, size):
             yield self._gathered(self._rows.fit, places)
 
@@ -69,7 +71,7 @@ class Batches:
     def _gathered(self, fit: Rows, places: Tensor) -> ScaledRows:
         if self._fit is None:
             return self._scaled(fit[places.numpy()])
-        chosen = self._fit.rows.index_select(0, places.to(self._device))
+        chosen = self._fit.rows.index_select(0, places)
         return ScaledRows(chosen, self._fit.has_gaps)
 
     def _scale_once(self, rows: Rows, most_bytes: int) -> ScaledRows | None:

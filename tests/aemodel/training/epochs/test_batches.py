@@ -72,3 +72,15 @@ def test_batches_say_whether_there_are_gaps(memory):
 
     assert not any(batch.has_gaps for batch in fit_batches(prepared(memory, validation=0)))
     assert all(batch.has_gaps for batch in fit_batches(prepared(memory, rows=rows, validation=0)))
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_not_waited_for_between_batches():
+    batches = Batches(prepared(10**8), torch.device("cuda"))
+    seen = batches.fit(torch.Generator().manual_seed(0))
+    next(seen)  # the order of all batches is copied once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert sum(len(batch.rows) for batch in seen)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
