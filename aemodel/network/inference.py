@@ -31,6 +31,7 @@ DEVICE_ROWS = 65_536  # the host takes as long to start a batch, however few its
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
+CACHED_ROWS = 512  # of a batch, whose weights of 512 prototypes take 1 MiB
 LOG2_E = math.log2(math.e)
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
@@ -98,29 +99,46 @@ def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
     one row to the next if both widths are small, and a row's last bit would depend on its place in
     the batch.
     """
-    columns = inputs.t()
-    for layer in layers.children():
-        columns = _apply(layer, columns)
-    return columns.t().contiguous()
+    match list(layers.children()):
+        case [nn.Linear() as into, nn.Softmax(), nn.Linear() as out]:
+            return _mean_of_prototypes(into, out, inputs)
+        case children:
+            columns = functools.reduce(_apply, children, inputs.t())
+            return columns.t().contiguous()
 
 
-def _apply(layer: nn.Module, columns: Tensor) -> Tensor:
+def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Tensor:
+    """Return means (n, d) of prototypes, weighted by a softmax of what latents (n, k) select.
+
+    Weights are powers of 2, which take half the time of those of e. The product adds the bias, and
+    the means are divided by the sum of the weights: both take a pass over fewer values.
+    """
+    widths, n = (into.in_features, into.out_features, out.out_features), len(latents)
+    size = _cached_rows(n, widths, torch.get_num_threads()) if is_host(latents.device) else n
+    selecting = LOG2_E * torch.cat([into.weight, into.bias[:, None]], dim=1)
+    latents = functional.pad(latents, (0, 1), value=1.0)
+    means = latents.new_empty(n, out.out_features)
+    for some, found in zip(torch.split(latents, size), torch.split(means, size), strict=True):
+        weights = torch.mm(selecting, some.t())
+        weights.sub_(weights.amax(dim=0)).exp2_()
+        sums = torch.mm(out.weight, weights).div_(weights.sum(dim=0))
+        found.copy_(sums.add_(out.bias[:, None]).t())
+    return means
+
+
+@lru_cache
+def _cached_rows(n: int, widths: tuple[int, ...], threads: int) -> int:
+    """Return the rows of n to compute at once: CACHED_ROWS if they split evenly, or else all."""
+    even = next(_evenly_split([CACHED_ROWS], widths, threads), n)
+    return n if n % even else even
+
+
+def _apply(columns: Tensor, layer: nn.Module) -> Tensor:
     if isinstance(layer, nn.Linear | Transposed):
-        return torch.addmm(layer.bias[:, None], layer.weight, columns)
+        return torch.mm(layer.weight, columns).add_(layer.bias[:, None])
     if isinstance(layer, Convolutions):
         return _convolve(layer, columns.t().contiguous()).t()
-    if isinstance(layer, nn.Softmax):
-        return _softmax_in_place(columns)
     return _IN_PLACE.get(type(layer), layer)(columns)
-
-
-def _softmax_in_place(columns: Tensor) -> Tensor:
-    """Apply a softmax to each column; torch's own takes several times as long for many rows.
-
-    2^x takes half the time of e^x.
-    """
-    columns.sub_(columns.amax(dim=0)).mul_(LOG2_E).exp2_()
-    return columns.div_(columns.sum(dim=0))
 
 
 def _convolve(layers: Convolutions, rows: Tensor) -> Tensor:

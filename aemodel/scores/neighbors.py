@@ -22,7 +22,7 @@ from torch import Tensor
 from aemodel.devices.places import is_host
 
 BLOCK_ROWS = 512  # rows compared with the reference at once: what is compared stays in the cache
-PAIR_VALUES = 131_072  # of pairs whose distances are computed at once
+PAIR_VALUES = 32_768  # of pairs whose distances are computed at once: they stay in the cache
 GROUP = 8  # reference rows in a group
 SETS = 10  # groups in a set; only the least distance of each set counts for the bound
 DEVICE_BLOCK_ROWS = 8_192  # compared with the reference at once on another device

@@ -9,7 +9,7 @@ import torch
 from aemodel.bundle import MEASURED
 from aemodel.measured import Measured
 from aemodel.model import Autoencoder
-from aemodel.network.dense import DenseAutoencoder
+from aemodel.network.dense import DenseAutoencoder, finish_output
 from aemodel.network.inference import batch_rows
 from aemodel.rows.layout import Layout
 from aemodel.rows.scaling import Scaler
@@ -91,11 +91,15 @@ def test_a_missing_value_in_one_row_does_not_change_the_others():
     )
 
 
-def test_scores_agree_with_float64():
-    model = untrained(49, hidden=(20,), latent=8, activation="gelu")
-    rows = np.random.default_rng(0).random((500, 49), np.float32)
+@pytest.mark.parametrize(("prototypes", "output"), [(0, "sigmoid"), (300, "identity")])
+def test_scores_agree_with_float64(prototypes, output):
+    model = untrained(
+        49, hidden=(20,), latent=8, activation="gelu", prototypes=prototypes, output=output
+    )
+    rows = np.random.default_rng(0).random((1_300, 49), np.float32)
     with torch.inference_mode():
-        exact = torch.sigmoid(model.members[0].double()(torch.from_numpy(rows).double())[1]).numpy()
+        _, logits = model.members[0].double()(torch.from_numpy(rows).double())
+        exact = finish_output(logits, output).numpy()
     model.members[0].float()
     expected = ((exact - rows) ** 2).mean(axis=1)
     np.testing.assert_allclose(model.errors(rows), expected, rtol=1e-5, atol=1e-9)
