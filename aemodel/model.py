@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from aemodel.settings import SCORES
 
 Scores = tuple[Vector, Vector, Vector]  # by each of SCORES
 SomeScores = dict[str, Vector]  # (n,) by name, some of SCORES
+NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 MapRows = Callable[[Rows, Compute, Sequence[Rows]], None]
 
 
@@ -104,7 +106,8 @@ class Autoencoder(MeasuredNetworks):
     def score_scaled(self, scaled: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
         """Return the scores of rows in scaled units (n, d), and their latents (n, k)."""
         latents = np.empty((len(scaled), self.settings.latent), np.float32)
-        return _all_scores(self._score(scaled, self._map_scaled, SCORES, latents=latents)), latents
+        found = self._score(scaled, self._map_scaled, SCORES, {"latents": latents})
+        return _all_scores(found), latents
 
     def parts(self, rows: Rows) -> Iterator[tuple[Autoencoder, NDArray[np.intp]]]:
         """Yield the models that judge rows (n, *row_shape), each with the indices of its rows."""
@@ -117,8 +120,11 @@ class Autoencoder(MeasuredNetworks):
 
         Novelty costs many times as much as the error, so only what is wanted is computed.
         """
-        scaled = self.scale(rows)
-        return self._score(scaled, self._map_scaled, wanted), scaled
+        if self._scaler_on_device(rows.dtype) is None:
+            scaled = self.scale(rows)
+            return self._score(scaled, self._map_scaled, wanted), scaled
+        scaled = np.empty((len(rows), self.layout.n_features), np.float32)
+        return self._score(rows, self._map, wanted, {"scaled": scaled}), scaled
 
     def scores_by(self, score: str, rows: Rows) -> Vector:
         """Return scores (n,) by one of SCORES."""
@@ -176,17 +182,14 @@ class Autoencoder(MeasuredNetworks):
         rows: Rows,
         map_with: MapRows,
         wanted: Sequence[str],
-        *,
-        latents: NDArray[np.float32] | None = None,
+        also: Mapping[str, NDArray[np.float32]] = NOTHING,
     ) -> SomeScores:
         """Return the `wanted` ones of SCORES for rows that `map_with` takes.
 
-        latents: (n, k), where their latents are written.
+        also: where their "latents" (n, k) or "scaled" values (n, d) are written.
         """
         found = {name: np.empty(len(rows)) for name in SCORES if name in wanted}
-        outputs: dict[str, Rows] = {**found}
-        if latents is not None:
-            outputs["latents"] = latents
+        outputs: dict[str, Rows] = {**found, **also}
         forward = partial(self._scores, tuple(outputs))
         map_with(rows, forward, list(outputs.values()))
         if "error" in found:
@@ -198,7 +201,7 @@ class Autoencoder(MeasuredNetworks):
         return found.latents, found.errors
 
     def _scores(self, wanted: Sequence[str], scaled: Tensor) -> list[Tensor]:
-        """Return the `wanted` ones of SCORES (n,) and of latents (n, k), in this order."""
+        """Return the `wanted` ones of SCORES (n,), latents (n, k), and `scaled`, in this order."""
         filled = self.fill(scaled)
         latents, errors, _ = self._networks(scaled, filled)
         found = [errors] if "error" in wanted else []
@@ -209,6 +212,8 @@ class Autoencoder(MeasuredNetworks):
             found.append(relative_errors(exact, errors, self.measured.usual))
         if "latents" in wanted:
             found.append(latents)
+        if "scaled" in wanted:
+            found.append(scaled)
         return found
 
     def _novelties(self, scaled: Tensor, filled: Tensor, errors: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from aemodel.bundle import from_files, to_files
 from aemodel.devices import scaling
 from aemodel.network import gaps, inference, networks
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, Layout
+from aemodel.rows.scaling import Scaler
 from aemodel.scores import neighbors
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
@@ -102,6 +103,20 @@ def test_scores_are_those_of_the_host(case, request):
     for each, other in zip(found[:3], expected[:3], strict=True):
         np.testing.assert_allclose(each, other, rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(found[3], expected[3], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+@pytest.mark.parametrize("case", ["uint8", "images", "gaps"])
+def test_a_night_is_scaled_on_the_device_to_the_bits_of_the_host(case, monkeypatch):
+    model, clean = trained(case)
+    rows = tonight(clean)
+    expected, error = model.scale(rows), model.errors(rows)
+    monkeypatch.setattr(Scaler, "transform", None)  # the host has no part in it
+    monkeypatch.setattr(Scaler, "transform_into", None)
+    scores, scaled = model.scale_and_score(rows, ("error",))
+
+    np.testing.assert_array_equal(scaled, expected)
+    np.testing.assert_array_equal(scores["error"], error)
 
 
 class Reads(TorchDispatchMode):
