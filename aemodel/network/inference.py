@@ -24,14 +24,15 @@ from aemodel.network.conv import Convolutions
 from aemodel.network.dense import Transposed
 from aemodel.network.out_of_memory import halving
 
-BATCH_VALUES = 4_194_304  # values of the widest layer in one batch: 16 MiB of float32
-DEVICE_VALUES = 4 * BATCH_VALUES
-MOST_ROWS = 1_024  # what layers write stays in the caches, and a chunk is padded less
+BATCH_VALUES = 393_216  # of the widest layer in one batch: 1.5 MiB of float32 stay in the cache
+MOST_ROWS = 1_024  # so that a chunk is padded less
+MOST_VALUES = 33_554_432  # of the widest layer, in batches that split evenly among threads
+DEVICE_VALUES = 16_777_216
 DEVICE_ROWS = 65_536  # the host takes as long to start a batch, however few its rows
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
-CACHED_ROWS = 512  # of a batch, whose weights of 512 prototypes take 1 MiB
+CACHED_ROWS = 256  # of a batch, whose weights of 512 prototypes take 512 KiB
 LOG2_E = math.log2(math.e)
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
@@ -65,7 +66,7 @@ def _batch_rows(widths: tuple[int, ...], threads: int, most_rows: int, most_valu
     widest = max(widths)
     most = max(STEP_ROWS, min(most_rows, most_values // widest) // STEP_ROWS * STEP_ROWS)
     fewer = range(most, 0, -STEP_ROWS)
-    more = range(most, 8 * most_values // widest, STEP_ROWS)
+    more = range(most, MOST_VALUES // widest, STEP_ROWS)
     return next(_evenly_split(chain(fewer, more), widths, threads), most)
 
 
