@@ -108,9 +108,9 @@ def clean_in_block(shares: Scores, rows: int) -> CleanCount:
     expected = rows * float(shares.mean())
     if len(shares) < FEWEST_BLOCKS or not rows:
         return CleanCount(expected, None)
-    from scipy.stats import t  # late: takes long to import
+    from scipy.special import stdtrit  # late: takes long to import
 
     angles, count = to_angles(shares), len(shares)
     spread = np.sqrt(angles.var(ddof=1) * (1 + 1 / count) + 1 / (4 * rows))
-    highest = angles.mean() + t.ppf(LIMIT_QUANTILE, count - 1) * spread
+    highest = angles.mean() + stdtrit(count - 1, LIMIT_QUANTILE) * spread
     return CleanCount(expected, int(rows * np.sin(min(highest, np.pi / 2)) ** 2))

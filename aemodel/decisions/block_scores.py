@@ -85,13 +85,13 @@ class BlockScores:
 
         calibration: (n,), ascending.
         """
-        from scipy.stats import chi2  # late: takes long to import
+        from scipy.special import chdtrc  # late: takes long to import
 
         rows, limits = self.rows[:, None], calibration[level_places(len(calibration))]
         expected = np.searchsorted(calibration, limits, side="right") / len(calibration)
         variance = np.maximum(expected * (1 - expected), 1e-12)  # 0 where all scores are equal
         statistic = (rows * (self.shares - expected) ** 2).sum(axis=0) / variance
-        significant = chi2.sf(statistic, len(rows)) * len(LEVELS) < DIFFERENCE
+        significant = chdtrc(len(rows), statistic) * len(LEVELS) < DIFFERENCE
         away = to_angles(self.shares) - to_angles(expected)
         spread = (away**2 - 1 / (4 * rows)).mean(axis=0)
         return bool((significant & (spread > LEAST_SPREAD**2)).any())
@@ -136,9 +136,9 @@ def farthest(blocks: int) -> float:
     errors add up what is unusual of a block, so most blocks are alike and some differ much: as the
     exponential distribution has it, which a few blocks cannot tell from a normal one.
     """
-    from scipy.stats import t  # late: takes long to import
+    from scipy.special import stdtrit  # late: takes long to import
 
-    normal = t.isf(SIGNIFICANCE / (4 * len(LEVELS)), blocks - 1)
+    normal = -stdtrit(blocks - 1, SIGNIFICANCE / (4 * len(LEVELS)))
     skewed = np.interp(np.log(blocks), np.log(BLOCK_COUNTS), FARTHEST)
     return float(max(normal, skewed))
 

@@ -114,10 +114,10 @@ class SingleRows:
     @classmethod
     def of(cls, rows: NDArray[np.generic], copies: NDArray[np.int64], size: int) -> SingleRows:
         """Keep distinct rows (m, *row_shape) that occur so often (m,) in a sample of `size`."""
-        from scipy.stats import chi2  # late: takes long to import
+        from scipy.special import gammaincinv  # late: takes long to import
 
         single, twice = np.sort(row_hashes(rows[copies == 1])), int((copies == 2).sum())
-        most_twice = float(chi2.ppf(CONFIDENCE, 2 * twice + 2)) / 2  # of a Poisson number
+        most_twice = float(gammaincinv(twice + 1, CONFIDENCE))  # of a Poisson number
         return cls(single, rows.dtype, 2 * most_twice / max(size, int(copies.sum())))
 
     def seen_in(self, rows: NDArray[np.generic]) -> Hashes:
@@ -126,6 +126,6 @@ class SingleRows:
 
     def beyond_chance(self, seen: int, rows: int) -> bool:
         """Whether as many as `seen` of them are not among `rows` new rows by chance."""
-        from scipy.stats import poisson  # late: takes long to import
+        from scipy.special import pdtrc  # late: takes long to import
 
-        return bool(poisson.sf(seen - 1, self.rate * rows) < BY_CHANCE)
+        return seen > 0 and bool(pdtrc(seen - 1, self.rate * rows) < BY_CHANCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from flows.cli.slow_imports import slow_imports
 from flows.errors import UsageError
 from flows.jobs.dates import dates_between, parse_date, yesterday
 from flows.jobs.job_file import read_job
@@ -24,7 +25,8 @@ def score_nights(
     job = read_job(Path(request.job), request.overrides)
     if bool(since) != bool(to) or (since and request.date):
         raise UsageError("give --date, or both --from and --to")
-    backend = pick_backend(prefect)
+    with slow_imports():
+        backend = pick_backend(prefect)
     if since:
         days = dates_between(parse_date(since), parse_date(to))
         nights = [DueNight(day.isoformat(), request.model, "in the range") for day in days]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flows.encoding.encode import EncodeResult, encode_rows
+from typing import TYPE_CHECKING
+
 from flows.engine.device import pick_device
 from flows.engine.progress import part
 from flows.engine.progress_bars import progress_shown
@@ -19,6 +20,9 @@ from flows.scoring.score import score_night
 from flows.training.ranks import joined, refuse_several
 from flows.training.result import TrainResult
 from flows.training.train import fit_along, train_model
+
+if TYPE_CHECKING:  # importing it loads the codecs and HDF5, which others do not need
+    from flows.encoding.encode import EncodeResult
 
 
 class LocalBackend:
@@ -45,6 +49,8 @@ class LocalBackend:
 
     def encode(self, request: EncodeRequest) -> EncodeResult:
         """Write a latent store."""
+        from flows.encoding.encode import encode_rows  # late: loads the codecs and HDF5
+
         refuse_several("'encode'; start one process")
         job = begin(request.job, request.overrides, "encode")
         device = pick_device(job.train.device, require_gpu=request.require_gpu)

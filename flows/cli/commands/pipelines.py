@@ -15,6 +15,7 @@ from flows.cli.commands.options import (
     Source,
     UsePrefect,
 )
+from flows.cli.slow_imports import slow_imports
 from flows.cli.terminal import RESUME, reporting
 from flows.jobs.requests import EncodeRequest, ScoreRequest, TrainRequest
 
@@ -67,12 +68,14 @@ def train_command(
     Example: nightglass train digits.toml --set model.latent=8
     """
     with reporting(as_json=json, interrupted=RESUME_EPOCHS) as report:
-        from flows.orchestration.backends import pick_backend  # late: keeps --help fast
+        with slow_imports():
+            from flows.orchestration.backends import pick_backend  # late: keeps --help fast
 
+            backend = pick_backend(prefect)
         request = TrainRequest(
             job=str(job), overrides=tuple(overrides or ()), require_gpu=require_gpu
         )
-        report(pick_backend(prefect).train(request))
+        report(backend.train(request))
 
 
 def encode_command(
@@ -92,8 +95,10 @@ def encode_command(
     Example: nightglass encode digits.toml --date 2026-11-22
     """
     with reporting(as_json=json, interrupted=RESUME) as report:
-        from flows.orchestration.backends import pick_backend  # late: keeps --help fast
+        with slow_imports():
+            from flows.orchestration.backends import pick_backend  # late: keeps --help fast
 
+            backend = pick_backend(prefect)
         request = EncodeRequest(
             job=str(job),
             source=source,
@@ -102,7 +107,7 @@ def encode_command(
             overrides=tuple(overrides or ()),
             require_gpu=require_gpu,
         )
-        report(pick_backend(prefect).encode(request))
+        report(backend.encode(request))
 
 
 def score_command(
@@ -127,8 +132,8 @@ def score_command(
     Example: nightglass score digits.toml --date 2026-11-22
     """
     with reporting(as_json=json, interrupted=RESUME) as report:
-        from flows.cli.score_range import score_clean_rows, score_nights  # late: keeps --help fast
-
+        with slow_imports():
+            from flows.cli.score_range import score_clean_rows, score_nights  # late: as above
         request = ScoreRequest(
             job=str(job),
             date=date,

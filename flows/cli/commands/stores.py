@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.commands.options import AsJson
+from flows.cli.slow_imports import slow_imports
 from flows.cli.terminal import reporting
 
 NOT_KEPT = "an unfinished file is not kept; rerun to start over"
@@ -58,7 +59,8 @@ def decode_command(
     Example: nightglass decode workspace/latents/digits/night-1a2b3c4d --out back.npy --rows 0:100
     """
     with reporting(as_json=json, interrupted=NOT_KEPT) as report:
-        from flows.encoding.decode import decode_store  # late: keeps --help fast
+        with slow_imports():
+            from flows.encoding.decode import decode_store  # late: keeps --help fast
 
         report(decode_store(store, out, rows=rows))
 

@@ -89,7 +89,7 @@ def test_ctrl_c_that_reaches_a_thread_is_no_failed_item():
             "flows.orchestration.local.train_model",
             "rerun to resume after the last checkpoint, or to start over if there is none yet",
         ),
-        (["encode", "JOB"], "flows.orchestration.local.encode_rows", "finished shards are kept"),
+        (["encode", "JOB"], "flows.encoding.encode.encode_rows", "finished shards are kept"),
         (
             ["score", "JOB", "--date", DAY],
             "flows.orchestration.local.score_night",
