@@ -33,7 +33,7 @@ from aemodel.parameters import (
 )
 from aemodel.rows.layout import MAX_LEVELS
 from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
-from aemodel.table_defaults import BATCH, HIDDEN, MEMBERS, PROTOTYPES
+from aemodel.table_defaults import BATCH, HIDDEN, LEARNING_RATE, MEMBERS, PROTOTYPES
 from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
 
@@ -54,7 +54,7 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
     As in scikit-learn, lower scores are more anomalous. The parameters are the keys of [model],
     [train] and [score] in a job file, and their defaults are those that detect most in tables.
     `latent=None` uses one latent per feature, at most 32. `epochs=None` uses as many epochs as make
-    about 800 batches. `scaling=None` is "minmax" and `noise=None` is 0.025 if all columns are
+    about 400 batches. `scaling=None` is "minmax" and `noise=None` is 0.025 if all columns are
     numbers, otherwise "standard" and 0.1. `random_state` is the seed.
 
     Rows may also be a DataFrame of pandas or polars, or a pyarrow table. Its columns are read as
@@ -131,7 +131,7 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         combine: str = "mean",
         epochs: int | None = None,
         batch_size: int = BATCH,
-        learning_rate: float = 1e-3,
+        learning_rate: float = LEARNING_RATE,
         patience: int = 0,
         calibration: float = 0.2,
         validation: float = 0.1,

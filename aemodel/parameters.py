@@ -27,8 +27,7 @@ def settings_for(
     parameters: Parameters, n_rows: int, layout: Layout
 ) -> tuple[ModelSettings, TrainSettings]:
     """Return [model] and [train] for this many clean rows. Raises SettingsError."""
-    train = _train_settings(parameters, n_rows, mixed=bool(layout.kinds))
-    return _model_settings(parameters, layout), train
+    return _model_settings(parameters, layout), _train_settings(parameters, n_rows)
 
 
 def _model_settings(parameters: Parameters, layout: Layout) -> ModelSettings:
@@ -70,15 +69,14 @@ def _require_levels(most: int) -> None:
         raise SettingsError(f"max_levels must be at least 1. Got {most} instead.")
 
 
-def _train_settings(parameters: Parameters, n_rows: int, *, mixed: bool) -> TrainSettings:
-    """Return [train]. mixed: some columns are categories or times."""
+def _train_settings(parameters: Parameters, n_rows: int) -> TrainSettings:
     by = parameters["by"]
     if by not in SCORES:
         raise SettingsError(f"by must be one of {', '.join(SCORES)}. Got '{by}' instead.")
     chosen = {**_fields_of(TrainSettings, parameters), "seed": _seed(parameters["random_state"])}
     if chosen["epochs"] is None:
         fit = 1 - parameters["calibration"] - parameters["validation"]
-        chosen["epochs"] = table_epochs(n_rows * fit, mixed=mixed)
+        chosen["epochs"] = table_epochs(n_rows * fit)
     return TrainSettings(**chosen)
 
 

@@ -132,7 +132,8 @@ class TrainSettings:
 
     epochs: passes over the fit rows.
     batch_size [rows]: rows per step.
-    learning_rate: step size of the optimizer.
+    learning_rate: largest step size of the optimizer: the step size rises over the first tenth of
+    the epochs, and falls to 0 over the last four tenths.
     patience [epochs]: early stopping on validation rows; 0 for none.
     calibration [share]: share of the clean rows that is reserved for p-values.
     validation [share]: share of the clean rows reserved for early stopping, scales, and the gate.
@@ -150,7 +151,7 @@ class TrainSettings:
 
     epochs: int = 30
     batch_size: int = 256
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     patience: int = 0
     calibration: float = 0.1
     validation: float = 0.1

@@ -12,9 +12,8 @@ MEMBERS = 4
 NIGHTLY_MEMBERS = 2
 NOISE = 0.025  # share of each column's range
 MIXED_NOISE = 0.1  # standard deviations, where some columns are categories or times
-STEPS, BATCH = 800, 256
-FEWEST_EPOCHS, MOST_EPOCHS = 3, 800
-FEWEST_MIXED_EPOCHS = 2  # a step with many levels costs several times one with numbers alone
+STEPS, BATCH, LEARNING_RATE = 400, 128, 8e-3
+FEWEST_EPOCHS, MOST_EPOCHS = 2, 400
 MOST_LATENTS = 32
 MANY_COLUMNS, FEWEST_WIDE = 2_000, 100  # a table is wide from so many columns on; see is_wide
 MOST_WIDE_LATENTS = 128
@@ -29,13 +28,10 @@ def table_latents(n_features: int) -> int:
     return min(MOST_LATENTS, n_features)
 
 
-def table_epochs(fit_rows: float, *, mixed: bool = False) -> int:
-    """Return the number of epochs that amounts to about STEPS batches, or more for many rows.
-
-    mixed: some columns are categories or times.
-    """
+def table_epochs(fit_rows: float) -> int:
+    """Return the number of epochs that amounts to about STEPS batches, or more for many rows."""
     epochs = round(STEPS * BATCH / max(BATCH, fit_rows))
-    return min(MOST_EPOCHS, max(FEWEST_MIXED_EPOCHS if mixed else FEWEST_EPOCHS, epochs))
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs))
 
 
 def is_wide(n_features: int, fit_rows: float) -> bool:

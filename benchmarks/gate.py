@@ -40,6 +40,7 @@ from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.table_defaults import (
     BATCH,
     HIDDEN,
+    LEARNING_RATE,
     MEMBERS,
     NOISE,
     PROTOTYPES,
@@ -129,7 +130,10 @@ def settings_for(rows: Rows) -> tuple[ModelSettings, TrainSettings]:
         noise=NOISE,
     )
     epochs = table_epochs(0.7 * len(rows))
-    return table, TrainSettings(epochs=epochs, batch_size=BATCH, calibration=0.2)
+    steps = TrainSettings(
+        epochs=epochs, batch_size=BATCH, learning_rate=LEARNING_RATE, calibration=0.2
+    )
+    return table, steps
 
 
 def train(rows: Rows, seed: int, *, epochs: int = 0, dead: float = 0.0) -> Trained:

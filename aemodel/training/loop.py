@@ -34,6 +34,7 @@ from aemodel.training.epochs.batches import Batches
 from aemodel.training.epochs.best_weights import BestWeights
 from aemodel.training.epochs.course import NO_CALLS, BetweenEpochs, Course
 from aemodel.training.epochs.ranks import Ranks
+from aemodel.training.epochs.schedule import Schedule
 from aemodel.training.epochs.steps import Steps
 from aemodel.training.losses import MixedLoss, start_outputs
 from aemodel.training.measure import measure_model, unmeasured_model
@@ -192,7 +193,8 @@ def fit_ensemble(
     ranks.require_shares(train)
     expansion = None if mixed is None else mixed.expansion
     filler = GapFiller.of(rows.scaler, expansion, ensemble.device)
-    steps = Steps(ensemble, optimizer, model, generator, fill, filler, mixed, ranks)
+    schedule = Schedule(train.learning_rate, train.epochs * rows.n_fit)
+    steps = Steps(ensemble, optimizer, schedule, model, generator, fill, filler, mixed, ranks)
     batches = Batches(rows, ensemble.device)
     best = BestWeights(ensemble, train.patience)
     course = Course(ensemble, optimizer, generator, best)
@@ -215,7 +217,8 @@ def _run_epoch(steps: Steps, batches: Batches, number: int, between: BetweenEpoc
     # an unfitted network cannot tell the worst rows
     trim = batches.train.trim if number > 1 else 0.0
     fit = batches.fit(steps.generator)
-    train_loss = steps.one_pass(fit, trim, lambda done: between.batch(done, batches.n_fit))
+    before = (number - 1) * batches.n_fit
+    train_loss = steps.one_pass(fit, before, trim, lambda done: between.batch(done, batches.n_fit))
     return Epoch(number, train_loss, steps.validation_loss(batches.validation()))
 
 

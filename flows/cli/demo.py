@@ -37,7 +37,7 @@ latent = 16                          # compresses 64 pixels to 16 numbers
 [train]
 epochs        = 150
 batch_size    = 64
-learning_rate = 2e-3
+learning_rate = 4e-3
 calibration   = 0.2                  # 300 digits, enough for a false alarm rate of 1 in 100
 
 [score]

@@ -20,6 +20,7 @@ from aemodel.settings import ModelSettings
 from aemodel.training.epochs.adam import Adam
 from aemodel.training.epochs.batches import ScaledRows
 from aemodel.training.epochs.ranks import Ranks
+from aemodel.training.epochs.schedule import Schedule
 from aemodel.training.losses import MixedLoss, penalty, row_losses, without_worst
 
 OnBatch = Callable[[int], None]  # is called with the number of rows of each batch
@@ -28,7 +29,7 @@ LARGEST_SEED = 2**62
 
 @dataclass(frozen=True)
 class Steps:
-    """An ensemble being fitted, with its optimizer and its source of randomness.
+    """An ensemble being fitted, with its optimizer, learning rates, and source of randomness.
 
     fill: (d,), what the network sees where nothing was observed. filler: fills gaps in columns that
     have some in the fit rows. mixed: the loss of rows whose columns are of several kinds. ranks:
@@ -37,6 +38,7 @@ class Steps:
 
     ensemble: Ensemble
     optimizer: Adam
+    schedule: Schedule
     model: ModelSettings
     generator: torch.Generator
     fill: Tensor
@@ -44,8 +46,10 @@ class Steps:
     mixed: MixedLoss | None
     ranks: Ranks
 
-    def one_pass(self, batches: Iterable[ScaledRows], trim: float, on_batch: OnBatch) -> float:
-        """Fit to batches once; return the mean loss per row."""
+    def one_pass(
+        self, batches: Iterable[ScaledRows], before: int, trim: float, on_batch: OnBatch
+    ) -> float:
+        """Fit to batches once; return the mean loss per row. before: rows of earlier passes."""
         noise = self._noise_of_pass()
         total, n_rows = _Total(self.ensemble.device), 0
         for batch in batches:
@@ -56,7 +60,9 @@ class Steps:
             part = _Part(inputs, clean[:, some], batch.has_gaps, weight)
             losses = halving(partial(self._add_gradients, part, trim), len(batch.rows))
             self.ranks.add_gradients(self.ensemble.weights.values())
+            self.optimizer.learning_rate = self.schedule.rate(before, len(batch.rows))
             self.optimizer.step()
+            before += len(batch.rows)
             of_all = len(batch.rows) / part.rows
             total.add(losses, weight * of_all)
             n_rows += round(len(losses) * of_all)

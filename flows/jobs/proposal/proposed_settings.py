@@ -9,6 +9,7 @@ from decimal import Decimal
 from aemodel.table_defaults import (
     BATCH,
     HIDDEN,
+    LEARNING_RATE,
     MEMBERS,
     MIXED_NOISE,
     NIGHTLY_MEMBERS,
@@ -200,10 +201,11 @@ def _epochs_and_batch(sample: SampleSummary) -> list[str]:
             key_line("learning_rate", f"{WIDE_LEARNING_RATE:g}", "small steps from there"),
         ]
     if not sample.shares_a_scale:
-        epochs = table_epochs(_fit_rows(sample), mixed=bool(sample.kinds))
+        epochs = table_epochs(_fit_rows(sample))
         return [
             key_line("epochs", str(epochs), f"about {STEPS} steps"),
             key_line("batch_size", str(BATCH), "rows per step"),
+            key_line("learning_rate", f"{LEARNING_RATE:g}", "large: it falls to 0 at the end"),
         ]
     if sample.rows < SAMPLE_ROWS:
         epochs_key = key_line("epochs", "100", "few rows need more epochs")
