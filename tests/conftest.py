@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -18,6 +19,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("patient")
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_unconfigure() -> None:
+    """Free what commands froze at their start; DuckDB complains of objects left at exit."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
