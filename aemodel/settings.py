@@ -134,7 +134,8 @@ class TrainSettings:
     batch_size [rows]: rows per step.
     learning_rate: largest step size of the optimizer: the step size rises over the first tenth of
     the epochs, and falls to 0 over the last four tenths.
-    patience [epochs]: early stopping on validation rows; 0 for none.
+    patience [epochs]: early stopping on validation rows; 0 for none. The step size may not have
+    fallen by then: fewer epochs usually end at a lower loss.
     calibration [share]: share of the clean rows that is reserved for p-values.
     validation [share]: share of the clean rows reserved for early stopping, scales, and the gate.
     split: `occurrence` splits the copies of a row like other rows, `content` keeps them together,
