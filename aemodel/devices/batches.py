@@ -72,7 +72,7 @@ class _Copies:
     def __init__(self, device: str) -> None:
         self._stream = None
         if torch.device(device).type == "cuda":
-            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call] # torch leaves it open
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call] # in torch
             # the buffers may lie where earlier computations still read
             self._stream.wait_stream(torch.cuda.current_stream(device))
 
@@ -94,7 +94,9 @@ class _Slot:
         self.inputs = torch.empty(plan.size, plan.width, dtype=dtype, device=device)
         self._part = slice(0, 0)
         self._results: list[Tensor] = []
-        self._done = torch.cuda.Event(blocking=True) if cuda else None  # type: ignore[no-untyped-call] # the same
+        self._done: torch.cuda.Event | None = None
+        if cuda:
+            self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call] # in torch
 
     def write(self, rows: NDArray[np.generic], part: slice, write: Write) -> None:
         self._part, some = part, rows[part]
