@@ -59,6 +59,7 @@ def test_rerunning_a_finished_night_is_a_no_op(station, by_schedule):
     assert "up to date" in station.run(run)["state"]["message"]
 
 
+@pytest.mark.postgres
 def test_train_and_encode_are_deployed(on_postgres):
     station = on_postgres
     runs = [
@@ -74,6 +75,7 @@ def test_an_invalid_form_starts_no_run(station):
         station.start_run("nightly/small", top_n=-5)
 
 
+@pytest.mark.postgres
 def test_running_bootstrap_again_changes_nothing(on_postgres):
     station = on_postgres
 
@@ -89,6 +91,7 @@ def test_running_bootstrap_again_changes_nothing(on_postgres):
     assert names_and_ids() == before
 
 
+@pytest.mark.postgres
 def test_alerts_are_sent_through_a_notification_block(on_postgres):
     station, block = on_postgres, "custom-webhook/operators"
     with listening() as (url, got):
