@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SIDE_BY_SIDE = -n logical --maxprocesses 4 --dist worksteal
 READY = $(VENV)/.nightglass-ready
+# Images of containers often set this; without bytecode, every process compiles all modules again.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo ui test lint docs check release-check bench lock clean
 .DEFAULT_GOAL := demo
