@@ -18,7 +18,15 @@ import flows.encoding.plan
 SAMPLE_VALUES = 1 << 13  # small, so that kills hit the shards and not just the plan
 # a fork server starts processes fast, since it has imported what they need
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["flows.cli.app", "flows.orchestration.local", "bench"])
+PROCESSES.set_forkserver_preload(
+    [
+        "flows.cli.app",
+        "flows.orchestration.local",
+        "bench",
+        "matplotlib.backends.backend_svg",
+        "pydantic.type_adapter",
+    ]
+)
 
 
 def killed_until_done(
