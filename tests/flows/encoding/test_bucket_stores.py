@@ -15,6 +15,12 @@ from storage.objects.paths import located
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def small_codec_sample(monkeypatch):
+    """Make codec selection, which is not tested here, fast."""
+    monkeypatch.setattr("flows.encoding.plan.SAMPLE_VALUES", 1 << 13)
+
+
 @pytest.fixture
 def store(bucket, request):
     """The URI of a store that does not exist yet."""

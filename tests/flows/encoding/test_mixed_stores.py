@@ -256,7 +256,7 @@ def test_cells_of_csv_come_back_as_they_are_written(tmp_path):
     pa_csv.write_csv(mixed(900, 0).select(names), tmp_path / "clean.csv")
     bench = Bench(tmp_path)
     assert bench.run("train", bench.job).code == 0
-    table = mixed(60_000, 1).select(names)
+    table = mixed(40_000, 1).select(names)
     pa_csv.write_csv(table, tmp_path / "night.csv")
     store, _ = encode(bench, tmp_path / "night.csv", "max_error=1e-9")
     back = decode(bench, store)
