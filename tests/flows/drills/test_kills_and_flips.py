@@ -95,7 +95,7 @@ def test_any_flipped_bit_is_found_and_its_file_named(bench, kind):
 
     for path in verified_files(folder):
         content = path.read_bytes()
-        for _ in range(30):
+        for _ in range(10):
             path.write_bytes(with_flipped_bit(content, generator))
             result = bench.run("verify", folder)
             found = [each["file"] for each in result.facts["problems"]]

@@ -100,7 +100,8 @@ def test_a_disk_that_fills_up_at_any_byte_loses_nothing_and_the_message_says_how
     bench, tmp_path, format, bound
 ):
     write_night(bench, 20_000)
-    line, finished = encode_line(bench, format, bound), FinishedShards(bench)
+    line = encode_line(bench, format, bound, "encode.speed=fast")
+    finished = FinishedShards(bench)
     assert bench.run(*line, tmp_path / "whole").code == 0
     largest = max(path.stat().st_size for path in (tmp_path / "whole").rglob("*"))
 

@@ -35,7 +35,9 @@ def trained_on_table(tmp_path_factory):
 
 
 @pytest.fixture
-def table_bench(trained_on_table, tmp_path):
+def table_bench(trained_on_table, tmp_path, monkeypatch):
+    # for speed: each step of the search for a codec's widest tolerance starts SZ3
+    monkeypatch.setattr("storage.codecs.candidates.SEARCH_STEPS", 2)
     shutil.copytree(trained_on_table, tmp_path / "job", copy_function=shutil.copy2)
     return Bench(tmp_path / "job")
 
