@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+WIDTH = 9.6  # inches
 INK = "#70798a"  # readable on white and on black
 NIGHT, CLEAN, CUT = "#3f74e8", "#8a95a6", "#d2483f"
 LINES = {"latents": "latents in 3 to 255 levels", "grid": "rounded to a grid, zstd"}
@@ -47,8 +48,7 @@ def score_histogram(
     edges: (b + 1,) ascending.
     night, calibration: (b + 2,) rows below the first edge, in each bin, and above the last edge.
     """
-    figure, axes = _figure(height=2.9, fitted=False)  # fitting takes as long as drawing
-    figure.subplots_adjust(left=0.09, right=0.99, top=0.97, bottom=0.19)
+    figure, axes = _figure(height=2.9)
     bins = slice(*shown_bins(night + calibration, threshold, edges))
     for counts, color, name, fill in (
         (calibration, CLEAN, "clean rows (calibration)", True),
@@ -102,7 +102,8 @@ def calibration_histogram(calibration: NDArray[np.float64], score: str) -> str:
     Infinite scores, of rows without any value, are left out.
     """
     figure, axes = _figure(height=2.2)
-    axes.hist(calibration[np.isfinite(calibration)], bins=60, color=NIGHT, log=True)
+    finite = calibration[np.isfinite(calibration)]
+    axes.hist(finite, bins=60, color=NIGHT, log=True, histtype="stepfilled")
     axes.set(xlabel=f"{score} of calibration rows", ylabel="rows")
     _label_plainly(axes.yaxis)
     return _data_uri(figure)
@@ -116,10 +117,11 @@ def ratio_plot(contest: Sequence[Mapping[str, Any]]) -> str:
     ordered = sorted(contest, key=lambda entry: entry["ratio"])
     codecs = [entry["codec"] for entry in ordered]
     ratios = [entry["ratio"] for entry in ordered]
-    figure, axes = _figure(height=0.9 + 0.24 * len(ordered))
+    figure, axes = _figure(height=0.9 + 0.24 * len(ordered), left=1.9)
     bars = axes.barh(codecs, ratios, color=CLEAN)
     bars[-1].set_color(NIGHT)
     axes.bar_label(bars, fmt="%.3g", padding=3, color=INK)
+    axes.margins(x=0.08)  # for the labels
     axes.set(xlabel="times smaller than the source, estimated from the sample")
     return _data_uri(figure)
 
@@ -181,14 +183,20 @@ def _label_ratios(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _figure(*, height: float, fitted: bool = True) -> tuple[Figure, Axes]:
-    """Return an empty figure; `fitted` fits its margins to the labels."""
+def _figure(*, height: float, left: float = 0.85) -> tuple[Figure, Axes]:
+    """Return an empty figure with fixed margins: fitting them takes as long as drawing.
+
+    height, left: of the figure and of its left margin, in inches.
+    """
     from matplotlib import rc_context  # late: slow to import
     from matplotlib.figure import Figure
 
     with rc_context(SETTINGS):
-        figure = Figure(figsize=(9.6, height), layout="constrained" if fitted else None)
+        figure = Figure(figsize=(WIDTH, height))
         axes = figure.add_subplot()
+    figure.subplots_adjust(
+        left=left / WIDTH, right=0.99, top=1 - 0.25 / height, bottom=0.55 / height
+    )
     return figure, axes
 
 
