@@ -24,10 +24,10 @@ ui: $(READY)  ## Prefect UI with a small job that runs every ten minutes; stop w
 	$(BIN)/python deploy/ui.py
 
 # Browser and database tests need Debian's chromium and postgresql.
-test: $(READY)  ## quick tests, then slow ones side by side, then those with a browser or a database
+test: $(READY)  ## quick tests, then slow ones and those in a browser, then those with a database
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow and not browser and not postgres and not gpu"
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "slow and not browser and not postgres and not gpu"
-	$(BIN)/python -m pytest -q -m "(browser or postgres) and not gpu"
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "(slow or browser) and not postgres and not gpu"
+	$(BIN)/python -m pytest -q -m "postgres and not gpu"
 
 lint: $(READY)  ## ruff, and mypy in strict mode
 	$(BIN)/ruff check .
