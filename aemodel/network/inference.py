@@ -25,14 +25,14 @@ from aemodel.network.dense import Transposed
 from aemodel.network.out_of_memory import halving
 
 BATCH_VALUES = 393_216  # of the widest layer in one batch: 1.5 MiB of float32 stay in the cache
-MOST_ROWS = 1_024  # so that a chunk is padded less
+MOST_ROWS = 960  # no power of 2: columns of such a length would share few sets of the cache
 MOST_VALUES = 33_554_432  # of the widest layer, in batches that split evenly among threads
 DEVICE_VALUES = 16_777_216
 DEVICE_ROWS = 65_536  # the host takes as long to start a batch, however few its rows
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
-CACHED_ROWS = 256  # of a batch, whose weights of 512 prototypes take 512 KiB
+CACHED_ROWS = 320  # of a batch, whose weights of 512 prototypes take 640 KiB
 LOG2_E = math.log2(math.e)
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
@@ -98,14 +98,13 @@ def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
 
     The matrix products hold rows as columns: otherwise a BLAS may sum in a different order from
     one row to the next if both widths are small, and a row's last bit would depend on its place in
-    the batch.
+    the batch. The result is a view of such columns, so that nothing is copied between two networks.
     """
     match list(layers.children()):
         case [nn.Linear() as into, nn.Softmax(), nn.Linear() as out]:
             return _mean_of_prototypes(into, out, inputs)
         case children:
-            columns = functools.reduce(_apply, children, inputs.t())
-            return columns.t().contiguous()
+            return functools.reduce(_apply, children, inputs.t()).t()
 
 
 def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Tensor:

@@ -94,7 +94,8 @@ class Networks:
             squares = self.expansion.errors(rebuilt, scaled).to(exact_device(self.device)).double()
             squares = squares / self._usual_squares
         else:
-            squares = (rebuilt - scaled).to(exact_device(self.device)).double().square_()
+            away = scaled - rebuilt  # in this order, whose memory holds row after row
+            squares = away.to(exact_device(self.device)).double().square_()
         if not gaps:
             return squares.sum(dim=1) / squares.shape[1]
         missing = squares.isnan()
