@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from aemodel.rows.levels import Levels
 
 CHANGED = 8.0  # scaled size of the smallest change of a constant column
 CHANGE_UNIT = 1e-9  # relative to the constant, absolute if that is 0
-BLOCK_VALUES = 1 << 16  # scaled at once in float64: they stay in the cache
+BLOCK_VALUES = 1 << 15  # scaled at once in float64: they stay in the cache
 LARGEST, SMALLEST = 1e30, 1e-30  # centers and scales with which rows are scaled in float32
 NARROW = ("uint8", "int8", "uint16", "int16", "float16", "float32")  # exact in float32
 
@@ -86,22 +87,28 @@ class Scaler:
         flat = rows.reshape(scaled.shape)
         wide = rows.dtype.name not in NARROW or self.entities is not None or self.exceeds_float32
         dtype: type[np.floating] = np.float64 if wide else np.float32
-        block = max(1, BLOCK_VALUES // max(1, self.center.size))
+        block = min(len(flat), max(1, BLOCK_VALUES // max(1, self.center.size)))
+        # repeated for every row: NumPy's loops over single rows take half as long again
+        affine = np.stack([self.center, self.scale]).astype(dtype)[:, None].repeat(block, axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(flat), block):
-                part = slice(start, start + block)
-                scaled[part] = self._scaled(flat[part], dtype)
+            for start in range(0, len(flat), max(1, block)):
+                some, target = flat[start : start + block], scaled[start : start + block]
+                found = np.empty(some.shape, dtype) if wide else target
+                self._scale(some, affine[:, : len(some)], found)
+                if wide:
+                    target[:] = found
         if self.levels is not None:
             self.levels.write_ranks(flat, scaled)
 
-    def _scaled(self, flat: NDArray[np.generic], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """Scale rows (n, d) in a dtype."""
+    def _scale(
+        self, flat: NDArray[np.generic], affine: NDArray[Any], found: NDArray[np.floating]
+    ) -> None:
+        """Scale rows (n, d) into `found`. affine: center and scale (2, n, d) in its dtype."""
         own = flat if self.entities is None else self.entities.standardize(flat)
-        found = np.subtract(own, self.center.astype(dtype), dtype=dtype)
-        found /= self.scale.astype(dtype)
+        np.subtract(own, affine[0], dtype=found.dtype, out=found)
+        found /= affine[1]
         if self.constant.any():
             found[:, self.constant] = self._scaled_constants(found[:, self.constant], flat)
-        return found
 
     def _scaled_constants(
         self, values: NDArray[np.floating], flat: NDArray[np.generic]
