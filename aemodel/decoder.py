@@ -82,4 +82,4 @@ class Decoder:
         return replace(self, network=some, scaler=scaler, layout=layout, entities=entities)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
-        return (finish_output(run_layers(self.network, latents), self.output),)
+        return (finish_output(run_layers(list(self.network.children()), latents), self.output),)

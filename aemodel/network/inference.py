@@ -93,18 +93,17 @@ def layer_widths(layers: nn.Module) -> list[int]:
     return widths
 
 
-def run_layers(layers: nn.Module, inputs: Tensor) -> Tensor:
+def run_layers(layers: Sequence[nn.Module], inputs: Tensor) -> Tensor:
     """Apply linear layers, convolutions and activations to inputs (n, in), giving (n, out).
 
     The matrix products hold rows as columns: otherwise a BLAS may sum in a different order from
     one row to the next if both widths are small, and a row's last bit would depend on its place in
     the batch. The result is a view of such columns, so that nothing is copied between two networks.
     """
-    match list(layers.children()):
+    match layers:
         case [nn.Linear() as into, nn.Softmax(), nn.Linear() as out]:
             return _mean_of_prototypes(into, out, inputs)
-        case children:
-            return functools.reduce(_apply, children, inputs.t()).t()
+    return functools.reduce(_apply, layers, inputs.t()).t()
 
 
 def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Tensor:

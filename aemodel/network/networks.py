@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from aemodel.network.inference import run_layers
 from aemodel.rows.scaling import Scaler
 from aemodel.settings import ModelSettings
 
+Halves = tuple[Sequence[nn.Module], Sequence[nn.Module]]  # layers of an encoder and a decoder
 MISSING = 4.0  # scaled residual of a value that is never missing in clean rows
 
 
@@ -74,9 +76,9 @@ class Networks:
         seen = self._seen(self._unchanged(filled))
         if gaps and self._filler is not None:
             seen = self._refilled(scaled, seen, self._filler)
-        outcomes = [self._rebuild(member, seen) for member in self.members]
+        outcomes = [self._rebuild(halves, seen) for halves in self._halves]
         rebuilt = [each for _, each in outcomes]
-        errors = torch.stack([self._error(scaled, each, gaps=gaps) for each in rebuilt])
+        errors = [self._error(scaled, each, gaps=gaps) for each in rebuilt]
         return Compared(outcomes[0][0], self._combined(errors), rebuilt)
 
     def _refilled(self, scaled: Tensor, seen: Tensor, filler: GapFiller) -> Tensor:
@@ -85,7 +87,7 @@ class Networks:
         if is_host(self.device) and not gaps.any():
             return seen
         filled = filler(seen, gaps)  # all rows, since results depend on the size of a batch
-        outputs = torch.stack([self._rebuild(member, filled)[1] for member in self.members])
+        outputs = torch.stack([self._rebuild(halves, filled)[1] for halves in self._halves])
         return torch.where(gaps, outputs.mean(dim=0), filled)
 
     def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
@@ -105,18 +107,22 @@ class Networks:
         errors = squares.sum(dim=1) / counted
         return errors.masked_fill(missing.all(dim=1), torch.nan)
 
-    def _combined(self, errors: Tensor) -> Tensor:
-        """Combine the members' errors (members, n) into (n,)."""
-        return errors.amax(dim=0) if self.settings.combine == "max" else errors.mean(dim=0)
+    def _combined(self, errors: Sequence[Tensor]) -> Tensor:
+        """Combine the errors (n,) of each member into (n,)."""
+        if len(errors) == 1:
+            return errors[0]
+        stacked = torch.stack(list(errors))
+        return stacked.amax(dim=0) if self.settings.combine == "max" else stacked.mean(dim=0)
 
-    def _rebuild(self, member: nn.Module, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def _rebuild(self, halves: Halves, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Return latents (n, k) and reconstructions (n, d) of one member.
 
         With columns of several kinds, the reconstructions are outputs (n, width), see
         `aemodel.network.expansion`.
         """
-        latents = run_layers(member.get_submodule("encoder"), seen)
-        logits = run_layers(member.get_submodule("decoder"), latents)
+        encoder, decoder = halves
+        latents = run_layers(encoder, seen)
+        logits = run_layers(decoder, latents)
         outputs = finish_output(logits, self.settings.output)
         return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
 
@@ -129,6 +135,11 @@ class Networks:
         if not self.scaler.constant.any():
             return filled
         return filled.masked_fill(self._constant, 0.0)
+
+    @cached_property
+    def _halves(self) -> list[Halves]:
+        """Layers of each member; to look them up takes as long as a small product."""
+        return [(_layers(member, "encoder"), _layers(member, "decoder")) for member in self.members]
 
     @cached_property
     def _filler(self) -> GapFiller | None:
@@ -145,3 +156,7 @@ class Networks:
     @cached_property
     def _complete(self) -> Tensor:
         return torch.from_numpy(self.scaler.complete).to(exact_device(self.device))
+
+
+def _layers(member: nn.Module, half: str) -> Sequence[nn.Module]:
+    return list(member.get_submodule(half).children())
