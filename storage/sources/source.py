@@ -179,7 +179,10 @@ class Source(ABC):
         return ~finite
 
     def _marked(self, chunk: Chunk) -> Chunk:
-        bad = np.asarray(self._bad_values(chunk).reshape(len(chunk.rows), -1).any(axis=1))
+        values = self._bad_values(chunk)
+        if chunk.usable is None and not values.any():  # a fraction of the time of a look at rows
+            return chunk
+        bad = np.asarray(values.reshape(len(chunk.rows), -1).any(axis=1))
         if chunk.usable is not None:
             bad |= ~chunk.usable
         return replace(chunk, usable=~bad if bad.any() else None)
