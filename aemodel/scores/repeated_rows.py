@@ -48,11 +48,11 @@ class RepeatedRows:
     def merge(self, other: Self) -> Self:
         """Return the sample of the rows of both."""
         both = np.concatenate([self.keys, other.keys])
-        keys, places = np.unique(both, return_inverse=True)
-        rows = np.bincount(places, np.concatenate([self.counts, other.counts]), len(keys))
-        return type(self)(
-            keys, rows.astype(np.int64), max(self.halvings, other.halvings)
-        )._bounded()
+        order = np.argsort(both, kind="stable")  # which merges what is ascending
+        keys, counts = both[order], np.concatenate([self.counts, other.counts])[order]
+        firsts = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
+        halvings = max(self.halvings, other.halvings)
+        return type(self)(keys[firsts], np.add.reduceat(counts, firsts), halvings)._bounded()
 
     def _bounded(self) -> Self:
         """Return a sample of at most MOST_CONTENTS contents."""
