@@ -110,12 +110,12 @@ class NearestRows:
         self, rows: Tensor, owners: Places, places: Places
     ) -> NDArray[np.float64]:
         """Return the distance (c,) of each pair of a row (n, d) and a reference row."""
-        points, others, found = self.points.numpy(), rows.numpy(), np.empty(len(owners))
+        points, others, found = self._exact.numpy(), rows.double().numpy(), np.empty(len(owners))
         step = max(1, PAIR_VALUES // rows.shape[1])
         for start in range(0, len(owners), step):
             part = slice(start, start + step)
-            pairs = points.take(places[part], axis=0), others.take(owners[part], axis=0)
-            away = np.subtract(*pairs, dtype=np.float64)
+            away = points.take(places[part], axis=0)
+            away -= others.take(owners[part], axis=0)
             np.einsum("ij,ij->i", away, away, out=found[part])
         return np.sqrt(found)
 
