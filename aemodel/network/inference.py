@@ -32,7 +32,7 @@ DEVICE_ROWS = 65_536  # the host takes as long to start a batch, however few its
 GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB of float32
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
-CACHED_ROWS = 320  # of a batch, whose weights of 512 prototypes take 640 KiB
+CACHED_ROWS = 192  # of a batch, whose weights of 512 prototypes take 384 KiB
 LOG2_E = math.log2(math.e)
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
@@ -115,14 +115,15 @@ def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Ten
     widths, n = (into.in_features, into.out_features, out.out_features), len(latents)
     size = _cached_rows(n, widths, torch.get_num_threads()) if is_host(latents.device) else n
     selecting = LOG2_E * torch.cat([into.weight, into.bias[:, None]], dim=1)
-    latents = functional.pad(latents, (0, 1), value=1.0)
-    means = latents.new_empty(n, out.out_features)
-    for some, found in zip(torch.split(latents, size), torch.split(means, size), strict=True):
-        weights = torch.mm(selecting, some.t())
+    columns = torch.cat([latents.t(), latents.new_ones(1, n)])
+    means = latents.new_empty(out.out_features, n)
+    pieces = (torch.split(each, size, dim=1) for each in (columns, means))
+    for some, found in zip(*pieces, strict=True):
+        weights = torch.mm(selecting, some)
         weights.sub_(weights.amax(dim=0)).exp2_()
         sums = torch.mm(out.weight, weights).div_(weights.sum(dim=0))
-        found.copy_(sums.add_(out.bias[:, None]).t())
-    return means
+        torch.add(sums, out.bias[:, None], out=found)
+    return means.t()
 
 
 @lru_cache
