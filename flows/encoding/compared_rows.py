@@ -50,9 +50,10 @@ class ComparedRows:
         lost = lost_rows(rows, back)
         worst = (errors > self.tail) | lost
         inside = places + self.done
-        self.worst.append(
-            KeptRows(inside[worst], rows[worst], back[worst], errors[worst], lost[worst])
-        )
+        if worst.any():
+            self.worst.append(
+                KeptRows(inside[worst], rows[worst], back[worst], errors[worst], lost[worst])
+            )
         self.loss.add(rows, back, ~worst & self._measured(inside))
 
     def note_gaps(self, rows: Rows) -> None:
@@ -84,3 +85,8 @@ class ComparedRows:
     def _measured(self, inside: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which rows of the shard are measured: every step-th."""
         return np.asarray(inside % self.step == 0)
+
+
+def identical(found: Rows, expected: Rows) -> bool:
+    """Whether two arrays hold the same values; NaN equals NaN."""
+    return np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f")

@@ -19,7 +19,7 @@ from flows.results import Done
 from storage.latents import Store, open_store, write_decoded, write_decoded_table
 from storage.latents.archive import pack_store
 from storage.latents.export import TablePieces
-from storage.latents.store import Decode
+from storage.latents.shard import LatentsDecoder
 from storage.objects.reach import reached
 
 CHUNK_ROWS = 8_192
@@ -81,7 +81,7 @@ def _decoded_tables(store: Store, ranges: Sequence[range]) -> TablePieces:
         rows_done(len(piece))
 
 
-def _decoded(store: Store, piece: Piece, decoder: Decode) -> NDArray[np.generic]:
+def _decoded(store: Store, piece: Piece, decoder: LatentsDecoder | None) -> NDArray[np.generic]:
     if isinstance(piece, range):
         return store.decode(piece.start, piece.stop, decoder)
     return store.take(piece, decoder)
@@ -130,14 +130,10 @@ def pack_folder(folder: Path, out: Path) -> PackResult:
     return PackResult(out, folder, pack_store(folder, out))
 
 
-def decoder_of(store: Store) -> Decode:
-    """The store's decoder: latents (n, k) to rows (n, *row_shape) in data units."""
+def decoder_of(store: Store) -> LatentsDecoder | None:
+    """The store's decoder; None if rows are read without latents."""
     files = store.decoder_files()
-    return decoder_from_files(files).decode_exactly if files else _not_needed
-
-
-def _not_needed(latents: NDArray[np.float32], **_: object) -> NDArray[np.float64]:
-    raise AssertionError(f"{len(latents)} latents of a store that decodes without any")
+    return decoder_from_files(files) if files else None
 
 
 def parse_rows(text: str, n_rows: int) -> list[range]:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from aemodel.decoder import Decoder
 from aemodel.model import Autoencoder
-from flows.encoding.compared_rows import ComparedRows
-from flows.encoding.read_back import as_read, identical
+from flows.encoding.compared_rows import ComparedRows, identical
 from flows.encoding.waiting_rows import (
     Errors,
     LosslessSample,
@@ -36,6 +35,7 @@ from storage.latents.archive import Files
 from storage.latents.exact_columns import entity_keys, same_values, source_bytes
 from storage.latents.loss import Loss
 from storage.latents.plan import STORE, note_done, shard_done
+from storage.latents.shard import rows_as_read
 from storage.sources import Chunk, RowsDigest, Shard, Source
 
 SAMPLE_BYTES = 4_000_000  # sampled from all sampled shards together
@@ -209,7 +209,7 @@ class _Gathered:
             places = compared.to_decode(latents, errors)
             some = slice(None) if len(places) == len(rows) else places
             keys, schema = self.block_keys[some], self.encoder.plan.schema
-            back = as_read(self.encoder.decoder, latents[some], keys, schema)
+            back = rows_as_read(self.encoder.decoder, latents[some], schema, keys)
             compared.compare(rows[some], back, errors[some], places)
         compared.done += len(rows)
 

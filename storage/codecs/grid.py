@@ -120,7 +120,8 @@ def to_dtype(rows: NDArray[np.float64], dtype: str) -> NDArray[np.generic]:
     kind = np.dtype(dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         if kind.kind == "f":
-            return _within(rows, kind).astype(kind)
+            cast = rows.astype(kind)
+            return cast if np.isfinite(cast).all() else _within(rows, kind).astype(kind)
         if kind.kind == "b":
             return np.asarray(rows >= 0.5)
         lowest, highest = _float_limits(dtype)

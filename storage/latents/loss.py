@@ -9,12 +9,12 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.codecs.deviation import differences, norms
+from storage.codecs.deviation import differences, largest_of, norms
 
 MOST_COLUMNS = 256  # wider rows are summed over all columns
 _SHIFT = 19  # bits of a float32 that a bin leaves out: 16 bins for each doubling
 _BINS = 1 << (31 - _SHIFT)
-_BLOCK_VALUES = 65_536  # values handled at once, 512 KiB of float64, so that they stay in caches
+_BLOCK_VALUES = 32_768  # values handled at once, 256 KiB of float64, so that they stay in caches
 
 
 class LossJson(TypedDict):
@@ -51,7 +51,7 @@ class Loss:
         counted: NDArray[np.bool_] | None = None,
     ) -> None:
         """Add rows (n, d) and what a reader gets for them; counted: (n,) mask, None for all."""
-        step = max(1, _BLOCK_VALUES // max(1, rows.shape[1]))
+        step = 1 << (max(1, _BLOCK_VALUES // max(1, rows.shape[1])).bit_length() - 1)
         for start in range(0, len(rows), step):
             block = slice(start, start + step)
             if counted is None or counted[block].all():
@@ -65,7 +65,7 @@ class Loss:
             self.norms = np.hypot(self.norms, norms(apart))
             bins = apart.astype(np.float32).reshape(-1).view(np.uint32) >> _SHIFT
         self.values += apart.size
-        np.maximum(self.largest, apart.max(axis=0, initial=0.0), out=self.largest)
+        np.maximum(self.largest, largest_of(apart), out=self.largest)
         self.counts += np.bincount(bins, minlength=_BINS)
 
     def to_json(self) -> LossJson:

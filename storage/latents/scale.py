@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.codecs.deviation import repeated, side_by_side
 from storage.files.manifest import Json
 
 OUTSIDE = -128
@@ -79,27 +80,42 @@ class Scale:
         if self.precision == "float16":
             fits = np.abs(latents) <= np.finfo(np.float16).max
             return np.where(fits, latents, np.nan).astype(np.float16), ~fits
-        fits = (latents >= self.low) & (latents <= self.high)
-        return self._int8_codes(latents, fits), ~fits
+        codes, outside = self._int8_codes(side_by_side(latents))
+        return codes.reshape(latents.shape), outside.reshape(latents.shape)
 
     def _int8_codes(
-        self, latents: NDArray[np.float32], fits: NDArray[np.bool_]
-    ) -> NDArray[np.generic]:
+        self, latents: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+        """Encode rows that lie side by side."""
         span = (self.high - self.low).astype(np.float64)
-        codes = np.where(fits, latents - self.low.astype(np.float64), 0.0)
-        codes /= np.where(span > 0, span, 1.0)
-        codes *= self.steps
+        low, high, width, steps = (
+            repeated(each, latents)
+            for each in (self.low, self.high, np.where(span > 0, span, 1.0), self.steps)
+        )
+        outside = ~((latents >= low) & (latents <= high))
+        codes = latents - low.astype(np.float64)
+        codes[outside] = 0.0
+        codes /= width
+        codes *= steps
         np.rint(codes, out=codes)
         codes += FIRST
-        codes[~fits] = OUTSIDE
-        return codes.astype(np.int8)
+        codes[outside] = OUTSIDE
+        return codes.astype(np.int8), outside
 
     def decode(self, codes: NDArray[np.generic]) -> NDArray[np.float32]:
         """Decode codes (n, k) to float32 latents; the caller fills in those stored separately."""
         if not self.coded:
             return codes.astype(np.float32)
-        place = (codes.astype(np.float64) - FIRST) / self.steps
-        return (self.low + place * (self.high - self.low).astype(np.float64)).astype(np.float32)
+        wide = side_by_side(codes)
+        low, span, steps = (
+            repeated(each, wide) for each in (self.low, self.high - self.low, self.steps)
+        )
+        places = wide.astype(np.float64)
+        places -= FIRST
+        places /= steps
+        places *= span.astype(np.float64)
+        places += low
+        return places.astype(np.float32).reshape(codes.shape)
 
     def is_outside(self, codes: NDArray[np.generic]) -> NDArray[np.bool_]:
         """Return a mask of the codes (n, k) whose latents are stored separately."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from storage.codecs.grid import to_types
 from storage.errors import DamagedError
 from storage.files.reads import raise_refused
 from storage.latents.scale import Scale
+from storage.sources.columns.schema import Schema
 
 Readable = Path | IO[bytes]  # what h5py and pyarrow can open
 NEAR = 64  # rows that lie at most this far apart are read together
@@ -153,6 +156,21 @@ class Reader:
         self._file.close()
 
 
+class LatentsDecoder(Protocol):
+    """Maps latents to rows in data units."""
+
+    @property
+    def size(self) -> int:
+        """Rows of a batch."""
+        ...
+
+    def decode_exactly(
+        self, latents: NDArray[np.float32], keys: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return rows (n, *row_shape) without rounding; keys: (n,), of entities, if any."""
+        ...
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn the errors of h5py and pyarrow into DamagedError, or ReadError if the disk refuses."""
@@ -170,6 +188,25 @@ def latents_as_read(scale: Scale, latents: NDArray[np.float32]) -> NDArray[np.fl
     """Return latents (n, k) as a reader of a store with this scale gets them."""
     codes, outside = scale.encode(latents)
     return np.where(outside, latents, scale.decode(codes))
+
+
+def rows_as_read(
+    decoder: LatentsDecoder,
+    latents: NDArray[np.float32],
+    schema: Schema,
+    keys: NDArray[np.float64] | None = None,
+) -> NDArray[np.generic]:
+    """Return the rows (n, d) that a reader gets for latents (n, k); keys: (n,) of entities, if any.
+
+    Decoded and rounded batch by batch, so that exact values stay in the CPU caches.
+    """
+    rows = np.empty((len(latents), math.prod(schema.row_shape)), schema.dtype)
+    size = decoder.size
+    for start in range(0, len(rows), size):
+        batch = slice(start, start + size)
+        exact = decoder.decode_exactly(latents[batch], None if keys is None else keys[batch])
+        rows[batch] = to_types(exact.reshape(len(exact), -1), schema.dtype, schema.types)
+    return rows
 
 
 def near_runs(wanted: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from storage.codecs.blocks import codec_of, decode_block
 from storage.codecs.bounded import LATENTS
-from storage.codecs.grid import restore_types, to_types
+from storage.codecs.grid import restore_types
 from storage.errors import DamagedError, SourceError
 from storage.files.atomic import write_bytes
 from storage.files.manifest import NAME, Json, digest_files, sealed_bytes
@@ -34,11 +34,18 @@ from storage.latents.archive import Files
 from storage.latents.exact_columns import ColumnsReader, columns_from_json, entity_keys
 from storage.latents.plan import StorePlan
 from storage.latents.scale import Scale
-from storage.latents.shard import BlocksReader, LatentsReader, ShardRows, near_runs
+from storage.latents.shard import (
+    BlocksReader,
+    LatentsDecoder,
+    LatentsReader,
+    ShardRows,
+    near_runs,
+    rows_as_read,
+)
 
 MODEL = "model"
 OPEN_FILES = 8  # of latents, and as many of values
-Decode = Callable[..., NDArray[np.float64]]
+AnyDecoder = LatentsDecoder | None  # None where decoding reads no latents
 
 
 def write_decoder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -148,26 +155,25 @@ class Store:
         errors = self.errors(0, self.n_rows)
         return np.lexsort((np.arange(len(errors)), -errors))[:n]
 
-    def decode(self, start: int, stop: int, decode: Decode) -> NDArray[np.generic]:
+    def decode(self, start: int, stop: int, decoder: AnyDecoder) -> NDArray[np.generic]:
         """Return the rows [start, stop) in the source's dtype.
 
-        decode: turns latents, with `keys` of entities if any, into data units. Rows that the store
-        keeps exactly are exact.
+        decoder: the store's. Rows that the store keeps exactly are exact.
         """
         empty = np.empty((0, *self.schema.row_shape), self.schema.dtype)
         parts = [
-            self._decode(span, decode).reshape(-1, *self.schema.row_shape)
+            self._decode(span, decoder).reshape(-1, *self.schema.row_shape)
             for span in self._spans(start, stop)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate([empty, *parts])
 
-    def take(self, wanted: NDArray[np.int64], decode: Decode) -> NDArray[np.generic]:
+    def take(self, wanted: NDArray[np.int64], decoder: AnyDecoder) -> NDArray[np.generic]:
         """Return the rows with the numbers `wanted`, in any order; near rows are read together."""
         found = np.empty((len(wanted), *self.schema.row_shape), self.schema.dtype)
         for places in near_runs(wanted):
             numbers = wanted[places]
             first, last = int(numbers[0]), int(numbers[-1])
-            found[places] = self.decode(first, last + 1, decode)[numbers - first]
+            found[places] = self.decode(first, last + 1, decoder)[numbers - first]
         return found
 
     def exact_columns(self, start: int, stop: int) -> pa.Table:
@@ -235,50 +241,53 @@ class Store:
             )
         return part
 
-    def _decode(self, span: _Span, decode: Decode) -> NDArray[np.generic]:
+    def _decode(self, span: _Span, decoder: AnyDecoder) -> NDArray[np.generic]:
         """Return the rows of a span, from its latents or from blocks."""
         if set(span.shard["codecs"]) <= {LATENTS}:
-            return self._decode_latents(span, decode)
+            return self._decode_latents(span, decoder)
         sizes = self._block_readers[span.index].rows
         ends = np.cumsum(sizes).tolist()
         pieces = []
         for index, (size, end) in enumerate(zip(sizes, ends, strict=True)):
             start = end - size
             if start < span.last and end > span.first:
-                rows = self._decode_block(index, _Span(span.shard, start, end), decode)
+                rows = self._decode_block(index, _Span(span.shard, start, end), decoder)
                 pieces.append(rows[max(0, span.first - start) : span.last - start])
         return np.concatenate(pieces)
 
-    def _decode_latents(self, span: _Span, decode: Decode) -> NDArray[np.generic]:
+    def _decode_latents(self, span: _Span, decoder: AnyDecoder) -> NDArray[np.generic]:
         """Return the rows of a span in the source's dtype, with the rows kept exactly."""
+        assert decoder is not None, "a store with latents has a decoder"
         part = self._latents(span)
-        exact = decode(part.latents(self.scale), **self._keys(span)).reshape(-1, self._row_size)
-        rows = to_types(exact, self.schema.dtype, self.schema.types)
+        rows = rows_as_read(decoder, part.latents(self.scale), self.schema, self._keys(span))
         part.restore_gaps(rows)
         rows[part.exact_rows] = part.exact_values.reshape(-1, self._row_size)
         return rows
 
-    def _keys(self, span: _Span) -> Mapping[str, NDArray[np.float64]]:
+    def _keys(self, span: _Span) -> NDArray[np.float64] | None:
+        """Return the keys (n,) of the entities of a span; None without entities."""
         if not self.columns.entity:
-            return {}
+            return None
         exact = self._column_readers[span.index].read(span.first, span.last)
-        return {"keys": entity_keys(exact.to_batches(), self.columns, exact.num_rows)}
+        return entity_keys(exact.to_batches(), self.columns, exact.num_rows)
 
-    def _decode_block(self, index: int, span: _Span, decode: Decode) -> NDArray[np.generic]:
+    def _decode_block(self, index: int, span: _Span, decoder: AnyDecoder) -> NDArray[np.generic]:
         """Return the rows (n, d) of one block; the last one stays in memory for the next row."""
         key = span.index, index
         if self._last_block is None or self._last_block[0] != key:
             block = self._block_readers[span.index].block(index)
-            self._last_block = key, self._rows_of_block(block, span, decode)
+            self._last_block = key, self._rows_of_block(block, span, decoder)
         return self._last_block[1]
 
-    def _rows_of_block(self, block: bytes, span: _Span, decode: Decode) -> NDArray[np.generic]:
+    def _rows_of_block(self, block: bytes, span: _Span, decoder: AnyDecoder) -> NDArray[np.generic]:
         if not block:
-            return self._decode_latents(span, decode)
+            return self._decode_latents(span, decoder)
         predicted = None
         if codec_of(block) == "residual":
             latents = self._latents(span).latents(self.scale)
-            predicted = decode(latents, **self._keys(span)).reshape(-1, self._row_size)
+            assert decoder is not None, "a store with latents has a decoder"
+            exact = decoder.decode_exactly(latents, self._keys(span))
+            predicted = exact.reshape(-1, self._row_size)
         rows = decode_block(block, self._row_size, self.schema.dtype, predicted)
         return restore_types(rows, self.schema.types)
 
