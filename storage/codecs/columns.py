@@ -29,7 +29,8 @@ ZSTD_LEVELS = {"zstd": 9, "fast zstd": 1}
 STREAM_BYTES = 32_768  # smaller columns share a stream, which has an overhead
 MOST_PARENTS = 3
 Unsigned = NDArray[np.unsignedinteger]
-_LZMA = [{"id": lzma.FILTER_LZMA1, "preset": 6, "lc": 0, "lp": 0, "pb": 0}]
+MOST_WINDOW = 1 << 23  # bytes in which LZMA looks for matches; readers expect no more
+_LZMA = {"id": lzma.FILTER_LZMA1, "preset": 6, "lc": 0, "lp": 0, "pb": 0, "dict_size": MOST_WINDOW}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Order:
 def squeeze(content: bytes, coder: str) -> bytes:
     """Compress bytes."""
     if coder == "xz":
-        return lzma.compress(content, format=lzma.FORMAT_RAW, filters=_LZMA)
+        window = 1 << max(12, (len(content) - 1).bit_length())  # a wider one costs milliseconds
+        filters = [{**_LZMA, "dict_size": min(window, MOST_WINDOW)}]
+        return lzma.compress(content, format=lzma.FORMAT_RAW, filters=filters)
     codec = pa.Codec("zstd", compression_level=ZSTD_LEVELS[coder])
     return bytes(codec.compress(content, asbytes=True))
 
@@ -68,7 +71,7 @@ def expand(content: bytes, coder: str, size: int = -1) -> bytes:
 
 def _decompressed(content: bytes, coder: str, size: int) -> bytes:
     if coder == "xz":
-        return lzma.decompress(content, format=lzma.FORMAT_RAW, filters=_LZMA)
+        return lzma.decompress(content, format=lzma.FORMAT_RAW, filters=[_LZMA])
     return bytes(pa.Codec("zstd").decompress(content, decompressed_size=size, asbytes=True))
 
 
