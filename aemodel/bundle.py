@@ -59,6 +59,7 @@ MEASURED = (
 REFERENCE = ("rows", "copies", "floor", "typical")
 BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean rows come in blocks
 RANKS = "reference.ranks"  # only in bundles of trimmed models
+WITH_VALIDATION = "reference.with_validation"  # only if it is so
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
 DONORS = "scaler.donors"  # only if the fit rows have gaps
@@ -147,6 +148,7 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         arrays |= {prefix + name: getattr(part, name) for name in names}
     optional: dict[str, NDArray[np.generic]] = {
         RANKS: model.measured.reference.ranks,
+        WITH_VALIDATION: np.ones(int(model.measured.reference.with_validation), np.int64),
         FEATURE_RANGE: model.measured.feature_range,
         DONORS: model.scaler.donors,
     }
@@ -167,7 +169,9 @@ def _unfitted_model(
     donors = arrays.pop(DONORS, np.empty((0, layout.n_features), np.float32)).astype(np.float32)
     scaler = Scaler(**_take(arrays, SCALER, "scaler."), donors=donors)
     ranks = arrays.pop(RANKS, np.empty(0, np.int64)).astype(np.int64)
-    reference = Reference(**_take(arrays, REFERENCE, "reference."), ranks=ranks)
+    joined = bool(len(arrays.pop(WITH_VALIDATION, ())))
+    of_reference = _take(arrays, REFERENCE, "reference.")
+    reference = Reference(**of_reference, ranks=ranks, with_validation=joined)
     blocks = MeasuredBlocks(**_take(arrays, BLOCKS, "blocks.")) if "blocks.rows" in arrays else None
     measured = Measured(**_take(arrays, MEASURED), reference=reference, blocks=blocks)
     if FEATURE_RANGE in arrays:

@@ -135,8 +135,9 @@ class MeasuredNetworks:
         levels = self.scaler.levels
         if levels is None or self.measured.mixed is None:
             return None
-        mixed = self.measured.mixed
-        return MixedNovelty(mixed, self.novelty, Surprise(mixed.margins, levels, self.layout))
+        mixed, itself = self.measured.mixed, bool(self.measured.reference.itself)
+        surprise = Surprise(mixed.margins, levels, self.layout, without_itself=itself)
+        return MixedNovelty(mixed, self.novelty, surprise)
 
     @cached_property
     def expansion(self) -> Expansion | None:

@@ -137,7 +137,8 @@ class TrainSettings:
     patience [epochs]: early stopping on validation rows; 0 for none. The step size may not have
     fallen by then: fewer epochs usually end at a lower loss.
     calibration [share]: share of the clean rows that is reserved for p-values.
-    validation [share]: share of the clean rows reserved for early stopping, scales, and the gate.
+    validation [share]: share of the clean rows reserved for early stopping, scales, and the gate;
+    if they and the fit rows are at most 2,000, novelty also compares with them.
     split: `occurrence` splits the copies of a row like other rows, `content` keeps them together,
     and `blocks` keeps all rows of a block together, see `aemodel.rows.blocks`.
     blocks: what the blocks are: `files`, or a column whose days or levels are blocks; empty for

@@ -163,7 +163,7 @@ class _Describer:
             text = self._level(self.layout.of_kind(CATEGORY).index(partner.column), actual)
         else:
             text = "missing" if math.isnan(actual) else _clock_text(actual, kind)
-        counts = f"{partner.together:,} of {partner.rows:,} fit rows"
+        counts = f"{partner.together:,} of {partner.rows:,} clean rows"
         expected = f"{partner.expected:,.1f} expected by chance"
         return f"with {self.layout.columns[partner.column]} {text} ({counts}, {expected})"
 

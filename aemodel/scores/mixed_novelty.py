@@ -62,13 +62,13 @@ class MixedNovelty:
         self.weight = share_not_numbers(surprise) ** 0.25
         self._of_distance, self._of_surprise = map(Rarity, reference.usual)
 
-    def parts(self, scaled: Tensor, points: Tensor, errors: Tensor, *, skip: int = 0) -> Tensor:
+    def parts(self, scaled: Tensor, points: Tensor, errors: Tensor) -> Tensor:
         """Compute S, U and E: (3, n) float64.
 
         scaled: (n, d), NaN where a value is missing. points: (n, width), see
-        `Autoencoder.to_points`. errors: (n,). skip: see `Novelty.parts`.
+        `Autoencoder.to_points`. errors: (n,).
         """
-        far, badly = self.novelty.parts(points, errors, skip=skip)
+        far, badly = self.novelty.parts(points, errors)
         total = self.surprise.total(scaled.cpu().numpy())
         return torch.stack([far, torch.from_numpy(total).to(far), badly])
 

@@ -34,6 +34,7 @@ ERROR = 0.25
 FLOOR = 0.1
 BLOCK_ROWS = 512  # rows with far neighbors at once, fewer if they are wide
 BLOCK_VALUES = 2_000_000
+SAME = 1e-3  # of the floor; a clean row so near is the scored row itself
 LEAST = 1e-12  # lower bound of distances and errors
 
 
@@ -41,10 +42,13 @@ LEAST = 1e-12  # lower bound of distances and errors
 class Reference:
     """What a bundle keeps to compute novelty.
 
-    rows: (m, *row_shape), distinct clean fit rows in the source's dtype.
+    rows: (m, *row_shape), distinct clean rows in the source's dtype.
     copies: (m,) int64, how often each occurs among the rows that the reference was chosen from.
     floor, typical: (2,) float64, of distances and of errors, measured on validation rows.
     ranks: (r,) int64, farther neighbors whose distances count too, see `far_ranks`; often none.
+    with_validation: whether validation rows are among them, see `build_reference`.
+    itself: what does not count of the nearest row if that is the scored row itself: "row" for one
+        copy, "content" for all of them, "" to count it. A bundle does not keep this.
     """
 
     rows: NDArray[np.generic]
@@ -52,6 +56,8 @@ class Reference:
     floor: NDArray[np.float64]
     typical: NDArray[np.float64]
     ranks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    with_validation: bool = False
+    itself: str = ""
 
 
 def far_ranks(count: int) -> NDArray[np.int64]:
@@ -81,6 +87,7 @@ class Novelty:
         self._has_copies = bool((self._copies > 1).any())
         self._ranks = reference.ranks.tolist()
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
+        self._itself, self._skip = reference.itself, int(bool(reference.itself))
         self.nearest = NearestRows(points)
         self._around = torch.log(self._own_distances() + self.floor)
 
@@ -92,46 +99,50 @@ class Novelty:
         reached = self._copies[places].cumsum(dim=0) > self.neighbors
         return distances.gather(0, reached.int().argmax(dim=0, keepdim=True))[0]
 
-    def _with_farther(self, near: Tensor, scaled: Tensor, skip: int) -> Tensor:
+    def _with_farther(self, near: Tensor, scaled: Tensor) -> Tensor:
         """Extend the mean log distance to the nearest rows, (n,), by those of the far ranks."""
         blocks = torch.split(scaled, _largest_divisor(len(scaled), self.block))
-        logs = torch.cat([self._farther(block, skip) for block in blocks], dim=1)
+        logs = torch.cat([self._farther(block) for block in blocks], dim=1)
         return (NEIGHBORS * near + logs.sum(dim=0)) / (NEIGHBORS + len(logs))
 
-    def _farther(self, rows: Tensor, skip: int) -> Tensor:
+    def _farther(self, rows: Tensor) -> Tensor:
         """Logs (r, n) of the distances of rows (n, d) to their neighbors of each far rank."""
-        count = min(self._ranks[-1] + skip, len(self.points))
-        places = self.nearest.roughly(rows, count)[skip:]
+        count = min(self._ranks[-1] + self._skip, len(self.points))
+        places = self.nearest.roughly(rows, count)[self._skip :]
         reached = self._copies[places].cumsum(dim=0)
         last = len(places) - 1
         at = [(reached < rank).sum(dim=0).clamp_max(last) for rank in self._ranks]
         distances = self.nearest.distances(rows, places.gather(0, torch.stack(at)))
         return torch.log(distances + self.floor)
 
-    def parts(self, scaled: Tensor, errors: Tensor, *, skip: int = 0) -> tuple[Tensor, Tensor]:
+    def parts(self, scaled: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
         """Compute S and E without `typical`: (n,) float64 each.
 
-        scaled: (n, d). errors: (n,). skip: 1 for reference rows, which are nearest to themselves.
+        scaled: (n, d). errors: (n,).
         """
-        count = min(self.neighbors + skip, len(self.points))
-        distances, places = (found[skip:] for found in self.nearest(scaled, count))
-        away = self._mean(torch.log(distances + self.floor), places)
+        distances, places, counts = self._neighbors(scaled)
+        away = _mean(torch.log(distances + self.floor), counts)
         if self._ranks:
-            away = self._with_farther(away, scaled, skip)
-        far = away - LOCAL * self._mean(self._around[places], places)
+            away = self._with_farther(away, scaled)
+        far = away - LOCAL * _mean(self._around[places], counts)
         return far, torch.log(errors + self.error_floor) / 2
 
-    def _mean(self, values: Tensor, places: Tensor) -> Tensor:
-        """Mean over the nearest clean rows of values (k, n) at reference rows (k, n): (n,)."""
-        if not self._has_copies:
-            return values.mean(dim=0)
-        counts = self._counts(places)
-        return (values * counts).sum(dim=0) / counts.sum(dim=0)
+    def _neighbors(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Find the nearest clean rows of rows (n, d).
 
-    def _counts(self, places: Tensor) -> Tensor:
-        """Count the copies (k, n) of each reference row (k, n) among the nearest clean rows."""
-        reached = self._copies[places].cumsum(dim=0).clamp_max(self.neighbors)
-        return torch.diff(reached, dim=0, prepend=torch.zeros_like(reached[:1]))
+        Return their distances and places (k, n), nearest first, and how many copies (k, n) of each
+        are among the nearest; None if each has a single one, which is.
+        """
+        distances, places = self.nearest(rows, min(self.neighbors + self._skip, len(self.points)))
+        if not (self._has_copies or self._skip):
+            return distances, places, None
+        copies = self._copies[places]
+        if self._skip:
+            own = copies[0] if self._itself == "content" else 1
+            copies[0] -= (distances[0] <= SAME * self.floor) * own
+        reached = copies.cumsum(dim=0).clamp_max(self.neighbors)
+        counts = torch.diff(reached, dim=0, prepend=torch.zeros_like(reached[:1]))
+        return distances, places, counts
 
     def __call__(self, scaled: Tensor, errors: Tensor) -> Tensor:
         """Compute the novelty (n,) float64 of scaled rows (n, d) without NaN.
@@ -155,11 +166,18 @@ class Novelty:
         return torch.cat([self._expected(rows) for rows in torch.split(scaled, self.block)])
 
     def _expected(self, rows: Tensor) -> Tensor:
-        distances, places = self.nearest(rows, self.neighbors)
-        weights = self._counts(places) / (distances + self.floor).square()
+        distances, places, counts = self._neighbors(rows)
+        weights = (1 if counts is None else counts) / (distances + self.floor).square()
         weights = torch.where(weights.sum(dim=0) > 0, weights, 1.0)  # infinitely far from all
         weights = weights / weights.sum(dim=0)
         return torch.einsum("kn,knd->nd", weights, self.points[places].double())
+
+
+def _mean(values: Tensor, counts: Tensor | None) -> Tensor:
+    """Mean (n,) of values (k, n), each of which counts as often as `counts` (k, n) says."""
+    if counts is None:
+        return values.mean(dim=0)
+    return (values * counts).sum(dim=0) / counts.sum(dim=0)
 
 
 def _largest_divisor(n: int, limit: int) -> int:

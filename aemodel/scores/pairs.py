@@ -2,12 +2,13 @@
 
     v = sqrt(l * r)
     l = -log ((together + 1) / (first * second / rows + 1)), at least 0
-    r = -log of the share of fit rows with an l of this pair of columns that is at least as high
+    r = -log of the share of known rows with an l of this pair of columns that is at least as high
 
-together, first, second: fit rows with both values, with the first, with the second. For r, each fit
-row is judged as if it had not been counted: where most pairs occur once, a new pair is ordinary; r
-tells that. Where columns hardly depend on each other, no l is high, but some r always are. Values
-are counted in bins: the most frequent levels, eighths of the numbers, hours, weekdays.
+together, first, second: known rows with both values, with the first, with the second. For r, each
+known row is judged as if it had not been counted: where most pairs occur once, a new pair is
+ordinary; r tells that. Where columns hardly depend on each other, no l is high, but some r always
+are. Known rows are those that novelty compares with or that these stand for. Values are counted in
+bins: the most frequent levels, eighths of the numbers, hours, weekdays.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def _pairs_in(binning: Binning, scaled: NDArray[np.float32]) -> NDArray[np.int64
 def pair_tables(
     binning: Binning, counts: NDArray[np.int32]
 ) -> Iterator[tuple[int, int, NDArray[np.int32]]]:
-    """Yield each pair of columns with its table: how many fit rows have each pair of bins.
+    """Yield each pair of columns with its table: how many known rows have each pair of bins.
 
     counts: see `count_pairs`.
     """
@@ -135,10 +136,13 @@ def pair_tables(
 class PairSurprise:
     """Looks up how rare the pairs of values in scaled rows are."""
 
-    def __init__(self, binning: Binning, counts: NDArray[np.int32], power: float) -> None:
-        """Look up surprises to this power; counts: see `count_pairs`."""
+    def __init__(
+        self, binning: Binning, counts: NDArray[np.int32], power: float, without_itself: bool
+    ) -> None:
+        """Look up surprises to this power; counts, without_itself: see `pair_surprises`."""
         self.binning, self.columns = binning, paired_columns(binning)
-        found = [pair_surprises(table).ravel() for _, _, table in pair_tables(binning, counts)]
+        tables = pair_tables(binning, counts)
+        found = [pair_surprises(table, without_itself).ravel() for _, _, table in tables]
         self._table = np.concatenate([np.empty(0), *found]) ** power
         self._starts = np.cumsum([0, *map(len, found)])[:-1]
 
@@ -158,27 +162,38 @@ class PairSurprise:
             first_pair += count
 
 
-def pair_surprises(counts: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the surprise of each cell of a pair of columns, 0 for values that none counts."""
+def pair_surprises(counts: NDArray[np.int32], without_itself: bool = False) -> NDArray[np.float64]:
+    """Return the surprise of each cell of a pair of columns, 0 for values that none counts.
+
+    counts: (a, b), see `pair_tables`. without_itself: whether one row of each cell is the one that
+    is judged, and does not count.
+    """
     first, second = counts.sum(axis=1), counts.sum(axis=0)
     rows = max(1, int(first.sum()))
     lacking = np.log((np.outer(first, second) / rows + 1) / (counts + 1))
     held = counts > 0
     others = np.outer(first - 1, second - 1)[held] / max(1, rows - 1)
-    rare = tail_surprises(lacking, np.log((others + 1) / counts[held]), counts[held])
+    known = np.log((others + 1) / counts[held])  # what lacks to a row that is not counted itself
+    if without_itself:
+        lacking[held] = known
+    rare = tail_surprises(lacking, known, counts[held], without_itself)
     found = np.sqrt(np.maximum(lacking, 0.0) * rare)
     found[-1], found[:, -1] = 0.0, 0.0
     return np.asarray(found, np.float64)
 
 
 def tail_surprises(
-    values: NDArray[np.float64], known: NDArray[np.float64], counts: NDArray[np.integer]
+    values: NDArray[np.float64],
+    known: NDArray[np.float64],
+    counts: NDArray[np.integer],
+    without_itself: bool = False,
 ) -> NDArray[np.float64]:
     """Return -log of the share of rows that are at least as high as each of values (any shape).
 
-    known: (m,), values of rows. counts: (m,), how many rows have each.
+    known: (m,), values of rows. counts: (m,), how many rows have each. without_itself: whether the
+    row of a value is one of them, and does not count.
     """
-    order = np.argsort(known)
+    order, own = np.argsort(known), int(without_itself)
     at_least = np.append(np.cumsum(counts[order][::-1])[::-1], 0)
-    places = np.searchsorted(known[order], values - ROUNDING)
-    return np.asarray(-np.log((at_least[places] + 1) / (at_least[0] + 1)))
+    others = np.maximum(at_least - own, 0)[np.searchsorted(known[order], values - ROUNDING)]
+    return np.asarray(-np.log((others + 1) / (max(at_least[0] - own, 0) + 1)))

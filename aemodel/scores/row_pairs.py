@@ -17,8 +17,8 @@ LEAST = 1e-9
 class Partner:
     """What a value of a row does not go with.
 
-    column: of the other value. together: fit rows with both. expected: as many there would be by
-    chance. rows: all fit rows.
+    column: of the other value. together: known rows with both. expected: as many there would be by
+    chance. rows: all known rows.
     """
 
     column: int

@@ -95,7 +95,13 @@ def _bins(turns: NDArray[np.float64], kind: str) -> NDArray[np.intp]:
 class Surprise:
     """Computes the surprise of scaled rows."""
 
-    def __init__(self, margins: Margins, levels: Levels, layout: Layout) -> None:
+    def __init__(
+        self, margins: Margins, levels: Levels, layout: Layout, *, without_itself: bool = False
+    ) -> None:
+        """Take what was measured. without_itself: whether rows are among those whose pairs count.
+
+        A row's own pairs do not count then.
+        """
         self.layout = layout
         self.n_varied = int((levels.sizes + (levels.gaps > 0) > 1).sum())
         self._tails = torch.from_numpy(margins.tails.astype(np.float64))
@@ -105,7 +111,7 @@ class Surprise:
             for row, i in zip(margins.clock, layout.of_kind(*PERIODS), strict=True)
         ]
         self._binning, self._counts = Binning.of(layout, levels, margins.tails), margins.pairs
-        self._pairs = PairSurprise(self._binning, margins.pairs, POWER)
+        self._pairs = PairSurprise(self._binning, margins.pairs, POWER, without_itself)
         self._levels = [_level_surprises(levels, i) for i in range(len(levels.columns))]
 
     def total(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ therefore scored a second time, as if the blocks had each other's reference rows
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,11 +82,12 @@ def calibration_rows_of_blocks(rows: FitRows) -> dict[int, Rows]:
 
 
 def reference_owners(model: Autoencoder, rows: FitRows) -> Numbers:
-    """The only block whose fit rows hold each reference row (m,); SEVERAL if there is no one."""
+    """The only block that holds each reference row (m,); SEVERAL if there is no one."""
     hashes = row_hashes(model.measured.reference.rows)
     order = np.argsort(hashes)
     first, last = np.full(len(hashes), np.iinfo(np.intp).max), np.full(len(hashes), -1)
-    for piece, numbers in rows.sides_with_blocks("fit"):
+    sides = ("fit", "validation") if model.measured.reference.with_validation else ("fit",)
+    for piece, numbers in chain.from_iterable(map(rows.sides_with_blocks, sides)):
         of_piece = row_hashes(piece)
         places = order[np.minimum(np.searchsorted(hashes[order], of_piece), len(order) - 1)]
         same = hashes[places] == of_piece

@@ -24,7 +24,14 @@ from aemodel.scores.relative_error import usual_error
 from aemodel.scores.surprise import Margins
 from aemodel.settings import ModelSettings
 from aemodel.training.calibrate import calibrate
-from aemodel.training.reference_rows import MOST_ROWS, build_reference, sample_fit_rows
+from aemodel.training.reference_rows import (
+    MOST_ROWS,
+    build_reference,
+    judge_of_validation,
+    known_pieces,
+    sample_fit_rows,
+    without_itself,
+)
 from aemodel.training.result import History, Trained
 
 # latents beyond these quantiles are stored as exceptions: a wider range would make all others
@@ -96,13 +103,13 @@ def _column_scales(model: Autoencoder, rows: FitRows, unseen: Rows) -> Measured:
 def start_mixed(model: Autoencoder, rows: FitRows, sample: NDArray[np.float32]) -> MixedReference:
     """Measure distances and margins on a scaled sample (n, d); typical values come later.
 
-    Pairs of values are counted in all fit rows: in a sample, rare ones would not show.
+    Pairs of values are counted in all known rows: in a sample, rare ones would not show.
     """
     levels = model.scaler.levels
     assert model.expansion is not None
     assert levels is not None
     deviations = _deviations(sample[:, list(model.layout.of_kind(NUMBER))].astype(np.float64))
-    pieces = map(model.scale, rows.fit_pieces(MOST_ROWS))
+    pieces = map(model.scale, known_pieces(rows, MOST_ROWS))
     return MixedReference(
         weights=distance_weights(model.expansion, levels, deviations),
         typical=np.zeros(2),
@@ -158,16 +165,18 @@ def _typical_parts(
     model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector
 ) -> MixedReference:
     """Measure the parts of novelty on unseen rows (n, d) with these errors (n,)."""
-    assert model.measured.mixed is not None
-    assert model.mixed_novelty is not None
-    itself = 0 if len(rows.validation) else 1
-    if itself:
+    if len(rows.validation):
+        model = judge_of_validation(model)
+    else:
         unseen = model.measured.reference.rows
         errors = model.errors(unseen)
+        model = without_itself(model, "content")
+    assert model.measured.mixed is not None
+    assert model.mixed_novelty is not None
     scaled = torch.from_numpy(model.scale(unseen))
     points = model.to_points(rows.tensor(unseen))
     found = torch.from_numpy(errors)
-    parts = model.mixed_novelty.parts(scaled, points, found, skip=itself)
+    parts = model.mixed_novelty.parts(scaled, points, found)
     typical, usual = measure_parts(parts)
     return replace(model.measured.mixed, typical=typical, usual=usual)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 
@@ -16,6 +17,7 @@ from aemodel.rows.splits import FEWEST_FIT_ROWS
 from aemodel.rows.training_rows import FitRows
 from aemodel.scores.coreset import coreset
 from aemodel.scores.novelty import FLOOR, LEAST, Novelty, Reference, far_ranks
+from aemodel.settings import TrainSettings
 
 REFERENCE_ROWS = 2_000
 REFERENCE_BYTES = 16_000_000
@@ -25,25 +27,69 @@ MOST_ROWS = 50_000  # rows that scales are measured on
 
 
 def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector) -> Reference:
-    """Choose fit rows that cover all fit rows, and measure typical distances to them.
+    """Choose rows that cover all fit rows, and measure typical distances to them.
 
-    Typical are those of `unseen` rows (n, *row_shape) with these errors (n,); without validation
-    rows, those of each reference row to all others.
+    Where the fit rows are few, the validation rows are among them, see `validation_joins`. Typical
+    are the distances of `unseen` rows (n, *row_shape) with these errors (n,) to all others; without
+    validation rows, those of each reference row.
     """
     chosen, copies = _reference_rows(model, rows)
     points = model.to_points(rows.tensor(chosen))
-    itself = 0 if len(rows.validation) else 1
-    if itself:
-        unseen, errors = chosen, model.errors(chosen)
+    joined = validation_joins(rows)
+    itself = _what_is_itself(rows.train) if joined else ""
+    if not len(rows.validation):
+        unseen, errors, itself = chosen, model.errors(chosen), "content"
     scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
     error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
     floor = np.array([LEAST, error_floor])
     ranks = far_ranks(ceil(rows.train.trim * int(copies.sum())))
-    bare = Reference(rows=chosen, copies=copies, floor=floor, typical=np.zeros(2), ranks=ranks)
-    distance = usual_distance(Novelty(bare, points).nearest(scaled, 1 + itself)[0][-1])
+    bare = Reference(
+        rows=chosen,
+        copies=copies,
+        floor=floor,
+        typical=np.zeros(2),
+        ranks=ranks,
+        with_validation=joined,
+    )
+    distance = usual_distance(Novelty(bare, points).nearest(scaled, 2 if itself else 1)[0][-1])
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
-    far, badly = Novelty(floored, points).parts(scaled, found, skip=itself)
+    far, badly = Novelty(replace(floored, itself=itself), points).parts(scaled, found)
     return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
+
+
+def validation_joins(rows: FitRows) -> bool:
+    """Whether validation rows are known rows to novelty, as fit rows are: where these are few.
+
+    Not with train.trim, which judges fit rows only, nor where whole blocks are held out, as the
+    distances of a row to its own block say nothing about those of a new one.
+    """
+    if rows.train.trim or rows.block_split or not len(rows.validation):
+        return False
+    return rows.n_fit + rows.n_validation <= REFERENCE_ROWS
+
+
+def known_pieces(rows: FitRows, most: int) -> Iterator[Rows]:
+    """Yield the rows that novelty knows, in pieces of at most `most` fit rows."""
+    yield from rows.fit_pieces(most)
+    if validation_joins(rows):
+        yield rows.validation
+
+
+def judge_of_validation(model: Autoencoder) -> Autoencoder:
+    """Return what scores validation rows: without themselves, if novelty knows them."""
+    if not model.measured.reference.with_validation:
+        return model
+    return without_itself(model, _what_is_itself(model.train_settings))
+
+
+def without_itself(model: Autoencoder, what: str) -> Autoencoder:
+    """Return a model that compares known rows with all others; what: see `Reference.itself`."""
+    reference = replace(model.measured.reference, itself=what)
+    return replace(model, measured=replace(model.measured, reference=reference))
+
+
+def _what_is_itself(settings: TrainSettings) -> str:
+    return "content" if settings.split == "content" else "row"
 
 
 def usual_distance(distances: torch.Tensor) -> float:
@@ -56,12 +102,14 @@ def usual_distance(distances: torch.Tensor) -> float:
 
 
 def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np.int64]]:
-    """Return distinct fit rows without far values, and how often each occurs.
+    """Return distinct known rows without far values, and how often each occurs.
 
     They are a coreset; with train.trim, a sample without the rows with the largest errors.
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
+    if validation_joins(rows):
+        sample = np.concatenate([sample, rows.validation])
     sample = sample[~rows.has_far_values(sample)]
     if rows.train.trim:
         kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))

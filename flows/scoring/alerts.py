@@ -27,7 +27,7 @@ MOST_NIGHTS = 10  # in one message
 TIMEOUT = 20  # seconds for a webhook
 NUMBER = r"-?(?:[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?|inf)"
 LEVEL = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|missing)"""  # as repr writes a text
-PAIR = rf" (?:{LEVEL}|\d\d:\d\d|\w+day) with .+? \([\d,]+ of [\d,]+ fit rows, "
+PAIR = rf" (?:{LEVEL}|\d\d:\d\d|\w+day) with .+? \([\d,]+ of [\d,]+ clean rows, "
 ENTITY = rf"(?:.+? {LEVEL}(?: \(not in clean rows\))?: )?"
 FORMS = {  # what `aemodel.explain` says after the name of a feature
     "above": r" is \S+, above the |: higher than expected",

@@ -124,7 +124,7 @@ def test_a_level_without_a_name_is_described_all_the_same(model):
 def test_a_pair_that_does_not_belong_together_is_named_with_its_counts(model):
     [_, _, pair, _] = explain(model, model.rebuild(odd_rows()), by="novelty")
     first = pair.features[0]
-    assert re.search(r" with (shop|item) 'another level' \(0 of [\d,]+ fit rows, ", first.words)
+    assert re.search(r" with (shop|item) 'another level' \(0 of [\d,]+ clean rows, ", first.words)
     assert f" with {first.name} " not in first.words
 
 

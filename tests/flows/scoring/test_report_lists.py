@@ -171,8 +171,8 @@ def test_an_alert_counts_rows_without_a_value_of_one_column_together():
             "on Sunday (2 % of clean",
         ),
         (
-            "item 'a' with shop 'b' (0 of 1,200 fit rows, 30.2 expected by chance)",
-            "'it' with when 03:12 (1 of 90 fit rows, 7.0 expected by chance), (",
+            "item 'a' with shop 'b' (0 of 1,200 clean rows, 30.2 expected by chance)",
+            "'it' with when 03:12 (1 of 90 clean rows, 7.0 expected by chance), (",
             "'a' (1",
         ),
         ("item 'rare' (0.2 % of clean rows)", "'other' (0.1 % of clean rows)", "missing (2 %"),

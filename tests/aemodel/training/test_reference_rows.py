@@ -1,0 +1,95 @@
+"""Which clean rows novelty compares with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from blind import clean_rows
+
+from aemodel.bundle import from_files, to_files
+from aemodel.rows.layout import Layout
+from aemodel.scores.novelty import Novelty, Reference
+from aemodel.scores.pairs import pair_surprises
+from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.reference_rows import judge_of_validation
+
+
+def train(rows, **more):
+    layout = Layout(row_shape=rows.shape[1:], dtype=rows.dtype.name)
+    settings = TrainSettings(**{"epochs": 2, "calibration": 0.2, "validation": 0.2, **more})
+    return train_autoencoder(
+        CleanRows(lambda: [rows], layout, memory_bytes=10**8),
+        model=ModelSettings(latent=2, output="identity", loss="mse", scaling="standard"),
+        train=settings,
+    )
+
+
+def kept(trained):
+    return len(trained.model.measured.reference.rows)
+
+
+def test_a_small_table_is_compared_with_its_validation_rows_too():
+    trained = train(clean_rows(400))
+    assert kept(trained) == trained.n_fit + trained.n_validation
+    assert from_files(to_files(trained.model)).measured.reference.with_validation
+
+
+@pytest.mark.parametrize(("rows", "more"), [(4_000, {}), (400, {"trim": 0.05})])
+def test_a_large_table_or_a_trimmed_one_is_compared_with_fit_rows_only(rows, more):
+    trained = train(clean_rows(rows), **more)
+    assert kept(trained) <= min(trained.n_fit, 2_000)
+    assert not trained.model.measured.reference.with_validation
+    assert judge_of_validation(trained.model) is trained.model
+
+
+@pytest.mark.parametrize("split", ["occurrence", "content"])
+def test_a_fresh_row_of_a_small_table_has_a_novelty_of_about_one(split):
+    model = train(clean_rows(400), split=split).model
+    assert np.median(model.scores(clean_rows(500, seed=1))[1]) == pytest.approx(1, abs=0.15)
+
+
+def test_known_rows_are_as_novel_as_fresh_ones_once_they_are_compared_with_all_others():
+    rows = clean_rows(400)
+    model = train(rows).model
+    fresh = np.median(model.scores(clean_rows(2_000, seed=1))[1])
+    known = model.measured.reference.rows
+    assert np.median(model.scores(known)[1]) < 0.8 * fresh
+    assert np.median(judge_of_validation(model).scores(known)[1]) == pytest.approx(fresh, rel=0.1)
+
+
+def expected(copies, itself, points):
+    """What novelty expects of the first point, if it is a clean row that occurs so often."""
+    reference = Reference(
+        rows=points,
+        copies=np.array(copies),
+        floor=np.array([0.1, 0.1]),
+        typical=np.zeros(2),
+        itself=itself,
+    )
+    points = torch.from_numpy(points)
+    return Novelty(reference, points).expected(points[:1]).numpy()
+
+
+def test_the_row_itself_does_not_count_once_or_with_all_of_its_copies():
+    points = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    three, one = [3, *[1] * 29], [1] * 30
+    two = [2, *[1] * 29]
+    assert expected(three, "row", points) == pytest.approx(expected(two, "", points))
+    assert expected(three, "content", points) == pytest.approx(expected(one, "row", points))
+    others = points[1:] - points[0]
+    near = np.argsort((others**2).sum(axis=1))[:5]
+    weights = 1 / (np.linalg.norm(others[near].astype(float), axis=1) + 0.1) ** 2
+    mean = (weights[:, None] * points[1:][near]).sum(axis=0) / weights.sum()
+    assert expected(one, "row", points)[0] == pytest.approx(mean)
+
+
+def test_the_own_pair_of_a_row_does_not_count():
+    counts = np.random.default_rng(0).poisson(20, (8, 8)).astype(np.int32)
+    counts[2, 3] = 1
+    fewer = counts.copy()
+    fewer[2, 3] = 0
+    found = pair_surprises(counts, without_itself=True)[2, 3]
+    assert found == pytest.approx(pair_surprises(fewer)[2, 3], rel=0.01)
+    assert found > 1.1 * pair_surprises(counts)[2, 3]
