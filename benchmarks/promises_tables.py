@@ -3,6 +3,7 @@
     python benchmarks/promises_tables.py tables     34 kinds of tables; 20 minutes
     python benchmarks/promises_tables.py days       days that differ from each other; 20 minutes
     … --draws 2 --only "half idle" "two states"     less of it
+    … tables --rows 1500                            few rows: novelty knows validation rows too
 
 Every draw trains a small network on fresh clean rows and judges nights of fresh clean rows. The
 values of draw k are multiplied by 2^k: the scaled rows are the same, but not their hashes, so that
@@ -31,7 +32,6 @@ from aemodel.settings import SCORES, ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
 from flows.jobs.proposal.held_out_blocks import calibration_share
 
-CLEAN = 5_000  # rows
 NIGHT = 2_000
 NIGHTS = 20  # a draw
 DAY = 500  # clean rows of a day
@@ -95,10 +95,10 @@ def judge(model: Autoencoder, nights: list[Rows], moved: list[Rows]) -> Iterator
         )
 
 
-def judge_draw(table: Table, draw: int, days: int, split: str) -> list[Judged]:
-    """Train and judge one draw; every day of a table with days is drawn by itself."""
+def judge_draw(table: Table, draw: int, rows: int, days: int, split: str) -> list[Judged]:
+    """Train on `rows` rows and judge one draw; every day of a table is drawn by itself."""
     random, unit = np.random.default_rng(draw), 2.0**draw
-    pieces = [table(random, DAY) for _ in range(days)] or [table(random, CLEAN)]
+    pieces = [table(random, DAY) for _ in range(days)] or [table(random, rows)]
     model = train(unit * np.concatenate(pieces), split=split, days=days)
     nights = [unit * table(random, NIGHT) for _ in range(NIGHTS)]
     moved = [unit * change(random, table(random, NIGHT)) for _ in range(NIGHTS if days else 0)]
@@ -111,12 +111,13 @@ def change(random: Random, rows: Rows) -> Rows:
 
 
 def draws_by_score(
-    table: Table, draws: int, *, days: int = 0, split: str = "occurrence"
+    table: Table, draws: int, *, rows: int = 0, days: int = 0, split: str = "occurrence"
 ) -> dict[str, list[Judged]]:
     """All draws of a table, by each of SCORES."""
     found: dict[str, list[Judged]] = {name: [] for name in SCORES}
     for draw in range(draws):
-        for name, judged in zip(SCORES, judge_draw(table, draw, days, split), strict=True):
+        by_score = judge_draw(table, draw, rows, days, split)
+        for name, judged in zip(SCORES, by_score, strict=True):
             found[name].append(judged)
     return found
 
@@ -129,11 +130,11 @@ def share_flagged(judged: list[Judged]) -> str:
     return f"{shares.mean():.2%} ± {error:.2%}{above}"
 
 
-def print_tables(names: list[str], draws: int) -> None:
+def print_tables(names: list[str], draws: int, rows: int) -> None:
     print_head("table", "score", "clean rows flagged", "clean nights called DRIFT", left=2)
     every: list[Judged] = []
     for name in names or TABLES:
-        for score, judged in draws_by_score(TABLES[name], draws).items():
+        for score, judged in draws_by_score(TABLES[name], draws, rows=rows).items():
             every += judged
             drifted = np.mean([each.drifted for each in judged])
             print_row(name, score, share_flagged(judged), f"{drifted:.1%}")
@@ -168,11 +169,14 @@ def main() -> None:
     )
     parser.add_argument("what", choices=["tables", "days"])
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--rows", type=int, default=5_000, help="clean rows of a table")
     parser.add_argument("--only", nargs="+", default=[])
     chosen = parser.parse_args()
     print(f"Machine: {machine()}\n")
-    show = print_tables if chosen.what == "tables" else print_days
-    show(chosen.only, chosen.draws)
+    if chosen.what == "tables":
+        print_tables(chosen.only, chosen.draws, chosen.rows)
+    else:
+        print_days(chosen.only, chosen.draws)
 
 
 if __name__ == "__main__":
