@@ -22,7 +22,8 @@ TICKS_A_DAY = 86_400 * TICKS["s"]
 CLOCK = r"^\d\d:\d\d"
 SPACED_ZONE = r"[ ](Z|[+-]\d\d(?::?\d\d)?)$"
 ZONED = r"\d(Z|[+-]\d\d(?::?\d\d)?)$"
-DATED = r"^\d{4}-\d\d-\d\d[T ]"  # a date by itself ends like an offset
+DATE = r"^\d{4}-\d\d-\d\d"
+DATED = DATE + "[T ]"  # a date by itself ends like an offset
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 LARGEST = np.iinfo(np.int64).max
 
@@ -134,6 +135,7 @@ def _parsed(texts: pa.StringArray) -> pa.TimestampArray:
 
 
 def _cast(texts: pa.StringArray, kind: pa.DataType) -> pa.TimestampArray:
+    texts = pc.if_else(pc.match_substring_regex(texts, DATE), texts, None)
     try:
         return texts.cast(kind)
     except pa.ArrowInvalid:
