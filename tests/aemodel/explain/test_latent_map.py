@@ -43,7 +43,7 @@ def test_clean_rows_however_few_are_not_shown_as_if_they_stood_apart(model, coun
 
 
 def test_rows_beyond_all_bounds_have_a_finite_place(model):
-    rows = np.array([[np.nan, 1.0, 9.0], [1e300, 0.0, 0.0], [0.0, -1e39, 0.0]]).repeat(4, axis=0)
+    rows = np.array([[np.nan, 1e39, 2.0], [1e300, 0.0, 0.0], [0.0, -1e39, 0.0]]).repeat(4, axis=0)
     found = map_of_rows(model, rows, by="novelty")
 
     assert np.isfinite(found.others).all()
