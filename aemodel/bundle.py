@@ -56,10 +56,9 @@ MEASURED = (
     "latent_low",
     "latent_high",
 )
-REFERENCE = ("rows", "copies", "floor", "typical")
+REFERENCE = ("rows", "copies", "validation", "floor", "typical")
 BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean rows come in blocks
 RANKS = "reference.ranks"  # only in bundles of trimmed models
-WITH_VALIDATION = "reference.with_validation"  # only if it is so
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
 LEVELS = ("columns", "starts", "keys", "counts", "gaps", "kept")  # with several kinds of columns
 DONORS = "scaler.donors"  # only if the fit rows have gaps
@@ -148,7 +147,6 @@ def _model_arrays(model: Autoencoder) -> dict[str, NDArray[np.generic]]:
         arrays |= {prefix + name: getattr(part, name) for name in names}
     optional: dict[str, NDArray[np.generic]] = {
         RANKS: model.measured.reference.ranks,
-        WITH_VALIDATION: np.ones(int(model.measured.reference.with_validation), np.int64),
         FEATURE_RANGE: model.measured.feature_range,
         DONORS: model.scaler.donors,
     }
@@ -169,9 +167,7 @@ def _unfitted_model(
     donors = arrays.pop(DONORS, np.empty((0, layout.n_features), np.float32)).astype(np.float32)
     scaler = Scaler(**_take(arrays, SCALER, "scaler."), donors=donors)
     ranks = arrays.pop(RANKS, np.empty(0, np.int64)).astype(np.int64)
-    joined = bool(len(arrays.pop(WITH_VALIDATION, ())))
-    of_reference = _take(arrays, REFERENCE, "reference.")
-    reference = Reference(**of_reference, ranks=ranks, with_validation=joined)
+    reference = Reference(**_take(arrays, REFERENCE, "reference."), ranks=ranks)
     blocks = MeasuredBlocks(**_take(arrays, BLOCKS, "blocks.")) if "blocks.rows" in arrays else None
     measured = Measured(**_take(arrays, MEASURED), reference=reference, blocks=blocks)
     if FEATURE_RANGE in arrays:
@@ -236,6 +232,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
         FEATURE_RANGE: (measured.feature_range, (2, *d) if measured.feature_range.size else (2, 0)),
         "reference.rows": (reference.rows, (len(reference.rows), *model.layout.row_shape)),
         "reference.copies": (reference.copies, (len(reference.rows),)),
+        "reference.validation": (reference.validation, (len(reference.rows),)),
         "reference.floor": (reference.floor, (2,)),
         "reference.typical": (reference.typical, (2,)),
     }

@@ -1,7 +1,8 @@
 """Default settings for tables, measured in docs/detection.md.
 
 They are the detector's defaults and what `init` writes into a job file, except that `init` proposes
-fewer members for tables of numbers: it ranks by novelty, which needs no more.
+fewer members for tables of numbers, and for large ones of other columns: it ranks by novelty, which
+needs no more.
 """
 
 from __future__ import annotations

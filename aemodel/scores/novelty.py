@@ -46,17 +46,18 @@ class Reference:
     copies: (m,) int64, how often each occurs among the rows that the reference was chosen from.
     floor, typical: (2,) float64, of distances and of errors, measured on validation rows.
     ranks: (r,) int64, farther neighbors whose distances count too, see `far_ranks`; often none.
-    with_validation: whether validation rows are among them, see `build_reference`.
+    validation: (m,) int64, how many of the copies are validation rows; none unless all clean rows
+        are few, see `aemodel.training.reference_rows`.
     itself: what does not count of the nearest row if that is the scored row itself: "row" for one
         copy, "content" for all of them, "" to count it. A bundle does not keep this.
     """
 
     rows: NDArray[np.generic]
     copies: NDArray[np.int64]
+    validation: NDArray[np.int64]
     floor: NDArray[np.float64]
     typical: NDArray[np.float64]
     ranks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    with_validation: bool = False
     itself: str = ""
 
 

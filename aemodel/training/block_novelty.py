@@ -86,7 +86,7 @@ def reference_owners(model: Autoencoder, rows: FitRows) -> Numbers:
     hashes = row_hashes(model.measured.reference.rows)
     order = np.argsort(hashes)
     first, last = np.full(len(hashes), np.iinfo(np.intp).max), np.full(len(hashes), -1)
-    sides = ("fit", "validation") if model.measured.reference.with_validation else ("fit",)
+    sides = ("fit", "validation") if model.measured.reference.validation.any() else ("fit",)
     for piece, numbers in chain.from_iterable(map(rows.sides_with_blocks, sides)):
         of_piece = row_hashes(piece)
         places = order[np.minimum(np.searchsorted(hashes[order], of_piece), len(order) - 1)]
@@ -101,6 +101,6 @@ def without_reference(model: Autoencoder, left_out: NDArray[np.bool_]) -> Autoen
     if not left_out.any() or (~left_out).sum() < FEWEST_FIT_ROWS:
         return model
     reference = model.measured.reference
-    rows, copies = reference.rows[~left_out], reference.copies[~left_out]
-    fewer = replace(reference, rows=rows, copies=copies)
+    kept = {name: getattr(reference, name)[~left_out] for name in ("rows", "copies", "validation")}
+    fewer = replace(reference, **kept)
     return replace(model, measured=replace(model.measured, reference=fewer))

@@ -212,7 +212,11 @@ def _nothing_measured() -> Measured:
         latent_low=no_range,
         latent_high=no_range,
         reference=Reference(
-            rows=none, copies=np.empty(0, np.int64), floor=np.zeros(2), typical=np.zeros(2)
+            rows=none,
+            copies=np.empty(0, np.int64),
+            validation=np.empty(0, np.int64),
+            floor=np.zeros(2),
+            typical=np.zeros(2),
         ),
     )
 

@@ -25,7 +25,7 @@ from aemodel.training.gate_checks import (
     check_tails,
     find_gaps,
 )
-from aemodel.training.reference_rows import judge_of_validation
+from aemodel.training.reference_rows import judge_of_changed_validation, judge_of_validation
 from aemodel.training.result import Trained
 
 BETTER_BY = 0.02  # share of the column means' error that may be chance
@@ -101,12 +101,18 @@ def compare_to_champion(
     Rows look anomalous if the champion scores them unlike its own calibration rows.
     """
     error = check_error(trained.model, champion, rows.unseen)
-    challenger, champion = judge_of_validation(trained.model), judge_of_validation(champion)
+    planted = check_planted(
+        judge_of_changed_validation(trained.model),
+        judge_of_changed_validation(champion),
+        rows.unseen,
+        by=by,
+    )
+    champion = judge_of_validation(champion)
     if not error.figures:  # no row can be compared, by any check
         return GateVerdict(False, (error.failure,), {}, (error,))
     checks = [
         error,
-        check_planted(challenger, champion, rows.unseen, by=by),
+        planted,
         check_latents(trained, champion, rows.unseen),
     ]
     if len(champion.calibration):

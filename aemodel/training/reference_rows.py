@@ -25,6 +25,8 @@ MOST_CANDIDATES = 20_000  # rows that the reference is chosen from
 CANDIDATE_VALUES = 8_000_000
 MOST_ROWS = 50_000  # rows that scales are measured on
 
+Counts = NDArray[np.int64]
+
 
 def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector) -> Reference:
     """Choose rows that cover all fit rows, and measure typical distances to them.
@@ -33,10 +35,9 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     are the distances of `unseen` rows (n, *row_shape) with these errors (n,) to all others; without
     validation rows, those of each reference row.
     """
-    chosen, copies = _reference_rows(model, rows)
+    chosen, copies, validation = _reference_rows(model, rows)
     points = model.to_points(rows.tensor(chosen))
-    joined = validation_joins(rows)
-    itself = _what_is_itself(rows.train) if joined else ""
+    itself = _what_is_itself(rows.train) if validation_joins(rows) else ""
     if not len(rows.validation):
         unseen, errors, itself = chosen, model.errors(chosen), "content"
     scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
@@ -46,10 +47,10 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     bare = Reference(
         rows=chosen,
         copies=copies,
+        validation=validation,
         floor=floor,
         typical=np.zeros(2),
         ranks=ranks,
-        with_validation=joined,
     )
     distance = usual_distance(Novelty(bare, points).nearest(scaled, 2 if itself else 1)[0][-1])
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
@@ -77,9 +78,25 @@ def known_pieces(rows: FitRows, most: int) -> Iterator[Rows]:
 
 def judge_of_validation(model: Autoencoder) -> Autoencoder:
     """Return what scores validation rows: without themselves, if novelty knows them."""
-    if not model.measured.reference.with_validation:
+    if not model.measured.reference.validation.any():
         return model
     return without_itself(model, _what_is_itself(model.train_settings))
+
+
+def judge_of_changed_validation(model: Autoencoder) -> Autoencoder:
+    """Return what scores validation rows and rows made of them: without any as a neighbor."""
+    reference = model.measured.reference
+    copies = reference.copies - reference.validation
+    fitted = copies > 0
+    if not reference.validation.any() or fitted.sum() < FEWEST_FIT_ROWS:
+        return judge_of_validation(model)
+    fewer = replace(
+        reference,
+        rows=reference.rows[fitted],
+        copies=copies[fitted],
+        validation=np.zeros(int(fitted.sum()), np.int64),
+    )
+    return replace(model, measured=replace(model.measured, reference=fewer))
 
 
 def without_itself(model: Autoencoder, what: str) -> Autoencoder:
@@ -101,25 +118,26 @@ def usual_distance(distances: torch.Tensor) -> float:
     return float(apart.mean()) if len(apart) else 1.0
 
 
-def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, NDArray[np.int64]]:
-    """Return distinct known rows without far values, and how often each occurs.
+def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Counts]:
+    """Return distinct known rows without far values, their copies, and those for validation.
 
     They are a coreset; with train.trim, a sample without the rows with the largest errors.
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
-    if validation_joins(rows):
-        sample = np.concatenate([sample, rows.validation])
     sample = sample[~rows.has_far_values(sample)]
     if rows.train.trim:
         kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
         sample = sample[np.sort(np.argsort(model.errors(sample), kind="stable")[:kept])]
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
     if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
-        return _distinct(sample[:: -(-len(sample) // count)])
-    distinct, copies = _distinct(sample)
-    places = coreset(model.to_points(rows.tensor(distinct)).numpy(), count)
-    return distinct[places], copies[places]
+        return _distinct(sample[:: -(-len(sample) // count)], rows.validation[:0])
+    joined = rows.validation[:0]
+    if validation_joins(rows):
+        joined = rows.validation[~rows.has_far_values(rows.validation)]
+    found = _distinct(sample, joined)
+    places = coreset(model.to_points(rows.tensor(found[0])).numpy(), count)
+    return found[0][places], found[1][places], found[2][places]
 
 
 def fewest_candidates(reference: Reference, fitted: int) -> int:
@@ -129,13 +147,24 @@ def fewest_candidates(reference: Reference, fitted: int) -> int:
     return fitted // max(1, -(-fitted // most))  # evenly spaced, see `sample_fit_rows`
 
 
-def _distinct(sample: Rows) -> tuple[Rows, NDArray[np.int64]]:
-    """Return distinct rows in source order and how often each occurs; two rows at least."""
-    _, first, copies = np.unique(row_hashes(sample), return_index=True, return_counts=True)
+def _distinct(fitted: Rows, validation: Rows) -> tuple[Rows, Counts, Counts]:
+    """Return distinct rows, in order, how often each occurs, and how often for validation.
+
+    They are two at least.
+    """
+    both = np.concatenate([fitted, validation])
+    _, first, inverse = np.unique(row_hashes(both), return_index=True, return_inverse=True)
+    copies = np.bincount(inverse)
+    held_out = np.bincount(inverse[len(fitted) :], minlength=len(first))
     if len(first) < FEWEST_FIT_ROWS:
-        return sample[:FEWEST_FIT_ROWS], np.full(FEWEST_FIT_ROWS, len(sample))
+        twice = slice(None, FEWEST_FIT_ROWS)
+        return (
+            both[twice],
+            np.full(FEWEST_FIT_ROWS, len(both)),
+            np.repeat(held_out, FEWEST_FIT_ROWS),
+        )
     order = np.argsort(first)
-    return sample[first[order]], copies[order].astype(np.int64)
+    return both[first[order]], copies[order], held_out[order]
 
 
 def sample_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> Rows:

@@ -35,6 +35,7 @@ QUANTILES = ("0.999", "0.99", "0.95", "0.9")
 FEW_LEVELS = 64  # bytes that use less than a quarter of their range are not gray levels
 WIDTH = 512  # most units in a hidden layer for images
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
+MANY_MIXED_ROWS = 10_000  # from here on, more members gain little and a night of them is long
 MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
 FEWEST_FOR_A_TENTH = 90  # with fewer rows, a tenth of them may be none, see FEWEST_TO_HOLD_OUT
 
@@ -88,7 +89,7 @@ def _image_model(sample: SampleSummary) -> list[str]:
 
 def _table_model(sample: SampleSummary) -> list[str]:
     latent = str(table_latents(sample.features))
-    members = MEMBERS if sample.kinds else NIGHTLY_MEMBERS
+    members = MEMBERS if sample.kinds and sample.rows < MANY_MIXED_ROWS else NIGHTLY_MEMBERS
     why_prototypes = "rows are rebuilt as means of prototypes, so distant rows cannot be"
     why_members = "0 prototypes and 1 member reconstruct more closely, for smaller stores"
     return [

@@ -13,7 +13,7 @@ from aemodel.scores.novelty import Novelty, Reference
 from aemodel.scores.pairs import pair_surprises
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
-from aemodel.training.reference_rows import judge_of_validation
+from aemodel.training.reference_rows import judge_of_changed_validation, judge_of_validation
 
 
 def train(rows, **more):
@@ -33,14 +33,17 @@ def kept(trained):
 def test_a_small_table_is_compared_with_its_validation_rows_too():
     trained = train(clean_rows(400))
     assert kept(trained) == trained.n_fit + trained.n_validation
-    assert from_files(to_files(trained.model)).measured.reference.with_validation
+    assert (
+        from_files(to_files(trained.model)).measured.reference.validation.sum()
+        == trained.n_validation
+    )
 
 
 @pytest.mark.parametrize(("rows", "more"), [(4_000, {}), (400, {"trim": 0.05})])
 def test_a_large_table_or_a_trimmed_one_is_compared_with_fit_rows_only(rows, more):
     trained = train(clean_rows(rows), **more)
     assert kept(trained) <= min(trained.n_fit, 2_000)
-    assert not trained.model.measured.reference.with_validation
+    assert not trained.model.measured.reference.validation.any()
     assert judge_of_validation(trained.model) is trained.model
 
 
@@ -59,11 +62,20 @@ def test_known_rows_are_as_novel_as_fresh_ones_once_they_are_compared_with_all_o
     assert np.median(judge_of_validation(model).scores(known)[1]) == pytest.approx(fresh, rel=0.1)
 
 
+def test_rows_made_of_validation_rows_are_compared_with_fit_rows_only():
+    trained = train(np.concatenate([clean_rows(200)] * 2))  # every row twice
+    reference = judge_of_changed_validation(trained.model).measured.reference
+    assert reference.copies.sum() == trained.n_fit
+    assert reference.copies.min() == 1
+    assert not reference.validation.any()
+
+
 def expected(copies, itself, points):
     """What novelty expects of the first point, if it is a clean row that occurs so often."""
     reference = Reference(
         rows=points,
         copies=np.array(copies),
+        validation=np.zeros(len(copies), np.int64),
         floor=np.array([0.1, 0.1]),
         typical=np.zeros(2),
         itself=itself,

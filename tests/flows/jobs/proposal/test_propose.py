@@ -180,6 +180,13 @@ def test_a_table_of_numbers_gets_fewer_members_than_one_with_categories(
     assert keys(tmp_path / "clean.parquet")["model"]["members"] == members
 
 
+def test_a_large_table_gets_fewer_members_whatever_its_columns(tmp_path, random):
+    n = 10_000
+    write(tmp_path / "a.parquet", {"x": random.normal(size=n), "c": np.resize(["red", "blue"], n)})
+
+    assert keys(tmp_path / "a.parquet")["model"]["members"] == 2
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_suspect_columns_and_repeated_rows_are_named(tmp_path, columns, random, suffix):
     columns["status"] = random.choice([200, 301, 404], N) * 1.0
