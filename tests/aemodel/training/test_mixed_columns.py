@@ -107,7 +107,7 @@ def test_the_cause_names_the_odd_column_first(model, by):
 
 
 def test_the_map_places_rows_by_levels_and_numbers_whatever_ranks(model):
-    found = map_of_rows(model, odd_rows()[[0, 1] * 4], by="error")
+    found = map_of_rows(model, odd_rows()[np.repeat([0, 1], 4)], by="error")
 
     assert not found.by_latents
     assert map_of_rows(model, payments(300, 6), by="error") is None
