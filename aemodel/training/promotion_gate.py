@@ -101,23 +101,18 @@ def compare_to_champion(
     Rows look anomalous if the champion scores them unlike its own calibration rows.
     """
     error = check_error(trained.model, champion, rows.unseen)
-    planted = check_planted(
-        judge_of_changed_validation(trained.model),
-        judge_of_changed_validation(champion),
-        rows.unseen,
-        by=by,
-    )
-    champion = judge_of_validation(champion)
     if not error.figures:  # no row can be compared, by any check
         return GateVerdict(False, (error.failure,), {}, (error,))
+    challenger, other = map(judge_of_changed_validation, (trained.model, champion))
     checks = [
         error,
-        planted,
+        check_planted(challenger, other, rows.unseen, by=by),
         check_latents(trained, champion, rows.unseen),
     ]
     if len(champion.calibration):
-        checks.append(check_tails(champion, rows.presumed_clean))
-        checks.append(check_shift(champion, rows.unseen))
+        judge = judge_of_validation(champion)
+        checks.append(check_tails(judge, rows.presumed_clean))
+        checks.append(check_shift(judge, rows.unseen))
     failures = tuple(check.failure for check in checks if not check.passed)
     figures = {name: value for check in checks for name, value in check.figures.items()}
     if failures:

@@ -157,12 +157,8 @@ def _distinct(fitted: Rows, validation: Rows) -> tuple[Rows, Counts, Counts]:
     copies = np.bincount(inverse)
     held_out = np.bincount(inverse[len(fitted) :], minlength=len(first))
     if len(first) < FEWEST_FIT_ROWS:
-        twice = slice(None, FEWEST_FIT_ROWS)
-        return (
-            both[twice],
-            np.full(FEWEST_FIT_ROWS, len(both)),
-            np.repeat(held_out, FEWEST_FIT_ROWS),
-        )
+        copies, held_out = (np.full(FEWEST_FIT_ROWS, len(part)) for part in (both, validation))
+        return both[:FEWEST_FIT_ROWS], copies, held_out
     order = np.argsort(first)
     return both[first[order]], copies[order], held_out[order]
 
