@@ -120,20 +120,19 @@ def to_dtype(rows: NDArray[np.float64], dtype: str) -> NDArray[np.generic]:
     kind = np.dtype(dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         if kind.kind == "f":
-            cast = rows.astype(kind)
-            return cast if np.isfinite(cast).all() else _within(rows, kind).astype(kind)
+            return _cast(rows, kind)
         if kind.kind == "b":
             return np.asarray(rows >= 0.5)
         lowest, highest = _float_limits(dtype)
         return np.asarray(np.clip(np.rint(rows), lowest, highest).astype(kind))
 
 
-def _within(rows: NDArray[np.float64], kind: np.dtype[np.generic]) -> NDArray[np.float64]:
-    """Clip values to a narrower float dtype: one slightly beyond its end is not infinite."""
-    if kind.itemsize == rows.dtype.itemsize:
-        return rows
-    most = float(np.finfo(kind.name).max)
-    return np.asarray(np.clip(rows, -most, most))
+def _cast(rows: NDArray[np.float64], kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Cast values to a float dtype: one slightly beyond a narrower one is not infinite."""
+    cast, most = rows.astype(kind), float(np.finfo(kind.name).max)
+    if kind.itemsize == rows.dtype.itemsize or np.isfinite(cast).all():
+        return cast
+    return np.clip(rows, -most, most).astype(kind)
 
 
 def to_types(rows: NDArray[np.float64], dtype: str, types: Sequence[str]) -> NDArray[np.generic]:
