@@ -11,7 +11,7 @@ therefore scored a second time, as if the blocks had each other's reference rows
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -22,6 +22,7 @@ from aemodel.model import Autoencoder
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import FEWEST_FIT_ROWS
 from aemodel.rows.training_rows import FitRows
+from aemodel.training.reference_rows import with_reference
 
 MOST_BLOCKS = 50  # compared, evenly spaced over the source
 MOST_OF_BLOCK = 2_000  # calibration rows of each
@@ -102,5 +103,4 @@ def without_reference(model: Autoencoder, left_out: NDArray[np.bool_]) -> Autoen
         return model
     reference = model.measured.reference
     kept = {name: getattr(reference, name)[~left_out] for name in ("rows", "copies", "validation")}
-    fewer = replace(reference, **kept)
-    return replace(model, measured=replace(model.measured, reference=fewer))
+    return with_reference(model, **kept)

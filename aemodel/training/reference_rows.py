@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     """
     chosen, copies, validation = _reference_rows(model, rows)
     points = model.to_points(rows.tensor(chosen))
-    itself = _what_is_itself(rows.train) if validation_joins(rows) else ""
+    itself = _what_is_itself(rows.train) if validation.any() else ""
     if not len(rows.validation):
         unseen, errors, itself = chosen, model.errors(chosen), "content"
     scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
@@ -90,18 +91,22 @@ def judge_of_changed_validation(model: Autoencoder) -> Autoencoder:
     fitted = copies > 0
     if not reference.validation.any() or fitted.sum() < FEWEST_FIT_ROWS:
         return judge_of_validation(model)
-    fewer = replace(
-        reference,
+    return with_reference(
+        model,
         rows=reference.rows[fitted],
         copies=copies[fitted],
         validation=np.zeros(int(fitted.sum()), np.int64),
     )
-    return replace(model, measured=replace(model.measured, reference=fewer))
 
 
 def without_itself(model: Autoencoder, what: str) -> Autoencoder:
     """Return a model that compares known rows with all others; what: see `Reference.itself`."""
-    reference = replace(model.measured.reference, itself=what)
+    return with_reference(model, itself=what)
+
+
+def with_reference(model: Autoencoder, **changes: Any) -> Autoencoder:
+    """Return a model with a changed reference; changes: fields of `Reference`."""
+    reference = replace(model.measured.reference, **changes)
     return replace(model, measured=replace(model.measured, reference=reference))
 
 
@@ -125,19 +130,19 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Co
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
+    joined = sample[:0]
+    if validation_joins(rows):
+        joined = rows.validation[~rows.has_far_values(rows.validation)]
     sample = sample[~rows.has_far_values(sample)]
     if rows.train.trim:
         kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
         sample = sample[np.sort(np.argsort(model.errors(sample), kind="stable")[:kept])]
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
     if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
-        return _distinct(sample[:: -(-len(sample) // count)], rows.validation[:0])
-    joined = rows.validation[:0]
-    if validation_joins(rows):
-        joined = rows.validation[~rows.has_far_values(rows.validation)]
-    found = _distinct(sample, joined)
-    places = coreset(model.to_points(rows.tensor(found[0])).numpy(), count)
-    return found[0][places], found[1][places], found[2][places]
+        return _distinct(sample[:: -(-len(sample) // count)], joined)
+    distinct, copies, validation = _distinct(sample, joined)
+    places = coreset(model.to_points(rows.tensor(distinct)).numpy(), count)
+    return distinct[places], copies[places], validation[places]
 
 
 def fewest_candidates(reference: Reference, fitted: int) -> int:
