@@ -14,7 +14,7 @@ from aemodel.network.networks import Rebuilt
 def nearest_clean_rows(model: Autoencoder, rows: Rebuilt) -> NDArray[np.generic]:
     """Return the reference row nearest to each of `rows`, in data units: (n, *row_shape).
 
-    Nearest in the points of the novelty score. The reference holds up to 2,000 of them.
+    Nearest in the points of the novelty score. The reference holds up to 2,000 clean rows.
     """
     if not len(rows.rows):
         return model.measured.reference.rows[:0]

@@ -56,7 +56,7 @@ def test_rows_kept_exactly_are_counted_where_latents_alone_hold_the_bound(random
 
     bound, kept = Bound(np.full(50, np.inf), rmse=0.1), exact_bytes(rows, 0.001, 4000)
     sample = Sample(rows, rows, (50,), 4000, 10, 100, kept, latents_rmse=0.05)
-    alone = next(each for each in hold_contest(sample, bound, fast=True) if not each.codec)
+    alone = next(each for each in hold_contest(sample, bound, fast=True) if each.codec is None)
     assert alone.store_bytes == 110 + kept
 
 
