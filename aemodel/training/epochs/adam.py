@@ -21,14 +21,24 @@ class Adam:
 
     def __init__(self, weights: Mapping[str, Tensor], learning_rate: float) -> None:
         """Start without any step; weights: by name, all on one device."""
-        self.weights, self.learning_rate = dict(weights), learning_rate
+        self.weights = dict(weights)
         device = next(iter(self.weights.values())).device
         self.fused = device.type in FUSED
+        self._rate: float | Tensor = learning_rate
+        if device.type == "cuda":  # a recorded step reads it there
+            self._rate = torch.tensor(learning_rate, device=device)
         self.steps = {
             name: torch.zeros((), device=device if self.fused else "cpu") for name in weights
         }
         self.means = {name: torch.zeros_like(weight) for name, weight in weights.items()}
         self.squares = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+
+    def set_rate(self, learning_rate: float) -> None:
+        """Set the learning rate of the next steps."""
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(learning_rate)
+        else:
+            self._rate = learning_rate
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -50,7 +60,7 @@ class Adam:
             amsgrad=False,
             beta1=BETAS[0],
             beta2=BETAS[1],
-            lr=self.learning_rate,
+            lr=self._rate,
             weight_decay=0.0,
             eps=EPSILON,
             maximize=False,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
+from aemodel.devices.graphs import Recorded, Work, can_record
 from aemodel.network.dense import finish_output
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.gaps import GapFiller
@@ -21,7 +22,7 @@ from aemodel.training.epochs.adam import Adam
 from aemodel.training.epochs.batches import ScaledRows
 from aemodel.training.epochs.ranks import Ranks
 from aemodel.training.epochs.schedule import Schedule
-from aemodel.training.losses import MixedLoss, penalty, row_losses, without_worst
+from aemodel.training.losses import MixedLoss, kept_rows, penalty, row_losses, without_worst
 
 OnBatch = Callable[[int], None]  # is called with the number of rows of each batch
 LARGEST_SEED = 2**62
@@ -50,24 +51,50 @@ class Steps:
         self, batches: Iterable[ScaledRows], before: int, trim: float, on_batch: OnBatch
     ) -> float:
         """Fit to batches once; return the mean loss per row. before: rows of earlier passes."""
-        noise = self._noise_of_pass()
-        total, n_rows = _Total(self.ensemble.device), 0
+        self._seed_noise()
+        self._total.clear()
+        n_rows, whole = 0, 0
         for batch in batches:
-            clean = self._for_each_member(batch.rows)
-            inputs = self._inputs(self._with_medians(clean, batch.has_gaps), noise)
-            some, weight = self.ranks.share(len(batch.rows))
-            inputs = self._refilled(inputs[:, some], batch.rows[some], batch.has_gaps)
-            part = _Part(inputs, clean[:, some], batch.has_gaps, weight)
-            losses = halving(partial(self._add_gradients, part, trim), len(batch.rows))
-            self.ranks.add_gradients(self.ensemble.weights.values())
-            self.optimizer.learning_rate = self.schedule.rate(before, len(batch.rows))
-            self.optimizer.step()
-            before += len(batch.rows)
-            of_all = len(batch.rows) / part.rows
-            total.add(losses, weight * of_all)
-            n_rows += round(len(losses) * of_all)
-            on_batch(len(batch.rows))
-        return total.mean(n_rows, self.ranks)
+            rows, whole = batch.rows, whole or len(batch.rows)
+            step = self._step_of(batch, trim, repeats=len(rows) == whole)
+            self.optimizer.set_rate(self.schedule.rate(before, len(rows)))
+            step(rows)
+            before += len(rows)
+            n_rows += kept_rows(len(rows), trim)
+            on_batch(len(rows))
+        return self._total.mean(n_rows, self.ranks)
+
+    def _step_of(self, batch: ScaledRows, trim: float, *, repeats: bool) -> Work:
+        """Return what takes a step on rows like those of a batch: a recorded one where it repeats.
+
+        Recorded steps are in CUDA graphs, which leave out what several processes tell each other.
+        """
+        step = partial(self._step, batch.has_gaps, trim)
+        if not (repeats and self.ranks.count == 1 and can_record(self.ensemble.device)):
+            return step
+        key = (batch.has_gaps, trim, len(batch.rows))
+        if key not in self._recorded:
+            changed = [*self.ensemble.weights.values(), *self.optimizer.state().values()]
+            changed.append(self._total.value)
+            at_once = partial(step, in_pieces=False)
+            self._recorded[key] = Recorded.of(at_once, batch.rows, changed, self._noise)
+        return self._recorded[key] or step
+
+    def _step(self, has_gaps: bool, trim: float, rows: Tensor, *, in_pieces: bool = True) -> None:
+        """Take a step on rows (n, d), of which this process takes its share.
+
+        in_pieces: whether it may be taken piece by piece, when the device runs out of memory.
+        """
+        clean = self._for_each_member(rows)
+        inputs = self._inputs(self._with_medians(clean, has_gaps), self._noise)
+        some, weight = self.ranks.share(len(rows))
+        inputs = self._refilled(inputs[:, some], rows[some], has_gaps)
+        part = _Part(inputs, clean[:, some], has_gaps, weight)
+        add_gradients = partial(self._add_gradients, part, trim)
+        losses = halving(add_gradients, len(rows)) if in_pieces else add_gradients(1)
+        self.ranks.add_gradients(self.ensemble.weights.values())
+        self.optimizer.step()
+        self._total.add(losses, weight * len(rows) / part.rows)
 
     @torch.inference_mode()
     def validation_loss(self, batches: Iterable[ScaledRows]) -> float:
@@ -79,12 +106,24 @@ class Steps:
                 total.add(halving(partial(self._losses, batch), len(batch.rows)))
         return total.mean(n_rows, self.ranks)
 
-    def _noise_of_pass(self) -> torch.Generator:
-        """Return a generator on the device for one pass, so that only the own one is resumed."""
-        if not self.model.noise:
-            return self.generator
-        seed = int(torch.randint(LARGEST_SEED, (), generator=self.generator))
-        return torch.Generator(self.ensemble.device).manual_seed(seed)
+    @cached_property
+    def _noise(self) -> torch.Generator:
+        """What draws noise on the device; seeded for each pass, so that only the own is resumed."""
+        return torch.Generator(self.ensemble.device)
+
+    def _seed_noise(self) -> None:
+        if self.model.noise:
+            self._noise.manual_seed(int(torch.randint(LARGEST_SEED, (), generator=self.generator)))
+
+    @cached_property
+    def _total(self) -> _Total:
+        """Of the losses of a pass."""
+        return _Total(self.ensemble.device)
+
+    @cached_property
+    def _recorded(self) -> dict[tuple[bool, float, int], Recorded | None]:
+        """Steps by whether there are gaps, train.trim, and the number of rows."""
+        return {}
 
     def _with_medians(self, rows: Tensor, has_gaps: bool) -> Tensor:
         """Return rows (..., d) with `fill` for NaN; the device is not read to look for any."""
@@ -175,11 +214,14 @@ class _Total:
 
     def __init__(self, device: torch.device) -> None:
         on = "cpu" if device.type == "mps" else device  # MPS has no float64
-        self._sum = torch.zeros((), dtype=torch.float64, device=on)
+        self.value = torch.zeros((), dtype=torch.float64, device=on)
+
+    def clear(self) -> None:
+        self.value.zero_()
 
     def add(self, losses: Tensor, weight: float = 1.0) -> None:
-        self._sum += losses.to(self._sum).sum() * weight
+        self.value += losses.to(self.value).sum() * weight
 
     def mean(self, n_rows: int, ranks: Ranks) -> float:
-        ranks.add_up(self._sum)
-        return float(self._sum / n_rows) if n_rows else float("nan")
+        ranks.add_up(self.value)
+        return float(self.value / n_rows) if n_rows else float("nan")
