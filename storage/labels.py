@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from storage.files.atomic import write_bytes
+from storage.files.json_lines import parse_line, read_lines
 
 Key = tuple[str, str, int | None]
 
@@ -53,9 +54,11 @@ def labels_path(root: Path, job: str) -> Path:
 
 
 def read_labels(path: Path) -> dict[Key, Label]:
-    """Read all labels by their keys; none if there is no file."""
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    labels = [Label(**json.loads(line)) for line in lines if line]
+    """Read all labels by their keys; none if there is no file.
+
+    Raises DamagedError if a line is not a label.
+    """
+    labels = [parse_line(path, line, lambda found: Label(**found)) for line in read_lines(path)]
     return {label.key: label for label in labels}
 
 

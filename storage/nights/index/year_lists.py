@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from storage.files.atomic import write_bytes
+from storage.files.json_lines import Line, parse_line, read_lines
 from storage.nights.summary import NightLine
 
 DATE = slice(len('{"date": "'), len('{"date": "2026-11-22'))  # of a line
@@ -18,13 +19,17 @@ DATE = slice(len('{"date": "'), len('{"date": "2026-11-22'))  # of a line
 
 def years_with_nights(folder: Path) -> list[int]:
     """Return the years that have a list in reports/JOB, the newest first."""
-    found = folder.glob("nights-*.jsonl")
+    found = folder.glob(f"nights-{'[0-9]' * 4}.jsonl")
     return sorted((int(path.stem.removeprefix("nights-")) for path in found), reverse=True)
 
 
 def read_year(folder: Path, year: int) -> list[NightLine]:
-    """Read all revisions of the nights of a year, in the order of publication."""
-    return [_parsed(line) for line in _lines(_path(folder, year))]
+    """Read all revisions of the nights of a year, in the order of publication.
+
+    Raises DamagedError if a line is not a night.
+    """
+    path = _path(folder, year)
+    return _parsed(path, read_lines(path))
 
 
 def add_night(folder: Path, night: NightLine) -> list[NightLine]:
@@ -33,11 +38,11 @@ def add_night(folder: Path, night: NightLine) -> list[NightLine]:
     The caller holds the lock of the lists.
     """
     path = _path(folder, year_of(night))
-    lines, line = _lines(path), json.dumps(night.to_json(), ensure_ascii=False)
-    if line not in lines:
-        lines.append(line)
-        write_bytes(path, "".join(f"{each}\n" for each in lines).encode())
-    return [_parsed(each) for each in lines]
+    lines, line = read_lines(path), json.dumps(night.to_json(), ensure_ascii=False)
+    if line not in [each.text for each in lines]:
+        lines.append(Line(len(lines) + 1, line))
+        write_bytes(path, "".join(f"{each.text}\n" for each in lines).encode())
+    return _parsed(path, lines)
 
 
 def newest_revisions(nights: Sequence[NightLine]) -> list[NightLine]:
@@ -55,23 +60,24 @@ def nights_before(folder: Path, date: str, *, at_least: int) -> list[NightLine]:
     for year in years_with_nights(folder):
         if year <= int(date[:4]) and len(found) < at_least:
             wanted = at_least - len(found)
-            found = [*_last_before(_lines(_path(folder, year)), date, wanted), *found]
+            found = [*_last_before(_path(folder, year), date, wanted), *found]
     return found
 
 
-def _last_before(lines: Sequence[str], date: str, wanted: int) -> list[NightLine]:
+def _last_before(path: Path, date: str, wanted: int) -> list[NightLine]:
     """Return the newest revisions of the last `wanted` dates before one.
 
     Lines start with their date, so only those of the wanted dates have to be parsed.
     """
-    dates = sorted({line[DATE] for line in lines})
+    lines = read_lines(path)
+    dates = sorted({line.text[DATE] for line in lines})
     first, last = bisect_left(dates, date) - wanted, bisect_left(dates, date)
     kept = set(dates[max(0, first) : last])
-    return newest_revisions([_parsed(line) for line in lines if line[DATE] in kept])
+    return newest_revisions(_parsed(path, [line for line in lines if line.text[DATE] in kept]))
 
 
-def _parsed(line: str) -> NightLine:
-    return NightLine.from_json(json.loads(line))
+def _parsed(path: Path, lines: Iterable[Line]) -> list[NightLine]:
+    return [parse_line(path, line, NightLine.from_json) for line in lines]
 
 
 def listing_of(folder: Path, date: str) -> list[Path]:
@@ -88,7 +94,3 @@ def year_of(night: NightLine) -> int:
 
 def _path(folder: Path, year: int) -> Path:
     return folder / f"nights-{year:04d}.jsonl"
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []

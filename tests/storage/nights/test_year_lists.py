@@ -72,8 +72,10 @@ def test_one_more_night_reads_the_lists_of_two_years_however_many_there_are(tmp_
         lines = [json.dumps(line_of(f"{year}-01-{day:02d}").to_json()) for day in range(1, 32)]
         (tmp_path / f"nights-{year}.jsonl").write_text("\n".join([*lines, ""]))
     add(tmp_path, "2026-01-01")
-    read, lines_of = [], year_lists._lines
-    monkeypatch.setattr(year_lists, "_lines", lambda path: read.append(path.name) or lines_of(path))
+    read, lines_of = [], year_lists.read_lines
+    monkeypatch.setattr(
+        year_lists, "read_lines", lambda path: read.append(path.name) or lines_of(path)
+    )
     add(tmp_path, "2026-01-02")
 
     assert set(read) == {"nights-2026.jsonl", "nights-2025.jsonl"}
