@@ -8,7 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.rows.entities.candidates import may_name_entities, stand_together
+from aemodel.rows.entities.candidates import (
+    may_name_entities,
+    may_number_entities,
+    stand_together,
+)
 from flows.jobs.proposal.column_checks import ColumnFindings, check_columns, repeated_share
 from flows.jobs.proposal.suspect_values import Sentinel, ascending_columns, find_sentinels
 from storage.errors import SourceError
@@ -16,6 +20,8 @@ from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, s
 
 SAMPLE_ROWS = 20_000
 FEWEST_ROWS = 12  # fewer do not show what is usual
+MOST_COMPARED = 20  # numbers that may differ between entities
+MOST_NUMBERS = 1_000  # of more, none is taken for that of an entity: each takes most of a ms
 FEWEST_PIXELS = 64  # flat uint8 rows with fewer values are a table: counts, grades, playing cards
 
 
@@ -25,7 +31,7 @@ class SampleSummary:
 
     names: of the numbers of a table, to which the indices of columns below refer.
     kinds: as what each column of a table is read, if not all are numbers.
-    constant_levels: categories with one level. entities: those that may name entities; batches:
+    constant_levels: categories with one level. entities: columns that may name entities; batches:
         those of them of which each has its rows in one place.
     running: columns whose values are all distinct and ascending; running_ids: the whole numbers
         among them.
@@ -70,7 +76,7 @@ def summarize_sample(
     mixed = len(numbers) < len(columns)
     found = _summarize(rows[:, numbers] if mixed else rows, n_rows)
     findings = replace(found.findings, repeated=repeated_share(rows)) if mixed else found.findings
-    entities = _entities(rows, numbers, columns) if mixed else {}
+    entities = _entities(rows, numbers, columns)
     return replace(
         found,
         names=tuple(columns[index].name for index in numbers),
@@ -92,13 +98,19 @@ def _constant_levels(rows: NDArray[np.generic], columns: Sequence[Feature]) -> I
 def _entities(
     rows: NDArray[np.generic], numbers: Sequence[int], columns: Sequence[Feature]
 ) -> dict[str, NDArray[np.generic]]:
-    """The keys (n,) of the categories that may be entities."""
-    values = rows[:, numbers].astype(np.float64)
-    return {
-        name: rows[:, index]
-        for index, (name, kind) in enumerate(columns)
-        if kind == CATEGORY and numbers and may_name_entities(rows[:, index], values)
-    }
+    """The keys (n,) of the columns that may name entities: categories, and whole numbers."""
+    compared = numbers[:: 1 + len(numbers) // MOST_COMPARED]
+    may_be = {CATEGORY: may_name_entities}
+    if len(numbers) <= MOST_NUMBERS:
+        may_be[NUMBER] = may_number_entities
+    found: dict[str, NDArray[np.generic]] = {}
+    for index, (name, kind) in enumerate(columns):
+        others = [number for number in compared if number != index]
+        if name and others and kind in may_be:
+            keys, values = rows[:, index].astype(np.float64), rows[:, others].astype(np.float64)
+            if may_be[kind](keys, values):
+                found[name] = keys
+    return found
 
 
 def _summarize(rows: NDArray[np.generic], n_rows: int) -> SampleSummary:

@@ -1,11 +1,11 @@
-"""Categories that may name entities."""
+"""Columns that may name entities."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from aemodel.rows.entities.candidates import may_name_entities
+from aemodel.rows.entities.candidates import may_name_entities, may_number_entities
 
 
 def rows_of(levels: int, apart: float, n: int = 2_000) -> np.ndarray:
@@ -34,3 +34,15 @@ def test_gaps_and_a_constant_number_do_no_harm():
     rows[::10, 0] = np.nan
 
     assert not may_name_entities(rows[:, 0], rows[:, 1:])
+
+
+def test_whole_numbers_are_one_if_their_order_tells_nothing():
+    rows = rows_of(50, 3.0)
+    numbers, others = rows[:, 0], rows[:, 1:]
+    in_order = np.column_stack([numbers, np.sqrt(numbers)]) + others / 10
+
+    assert may_number_entities(numbers, others)
+    assert may_name_entities(numbers, in_order)
+    assert not may_number_entities(numbers, in_order)
+    assert not may_number_entities(numbers + 0.5, others)
+    assert not may_number_entities(np.where(numbers == 3, np.nan, numbers), others)

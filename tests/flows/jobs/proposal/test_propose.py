@@ -291,13 +291,14 @@ def test_init_says_which_of_two_columns_of_dates_gives_the_days(tmp_path, random
     assert "# days are those of 'when'; set blocks for others: 'born'" in proposed(path)
 
 
-def test_entities_that_come_and_go_are_held_out_and_are_no_feature(tmp_path, random):
+@pytest.mark.parametrize("named", [str, int])
+def test_entities_that_come_and_go_are_held_out_and_are_no_feature(tmp_path, random, named):
     number = np.arange(N) * 20 // N
     rows = {name: 3 * random.normal(size=20)[number] + random.normal(size=N) for name in "ab"}
-    batches = write(tmp_path / "a.parquet", rows | {"batch": [f"b{each}" for each in number]})
+    batches = write(tmp_path / "a.parquet", rows | {"batch": [*map(named, number)]})
     mixed = random.permutation(N)
     columns = {name: values[mixed] for name, values in rows.items()}
-    machines = {"machine": [f"m{each}" for each in number[mixed]]}
+    machines = {"machine": [*map(named, number[mixed])]}
 
     assert keys(batches)["train"]["blocks"] == "batch"
     assert keys(batches)["data"]["ignore"] == ["batch"]
@@ -310,8 +311,11 @@ def test_entities_that_come_and_go_are_held_out_and_are_no_feature(tmp_path, ran
 def test_a_proposed_job_with_days_or_entities_trains(tmp_path, random):
     when, level = scattered(20), np.repeat(random.normal(size=20), 30)
     rows = {name: 4 * level + random.normal(size=600) for name in "ab"}
-    batch = [f"b{number}" for number in np.arange(600) // 30]
-    for name, column, kind in (("when", when, "days"), ("batch", batch, "entities")):
+    number = np.arange(600) // 30
+    batch = [f"b{each}" for each in number]
+    for name, column, kind in (
+        ("when", when, "days"), ("batch", batch, "entities"), ("lot", number, "entities")
+    ):  # fmt: skip
         path = write(tmp_path / f"{name}.parquet", rows | {name: column})
         (tmp_path / f"{name}.toml").write_text(proposed(path))
         ran = Bench(tmp_path).run("train", tmp_path / f"{name}.toml", "--set", "train.epochs=1")
