@@ -159,6 +159,11 @@ def warning_lines(sample: SampleSummary) -> Iterator[str]:
         [names[index] for index in sample.running],
     )
     yield from comment_lines(
+        "days written as numbers: write them as 2026-01-31, and they are read as times, tell the "
+        "day of a row, and can order a series",
+        [repr(name) for name in sample.days],
+    )
+    yield from comment_lines(
         f"look like missing-value codes (in {sample.sampled:,} rows); replace them with NaN",
         [
             f"{each.value:g} in {_column_name(sample, each.column)} ({each.count:,} times)"

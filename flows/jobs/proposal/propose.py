@@ -73,7 +73,9 @@ def _propose(rows: Input) -> CommandResult:
         if unread := {rows.id, rows.ignore} & {*opened.schema.columns}:
             kept = [place for place, column in enumerate(columns) if column.name not in unread]
             columns = [columns[place] for place in kept]
+            days = sample.days
             sample = summarize_sample(found[:, kept], opened.n_rows, columns)
+            sample = replace(sample, days=days)
         text = write_job(opened, rows, sample, blocks)
     facts = {"path": rows.path, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)

@@ -14,7 +14,12 @@ from aemodel.rows.entities.candidates import (
     stand_together,
 )
 from flows.jobs.proposal.column_checks import ColumnFindings, check_columns, repeated_share
-from flows.jobs.proposal.suspect_values import Sentinel, ascending_columns, find_sentinels
+from flows.jobs.proposal.suspect_values import (
+    Sentinel,
+    ascending_columns,
+    columns_of_days,
+    find_sentinels,
+)
 from storage.errors import SourceError
 from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
 
@@ -34,7 +39,7 @@ class SampleSummary:
     constant_levels: categories with one level. entities: columns that may name entities; batches:
         those of them of which each has its rows in one place.
     running: columns whose values are all distinct and ascending; running_ids: the whole numbers
-        among them.
+        among them. days: columns of days written as numbers.
     """
 
     rows: int
@@ -52,6 +57,7 @@ class SampleSummary:
     batches: tuple[str, ...] = ()
     running: tuple[int, ...] = ()
     running_ids: tuple[int, ...] = ()
+    days: tuple[str, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
     findings: ColumnFindings = field(default_factory=ColumnFindings)
 
@@ -76,7 +82,7 @@ def summarize_sample(
     mixed = len(numbers) < len(columns)
     found = _summarize(rows[:, numbers] if mixed else rows, n_rows)
     findings = replace(found.findings, repeated=repeated_share(rows)) if mixed else found.findings
-    entities = _entities(rows, numbers, columns)
+    entities, values = _entities(rows, numbers, columns), rows[:, numbers].astype(np.float64)
     return replace(
         found,
         names=tuple(columns[index].name for index in numbers),
@@ -85,6 +91,7 @@ def summarize_sample(
         constant_levels=tuple(_constant_levels(rows, columns)) if mixed else (),
         entities=tuple(entities),
         batches=tuple(name for name, keys in entities.items() if stand_together(keys)),
+        days=tuple(columns[numbers[place]].name for place in columns_of_days(values)),
         findings=findings,
     )
 

@@ -1,4 +1,4 @@
-"""Values in clean rows that are probably no measurements: row numbers, and codes for gaps."""
+"""Values in clean rows that are probably no measurements: row numbers, days, codes for gaps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ FAR = 5.0  # distance from the middle 90 % of the other values, in widths of tha
 # 999, -9999, 999.9, -999.25
 NINES = r"-?9{2,}(\.(9+|25))?"
 TYPE_LIMITS = (-(2**15), 2**15 - 1, 2**16 - 1, -(2**31), 2**31 - 1, 2**32 - 1)
+FIRST_DAY, LAST_DAY = 1900_01_01, 2100_12_31  # as numbers
 HUGE = 1e15  # 1e20, 9.96921e+36, 1.8e308
 
 
@@ -34,6 +35,26 @@ def ascending_columns(rows: NDArray[np.generic]) -> NDArray[np.intp]:
     if len(rows) < FEWEST_ROWS:
         return np.empty(0, np.intp)
     return np.flatnonzero(np.greater(rows[1:], rows[:-1]).all(axis=0))
+
+
+def columns_of_days(values: NDArray[np.float64]) -> Iterator[int]:
+    """Yield which columns of values (n, d) are days written as numbers, such as 20260131."""
+    for index, column in enumerate(values.T):
+        known = column[np.isfinite(column)]
+        if not ((known >= FIRST_DAY) & (known <= LAST_DAY)).all():
+            continue
+        days = np.unique(known)
+        if len(days) >= FEWEST_ROWS and not (days % 1).any() and _are_days(days.astype(np.int64)):
+            yield index
+
+
+def _are_days(numbers: NDArray[np.int64]) -> bool:
+    years, months, days = numbers // 10_000, numbers // 100 % 100, numbers % 100
+    if not ((months >= 1) & (months <= 12) & (days >= 1)).all():
+        return False
+    first = (12 * (years - 1970) + months - 1).astype("datetime64[M]")
+    lengths = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
+    return bool((days <= lengths).all())
 
 
 def find_sentinels(values: NDArray[np.float64]) -> Iterator[Sentinel]:

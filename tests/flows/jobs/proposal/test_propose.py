@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -323,6 +324,20 @@ def test_a_proposed_job_with_days_or_entities_trains(tmp_path, random):
         assert ran.code == 0, ran.err
         model = json.loads((Path(ran.facts["path"]) / "model.json").read_text())
         assert (model["blocks"], model["train"]["blocks"]) == (kind, name)
+
+
+def test_days_written_as_numbers_are_pointed_out(tmp_path, random):
+    days = np.datetime64("2026-01-20") + np.arange(400)
+    numbers = np.array([int(str(day).replace("-", "")) for day in days])
+    rows = {"x": random.normal(size=400)}
+    written = write(tmp_path / "a.parquet", {"day": numbers, **rows})
+    in_any_order = write(tmp_path / "b.parquet", {"day": random.permutation(numbers), **rows})
+    amounts = write(tmp_path / "c.parquet", {"day": numbers + 20, **rows})
+
+    for path in (written, in_any_order):
+        assert "read as times" in proposed(path)
+        assert re.search(r"\n# .*: 'day'\n", proposed(path))
+    assert "read as times" not in proposed(amounts)
 
 
 def test_the_night_of_a_folder_of_images_is_a_folder(tmp_path, random):
