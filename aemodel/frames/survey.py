@@ -9,6 +9,7 @@ import numpy as np
 
 from aemodel.frames.columns import TEXTS, TIME, FrameColumn
 from aemodel.frames.values import moments_of, parse_moment
+from aemodel.frames.written_days import is_unclear
 from aemodel.rows.layout import CATEGORY, HOUR, MAX_LEVELS, WEEKDAY
 from aemodel.rows.levels import MOST_LEVELS
 
@@ -75,6 +76,8 @@ def _unfit_category(column: FrameColumn) -> str:
     levels, filled, has_gaps = len(texts), len(column.filled), bool(column.gaps.any())
     if levels == 1 and not has_gaps and parse_moment(texts[0]):
         return f"one time in all rows: {texts[0]!r}"
+    if levels and column.content == TEXTS and not column.coded and all(map(is_unclear, texts)):
+        return f"days such as {texts[0]!r}: month or day first? write them as 2026-01-31"
     if levels > MOST_LEVELS:
         return f"more than {MOST_LEVELS:,} levels"
     if levels >= FEW_IDS and levels == filled and not has_gaps:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.frames.columns import CLOCKS, DATES, DURATIONS, TEXTS, TIME, FrameColumn
+from aemodel.frames.written_days import in_iso
 from aemodel.rows.layout import HOUR, NUMBER
 
 SECONDS_A_DAY = 86_400
@@ -106,13 +107,14 @@ def _zone(name: str) -> tzinfo:
 
 
 def parse_moment(text: str) -> datetime | None:
-    """Parse a date, a time of day, or both together in ISO 8601; None for what is none.
+    """Parse a date, a time of day, or both together; None for what is none.
 
+    They are in ISO 8601, or begin with a day that `in_iso` can write so.
     An offset from UTC is left out: the clock counts on which the time was written.
     """
     trimmed = text.strip()
     dated = f"{EPOCH_DAY} {trimmed}" if CLOCK.match(trimmed) else trimmed
-    found = ISO_TIME.fullmatch(dated)
+    found = ISO_TIME.fullmatch(in_iso(dated))
     try:
         return datetime.fromisoformat(" ".join(filter(None, found.groups()))) if found else None
     except ValueError:  # no such day or hour

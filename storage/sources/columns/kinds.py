@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.features import NO_VALUES, Column
 from storage.sources.columns.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY
+from storage.sources.columns.written_days import days_in_iso
 
 KEY_BITS = 53  # float64 holds such whole numbers exactly
 SECONDS_A_DAY = 86_400
@@ -181,8 +182,9 @@ def _on_its_clock(column: pa.Array) -> pa.Array:
 
 
 def parse_times(texts: pa.Array) -> pa.Array:
-    """Parse dates, times of day, and both together in ISO 8601; what is none becomes a gap.
+    """Parse dates, times of day, and both together; what is none becomes a gap.
 
+    They are in ISO 8601, or begin with a day that `days_in_iso` can write so.
     An offset from UTC is left out: the clock counts on which the time was written.
     """
     trimmed = pc.utf8_trim_whitespace(texts)
@@ -191,7 +193,11 @@ def parse_times(texts: pa.Array) -> pa.Array:
         pc.binary_join_element_wise(EPOCH_DAY, trimmed, " "),
         trimmed,
     )
-    iso = pc.if_else(pc.match_substring_regex(dated, ISO_TIME), dated, None)
+    fit = pc.match_substring_regex(dated, ISO_TIME)
+    if not pc.all(fit, min_count=0).as_py():
+        dated = days_in_iso(dated)
+        fit = pc.match_substring_regex(dated, ISO_TIME)
+    iso = pc.if_else(fit, dated, None)
     return _cast_times(pc.replace_substring_regex(iso, ISO_TIME, r"\1 \2"))
 
 

@@ -37,6 +37,7 @@ class _Levels:
     filled: int = 0
     gaps: int = 0
     times: _Span | None = field(default_factory=lambda: _Span())  # None: some are no times
+    unclear: bool = True  # whether all are days of which the month is unclear
 
     def add(self, column: pa.Array) -> None:
         from storage.sources.columns.kinds import (  # late: pyarrow is slow to import
@@ -49,6 +50,7 @@ class _Levels:
             self.times.add(column)
         else:
             self.times = None
+        self.unclear = self.unclear and is_text(column.type) and _are_unclear(levels)
         gaps = int(np.isnan(keys).sum())
         self.gaps, self.filled = self.gaps + gaps, self.filled + len(keys) - gaps
         self.first = self.first or (levels[0] if levels else "")
@@ -62,6 +64,8 @@ class _Levels:
             return "no values"
         if count == 1 and not self.gaps and _are_times([self.first]):
             return f"one time in all rows: {self.first!r}"
+        if self.unclear:
+            return f"days such as {self.first!r}: month or day first? write them as 2026-01-31"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
         if count >= FEW_IDS and count == self.filled and not self.gaps:
@@ -78,6 +82,15 @@ def _are_times(levels: Sequence[str]) -> bool:
     from storage.sources.columns.kinds import parse_times
 
     return not parse_times(pa.array(levels, pa.string())).null_count
+
+
+def _are_unclear(levels: Sequence[str]) -> bool:
+    """Whether levels are days of which the month is unclear."""
+    import pyarrow as pa  # late: pyarrow is slow to import
+
+    from storage.sources.columns.written_days import are_unclear
+
+    return are_unclear(pa.array(levels, pa.string()))
 
 
 @dataclass

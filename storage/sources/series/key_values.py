@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.columns.kinds import is_text, level_texts, numbers_in
+from storage.sources.columns.written_days import days_in_iso
 
 NANOSECONDS = pa.timestamp("ns")
 TICKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -120,11 +121,14 @@ def _filled(texts: pa.Array) -> pa.Array:
 
 
 def _parsed(texts: pa.StringArray) -> pa.TimestampArray:
-    """Parse ISO 8601, each text with or without an offset from UTC; what is no time is a gap."""
+    """Parse times, each with or without an offset from UTC; what is no time is a gap.
+
+    They are in ISO 8601, or begin with a day that `days_in_iso` can write so.
+    """
     try:
         return texts.cast(NANOSECONDS)
     except pa.ArrowInvalid:
-        pass
+        texts = days_in_iso(texts)
     at_clock = pc.match_substring_regex(texts, CLOCK)
     dated = pc.if_else(at_clock, pc.binary_join_element_wise("1970-01-01", texts, " "), texts)
     tight = pc.replace_substring_regex(dated, SPACED_ZONE, r"\1")

@@ -55,6 +55,8 @@ def many_types() -> pa.Table:
             "one day": ["2026-11-22"] * N,
             "sometimes one day": with_gaps(["2026-11-22"] * N),
             "never a time": ["2026-02-30"] * N,
+            "written": with_gaps([f"{each:%d.%m.%Y %H:%M}" for each in moments]),
+            "unclear": with_gaps([f"{each:%m/%d/%Y}" for each in moments]),
             "id": [f"r{i}" for i in range(N)],
             "notes": with_gaps([f"r{i % 300}" for i in range(N)]),
             "few texts": [f"r{i % 50}" for i in range(N)],
@@ -141,6 +143,8 @@ def test_times_count_on_the_clock_of_their_zone(zone, kind):
 def test_times_in_texts_are_parsed_as_in_files(kind):
     texts = ["2026-01-02 03:04", "2026-01-02T03:04:05.123456789Z", " 2026-02-28 ", "07:30:15"]
     texts += ["2026-02-30", "20260101", "soon", "", None, "2026-01-02 23:59:59 +05:30"]
+    texts += ["2026/1/31 10:05", "31.1.2026", "31.02.2026", "1/31/2026", "31-Jan-2026 10:05:06"]
+    texts += ["january 5, 2026", "5 Sept 2026", "5 Septem 2026", "1.2.26", "2026.01.05T07:30"]
     column = pa.array(texts)
 
     found = clock_values(read_frame(pa.table({"t": column}))["t"], kind)

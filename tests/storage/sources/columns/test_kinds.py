@@ -136,11 +136,21 @@ def test_times_count_on_the_clock_of_their_zone():
         ("2026-11-26T10:30:00Z", 10.5, 3),
         ("2026-11-26T10:30:00.123456789+02:00", 10.50003, 3),
         ("2026-11-29", 0.0, 6),
+        ("2026/11/26 10:30", 10.5, 3),
+        ("26.11.2026 10:30:00", 10.5, 3),
+        ("6.11.2026", 0.0, 4),
+        ("26-Nov-2026", 0.0, 3),
+        ("26 november 2026 10:30", 10.5, 3),
+        ("November 26, 2026", 0.0, 3),
         ("2026-02-30 10:00:00", np.nan, np.nan),
+        ("30.02.2026", np.nan, np.nan),
+        ("26 Novel 2026", np.nan, np.nan),
+        ("26.11.26", np.nan, np.nan),
+        ("11/26/2026", np.nan, np.nan),
         ("yesterday", np.nan, np.nan),
     ],
 )
-def test_text_is_read_as_a_time_if_it_is_iso_8601(text, hour, weekday):
+def test_text_is_read_as_a_time_if_its_day_is_clear(text, hour, weekday):
     column = pa.array([text])
     np.testing.assert_allclose(time_parts(column, HOUR), [hour], atol=1e-5)
     np.testing.assert_allclose(time_parts(column, WEEKDAY), [weekday])
@@ -251,6 +261,7 @@ def test_ids_texts_and_empty_columns_are_ignored_with_the_reason(tmp_path):
         "currency": ["EUR"] * 400,
         "run": ["2026-11-22"] * 400,
         "empty": pa.array([None] * 400, pa.string()),
+        "day": [f"{1 + index % 12}/{1 + index % 28}/2026" for index in range(400)],
         "level": ["a", "b"] * 200,
     }
     unread, schema = surveyed(tmp_path, columns)
@@ -259,6 +270,7 @@ def test_ids_texts_and_empty_columns_are_ignored_with_the_reason(tmp_path):
         "note": "text or ids: 300 levels in 400 rows",
         "run": "one time in all rows: '2026-11-22'",
         "empty": "no values",
+        "day": "days such as '1/1/2026': month or day first? write them as 2026-01-31",
     }
     assert schema.columns == ("x", "currency", "level")
 

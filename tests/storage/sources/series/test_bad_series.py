@@ -195,6 +195,17 @@ def test_times_of_every_unit_are_nanoseconds(tmp_path, unit):
     assert read(opened(path, ONE)).times == [0, 2]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_days_that_are_clear_order_rows_however_they_are_written(tmp_path, suffix):
+    path, times = tmp_path / f"a.{suffix}", ["2.1.1970 00:00:05", "1970/01/02", "1 Jan 1970"]
+    if suffix == "csv":
+        path.write_text("at,value\n" + "".join(f"{each},0\n" for each in times))
+    else:
+        write(path, {"at": times, "value": [0.0, 0.0, 0.0]})
+
+    assert np.diff(read(opened(path, ONE)).times).tolist() == [86_400, 5]
+
+
 def test_a_time_beyond_nanoseconds_is_no_time(tmp_path):
     never = pa.array([0, 253_402_300_799, 5], pa.timestamp("s"))  # the end of 9999
     source = opened(write(tmp_path / "a.parquet", {"at": never, "value": [0.0, 1.0, 2.0]}), ONE)

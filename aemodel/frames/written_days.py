@@ -1,0 +1,42 @@
+"""Days as people write them, in texts: which are clear, and which could be one of two days.
+
+The same rules as `storage.sources.columns.written_days`.
+"""
+
+from __future__ import annotations
+
+import re
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+NAMES = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    "sep(?:t|tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
+CLEAR = [
+    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        r"(?P<year>\d{4})[/.](?P<month>\d\d?)[/.](?P<day>\d\d?)(?P<rest>[T ].*)?",
+        r"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})(?P<rest>[T ].*)?",
+        rf"(?P<day>\d\d?)[- ](?P<month>{NAMES})[- ](?P<year>\d{{4}})(?P<rest>[T ].*)?",
+        rf"(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?",
+    )
+]
+UNCLEAR = re.compile(r"\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?", re.ASCII)
+
+
+def in_iso(text: str) -> str:
+    """Write a day such as 2026/1/31, 31.1.2026, 31-Jan-2026, or January 31, 2026 in ISO 8601.
+
+    Another text stays; what follows a day does too.
+    """
+    found = next((match for pattern in CLEAR if (match := pattern.fullmatch(text))), None)
+    if found is None:
+        return text
+    month, name = found["month"], found["month"][:3].lower()
+    number = MONTHS.index(name) + 1 if name in MONTHS else int(month)
+    return f"{found['year']}-{number:02d}-{int(found['day']):02d}{found['rest'] or ''}"
+
+
+def is_unclear(text: str) -> bool:
+    """Return whether a text is a day that may name the month or the day first: 1/2/2026."""
+    return bool(UNCLEAR.fullmatch(text)) and in_iso(text) == text

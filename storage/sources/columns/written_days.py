@@ -1,0 +1,49 @@
+"""Days as people write them, in texts: which are clear, and which could be one of two days.
+
+The same rules as `aemodel.frames.written_days`, on Arrow arrays.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+NAMES = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    "sep(?:t|tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
+CLEAR = (
+    r"^(?P<year>\d{4})[/.](?P<month>\d\d?)[/.](?P<day>\d\d?)(?P<rest>[T ].*)?$",
+    r"^(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})(?P<rest>[T ].*)?$",
+    rf"(?i)^(?P<day>\d\d?)[- ](?P<month>{NAMES})[- ](?P<year>\d{{4}})(?P<rest>[T ].*)?$",
+    rf"(?i)^(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?$",
+)
+UNCLEAR = r"^\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?$"
+
+
+def days_in_iso(texts: pa.StringArray) -> pa.StringArray:
+    """Write days such as 2026/1/31, 31.1.2026, 31-Jan-2026, and January 31, 2026 in ISO 8601.
+
+    Other texts stay; what follows a day does too.
+    """
+    for pattern in CLEAR:
+        parts = pc.extract_regex(texts, pattern)
+        if parts.null_count == len(parts):
+            continue
+        day, month, year, rest = (
+            pc.struct_field(parts, name) for name in ("day", "month", "year", "rest")
+        )
+        places = pc.index_in(pc.utf8_lower(pc.utf8_slice_codeunits(month, 0, 3)), pa.array(MONTHS))
+        month = pc.coalesce(pc.add(places, 1).cast(pa.string()), month)
+        padded = [pc.utf8_lpad(part, 2, "0") for part in (month, day)]
+        written = pc.binary_join_element_wise(year, *padded, "-")
+        written = pc.binary_join_element_wise(written, rest, "")
+        texts = pc.if_else(parts.is_valid(), written, texts)
+    return texts
+
+
+def are_unclear(texts: pa.StringArray) -> bool:
+    """Return whether all texts are days that may name the month or the day first: 1/2/2026."""
+    fit = pc.and_(pc.match_substring_regex(texts, UNCLEAR), pc.equal(days_in_iso(texts), texts))
+    return bool(pc.all(fit, min_count=0).as_py())
