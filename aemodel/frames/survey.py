@@ -9,7 +9,7 @@ import numpy as np
 
 from aemodel.frames.columns import TEXTS, TIME, FrameColumn
 from aemodel.frames.values import moments_of, parse_moment
-from aemodel.frames.written_days import is_unclear
+from aemodel.frames.written_values import is_amount, is_unclear
 from aemodel.rows.layout import CATEGORY, HOUR, MAX_LEVELS, WEEKDAY
 from aemodel.rows.levels import MOST_LEVELS
 
@@ -76,8 +76,11 @@ def _unfit_category(column: FrameColumn) -> str:
     levels, filled, has_gaps = len(texts), len(column.filled), bool(column.gaps.any())
     if levels == 1 and not has_gaps and parse_moment(texts[0]):
         return f"one time in all rows: {texts[0]!r}"
-    if levels and column.content == TEXTS and not column.coded and all(map(is_unclear, texts)):
-        return f"days such as {texts[0]!r}: month or day first? write them as 2026-01-31"
+    if levels and column.content == TEXTS and not column.coded:
+        if all(map(is_unclear, texts)):
+            return f"days such as {texts[0]!r}: month or day first? write them as 2026-01-31"
+        if levels >= FEW_IDS and all(map(is_amount, texts)):
+            return f"numbers such as {texts[0]!r}: write them as 1234.56, without signs"
     if levels > MOST_LEVELS:
         return f"more than {MOST_LEVELS:,} levels"
     if levels >= FEW_IDS and levels == filled and not has_gaps:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.frames.columns import CLOCKS, DATES, DURATIONS, TEXTS, TIME, FrameColumn
-from aemodel.frames.written_days import in_iso
+from aemodel.frames.written_values import in_iso
 from aemodel.rows.layout import HOUR, NUMBER
 
 SECONDS_A_DAY = 86_400

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.features import NO_VALUES, Column
 from storage.sources.columns.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY
-from storage.sources.columns.written_days import days_in_iso
+from storage.sources.columns.written_values import days_in_iso
 
 KEY_BITS = 53  # float64 holds such whole numbers exactly
 SECONDS_A_DAY = 86_400

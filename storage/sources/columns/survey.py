@@ -38,19 +38,25 @@ class _Levels:
     gaps: int = 0
     times: _Span | None = field(default_factory=lambda: _Span())  # None: some are no times
     unclear: bool = True  # whether all are days of which the month is unclear
+    amounts: bool = True  # whether all are numbers with signs or separators
 
     def add(self, column: pa.Array) -> None:
-        from storage.sources.columns.kinds import (  # late: pyarrow is slow to import
+        import pyarrow as pa  # late: pyarrow is slow to import
+
+        from storage.sources.columns.kinds import (
             is_text,
             levels_of,
         )
+        from storage.sources.columns.written_values import are_amounts, are_unclear
 
         keys, levels = levels_of(column)
         if self.times and is_text(column.type) and _are_times(levels):
             self.times.add(column)
         else:
             self.times = None
-        self.unclear = self.unclear and is_text(column.type) and _are_unclear(levels)
+        texts = pa.array(levels if is_text(column.type) else ["none"], pa.string())
+        self.unclear = self.unclear and are_unclear(texts)
+        self.amounts = self.amounts and are_amounts(texts)
         gaps = int(np.isnan(keys).sum())
         self.gaps, self.filled = self.gaps + gaps, self.filled + len(keys) - gaps
         self.first = self.first or (levels[0] if levels else "")
@@ -66,6 +72,8 @@ class _Levels:
             return f"one time in all rows: {self.first!r}"
         if self.unclear:
             return f"days such as {self.first!r}: month or day first? write them as 2026-01-31"
+        if self.amounts and count >= FEW_IDS:
+            return f"numbers such as {self.first!r}: write them as 1234.56, without signs"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
         if count >= FEW_IDS and count == self.filled and not self.gaps:
@@ -82,15 +90,6 @@ def _are_times(levels: Sequence[str]) -> bool:
     from storage.sources.columns.kinds import parse_times
 
     return not parse_times(pa.array(levels, pa.string())).null_count
-
-
-def _are_unclear(levels: Sequence[str]) -> bool:
-    """Whether levels are days of which the month is unclear."""
-    import pyarrow as pa  # late: pyarrow is slow to import
-
-    from storage.sources.columns.written_days import are_unclear
-
-    return are_unclear(pa.array(levels, pa.string()))
 
 
 @dataclass

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.columns.kinds import is_text, level_texts, numbers_in
-from storage.sources.columns.written_days import days_in_iso
+from storage.sources.columns.written_values import days_in_iso
 
 NANOSECONDS = pa.timestamp("ns")
 TICKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}

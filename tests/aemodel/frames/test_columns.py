@@ -14,10 +14,12 @@ from aemodel.frames.columns import is_frame, read_frame
 from aemodel.frames.levels import level_texts_in
 from aemodel.frames.survey import choose_features
 from aemodel.frames.values import clock_values, values_of_kind
+from aemodel.frames.written_values import is_amount
 from aemodel.rows import layout, levels
 from storage.sources import named_features, open_surveyed
 from storage.sources.columns import schema
 from storage.sources.columns.kinds import level_key, level_texts, time_parts
+from storage.sources.columns.written_values import are_amounts
 
 N = 400
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "-03:30", "Nowhere/Town")
@@ -56,6 +58,7 @@ def many_types() -> pa.Table:
             "sometimes one day": with_gaps(["2026-11-22"] * N),
             "never a time": ["2026-02-30"] * N,
             "written": with_gaps([f"{each:%d.%m.%Y %H:%M}" for each in moments]),
+            "amount": [f"${each:,.2f}" for each in random.gamma(1, 1_000, N)],
             "unclear": with_gaps([f"{each:%m/%d/%Y}" for each in moments]),
             "id": [f"r{i}" for i in range(N)],
             "notes": with_gaps([f"r{i % 300}" for i in range(N)]),
@@ -150,6 +153,28 @@ def test_times_in_texts_are_parsed_as_in_files(kind):
     found = clock_values(read_frame(pa.table({"t": column}))["t"], kind)
 
     np.testing.assert_array_equal(found, time_parts(column, kind))
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("$1,234.50", True),
+        ("-$5", True),
+        ("€ 12", True),
+        ("12.5 €", True),
+        ("(1,234)", True),
+        ("5%", True),
+        ("1 234 567", True),
+        ("1234", False),
+        ("12,34", False),
+        ("$", False),
+        ("1,234 pcs", False),
+        ("555-1234", False),
+    ],
+)
+def test_an_amount_is_a_number_with_signs_or_separators(text, amount):
+    assert are_amounts(pa.array([text])) == amount
+    assert is_amount(text) == amount
 
 
 def test_a_column_of_several_types_is_ignored_with_its_types():

@@ -262,6 +262,8 @@ def test_ids_texts_and_empty_columns_are_ignored_with_the_reason(tmp_path):
         "run": ["2026-11-22"] * 400,
         "empty": pa.array([None] * 400, pa.string()),
         "day": [f"{1 + index % 12}/{1 + index % 28}/2026" for index in range(400)],
+        "price": [f"${index},{index % 1_000:03d}.50" for index in range(400)],
+        "rate": ["5 %", "12.5 %"] * 200,
         "level": ["a", "b"] * 200,
     }
     unread, schema = surveyed(tmp_path, columns)
@@ -271,8 +273,9 @@ def test_ids_texts_and_empty_columns_are_ignored_with_the_reason(tmp_path):
         "run": "one time in all rows: '2026-11-22'",
         "empty": "no values",
         "day": "days such as '1/1/2026': month or day first? write them as 2026-01-31",
+        "price": "numbers such as '$0,000.50': write them as 1234.56, without signs",
     }
-    assert schema.columns == ("x", "currency", "level")
+    assert schema.columns == ("x", "currency", "rate", "level")
 
 
 def test_a_column_that_the_job_names_is_a_feature_whatever_its_values(tmp_path):

@@ -1,6 +1,6 @@
-"""Days as people write them, in texts: which are clear, and which could be one of two days.
+"""Days and amounts as people write them, in texts: which days are clear, and what looks like one.
 
-The same rules as `aemodel.frames.written_days`, on Arrow arrays.
+The same rules as `aemodel.frames.written_values`, on Arrow arrays.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ CLEAR = (
     rf"(?i)^(?P<day>\d\d?)[- ](?P<month>{NAMES})[- ](?P<year>\d{{4}})(?P<rest>[T ].*)?$",
     rf"(?i)^(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?$",
 )
+AMOUNT = r"^[-+(]{0,2}[$€£¥]? ?(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)? ?[%$€£¥]?\)?$"
+WITH_SIGN = r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d"
 UNCLEAR = r"^\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?$"
 
 
@@ -46,4 +48,10 @@ def days_in_iso(texts: pa.StringArray) -> pa.StringArray:
 def are_unclear(texts: pa.StringArray) -> bool:
     """Return whether all texts are days that may name the month or the day first: 1/2/2026."""
     fit = pc.and_(pc.match_substring_regex(texts, UNCLEAR), pc.equal(days_in_iso(texts), texts))
+    return bool(pc.all(fit, min_count=0).as_py())
+
+
+def are_amounts(texts: pa.StringArray) -> bool:
+    """Return whether all texts are numbers with signs or separators: $1,234.50 or 12 %."""
+    fit = pc.and_(*(pc.match_substring_regex(texts, each) for each in (AMOUNT, WITH_SIGN)))
     return bool(pc.all(fit, min_count=0).as_py())

@@ -1,6 +1,6 @@
-"""Days as people write them, in texts: which are clear, and which could be one of two days.
+"""Days and amounts as people write them, in texts: which days are clear, and what looks like one.
 
-The same rules as `storage.sources.columns.written_days`.
+The same rules as `storage.sources.columns.written_values`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ CLEAR = [
         rf"(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?",
     )
 ]
+AMOUNT = re.compile(
+    r"[-+(]{0,2}[$€£¥]? ?(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)? ?[%$€£¥]?\)?", re.ASCII
+)
+WITH_SIGN = re.compile(r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d", re.ASCII)
 UNCLEAR = re.compile(r"\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?", re.ASCII)
 
 
@@ -40,3 +44,8 @@ def in_iso(text: str) -> str:
 def is_unclear(text: str) -> bool:
     """Return whether a text is a day that may name the month or the day first: 1/2/2026."""
     return bool(UNCLEAR.fullmatch(text)) and in_iso(text) == text
+
+
+def is_amount(text: str) -> bool:
+    """Return whether a text is a number with a sign or separators: $1,234.50 or 12 %."""
+    return bool(AMOUNT.fullmatch(text) and WITH_SIGN.search(text))
