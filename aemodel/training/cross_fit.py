@@ -81,14 +81,13 @@ class CrossFitted(Autoencoder):
     def scale_and_score(
         self, rows: Rows, wanted: Sequence[str]
     ) -> tuple[SomeScores, NDArray[np.float32]]:
-        """Return the `wanted` ones of SCORES, and rows in the units of their models (n, d)."""
+        """Return the `wanted` ones of SCORES, and rows in the units of the first model (n, d)."""
         found = {name: np.empty(len(rows)) for name in wanted}
-        scaled = np.empty((len(rows), self.layout.n_features), np.float32)
         for model, mine in self.parts(rows):
-            scores, scaled[mine] = model.scale_and_score(rows[mine], wanted)
+            scores, _ = model.scale_and_score(rows[mine], wanted)
             for name, each in found.items():
                 each[mine] = scores[name]
-        return found, scaled
+        return found, self.scale(rows)
 
 
 def cross_fit(

@@ -137,3 +137,21 @@ def test_a_job_that_holds_out_whole_blocks_is_judged_by_rows(tmp_path):
     result = bench.run("score", bench.job, "--in-sample", "--set", "train.split=blocks")
 
     assert (result.code, result.facts.get("rows")) == (0, 300), result.err
+
+
+def test_levels_that_the_models_know_in_other_orders_are_scored(tmp_path):
+    random = np.random.default_rng(2)
+    levels = [f"l{each}" for each in random.zipf(1.3, 400) % 90]
+    levels[7] = "nowhere else"
+    table = pa.table({"x": random.normal(size=400), "y": random.normal(size=400), "level": levels})
+    pq.write_table(table, tmp_path / "all.parquet")
+    job = FAST.replace('clean = "clean.npy"', 'clean = "all.parquet"')
+    job = job.replace("[score]", '[score]\nby = "novelty"')
+    (tmp_path / "small.toml").write_text(job)
+    bench = Bench(tmp_path)
+    result = bench.run("score", bench.job, "--in-sample", "--set", "score.top_n=400")
+
+    assert result.code == 0, result.err
+    outliers = pq.read_table(f"{result.facts['path']}/outliers.parquet").to_pylist()
+    cause = next(each["cause"] for each in outliers if each["row"] == 7)
+    assert cause.startswith("level 'nowhere else' never seen")
