@@ -30,6 +30,7 @@ from aemodel.training.reference_rows import (
     judge_of_validation,
     known_pieces,
     sample_fit_rows,
+    unseen_rows,
     without_itself,
 )
 from aemodel.training.result import History, Trained
@@ -70,7 +71,7 @@ def measure_model(model: Autoencoder, rows: FitRows, *, history: History) -> Tra
     model = replace(model, measured=_column_scales(model, rows, unseen))
     latents, errors = model.encode_and_errors(unseen)
     scaled = replace(model, measured=_scales(model, rows, unseen, latents=latents, errors=errors))
-    known = np.isfinite(errors)  # rows without values or beyond float32 have no finite error
+    known = comparable_rows(model, unseen, errors)
     comparable = unseen if known.all() else unseen[known]
     return Trained(
         replace(model, measured=calibrate(scaled, rows)),
@@ -221,11 +222,15 @@ def _nothing_measured() -> Measured:
     )
 
 
-def unseen_rows(rows: FitRows) -> Rows:
-    """Return validation rows without far values; without validation rows, fit rows."""
-    found = rows.validation if len(rows.validation) else sample_fit_rows(rows)
-    usual = ~rows.has_far_values(found)
-    return found if usual.all() or not usual.any() else found[usual]
+def comparable_rows(model: Autoencoder, rows: Rows, errors: Vector) -> NDArray[np.bool_]:
+    """Return which rows, with errors (n,), can be compared with the column means.
+
+    Rows without values or beyond float32 have no finite error. A gap in a column that has none in
+    the fit rows counts as a constant, whatever the model; such rows count only without any others.
+    """
+    known = np.isfinite(errors)
+    gaps = (np.isnan(model.scale(rows)) & model.scaler.complete).any(axis=1)
+    return known & ~gaps if (known & ~gaps).any() else known
 
 
 def dead_latents(latents: NDArray[np.float32]) -> tuple[int, ...]:
@@ -246,14 +251,11 @@ def column_mean_error(model: Autoencoder, means: Vector, rows: Rows) -> float:
         errors = usual / model.measured.residual_scale**2
         return float(np.nanmean(errors[list(model.layout.features)]))
     expected = ((means - model.scaler.center) / model.scaler.scale).astype(np.float32)
-    total, observed = np.zeros(len(rows)), np.zeros(len(rows))
-    for start in range(0, len(rows), model.size):
-        piece = slice(start, start + model.size)
-        scaled = model.scale(rows[piece])
-        total[piece] = np.nansum((scaled - expected).astype(np.float64) ** 2, axis=1)
-        observed[piece] = (~np.isnan(scaled)).sum(axis=1)
-    seen = observed > 0
-    return float((total[seen] / observed[seen]).mean()) if seen.any() else float("inf")
+    errors = [
+        np.nanmean(np.square(model.scale(piece) - expected, dtype=np.float64), axis=1)
+        for piece in np.split(rows, range(model.size, len(rows), model.size))
+    ]
+    return float(np.concatenate(errors).mean()) if len(rows) else float("inf")
 
 
 def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector, Vector]:

@@ -185,3 +185,10 @@ def sample_fit_rows(rows: FitRows, most: int = MOST_ROWS) -> Rows:
 
 def _row_bytes(rows: Rows) -> int:
     return max(1, rows[:1].nbytes)
+
+
+def unseen_rows(rows: FitRows) -> Rows:
+    """Return validation rows without far values; without validation rows, fit rows."""
+    found = rows.validation if len(rows.validation) else sample_fit_rows(rows)
+    usual = ~rows.has_far_values(found)
+    return found if usual.all() or not usual.any() else found[usual]

@@ -59,6 +59,22 @@ def test_a_validation_row_without_values_does_not_affect_the_validation_error():
     assert 0 < trained.validation_error < 2 * trained.column_mean_error < np.inf
 
 
+def test_gaps_in_validation_rows_alone_are_not_compared_with_the_column_means():
+    rows = clean_rows(400, d=3)
+    with_gaps = rows.copy()
+    with_gaps[:, 0] = np.nan
+    before = train(rows, calibration=0.4)
+    sides = sides_of(row_hashes(with_gaps), before.model.train_settings)
+    held_out = np.flatnonzero(sides.validation)[:9]
+    rows[held_out] = with_gaps[held_out]
+    trained = train(rows, calibration=0.4)
+
+    assert trained.model.scaler.complete.all()
+    assert np.nanmax(trained.model.errors(rows[held_out])) > 4, "a gap counts 16"
+    assert trained.validation_error == pytest.approx(before.validation_error, rel=0.3)
+    assert trained.column_mean_error == pytest.approx(before.column_mean_error, rel=0.3)
+
+
 def test_fewer_rows_than_a_batch_are_all_used():
     rows = clean_rows(30)
     trained = train(rows, batch_size=4096, epochs=200, calibration=0.3, validation=0.3)
