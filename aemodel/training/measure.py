@@ -251,11 +251,11 @@ def column_mean_error(model: Autoencoder, means: Vector, rows: Rows) -> float:
         errors = usual / model.measured.residual_scale**2
         return float(np.nanmean(errors[list(model.layout.features)]))
     expected = ((means - model.scaler.center) / model.scaler.scale).astype(np.float32)
-    errors = [
+    of_rows = [
         np.nanmean(np.square(model.scale(piece) - expected, dtype=np.float64), axis=1)
         for piece in np.split(rows, range(model.size, len(rows), model.size))
     ]
-    return float(np.concatenate(errors).mean()) if len(rows) else float("inf")
+    return float(np.concatenate(of_rows).mean()) if len(rows) else float("inf")
 
 
 def feature_scales(model: Autoencoder, unseen: Rows) -> tuple[Vector, Vector, Vector]:
