@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -37,6 +38,7 @@ WIDTH = 512  # most units in a hidden layer for images
 WANTED_ALARMS = 3  # calibration scores above the cut: with fewer, one or two rows decide the cut
 MANY_MIXED_ROWS = 10_000  # from here on, more members gain little and a night of them is long
 MANY_ROWS = 30_000  # with this many rows, a tenth is enough for calibration
+FEWEST_LISTED, SHARE_LISTED = 5, 0.05  # of a night of which rows are only ranked
 FEWEST_FOR_A_TENTH = 90  # with fewer rows, a tenth of them may be none, see FEWEST_TO_HOLD_OUT
 
 
@@ -158,7 +160,7 @@ def train_and_score_sections(sample: SampleSummary, blocks: KnownBlocks | None) 
         "[score]",
         *_ranking(sample),
         _rule(calibration, blocks.condition if blocks else ""),
-        key_line("top_n", "100", "rows always listed in the report"),
+        _top_n(sample, calibration),
     ]
 
 
@@ -236,6 +238,14 @@ def _rule(calibration: int, condition: str) -> str:
     percent = float((Decimal(1) - Decimal(quantile)) * 100)
     why = f"flags at most {percent:g} % of clean rows{condition}; {calibration:,} rows suffice"
     return key_line("rule", f'"quantile {quantile}"', why + _stricter(quantile))
+
+
+def _top_n(sample: SampleSummary, calibration: int) -> str:
+    if achievable_quantile(calibration):
+        return key_line("top_n", "100", "rows always listed in the report")
+    top_n = min(100, max(FEWEST_LISTED, math.ceil(SHARE_LISTED * sample.rows)))
+    why = f"rows flagged and listed each night; {SHARE_LISTED:.0%} of a night as large as clean"
+    return key_line("top_n", str(top_n), why)
 
 
 def _stricter(quantile: str) -> str:

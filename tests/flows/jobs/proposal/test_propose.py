@@ -227,17 +227,21 @@ def test_a_sorted_column_with_repeated_values_is_no_id(tmp_path, columns):
 
 
 @pytest.mark.parametrize(
-    ("rows", "rule", "why"),
+    ("rows", "rule", "top_n", "why"),
     [
-        (50_000, "quantile 0.999", ""),
-        (2_000, "quantile 0.99", "0.999 needs 2,999"),
-        (50, "top", "too few for a guarantee"),
+        (50_000, "quantile 0.999", 100, ""),
+        (2_000, "quantile 0.99", 100, "0.999 needs 2,999"),
+        (140, "top", 7, "too few for a guarantee"),
+        (50, "top", 5, "5% of a night as large as clean"),
     ],
 )
-def test_the_rule_is_the_strictest_that_the_rows_can_honor(tmp_path, random, rows, rule, why):
+def test_the_rule_is_the_strictest_that_the_rows_can_honor(
+    tmp_path, random, rows, rule, top_n, why
+):
     path = write(tmp_path / "a.parquet", {name: random.normal(size=rows) for name in "abc"})
+    score = keys(path)["score"]
 
-    assert keys(path)["score"]["rule"] == rule
+    assert (score["rule"], score["top_n"]) == (rule, top_n)
     assert why in proposed(path)
 
 
