@@ -1,13 +1,20 @@
-"""Why rows are anomalous, as a list that a notebook shows as a table."""
+"""Why rows are anomalous, as a list that is shown with a row and its cause on each line."""
 
 from __future__ import annotations
 
 from aemodel.explain.causes import Cause
-from aemodel.notebook.tables import html_table
+from aemodel.notebook.tables import MOST_ROWS, html_table
 
 
 class Explanation(list[Cause]):
     """The causes of rows, in the order of the rows."""
+
+    def __repr__(self) -> str:
+        """Show the first rows; what a terminal would not print is escaped."""
+        causes = [repr(cause.words)[1:-1] for cause in self[:MOST_ROWS]]
+        lines = [f"row {index}: {words}" for index, words in enumerate(causes)]
+        more = len(self) - len(lines)
+        return "\n".join([*lines, f"and {more:,} more"] if more else lines) or "no rows"
 
     def _repr_html_(self) -> str:
         rows = [(index, cause.words) for index, cause in enumerate(self)]
