@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.features import NO_VALUES, Column
 from storage.sources.columns.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY
-from storage.sources.columns.written_values import days_in_iso
+from storage.sources.columns.written_values import cast_clear, days_in_iso
 
 KEY_BITS = 53  # float64 holds such whole numbers exactly
 SECONDS_A_DAY = 86_400
@@ -198,20 +198,5 @@ def parse_times(texts: pa.Array) -> pa.Array:
         dated = days_in_iso(dated)
         fit = pc.match_substring_regex(dated, ISO_TIME)
     iso = pc.if_else(fit, dated, None)
-    return _cast_times(pc.replace_substring_regex(iso, ISO_TIME, r"\1 \2"))
-
-
-def _cast_times(texts: pa.Array) -> pa.Array:
-    """Cast texts to times; those that name no moment, such as 2026-02-30, become gaps."""
-    texts = pc.utf8_trim_whitespace(texts)
-    try:
-        return texts.cast(PARSED)
-    except pa.ArrowInvalid:
-        return pa.array([_cast_time(text) for text in texts], PARSED)
-
-
-def _cast_time(text: pa.Scalar) -> pa.Scalar | None:
-    try:
-        return text.cast(PARSED) if text.is_valid else None
-    except pa.ArrowInvalid:
-        return None
+    split = pc.replace_substring_regex(iso, ISO_TIME, r"\1 \2")
+    return cast_clear(pc.utf8_trim_whitespace(split), PARSED)

@@ -21,6 +21,7 @@ CLEAR = (
 )
 AMOUNT = r"^[-+(]{0,2}[$€£¥]? ?(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)? ?[%$€£¥]?\)?$"
 WITH_SIGN = r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d"
+FEW = 64  # texts that are cast one by one
 UNCLEAR = r"^\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?$"
 
 
@@ -55,3 +56,21 @@ def are_amounts(texts: pa.StringArray) -> bool:
     """Return whether all texts are numbers with signs or separators: $1,234.50 or 12 %."""
     fit = pc.and_(*(pc.match_substring_regex(texts, each) for each in (AMOUNT, WITH_SIGN)))
     return bool(pc.all(fit, min_count=0).as_py())
+
+
+def cast_clear(texts: pa.StringArray, kind: pa.DataType) -> pa.Array:
+    """Cast texts to a type of times; those that name no moment, such as 2026-02-30, become gaps."""
+    try:
+        return texts.cast(kind)
+    except pa.ArrowInvalid:
+        if len(texts) <= FEW:
+            return pa.array([_cast_one(text, kind) for text in texts], kind)
+    halves = texts[: len(texts) // 2], texts[len(texts) // 2 :]
+    return pa.concat_arrays([cast_clear(half, kind) for half in halves])
+
+
+def _cast_one(text: pa.StringScalar, kind: pa.DataType) -> pa.Scalar | None:
+    try:
+        return text.cast(kind) if text.is_valid else None
+    except pa.ArrowInvalid:
+        return None
