@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -20,7 +20,9 @@ from storage.sources.series.recognize import (
 )
 from storage.sources.tables import TableSource
 
+SLOW_RATES = ("1/3650d", "1/1000d", "1/365d", "1/90d", "1/30d")  # rows hours or days apart
 RATES = ("1/7d", "1/1d", "1/12h", "1/6h", "1/1h")
+ENOUGH_ROWS, FEWEST_ROWS = 500, 10  # of one series in the period of a rate
 ROW_RATES = ("1/1000000", "1/100000", "1/10000", "1/1000")
 CALIBRATED = 0.8  # of the clean rows at least: pieces that are cut short are left out
 FEWEST_WINDOWS = 4  # of the smallest kind in the longest series: with fewer, none is held out
@@ -120,7 +122,7 @@ def series_model_sections(series: ProposedSeries) -> list[str]:
 
 def _rule(series: ProposedSeries) -> str:
     have = series.extent.rows * CALIBRATED
-    rates = RATES if series.proposal.in_seconds else ROW_RATES
+    rates = _rates(series.proposal.step) if series.proposal.in_seconds else ROW_RATES
     honored = next((text for text in rates if _needed(series, text) <= have), "")
     if not honored:
         why = f"{series.extent.rows:,} clean rows are too few for a promise: events are ranked"
@@ -131,6 +133,17 @@ def _rule(series: ProposedSeries) -> str:
         rows = ceil(_needed(series, stricter) / CALIBRATED)
         why += f"; 'events {stricter}' needs about {rows:,} rows"
     return key_line("rule", f'"events {honored}"', why)
+
+
+def _rates(step: float) -> Sequence[str]:
+    """Return rates, strictest first: from one in 7 days, or in more where rows are far apart.
+
+    step: seconds between rows.
+    """
+    rows = {text: EventRate.parse(text).rows(step) for text in (*SLOW_RATES, *RATES)}
+    enough = [text for text in (*SLOW_RATES, RATES[0]) if rows[text] >= ENOUGH_ROWS]
+    strictest = rows[enough[-1]] if enough else max(rows.values())
+    return [text for text, count in rows.items() if FEWEST_ROWS <= count <= strictest]
 
 
 def _needed(series: ProposedSeries, text: str) -> float:

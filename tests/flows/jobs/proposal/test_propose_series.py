@@ -49,6 +49,25 @@ def test_the_rule_is_the_strictest_that_the_clean_rows_honor(tmp_path, days, rul
     assert tomllib.loads(text)["score"]["rule"] == rule
 
 
+@pytest.mark.parametrize(
+    ("hours", "rows", "rule"),
+    [
+        (1, 5_000, "events 1/30d"),
+        (1, 400, "events 1/7d"),
+        (24, 1_500, "events 1/1000d"),
+        (24, 800, "events 1/365d"),
+        (24 * 30, 240, "events 1/3650d"),
+    ],
+)
+def test_the_rate_of_rows_that_are_far_apart_covers_many_of_them(tmp_path, hours, rows, rule):
+    times = np.datetime64("2020-01-01T00", "s") + hours * 3_600 * np.arange(rows)
+    random = np.random.default_rng(0)
+    table = pa.table({"at": times, "x": random.normal(size=rows), "y": random.normal(size=rows)})
+    text = proposed(tmp_path / "a.parquet", table)
+
+    assert tomllib.loads(text)["score"]["rule"] == rule
+
+
 def test_times_of_numbers_have_a_rate_in_rows(tmp_path):
     text = proposed(tmp_path / "a.parquet", table_of_days(5, numbers=True))
 
