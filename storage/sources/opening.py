@@ -46,6 +46,8 @@ SUPPORTED = (
     ".npy, .npz, .h5, .parquet, .arrow, .feather, .orc, .jsonl, .csv (the last two also .gz), "
     ".png, .jpg, .tif, Zarr folders, and IDX (-ubyte, .idx, also .gz)"
 )
+AS_CSV = "save the sheet as CSV"
+HINTS = {".json": "write one object on each line, as .jsonl", ".xlsx": AS_CSV, ".xls": AS_CSV}
 
 
 def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
@@ -222,4 +224,5 @@ def _open_array(file: Path, *, field: str, missing: str) -> Source:
         return NpySource(file, missing=missing)
     if kind == ".idx" or "ubyte" in file.name or ".idx" in file.name:
         return IdxSource(file, missing=missing)
-    raise SourceError(f"{file}: unsupported file type; supported: {SUPPORTED}")
+    hint = HINTS.get(kind, f"supported: {SUPPORTED}")
+    raise SourceError(f"{file}: unsupported file type; {hint}")

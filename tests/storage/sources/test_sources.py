@@ -295,6 +295,8 @@ def save(path, content):
         ("a.csv", "\n\n", "empty; expected a header line and rows"),
         ("a.csv", b"\x81\x00", "not UTF-8 text"),
         ("a.docx", b"text", "unsupported file type; supported: .npy"),
+        ("a.json", b"[]", "unsupported file type; write one object on each line, as .jsonl"),
+        ("a.xlsx", b"PK", "unsupported file type; save the sheet as CSV"),
     ],
 )
 def test_a_bad_input_is_named_with_a_fix(tmp_path, name, content, message):
