@@ -14,7 +14,7 @@ MANY = 100  # rows; more are shown as whole numbers
 MOST_TIMES = 2  # the usual rows, or a part of them, before the warning of volume
 FEWEST_ALIKE = 3  # rows of one kind that the first screen mentions
 TOO_FEW = "clean data may contain outliers"  # so that too few rows are flagged: no doubt in a flood
-DOUBTS = ("max_model_age_days", TOO_FEW, "overlaps the rows")
+DOUBTS = ("max_model_age_days", TOO_FEW, "rows that the model was trained on")
 TAILS = {
     "OK": "an ordinary night",
     "REVIEW": "review",
