@@ -21,7 +21,16 @@ from flows.jobs.proposal.suspect_values import (
     find_sentinels,
 )
 from storage.errors import SourceError
-from storage.sources import CATEGORY, NUMBER, Feature, Kinds, Source, grouped, spread_rows
+from storage.sources import (
+    CATEGORY,
+    NUMBER,
+    TIME,
+    Feature,
+    Kinds,
+    Source,
+    grouped,
+    spread_rows,
+)
 
 SAMPLE_ROWS = 20_000
 FEWEST_ROWS = 12  # fewer do not show what is usual
@@ -48,7 +57,7 @@ class SampleSummary:
     is_image: bool
     low: float
     high: float
-    has_gaps: bool  # NaN
+    has_gaps: bool  # NaN in numbers or times; in a category, a gap is a level
     is_bytes: bool  # uint8
     names: tuple[str, ...] = ()
     kinds: Kinds = field(default_factory=dict)
@@ -83,8 +92,10 @@ def summarize_sample(
     found = _summarize(rows[:, numbers] if mixed else rows, n_rows)
     findings = replace(found.findings, repeated=repeated_share(rows)) if mixed else found.findings
     entities, values = _entities(rows, numbers, columns), rows[:, numbers].astype(np.float64)
+    times = [index for index, (_, kind) in enumerate(columns) if kind in TIME]
     return replace(
         found,
+        has_gaps=found.has_gaps or bool(np.isnan(rows[:, times]).any()),
         names=tuple(columns[index].name for index in numbers),
         features=max(found.features, len(columns)),
         kinds=grouped(columns) if mixed else {},

@@ -330,6 +330,18 @@ def test_a_proposed_job_with_days_or_entities_trains(tmp_path, random):
         assert (model["blocks"], model["train"]["blocks"]) == (kind, name)
 
 
+def test_gaps_in_times_are_allowed_for_as_those_in_numbers(tmp_path, random):
+    when = [*(np.datetime64("2026-01-01T00", "s") + 7_777 * random.permutation(400)), None]
+    rows = {"when": when, "x": random.normal(size=401)}
+    levels = {"level": random.choice(["a", None], size=401), "x": random.normal(size=401)}
+    gaps = write(tmp_path / "a.parquet", rows)
+    none = write(tmp_path / "b.parquet", {name: column[:400] for name, column in rows.items()})
+
+    assert keys(gaps)["data"]["missing"] == "impute"
+    assert "missing" not in keys(none)["data"]
+    assert "missing" not in keys(write(tmp_path / "c.parquet", levels))["data"]
+
+
 def test_days_written_as_numbers_are_pointed_out(tmp_path, random):
     days = np.datetime64("2026-01-20") + np.arange(400)
     numbers = np.array([int(str(day).replace("-", "")) for day in days])
