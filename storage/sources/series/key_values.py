@@ -27,6 +27,7 @@ DATE = r"^\d{4}-\d\d-\d\d"
 DATED = DATE + "[T ]"  # a date by itself ends like an offset
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 LARGEST = np.iinfo(np.int64).max
+TRIED = 100  # texts, before all are parsed as if none had an offset
 
 MOST_ENTITIES = 1_000_000
 NO_ENTITY = -1
@@ -126,9 +127,16 @@ def _parsed(texts: pa.StringArray) -> pa.TimestampArray:
     They are in ISO 8601, or begin with a day that `days_in_iso` can write so.
     """
     try:
+        texts[:TRIED].cast(NANOSECONDS)  # text that is no time takes long
         return texts.cast(NANOSECONDS)
     except pa.ArrowInvalid:
-        texts = days_in_iso(texts)
+        distinct = texts.dictionary_encode()
+        return _parsed_by_form(distinct.dictionary).take(distinct.indices)
+
+
+def _parsed_by_form(texts: pa.StringArray) -> pa.TimestampArray:
+    """Parse what looks like a time, with an offset or without; a clock alone is one of 1970."""
+    texts = days_in_iso(texts)
     at_clock = pc.match_substring_regex(texts, CLOCK)
     dated = pc.if_else(at_clock, pc.binary_join_element_wise("1970-01-01", texts, " "), texts)
     tight = pc.replace_substring_regex(dated, SPACED_ZONE, r"\1")
