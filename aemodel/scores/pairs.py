@@ -27,6 +27,7 @@ EIGHTHS = 8
 MOST_COLUMNS = 100
 MOST_CELLS = 2_000_000  # of all pairs together
 ROUNDING = 1e-9  # of logs of equal ratios
+PAIRS_AT_ONCE = 256  # pairs of columns that are looked up together
 
 
 @dataclass(frozen=True)
@@ -140,26 +141,39 @@ class PairSurprise:
         self, binning: Binning, counts: NDArray[np.int32], power: float, without_itself: bool
     ) -> None:
         """Look up surprises to this power; counts, without_itself: see `pair_surprises`."""
-        self.binning, self.columns = binning, paired_columns(binning)
-        tables = pair_tables(binning, counts)
+        self.binning = binning
+        tables = list(pair_tables(binning, counts))
         found = [pair_surprises(table, without_itself).ravel() for _, _, table in tables]
         self._table = np.concatenate([np.empty(0), *found]) ** power
-        self._starts = np.cumsum([0, *map(len, found)])[:-1]
+        self._starts = np.cumsum([0, *map(len, found)])[:-1, None]
+        self._pairs = np.array([pair for *pair, _ in tables], np.intp).reshape(-1, 2)
+
+    def total(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the sum over all pairs (n,) for scaled rows (n, d)."""
+        total = np.zeros(len(scaled))
+        for _, found in self._pieces(scaled):
+            total += found.sum(axis=0)
+        return total
 
     def add_to(self, totals: NDArray[np.float64], scaled: NDArray[np.float32]) -> None:
         """Add each pair's surprise to both of its columns in totals (n, d)."""
-        bins = self.binning(scaled)[:, self.columns]
-        sizes = self.binning.sizes[self.columns]
-        first_pair = 0
-        for place in range(len(self.columns) - 1):
-            others = slice(place + 1, None)
-            count = len(self.columns) - place - 1
-            starts = self._starts[first_pair : first_pair + count]
-            cells = starts + bins[:, [place]] * sizes[others] + bins[:, others]
-            found = self._table[cells]
-            totals[:, self.columns[place]] += found.sum(axis=1)
-            totals[:, self.columns[place + 1 :]] += found
-            first_pair += count
+        for pairs, found in self._pieces(scaled):
+            for columns in pairs.T:
+                np.add.at(totals.T, columns, found)
+
+    def _pieces(
+        self, scaled: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+        """Yield pairs of columns (p, 2) with their surprises (p, n)."""
+        bins, sizes = np.ascontiguousarray(self.binning(scaled).T), self.binning.sizes[:, None]
+        for start in range(0, len(self._pairs), PAIRS_AT_ONCE):
+            piece = slice(start, start + PAIRS_AT_ONCE)
+            first, second = self._pairs[piece].T
+            cells = bins.take(first, axis=0)
+            cells *= sizes[second]
+            cells += bins.take(second, axis=0)
+            cells += self._starts[piece]
+            yield self._pairs[piece], self._table.take(cells)
 
 
 def pair_surprises(counts: NDArray[np.int32], without_itself: bool = False) -> NDArray[np.float64]:

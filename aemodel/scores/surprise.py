@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aemodel.rows.layout import CATEGORY, NUMBER, PERIODS, Layout
 from aemodel.rows.levels import Levels
@@ -105,6 +106,7 @@ class Surprise:
         self.layout = layout
         self.n_varied = int((levels.sizes + (levels.gaps > 0) > 1).sum())
         self._tails = torch.from_numpy(margins.tails.astype(np.float64))
+        self._at_tails, self._between = _tail_surprises(self._tails)
         self._gaps = -np.log(np.maximum(margins.gaps, 1 / (2 + margins.tails.shape[1])))
         self._clock = [
             _surprises(row, int(PERIODS[layout.kinds[i]]))
@@ -116,7 +118,9 @@ class Surprise:
 
     def total(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the total surprise (n,) of scaled rows (n, d), NaN where a value is missing."""
-        return np.asarray((self.shares(scaled).sum(axis=1) + LEAST) ** (1 / POWER))
+        of_columns = (self.columns(scaled) ** POWER).sum(axis=1)
+        of_pairs = 2 * self._pairs.total(scaled)
+        return np.asarray((of_columns + of_pairs + LEAST) ** (1 / POWER))
 
     def shares(self, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what each column contributes to the sum of powers, (n, d)."""
@@ -149,12 +153,25 @@ class Surprise:
         if not scaled.shape[1]:
             return np.zeros(scaled.shape)
         values = torch.from_numpy(scaled.T.astype(np.float64)).contiguous()
-        size = self._tails.shape[1]
-        not_above = torch.searchsorted(self._tails, values, right=True)
-        not_below = size - torch.searchsorted(self._tails, values)
-        tail = (torch.minimum(not_above, not_below) + 1).double() / (size + 1)
-        found = -torch.log((2 * tail).clamp_max(1)).numpy().T
-        return np.asarray(np.where(np.isnan(scaled), self._gaps, found))
+        places = torch.searchsorted(self._tails, values)
+        at = places.clamp_max(self._tails.shape[1] - 1)
+        equal = self._tails.gather(1, at) == values
+        found = torch.where(equal, self._at_tails.gather(1, at), self._between[places])
+        return np.asarray(np.where(np.isnan(scaled), self._gaps, found.numpy().T))
+
+
+def _tail_surprises(tails: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the surprises of values equal to each of `tails` (a, m), and of others.
+
+    (a, m), and (m + 1,) by how many of the tails are lower.
+    """
+    size = tails.shape[1]
+    lower = torch.arange(size + 1)
+    first, last = torch.searchsorted(tails, tails), torch.searchsorted(tails, tails, right=True)
+    counts = [torch.minimum(last, size - first), torch.minimum(lower, size - lower)]
+    shares = ((count + 1).double() / (size + 1) for count in counts)
+    at, between = (-torch.log((2 * share).clamp_max(1)) for share in shares)
+    return at, between
 
 
 def _surprises(counts: NDArray[np.int64], size: int) -> NDArray[np.float64]:
