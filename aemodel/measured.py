@@ -16,6 +16,7 @@ from aemodel.devices.places import exact_device
 from aemodel.errors import DataError
 from aemodel.network.expansion import Expansion
 from aemodel.network.gaps import fill_gaps
+from aemodel.network.point_levels import PointLevels
 from aemodel.pictures.features import PictureFeatures
 from aemodel.rows.layout import NUMBER, Layout
 from aemodel.rows.scaling import Scaler
@@ -122,7 +123,7 @@ class MeasuredNetworks:
         """The novelty score, with the reference rows on the model's device."""
         scaled = torch.from_numpy(self.scaled_reference).to(self.device)
         points = self.to_points(self.fill(scaled)).to(exact_device(self.device))
-        return Novelty(self.measured.reference, points)
+        return Novelty(self.measured.reference, points, self.point_levels)
 
     @cached_property
     def scaled_reference(self) -> NDArray[np.float32]:
@@ -159,13 +160,27 @@ class MeasuredNetworks:
         return values
 
     def to_points(self, filled: Tensor) -> Tensor:
-        """Return scaled rows (n, d) without NaN as points between which distances are taken."""
+        """Return scaled rows (n, d) without NaN as points between which distances are taken.
+
+        With columns of several kinds, points with levels, see `aemodel.network.point_levels`.
+        """
         if self.features is not None:
             found: Tensor = self.features(filled)
             return found
         if self.expansion is None or self.measured.mixed is None:
             return filled
         return self.expansion.points(filled, self._weights.to(filled))
+
+    def one_hot(self, points: Tensor) -> Tensor:
+        """Return points with an axis for each level, if they have any."""
+        return points if self.point_levels is None else self.point_levels.one_hot(points)
+
+    @cached_property
+    def point_levels(self) -> PointLevels | None:
+        """The levels in points with columns of several kinds."""
+        if self.expansion is None or self.measured.mixed is None:
+            return None
+        return PointLevels(self.expansion.first_level, self.expansion.sizes, self._weights)
 
     def fill(self, scaled: Tensor) -> Tensor:
         """Return scaled rows (n, d) with the column's median for NaN; see `fill_gaps`."""

@@ -69,8 +69,8 @@ def map_of_rows(model: Autoencoder, rows: NDArray[np.generic], *, by: str) -> La
 def _points(model: Autoencoder, rows: NDArray[np.generic]) -> NDArray[np.float32]:
     """Return rows as the points (n, k) that novelty compares."""
     scaled = torch.from_numpy(model.scale(rows)).to(exact_device(model.device))
-    points: NDArray[np.float32] = model.to_points(model.fill(scaled)).cpu().numpy()
-    return points
+    points = model.one_hot(model.to_points(model.fill(scaled)))
+    return np.asarray(points.cpu().numpy(), np.float32)
 
 
 def _weights(n_clean: int, others: Points) -> Points:

@@ -58,7 +58,7 @@ def novelty_shares(model: Autoencoder, rows: Rebuilt) -> Shares:
     excesses = novelty.excesses(scaled, points, torch.from_numpy(rows.errors).to(points.device))
     weights = np.nan_to_num(excesses.cpu().numpy(), nan=HUGE, posinf=HUGE).clip(0, HUGE)
     weights = np.where(weights.sum(axis=0) > 0, weights, 1.0)[:, :, None]
-    away = expansion.by_column((points - novelty.novelty.expected(points)).square())
+    away = expansion.by_column((model.one_hot(points) - novelty.novelty.expected(points)).square())
     pairs = novelty.surprise.row_pairs(rows.scaled)
     of_pairs = pairs.by_column()
     surprises = novelty.surprise.columns(rows.scaled) ** POWER + of_pairs

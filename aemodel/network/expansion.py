@@ -64,13 +64,18 @@ class Expansion:
         return torch.cat([numbers, angles.cos(), angles.sin(), levels], dim=-1)
 
     def points(self, scaled: Tensor, weights: Tensor) -> Tensor:
-        """Return scaled rows (n, d) without NaN as points (n, width + k) to take distances of.
+        """Return scaled rows (n, d) without NaN as points to take distances of.
 
-        weights: (width + k,), factors on the expanded row and on one value for each of k categories
-        that is 1 for a level that no fit row has.
+        (n, first_level + k), see `aemodel.network.point_levels`. weights: (width + k,), factors on
+        the expanded row and on one value for each of k categories that is 1 for a level that no fit
+        row has.
         """
-        unseen = scaled.index_select(-1, self._categories).long() > self._levels
-        return torch.cat([self(scaled), unseen.to(scaled)], dim=-1) * weights
+        angles = self._angles(scaled)
+        numbers = scaled.index_select(-1, self._numbers)
+        values = torch.cat([numbers, angles.cos(), angles.sin()], dim=-1)
+        slots, seen = self._slots(scaled)
+        levels = torch.where(seen, slots - self._firsts, self._kept + EXTRA)
+        return torch.cat([values * weights[: self.first_level], levels.to(scaled)], dim=-1)
 
     def _angles(self, scaled: Tensor) -> Tensor:
         return scaled.index_select(-1, self._circles) * (2 * math.pi)
@@ -137,13 +142,14 @@ class Expansion:
         return self.errors(mean.expand(len(scaled), -1), scaled).nanmean(dim=0).nan_to_num()
 
     def by_column(self, values: Tensor) -> Tensor:
-        """Return the sums (n, d) over the values of each column, of `points` (n, width + k)."""
+        """Return the sums (n, d) over the values of each column, of `PointLevels.one_hot`."""
         sums = values.new_zeros(len(values), self.n_columns)
         sums[:, self._numbers] = values[:, : self.n_numbers]
         sums[:, self._circles] = sum(values[:, self.n_numbers : self.first_level].chunk(2, dim=1))
-        blocks = [block.sum(dim=1) for block in self._blocks(values[:, : self.width])]
+        sizes = [size + 1 for size in self.sizes]  # a level that no fit row has is the last
+        blocks = values[:, self.first_level :].split_with_sizes(sizes, dim=1)
         if blocks:
-            sums[:, self._categories] = torch.stack(blocks, dim=1) + values[:, self.width :]
+            sums[:, self._categories] = torch.stack([each.sum(dim=1) for each in blocks], dim=1)
         return sums
 
     def rebuilt(self, finished: Tensor) -> Tensor:

@@ -8,18 +8,24 @@ rounded nor on the other rows.
 
 Another device computes the product in float64, which alone tells the nearest, so that its host need
 not wait for a number of candidates.
+
+Where points have levels, the product is over their other values: to the levels of all reference
+rows, the squared distances of each level are in a table, whose rows are added up.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from aemodel.devices.places import is_host
+from aemodel.network.point_levels import PointLevels
 
 BLOCK_ROWS = 512  # rows compared with the reference at once: what is compared stays in the cache
 PAIR_VALUES = 32_768  # of pairs whose distances are computed at once: they stay in the cache
@@ -31,19 +37,26 @@ ROUNDING = 2.0**-24  # of float32
 
 Places = NDArray[np.intp]
 Floats = NDArray[np.float32]
+F = TypeVar("F", Tensor, Floats)
 
 
 class NearestRows:
-    """Finds the rows of `points` (m, d), float32 without NaN, that are nearest to other rows."""
+    """Finds the rows of `points` (m, d), float32 without NaN, that are nearest to other rows.
 
-    def __init__(self, points: Tensor) -> None:
-        self.points = points
-        self._exact = points.double()
-        self._center = points.median(dim=0).values  # the bulk is near it: less is lost to rounding
-        away = points - self._center
+    levels: of these points and of the other rows, if they have any.
+    """
+
+    def __init__(self, points: Tensor, levels: PointLevels | None = None) -> None:
+        self.points, self._levels = points, levels
+        self._width = points.shape[1] if levels is None else levels.n_values
+        values = points[:, : self._width]
+        self._exact = values.double()
+        self._center = values.median(dim=0).values  # the bulk is near it: less is lost to rounding
+        away = values - self._center
         self._farthest = float(away.square().sum(dim=1).max().sqrt())
         self._compared = _with_squares(away)
-        self._gamma = (points.shape[1] + 8) * ROUNDING
+        self._terms = points.shape[1] + 8
+        self._most = 0.0 if levels is None else levels.most
 
     def __call__(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Find the `count` reference rows nearest to each of rows (n, d).
@@ -59,10 +72,12 @@ class NearestRows:
 
     def _of_block(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Find the nearest by a product in float64; of equally near ones, the first."""
-        away = rows.double() - self._center
+        away = rows[:, : self._width].double() - self._center
         squares = away.square().sum(dim=1, keepdim=True)
-        ones, bounds = torch.ones_like(squares), 2 * squares.sqrt() + self._farthest
+        ones, bounds = torch.ones_like(squares), self._longest(squares.sqrt())
         keys = torch.cat([-2 * away, ones, bounds], dim=1) @ self._ordered.t()
+        if self._levels is not None:
+            keys += self._from_levels(rows, torch.float64)
         places = _least_of_groups(keys, count).clamp_max(len(self.points) - 1)
         first = torch.arange(count, device=rows.device)
         places = torch.where(squares <= FARTHEST, places, first).sort(dim=1).values.t()
@@ -72,26 +87,54 @@ class NearestRows:
     @cached_property
     def _ordered(self) -> Tensor:
         """What the product in float64 takes: later rows are farther by more than its rounding."""
-        away = self._exact - self._center
-        rounding = (away.shape[1] + 8) * 2.0**-53 * self._farthest
-        compared = _with_squares(away)
-        later = torch.arange(len(compared), device=away.device) * (2 * rounding)
+        compared = _with_squares(self._exact - self._center)
+        later = torch.arange(len(compared), device=compared.device) * (2 * self._terms * 2.0**-53)
         return torch.cat([compared, later[:, None]], dim=1)
 
     def roughly(self, rows: Tensor, count: int) -> Tensor:
         """Return the indices (count, n) of the nearest reference rows, but for rounding."""
-        rough = self._doubled(rows) @ self._compared.t()[:, : len(self.points)]
+        rough = self._doubled(rows) @ self._compared.t()
+        if self._levels is not None:
+            rough += self._from_levels(rows, rough.dtype)
+        rough = rough[:, : len(self.points)]
         return rough.topk(count, dim=1, largest=False).indices.t()
 
     def distances(self, rows: Tensor, places: Tensor) -> Tensor:
         """Return the distances (k, n) float64 of rows (n, d) to reference rows (k, n)."""
         chosen = self._exact.index_select(0, places.reshape(-1)).view(*places.shape, -1)
-        return chosen.sub_(rows).square_().sum(dim=2).sqrt_()
+        squares = chosen.sub_(rows[:, : self._width]).square_().sum(dim=2)
+        if self._levels is not None:
+            squares += self._levels.apart(self._levels.codes(rows), self._codes[places])
+        return squares.sqrt_()
+
+    @cached_property
+    def _codes(self) -> Tensor:
+        """The levels (m, k) of the reference rows."""
+        assert self._levels is not None
+        return self._levels.codes(self.points)
+
+    def _from_levels(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the squared distances (n, m) of the levels of rows to those of all `_compared`."""
+        assert self._levels is not None
+        if dtype not in self._tables:
+            missing = len(self._compared) - len(self.points)
+            table = self._levels.table(self._codes).to(dtype)
+            self._tables[dtype] = functional.pad(table, (0, missing))
+        chosen = self._levels.rows(self._levels.codes(rows))
+        return functional.embedding_bag(chosen, self._tables[dtype], mode="sum")
+
+    @cached_property
+    def _tables(self) -> dict[torch.dtype, Tensor]:
+        return {}
+
+    def _longest(self, lengths: F) -> F:
+        """Bound the sum of the sizes of all terms of a rough distance of rows so long (n,)."""
+        return self._farthest * (2 * lengths + self._farthest) + self._most
 
     def _doubled(self, rows: Tensor) -> Tensor:
         """Return what the product takes: with a reference row, |r|^2 - 2 r x."""
-        doubled = rows.new_ones(len(rows), rows.shape[1] + 1)
-        torch.sub(2 * self._center, rows, alpha=2, out=doubled[:, :-1])
+        doubled = rows.new_ones(len(rows), self._width + 1)
+        torch.sub(2 * self._center, rows[:, : self._width], alpha=2, out=doubled[:, :-1])
         return doubled
 
     def _search(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -110,13 +153,19 @@ class NearestRows:
         self, rows: Tensor, owners: Places, places: Places
     ) -> NDArray[np.float64]:
         """Return the distance (c,) of each pair of a row (n, d) and a reference row."""
-        points, others, found = self._exact.numpy(), rows.double().numpy(), np.empty(len(owners))
+        points, found = self._exact.numpy(), np.empty(len(owners))
+        others = rows[:, : self._width].double().numpy()
+        codes = None if self._levels is None else self._levels.codes(rows)
         step = max(1, PAIR_VALUES // rows.shape[1])
         for start in range(0, len(owners), step):
             part = slice(start, start + step)
             away = points.take(places[part], axis=0)
             away -= others.take(owners[part], axis=0)
             np.einsum("ij,ij->i", away, away, out=found[part])
+            if self._levels is not None and codes is not None:
+                of_pairs = codes[torch.from_numpy(owners[part])]
+                chosen = self._codes[torch.from_numpy(places[part])]
+                found[part] += self._levels.apart(of_pairs, chosen).numpy()
         return np.sqrt(found)
 
     def _candidates(self, rows: Tensor, count: int) -> tuple[Places, Places]:
@@ -131,7 +180,12 @@ class NearestRows:
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             rough.resize_(len(self._compared), len(doubled[block]))  # less in the last one
-            torch.mm(self._compared, doubled[block].t(), out=rough)
+            columns = doubled[block].t()
+            if self._levels is None:
+                torch.mm(self._compared, columns, out=rough)
+            else:
+                apart = self._from_levels(rows[block], rough.dtype).t()
+                torch.addmm(apart, self._compared, columns, out=rough)
             owners, places = self._near(rough, squares[block], count)
             found.append((start + owners, places))
         owners, places = map(np.concatenate, zip(*found, strict=True))
@@ -167,9 +221,8 @@ class NearestRows:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             length, near = np.sqrt(squares), np.sqrt(np.maximum(reached + squares, 0))
-            most = self._farthest * (2 * length + self._farthest)
-            wrong = np.minimum(4 * (length + near) ** 2, most)
-            return np.asarray(reached + 2 * self._gamma * wrong)
+            wrong = np.minimum(4 * (length + near) ** 2, self._longest(length))
+            return np.asarray(reached + 2 * self._terms * ROUNDING * wrong)
 
 
 def _least_of_groups(keys: Tensor, count: int) -> Tensor:

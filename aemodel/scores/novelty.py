@@ -19,12 +19,14 @@ not left out of the clean rows cannot make itself ordinary.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemodel.network.point_levels import PointLevels
 from aemodel.scores.neighbors import NearestRows
 
 NEIGHBORS = 5
@@ -76,10 +78,13 @@ def far_ranks(count: int) -> NDArray[np.int64]:
 class Novelty:
     """Computes novelty against a reference.
 
-    points: (m, d), the scaled reference rows without NaN, on the device of the model.
+    points: (m, d), the scaled reference rows without NaN, on the device of the model. levels: of
+    points that have some.
     """
 
-    def __init__(self, reference: Reference, points: Tensor) -> None:
+    def __init__(
+        self, reference: Reference, points: Tensor, levels: PointLevels | None = None
+    ) -> None:
         self.points = points
         self.floor, self.error_floor = reference.floor.tolist()
         self.typical, self.typical_error = reference.typical.tolist()
@@ -89,7 +94,7 @@ class Novelty:
         self._ranks = reference.ranks.tolist()
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
         self._itself, self._skip = reference.itself, int(bool(reference.itself))
-        self.nearest = NearestRows(points)
+        self.nearest, self._levels = NearestRows(points, levels), levels
         self._around = torch.log(self._own_distances() + self.floor)
 
     def _own_distances(self) -> Tensor:
@@ -162,7 +167,8 @@ class Novelty:
     def expected(self, scaled: Tensor) -> Tensor:
         """Mean (n, d) float64 of the clean rows nearest to each of scaled rows (n, d) without NaN.
 
-        A row that is nearer weighs more, as in the derivative of S: copies / (d_j + floor)^2.
+        Of points with levels, the mean of `PointLevels.one_hot`. A row that is nearer weighs more,
+        as in the derivative of S: copies / (d_j + floor)^2.
         """
         return torch.cat([self._expected(rows) for rows in torch.split(scaled, self.block)])
 
@@ -171,7 +177,11 @@ class Novelty:
         weights = (1 if counts is None else counts) / (distances + self.floor).square()
         weights = torch.where(weights.sum(dim=0) > 0, weights, 1.0)  # infinitely far from all
         weights = weights / weights.sum(dim=0)
-        return torch.einsum("kn,knd->nd", weights, self.points[places].double())
+        return torch.einsum("kn,knd->nd", weights, self._one_hot[places].double())
+
+    @cached_property
+    def _one_hot(self) -> Tensor:
+        return self.points if self._levels is None else self._levels.one_hot(self.points)
 
 
 def _mean(values: Tensor, counts: Tensor | None) -> Tensor:

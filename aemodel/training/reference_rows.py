@@ -37,7 +37,7 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     validation rows, those of each reference row.
     """
     chosen, copies, validation = _reference_rows(model, rows)
-    points = model.to_points(rows.tensor(chosen))
+    points, levels = model.to_points(rows.tensor(chosen)), model.point_levels
     itself = _what_is_itself(rows.train) if validation.any() else ""
     if not len(rows.validation):
         unseen, errors, itself = chosen, model.errors(chosen), "content"
@@ -53,9 +53,10 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
         typical=np.zeros(2),
         ranks=ranks,
     )
-    distance = usual_distance(Novelty(bare, points).nearest(scaled, 2 if itself else 1)[0][-1])
+    nearest = Novelty(bare, points, levels).nearest(scaled, 2 if itself else 1)[0][-1]
+    distance = usual_distance(nearest)
     floored = replace(bare, floor=np.array([max(FLOOR * distance, LEAST), error_floor]))
-    far, badly = Novelty(replace(floored, itself=itself), points).parts(scaled, found)
+    far, badly = Novelty(replace(floored, itself=itself), points, levels).parts(scaled, found)
     return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
 
 
@@ -141,7 +142,7 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Co
     if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
         return _distinct(sample[:: -(-len(sample) // count)], joined)
     distinct, copies, validation = _distinct(sample, joined)
-    places = coreset(model.to_points(rows.tensor(distinct)).numpy(), count)
+    places = coreset(model.one_hot(model.to_points(rows.tensor(distinct))).numpy(), count)
     return distinct[places], copies[places], validation[places]
 
 
