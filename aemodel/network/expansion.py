@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aemodel.rows.layout import NUMBER, PERIODS
+from aemodel.rows.layout import ENTITY, NUMBER, PERIODS
 from aemodel.rows.levels import Levels
 
 EXTRA = 2  # values of a category for all other levels, and for a gap
+MOST_LOG = 80.0  # of the ratio of two probabilities of which float32 holds the sum
 
 
 class Expansion:
@@ -33,8 +35,14 @@ class Expansion:
         self.sizes: list[int] = (levels.kept + EXTRA).tolist()
         self._levels, self._kept = self._tensor(levels.sizes), self._tensor(levels.kept)
         self._firsts = self._tensor([sum(self.sizes[:i]) for i in range(len(self.sizes))])
+        owners = [category for category, size in enumerate(self.sizes) for _ in range(size)]
+        self._owners = self._tensor(owners)  # the category of each level
         self._unseen = math.log(levels.rows + 2)
         self.n_columns = len(kinds)
+        entities = [i for i, kind in enumerate(kinds) if kind == ENTITY]
+        self._n_entities = len(entities)
+        order = [*self._numbers, *self._circles, *self._categories, *entities]
+        self._order = self._tensor(order).argsort()
 
     def _tensor(self, values: object) -> Tensor:
         return torch.as_tensor(values, dtype=torch.int64, device=self.device)
@@ -101,8 +109,6 @@ class Expansion:
 
     def _blocks(self, outputs: Tensor) -> Sequence[Tensor]:
         """Return the values of each category."""
-        if not self.sizes:
-            return ()
         return outputs[..., self.first_level :].split_with_sizes(self.sizes, dim=-1)
 
     def errors(self, finished: Tensor, scaled: Tensor) -> Tensor:
@@ -112,17 +118,29 @@ class Expansion:
         circle. A category: -log p(level); for a level that no fit row has, log(rows + 2). An
         entity: NaN.
         """
-        errors = torch.full_like(scaled, torch.nan)
-        numbers = scaled.index_select(-1, self._numbers)
-        errors[..., self._numbers] = (finished[..., : self.n_numbers] - numbers).square()
-        angles = self._angles(scaled)
-        cosines, sines = finished[..., self.n_numbers : self.first_level].chunk(2, dim=-1)
-        away = (cosines - angles.cos()).square() + (sines - angles.sin()).square()
-        errors[..., self._circles] = away
         slots, seen = self._slots(scaled)
-        likely = finished[..., self.first_level :].gather(-1, slots)
-        errors[..., self._categories] = torch.where(seen, -likely, self._unseen)
-        return errors
+        surprises = -finished[..., self.first_level :].gather(-1, slots)
+        return self._errors(finished, scaled, torch.where(seen, surprises, self._unseen))
+
+    def errors_of_logits(self, outputs: Tensor, scaled: Tensor) -> Tensor:
+        """Return the `errors` (..., d) of outputs (..., width) that are not finished."""
+        slots, seen = self._slots(scaled)
+        levels = outputs[..., self.first_level :]
+        surprises: Tensor = _Surprises.apply(  # type: ignore[no-untyped-call] # torch leaves it open
+            levels, slots, self._owners, self.sizes
+        )
+        return self._errors(outputs, scaled, torch.where(seen, surprises, self._unseen))
+
+    def _errors(self, outputs: Tensor, scaled: Tensor, surprises: Tensor) -> Tensor:
+        """Return the errors (..., d); surprises: (..., k), those of the categories."""
+        numbers = scaled.index_select(-1, self._numbers)
+        squares = (outputs[..., : self.n_numbers] - numbers).square()
+        angles = self._angles(scaled)
+        cosines, sines = outputs[..., self.n_numbers : self.first_level].chunk(2, dim=-1)
+        away = (cosines - angles.cos()).square() + (sines - angles.sin()).square()
+        entities = scaled.new_full((*scaled.shape[:-1], self._n_entities), torch.nan)
+        by_kind = torch.cat([squares, away, surprises, entities], dim=-1)
+        return by_kind.index_select(-1, self._order)
 
     def residuals(self, finished: Tensor, scaled: Tensor, rebuilt: Tensor) -> Tensor:
         """Return the square roots of `errors` (..., d), of a number with the sign of x - x~."""
@@ -177,3 +195,35 @@ class Expansion:
         chosen = torch.zeros(self.n_columns, dtype=torch.bool, device=scaled.device)
         chosen[self._categories] = True
         return torch.where(swapped & chosen, scaled.gather(-2, others), scaled)
+
+
+class _Surprises(torch.autograd.Function):
+    """-log p (..., k) of the levels at `slots` (..., k), from the logits (..., levels) of all.
+
+    That is the log of the sum of exp(logit - own logit), of which the own one is 1. Gradients of so
+    many small blocks by torch take several times as long.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, slots: Tensor, owners: Tensor, sizes: list[int]
+    ) -> Tensor:
+        """owners: (levels,), the category of each level. sizes: (k,), levels of each category."""
+        own = _for_levels(logits.gather(-1, slots), owners)
+        ratios = (logits - own).clamp_max_(MOST_LOG).exp_()
+        blocks = ratios.split_with_sizes(sizes, dim=-1)
+        sums = torch.stack([block.sum(dim=-1) for block in blocks], dim=-1)
+        ctx.save_for_backward(ratios, sums, slots, owners)
+        return sums.log()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        ratios, sums, slots, owners = ctx.saved_tensors
+        found = ratios * _for_levels(gradient / sums, owners)
+        return found.scatter_add_(-1, slots, -gradient), None, None, None
+
+
+def _for_levels(values: Tensor, owners: Tensor) -> Tensor:
+    """Repeat values (..., k) of categories for each of their levels, (..., levels)."""
+    chosen = values.flatten(0, -2).index_select(1, owners)  # faster than along the last of three
+    return chosen.view(*values.shape[:-1], len(owners))

@@ -122,7 +122,7 @@ class MixedLoss:
         weights: see `observed_means`; without them, the mean is over observed columns.
         """
         gaps = clean.isnan()
-        errors = self.expansion.errors(self.expansion.finish(logits), clean.nan_to_num())
+        errors = self.expansion.errors_of_logits(logits, clean.nan_to_num())
         errors = errors / self._usual
         if weights is not None:
             return observed_means(errors, gaps, weights)

@@ -142,7 +142,8 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Co
     if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
         return _distinct(sample[:: -(-len(sample) // count)], joined)
     distinct, copies, validation = _distinct(sample, joined)
-    places = coreset(model.one_hot(model.to_points(rows.tensor(distinct))).numpy(), count)
+    points = model.to_points(rows.tensor(distinct)).numpy()
+    places = coreset(points, count, model.point_levels)
     return distinct[places], copies[places], validation[places]
 
 

@@ -77,3 +77,25 @@ def test_noise_swaps_levels_between_rows_and_leaves_numbers_alone(expansion):
     torch.testing.assert_close(swapped[..., [0, 2]], scaled[..., [0, 2]])
     changed = float((swapped[..., 1] != scaled[..., 1]).float().mean())
     assert changed == pytest.approx(0.5 * 2 / 3, abs=0.1)
+
+
+def test_errors_of_logits_and_their_gradients_are_those_of_finished_outputs(expansion):
+    random = torch.Generator().manual_seed(0)
+    outputs = (3 * torch.randn(2, 60, expansion.width, generator=random)).requires_grad_()
+    scaled = torch.rand(2, 60, 3, generator=random)
+    scaled[..., 1] = torch.randint(5, (2, 60), generator=random)
+    weights = torch.rand(2, 60, 3, generator=random)
+
+    expected = expansion.errors(expansion.finish(outputs), scaled)
+    found = expansion.errors_of_logits(outputs, scaled)
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad((each * weights).sum(), outputs) for each in (found, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_the_error_of_a_level_that_is_all_but_impossible_is_finite_and_has_a_gradient(expansion):
+    outputs = rows([0.0, 1.0, 0.0, -900.0, 900.0, -900.0, -900.0]).requires_grad_()
+    error = expansion.errors_of_logits(outputs, rows([0.0, 0.0, 0.0]))[0, 1]
+    (gradient,) = torch.autograd.grad(error, outputs)
+    assert error.item() == pytest.approx(80)
+    assert gradient[0, 3:5].tolist() == [-1, 1]

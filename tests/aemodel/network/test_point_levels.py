@@ -6,6 +6,7 @@ import torch
 
 from aemodel.network.point_levels import PointLevels
 from aemodel.scores import neighbors
+from aemodel.scores.coreset import coreset
 from aemodel.scores.neighbors import NearestRows
 
 SIZES = [5, 34, 2]
@@ -96,3 +97,10 @@ def test_far_ranks_are_those_of_a_comparison_with_all():
     places = nearest.roughly(rows, 40)
     expected = by_comparing_all(levels, rows, points).sort(dim=1).values[:, :40].t()
     torch.testing.assert_close(nearest.distances(rows, places), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_points_that_cover_all_others_are_those_on_one_axis_for_each_level():
+    levels, points = build(4), draw(500, 4, 0)
+    points[:, :4] += torch.rand(500, 4, generator=torch.Generator().manual_seed(1))  # no ties
+    found = coreset(points.numpy(), 60, levels)
+    np.testing.assert_array_equal(found, coreset(levels.one_hot(points).numpy(), 60))
