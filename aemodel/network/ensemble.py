@@ -14,14 +14,18 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from aemodel.network.dense import DenseAutoencoder, Transposed
+from aemodel.network.products import Linear
 
 
 class Ensemble:
     """Members with stacked weights; a single member keeps its own, which is faster."""
 
-    def __init__(self, members: Sequence[nn.Module]) -> None:
-        """Stack the weights of `members`, which have the same architecture."""
-        self.members = tuple(members)
+    def __init__(self, members: Sequence[nn.Module], *, wide: bool = False) -> None:
+        """Stack the weights of `members`, which have the same architecture.
+
+        wide: whether their rows have a value for each level of a category.
+        """
+        self.members, self._wide = tuple(members), wide
         self._skeleton = deepcopy(members[0]).to("meta")
         self._stacked: dict[str, Tensor] = (
             stack_module_state(list(members))[0] if len(members) > 1 else {}
@@ -62,10 +66,16 @@ class Ensemble:
                 weight, bias = (
                     self._stacked[f"{half}.{name}.{kind}"] for kind in ("weight", "bias")
                 )
-                inputs = torch.baddbmm(bias[:, None], inputs, weight.mT)
+                inputs = self._linear(inputs, weight, bias)
             else:
                 inputs = layer(inputs)
         return inputs
+
+    def _linear(self, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        if not self._wide:
+            return torch.baddbmm(bias[:, None], inputs, weight.mT)
+        found: Tensor = Linear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call] # torch
+        return found
 
     def _one(self, weights: dict[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
         found: tuple[Tensor, Tensor] = functional_call(self._skeleton, weights, (inputs,))

@@ -121,8 +121,9 @@ class Networks:
         `aemodel.network.expansion`.
         """
         encoder, decoder = halves
-        latents = run_layers(encoder, seen)
-        logits = run_layers(decoder, latents)
+        wide = self.expansion is not None
+        latents = run_layers(encoder, seen, wide=wide)
+        logits = run_layers(decoder, latents, wide=wide)
         outputs = finish_output(logits, self.settings.output)
         return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
 

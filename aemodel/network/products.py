@@ -1,0 +1,55 @@
+"""Products of rows with many weights, which oneDNN computes on a CPU with AVX-512.
+
+torch has float32 products computed by MKL, which uses AVX-512 only on Intel's CPUs: on others they
+take twice as long. The result does not depend on a row's place among the others.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aemodel.devices.places import is_host
+
+
+def times(rows: Tensor, weight: Tensor) -> Tensor:
+    """Return the products (n, o) of rows (n, k) and weights (o, k), without gradients."""
+    if not (is_host(rows.device) and _has_onednn()):
+        return torch.mm(weight, rows.t()).t()  # see `aemodel.network.inference.run_layers`
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, None, "none", [], "")
+    return found
+
+
+@cache
+def _has_onednn() -> bool:
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    known = hasattr(torch.ops.mkldnn, "_linear_pointwise")  # torch's compiler uses it
+    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # in torch
+    return bool(wide and known and built)
+
+
+class Linear(torch.autograd.Function):
+    """Linear layers of several members: `times`, with gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """inputs: (members, n, k). weight: (members, o, k). bias: (members, o)."""
+        ctx.save_for_backward(inputs, weight)
+        return _of_each(inputs, weight).add_(bias[:, None])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """gradient: (members, n, o)."""
+        inputs, weight = ctx.saved_tensors
+        of_inputs = _of_each(gradient, weight.mT) if ctx.needs_input_grad[0] else None
+        return of_inputs, _of_each(gradient.mT, inputs.mT), gradient.sum(dim=1)
+
+
+def _of_each(rows: Tensor, weight: Tensor) -> Tensor:
+    """Return the products (members, n, o) of rows (members, n, k) and weights (members, o, k)."""
+    if not is_host(rows.device):
+        return torch.bmm(rows, weight.mT)
+    return torch.stack([times(*pair) for pair in zip(rows, weight, strict=True)])
