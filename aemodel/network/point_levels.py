@@ -1,4 +1,4 @@
-"""Levels in points: squared distances between levels come from tables, not from one-hot values.
+"""Levels in points: squared distances between levels come from a table, not from one-hot values.
 
 A point (n, a + k) has `a` values as they are, and for each of k categories where its level lies
 among those that the network tells apart, "other" and "missing"; last comes a level that no fit row
@@ -22,17 +22,15 @@ class PointLevels:
     """
 
     def __init__(self, n_values: int, sizes: Sequence[int], weights: Tensor) -> None:
-        self.n_values, device = n_values, weights.device
-        known, unseen = weights[n_values:].double().tensor_split([sum(sizes)])
+        self.n_values = n_values
+        known, unseen = weights[n_values:].tensor_split([sum(sizes)])
         blocks = known.split_with_sizes(list(sizes))
         self._away = [torch.cat(pair) for pair in zip(blocks, unseen[:, None], strict=True)]
-        self._tables = [_squares(away) for away in self._away]
-        self.sizes = [len(away) for away in self._away]
-        counts = torch.tensor(self.sizes, dtype=torch.int64, device=device)
-        self._counts, self._firsts = counts, counts.cumsum(0) - counts
-        self._cells = (counts**2).cumsum(0) - counts**2
-        self._flat = torch.cat([table.flatten() for table in self._tables])
-        self.most = sum(float(table.max()) for table in self._tables)
+        counts = torch.tensor([len(away) for away in self._away], device=weights.device)
+        self._firsts = counts.cumsum(0) - counts
+        self._squares = torch.cat(self._away).double().square()
+        self.width = n_values + len(self._squares)
+        self.most = sum(2 * float(away.double().square().max()) for away in self._away)
 
     def codes(self, points: Tensor) -> Tensor:
         """Return the levels (n, k) int64 of points (n, a + k)."""
@@ -47,24 +45,22 @@ class PointLevels:
 
         (levels, m) float64. The distance of a point to all m is the sum of k rows.
         """
-        columns = zip(self._tables, codes.t(), strict=True)
-        return torch.cat([table[:, column] for table, column in columns])
+        rows, tables = self.rows(codes), []
+        for away, column, places in zip(self._away, codes.t(), rows.t(), strict=True):
+            squares = away.double().square()[:, None] + self._squares[places]
+            tables.append(squares.scatter_(0, column[None], 0.0))
+        return torch.cat(tables)
 
     def apart(self, codes: Tensor, others: Tensor) -> Tensor:
         """Return the squared distances (...) float64 between levels (..., k)."""
-        return self._flat[self._cells + codes * self._counts + others].sum(dim=-1)
+        squares = self._squares[self.rows(codes)] + self._squares[self.rows(others)]
+        return squares.masked_fill_(codes == others, 0.0).sum(dim=-1)
 
     def one_hot(self, points: Tensor) -> Tensor:
-        """Return points with an axis for each level: (n, a + levels)."""
+        """Return points with an axis for each level: (n, width)."""
         codes = self.codes(points)
         blocks = [
             functional.one_hot(column, len(away)).to(points) * away.to(points)
             for column, away in zip(codes.t(), self._away, strict=True)
         ]
         return torch.cat([points[:, : self.n_values], *blocks], dim=1)
-
-
-def _squares(away: Tensor) -> Tensor:
-    """Return the squared distances (s, s) between points at `away` (s,), each on its own axis."""
-    squares = away.square()
-    return (squares[:, None] + squares).fill_diagonal_(0)

@@ -92,7 +92,8 @@ class Novelty:
         self._copies = torch.from_numpy(reference.copies.copy()).to(points.device)
         self._has_copies = bool((self._copies > 1).any())
         self._ranks = reference.ranks.tolist()
-        self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // self.points.shape[1]))
+        width = points.shape[1] if levels is None else levels.width
+        self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // width))
         self._itself, self._skip = reference.itself, int(bool(reference.itself))
         self.nearest, self._levels = NearestRows(points, levels), levels
         self._around = torch.log(self._own_distances() + self.floor)
