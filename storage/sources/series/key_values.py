@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.columns.kinds import is_text, level_texts, numbers_in
-from storage.sources.columns.written_values import days_in_iso
+from storage.sources.columns.written_values import cast_clear, days_in_iso
 
 NANOSECONDS = pa.timestamp("ns")
 TICKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -147,18 +147,7 @@ def _parsed_by_form(texts: pa.StringArray) -> pa.TimestampArray:
 
 
 def _cast(texts: pa.StringArray, kind: pa.DataType) -> pa.TimestampArray:
-    texts = pc.if_else(pc.match_substring_regex(texts, DATE), texts, None)
-    try:
-        return texts.cast(kind)
-    except pa.ArrowInvalid:
-        return pa.array([_cast_one(text, kind) for text in texts], kind)
-
-
-def _cast_one(text: pa.Scalar, kind: pa.DataType) -> pa.Scalar | None:
-    try:
-        return text.cast(kind) if text.is_valid else None
-    except pa.ArrowInvalid:
-        return None
+    return cast_clear(pc.if_else(pc.match_substring_regex(texts, DATE), texts, None), kind)
 
 
 class EntityCodes:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from series_sources import MACHINES, machines, opened, read, seconds, write
 
 from storage.sources import plan_shards
+from storage.sources.columns import written_values
 from storage.sources.series import key_values
 from storage.sources.series.opening import open_series
 from storage.sources.series.order import FILE, SeriesOrder, SortSpace, show_step
@@ -278,7 +279,7 @@ def test_texts_that_begin_with_no_date_are_not_parsed_one_by_one(monkeypatch):
     def one_by_one(*_):
         raise AssertionError("parsed one by one")
 
-    monkeypatch.setattr(key_values, "_cast_one", one_by_one)
+    monkeypatch.setattr(written_values, "_cast_one", one_by_one)
     texts = pa.array(["12:30", "shop 7", "2024-01-02", None, "2024-01-02 03:04"])
     times, known = key_values.read_times(texts, numbers=False)
     assert known.tolist() == [True, False, True, False, True]
