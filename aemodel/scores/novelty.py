@@ -13,7 +13,7 @@ whatever the data.
          after the local outlier factor (Breunig, Kriegel, Ng & Sander 2000)
 
 With train.trim, the first mean in S is over `far_ranks` too, so that a group of outliers that was
-not left out of the clean rows cannot make itself ordinary.
+not wholly left out of the clean rows cannot make itself ordinary.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from aemodel.network.point_levels import PointLevels
 from aemodel.scores.neighbors import NearestRows
 
 NEIGHBORS = 5
+MOST_FAR = 16  # ranks of farther neighbors
 LOCAL = 0.25
 ERROR = 0.25
 # Share of the usual distance to the nearest reference row; anything nearer counts as equal.
@@ -64,15 +65,17 @@ class Reference:
 
 
 def far_ranks(count: int) -> NDArray[np.int64]:
-    """Return 2, 4, 8, ... times NEIGHBORS below `count`, and `count`; none up to NEIGHBORS.
+    """Return ranks from NEIGHBORS to half of `count`, evenly spaced, at most MOST_FAR.
 
-    >>> far_ranks(50)
-    array([10, 20, 40, 50])
+    count: the most rows of a group of outliers. Trimming leaves about half of such rows out, so
+    farther neighbors of an outlier are ordinary rows mostly.
+
+    >>> far_ranks(20)
+    array([ 6,  7,  8,  9, 10])
     """
-    if count <= NEIGHBORS:
-        return np.empty(0, np.int64)
-    doubled = NEIGHBORS * 2 ** np.arange(1, 60)
-    return np.append(doubled[doubled < count], count)
+    half = max(count // 2, NEIGHBORS)
+    steps = min(MOST_FAR, half - NEIGHBORS)
+    return np.linspace(NEIGHBORS, half, steps + 1)[1:].round().astype(np.int64)
 
 
 class Novelty:

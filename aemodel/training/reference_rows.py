@@ -63,10 +63,10 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
 def validation_joins(rows: FitRows) -> bool:
     """Whether validation rows are known rows to novelty, as fit rows are: where these are few.
 
-    Not with train.trim, which judges fit rows only, nor where whole blocks are held out, as the
-    distances of a row to its own block say nothing about those of a new one.
+    Not where whole blocks are held out, as the distances of a row to its own block say nothing
+    about those of a new one.
     """
-    if rows.train.trim or rows.block_split or not len(rows.validation):
+    if rows.block_split or not len(rows.validation):
         return False
     return rows.n_fit + rows.n_validation <= REFERENCE_ROWS
 
@@ -127,7 +127,7 @@ def usual_distance(distances: torch.Tensor) -> float:
 def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Counts]:
     """Return distinct known rows without far values, their copies, and those for validation.
 
-    They are a coreset; with train.trim, a sample without the rows with the largest errors.
+    They are a coreset; with train.trim, a sample.
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
@@ -135,12 +135,10 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Co
     if validation_joins(rows):
         joined = rows.validation[~rows.has_far_values(rows.validation)]
     sample = sample[~rows.has_far_values(sample)]
-    if rows.train.trim:
-        kept = max(FEWEST_FIT_ROWS, len(sample) - int(rows.train.trim * len(sample)))
-        sample = sample[np.sort(np.argsort(model.errors(sample), kind="stable")[:kept])]
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
     if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
-        return _distinct(sample[:: -(-len(sample) // count)], joined)
+        step = -(-(len(sample) + len(joined)) // count)
+        return _distinct(sample[::step], joined[::step])
     distinct, copies, validation = _distinct(sample, joined)
     points = model.to_points(rows.tensor(distinct)).numpy()
     places = coreset(points, count, model.point_levels)

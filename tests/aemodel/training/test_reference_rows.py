@@ -12,6 +12,7 @@ from aemodel.rows.layout import Layout
 from aemodel.scores.novelty import Novelty, Reference
 from aemodel.scores.pairs import pair_surprises
 from aemodel.settings import ModelSettings, TrainSettings
+from aemodel.training import reference_rows
 from aemodel.training.loop import CleanRows, train_autoencoder
 from aemodel.training.reference_rows import judge_of_changed_validation, judge_of_validation
 
@@ -39,12 +40,21 @@ def test_a_small_table_is_compared_with_its_validation_rows_too():
     )
 
 
-@pytest.mark.parametrize(("rows", "more"), [(4_000, {}), (400, {"trim": 0.05})])
-def test_a_large_table_or_a_trimmed_one_is_compared_with_fit_rows_only(rows, more):
-    trained = train(clean_rows(rows), **more)
+@pytest.mark.parametrize("trim", [0, 0.05])
+def test_a_large_table_is_compared_with_fit_rows_only(trim):
+    trained = train(clean_rows(4_000), trim=trim)
     assert kept(trained) <= min(trained.n_fit, 2_000)
     assert not trained.model.measured.reference.validation.any()
     assert judge_of_validation(trained.model) is trained.model
+
+
+@pytest.mark.parametrize("trim", [0, 0.05])
+def test_validation_rows_count_towards_the_bytes_of_the_reference(monkeypatch, trim):
+    rows = clean_rows(400)
+    monkeypatch.setattr(reference_rows, "REFERENCE_BYTES", 100 * rows[:1].nbytes)
+    trained = train(rows, trim=trim)
+    assert kept(trained) <= 100
+    assert trained.model.measured.reference.validation.any()
 
 
 @pytest.mark.parametrize("split", ["occurrence", "content"])

@@ -131,9 +131,21 @@ def test_rows_with_gaps_can_be_trimmed():
     assert fitted(rows, trim=0.1).n_left_out > 0
 
 
-def test_far_ranks_double_up_to_the_count():
-    assert far_ranks(100).tolist() == [10, 20, 40, 80, 100]
-    assert far_ranks(5).tolist() == []
+def test_far_ranks_are_evenly_spaced_up_to_half_the_count():
+    assert far_ranks(17).tolist() == [6, 7, 8]
+    assert far_ranks(5).tolist() == far_ranks(11).tolist() == []
+    many = far_ranks(330)
+    assert many.tolist() == [*range(15, 166, 10)]
+
+
+def test_novelty_knows_all_rows_that_were_not_left_out():
+    rows = np.concatenate([bulk(480), tight_group(20)])
+    trained = fitted(rows, trim=0.05)
+    reference = trained.model.measured.reference
+
+    assert (reference.copies - reference.validation).sum() == trained.n_fit - trained.n_left_out
+    assert 0.8 * trained.n_validation < reference.validation.sum() <= trained.n_validation
+    assert not {row.tobytes() for row in rows[480:]} & {row.tobytes() for row in reference.rows}
 
 
 def test_a_trimmed_model_scores_alike_after_a_round_trip():
