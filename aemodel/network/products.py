@@ -1,4 +1,4 @@
-"""Products of rows with many weights, which oneDNN computes on a CPU with AVX-512.
+"""Products of float32 matrices, which oneDNN computes on a CPU with AVX-512.
 
 torch has float32 products computed by MKL, which uses AVX-512 only on Intel's CPUs: on others they
 take twice as long. The result does not depend on a row's place among the others.
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from aemodel.devices.places import is_host
 
+LEAST_VALUES = 4_096  # of the left matrix; with fewer, oneDNN takes longer to start than it saves
+
 
 def times(rows: Tensor, weight: Tensor) -> Tensor:
     """Return the products (n, o) of rows (n, k) and weights (o, k), without gradients."""
@@ -21,6 +23,15 @@ def times(rows: Tensor, weight: Tensor) -> Tensor:
         return torch.mm(weight, rows.t()).t()  # see `aemodel.network.inference.run_layers`
     found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, None, "none", [], "")
     return found
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left (m, k) times right (k, n): (m, n), in memory row after row."""
+    worthwhile = left.numel() >= LEAST_VALUES and is_host(left.device) and _has_onednn()
+    if not worthwhile:
+        return torch.mm(left, right)
+    # oneDNN takes a thousand times as long where neither rows nor columns lie side by side
+    return times(left, right.t() if right.is_contiguous() else right.t().contiguous())
 
 
 @cache

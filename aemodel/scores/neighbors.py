@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from aemodel.devices.places import is_host
 from aemodel.network.point_levels import PointLevels
+from aemodel.network.products import product
 
 BLOCK_ROWS = 512  # rows compared with the reference at once: what is compared stays in the cache
 PAIR_VALUES = 32_768  # of pairs whose distances are computed at once: they stay in the cache
@@ -175,17 +176,15 @@ class NearestRows:
         """
         doubled = self._doubled(rows)
         squares = doubled[:, :-1].square().sum(dim=1).div_(4).numpy()
-        rough = rows.new_empty(len(self._compared), min(BLOCK_ROWS, len(rows)))
         found = [(np.empty(0, np.intp), np.empty(0, np.intp))]
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            rough.resize_(len(self._compared), len(doubled[block]))  # less in the last one
             columns = doubled[block].t()
             if self._levels is None:
-                torch.mm(self._compared, columns, out=rough)
+                rough = product(self._compared, columns)
             else:
-                apart = self._from_levels(rows[block], rough.dtype).t()
-                torch.addmm(apart, self._compared, columns, out=rough)
+                apart = self._from_levels(rows[block], doubled.dtype).t()
+                rough = torch.addmm(apart, self._compared, columns)
             owners, places = self._near(rough, squares[block], count)
             found.append((start + owners, places))
         owners, places = map(np.concatenate, zip(*found, strict=True))

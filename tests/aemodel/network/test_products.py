@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from aemodel.network import products
-from aemodel.network.products import Linear, times
+from aemodel.network.products import Linear, product, times
 
 
 def draw(*shape):
@@ -39,3 +39,16 @@ def test_gradients_are_those_of_linear_layers():
     into = draw(2, 50, 40)
     gradients = [torch.autograd.grad(each, values, into) for each in (found, expected)]
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("_by")
+@pytest.mark.parametrize(("into", "out"), [(3, 2), (64, 64), (65, 2_080)])
+def test_a_column_of_a_product_does_not_depend_on_its_place_or_on_how_columns_lie(into, out):
+    left, right = draw(out, into), draw(into, 192)
+    found = product(left, right)
+    order = torch.randperm(192, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(product(left, right[:, order]), found[:, order])
+    part = torch.cat([right, right], dim=1)[:, 64:256]
+    for columns in (right[:, order].t().contiguous().t(), part):
+        exact = left.double() @ columns.double()
+        torch.testing.assert_close(product(left, columns).double(), exact, atol=2e-4, rtol=0)
