@@ -23,7 +23,7 @@ from aemodel.devices.places import is_host
 from aemodel.network.conv import Convolutions
 from aemodel.network.dense import Transposed
 from aemodel.network.out_of_memory import halving
-from aemodel.network.products import times
+from aemodel.network.products import product, takes_rows, times
 
 BATCH_VALUES = 393_216  # of the widest layer in one batch: 1.5 MiB of float32 stay in the cache
 MOST_ROWS = 960  # no power of 2: columns of such a length would share few sets of the cache
@@ -34,6 +34,7 @@ GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB o
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
 CACHED_ROWS = 192  # of a batch, whose weights of 512 prototypes take 384 KiB
+MOST_SUMMED = 192  # products at once; MKL adds up more in pieces, with smaller rounding errors
 LOG2_E = math.log2(math.e)
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
@@ -97,9 +98,10 @@ def layer_widths(layers: nn.Module) -> list[int]:
 def run_layers(layers: Sequence[nn.Module], inputs: Tensor, *, wide: bool = False) -> Tensor:
     """Apply linear layers, convolutions and activations to inputs (n, in), giving (n, out).
 
-    The matrix products hold rows as columns: otherwise a BLAS may sum in a different order from
-    one row to the next if both widths are small, and a row's last bit would depend on its place in
-    the batch. The result is a view of such columns, so that nothing is copied between two networks.
+    Without oneDNN, the matrix products hold rows as columns: otherwise a BLAS may sum in a
+    different order from one row to the next if both widths are small, and a row's last bit would
+    depend on its place in the batch. The result is then a view of such columns, so that nothing is
+    copied between two networks.
 
     wide: whether rows have a value for each level of a category; products are then by `times`.
     """
@@ -108,6 +110,8 @@ def run_layers(layers: Sequence[nn.Module], inputs: Tensor, *, wide: bool = Fals
             return (_wide_mean if wide else _mean_of_prototypes)(into, out, inputs)
     if wide:
         return functools.reduce(_apply_to_rows, layers, inputs)
+    if takes_rows(inputs):
+        return functools.reduce(_apply_short_to_rows, layers, inputs)
     return functools.reduce(_apply, layers, inputs.t()).t()
 
 
@@ -122,7 +126,8 @@ def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Ten
     means = latents.new_empty(out.out_features, n)
     pieces = (torch.split(each, size, dim=1) for each in (columns, means))
     for some, found in zip(*pieces, strict=True):
-        weights = torch.mm(selecting, some)
+        short = selecting.shape[1] <= MOST_SUMMED
+        weights = product(selecting, some) if short else torch.mm(selecting, some)
         weights.sub_(weights.amax(dim=0)).exp2_()
         sums = torch.mm(out.weight, weights).div_(weights.sum(dim=0))
         torch.add(sums, out.bias[:, None], out=found)
@@ -160,8 +165,16 @@ def _cached_rows(n: int, widths: tuple[int, ...], threads: int) -> int:
 
 def _apply_to_rows(rows: Tensor, layer: nn.Module) -> Tensor:
     if isinstance(layer, nn.Linear | Transposed):
-        return times(rows, layer.weight).add_(layer.bias)
+        return times(rows, layer.weight, layer.bias)
     return _IN_PLACE.get(type(layer), layer)(rows)
+
+
+def _apply_short_to_rows(rows: Tensor, layer: nn.Module) -> Tensor:
+    """Apply a layer to rows, by MKL if it adds up more than MOST_SUMMED products."""
+    long = isinstance(layer, nn.Linear | Transposed) and layer.weight.shape[1] > MOST_SUMMED
+    if long or isinstance(layer, Convolutions):
+        return _apply(rows.t(), layer).t()
+    return _apply_to_rows(rows, layer)
 
 
 def _apply(columns: Tensor, layer: nn.Module) -> Tensor:

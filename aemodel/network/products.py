@@ -17,17 +17,27 @@ from aemodel.devices.places import is_host
 LEAST_VALUES = 4_096  # of the left matrix; with fewer, oneDNN takes longer to start than it saves
 
 
-def times(rows: Tensor, weight: Tensor) -> Tensor:
-    """Return the products (n, o) of rows (n, k) and weights (o, k), without gradients."""
-    if not (is_host(rows.device) and _has_onednn()):
-        return torch.mm(weight, rows.t()).t()  # see `aemodel.network.inference.run_layers`
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, None, "none", [], "")
-    return found
+def times(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return the products (n, o) of rows (n, k) and weights (o, k), without gradients.
+
+    bias: (o,), is added to them.
+    """
+    if not takes_rows(rows):
+        found = torch.mm(weight, rows.t()).t()  # see `aemodel.network.inference.run_layers`
+        return found if bias is None else found.add_(bias)
+    linear = torch.ops.mkldnn._linear_pointwise
+    products: Tensor = linear(rows.contiguous(), weight, bias, "none", [], "")
+    return products
+
+
+def takes_rows(rows: Tensor) -> bool:
+    """Whether oneDNN computes products of these rows, which it takes as they lie."""
+    return is_host(rows.device) and _has_onednn()
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return left (m, k) times right (k, n): (m, n), in memory row after row."""
-    worthwhile = left.numel() >= LEAST_VALUES and is_host(left.device) and _has_onednn()
+    worthwhile = left.numel() >= LEAST_VALUES and takes_rows(left)
     if not worthwhile:
         return torch.mm(left, right)
     # oneDNN takes a thousand times as long where neither rows nor columns lie side by side
