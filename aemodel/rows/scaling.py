@@ -87,11 +87,10 @@ class Scaler:
         flat = rows.reshape(scaled.shape)
         wide = rows.dtype.name not in NARROW or self.entities is not None or self.exceeds_float32
         dtype: type[np.floating] = np.float64 if wide else np.float32
-        block = min(len(flat), max(1, BLOCK_VALUES // max(1, self.center.size)))
-        # repeated for every row: NumPy's loops over single rows take half as long again
-        affine = np.stack([self.center, self.scale]).astype(dtype)[:, None].repeat(block, axis=1)
+        affine = self._affine64 if wide else self._affine32
+        block = affine.shape[1]
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(flat), max(1, block)):
+            for start in range(0, len(flat), block):
                 some, target = flat[start : start + block], scaled[start : start + block]
                 found = np.empty(some.shape, dtype) if wide else target
                 self._scale(some, affine[:, : len(some)], found)
@@ -99,6 +98,19 @@ class Scaler:
                     target[:] = found
         if self.levels is not None:
             self.levels.write_ranks(flat, scaled)
+
+    @cached_property
+    def _affine32(self) -> NDArray[np.float32]:
+        return self._affine64.astype(np.float32)
+
+    @cached_property
+    def _affine64(self) -> NDArray[np.float64]:
+        """Center and scale (2, n, d), repeated for the rows of a block.
+
+        NumPy's loops over single rows take half as long again.
+        """
+        block = max(1, BLOCK_VALUES // max(1, self.center.size))
+        return np.stack([self.center, self.scale])[:, None].repeat(block, axis=1)
 
     def _scale(
         self, flat: NDArray[np.generic], affine: NDArray[Any], found: NDArray[np.floating]

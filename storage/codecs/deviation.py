@@ -46,9 +46,14 @@ def largest_of(apart: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(widest.reshape(-1, apart.shape[1]).max(axis=0))
 
 
-def norms(apart: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the roots of the sums of squares (d,) of columns (n, d), without overflow."""
-    largest = largest_of(apart)
+def norms(
+    apart: NDArray[np.float64], largest: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the roots of the sums of squares (d,) of columns (n, d), without overflow.
+
+    largest: what `largest_of` returns, if it is known.
+    """
+    largest = largest_of(apart) if largest is None else largest
     if ((largest == 0) | ((largest > 1 / SQUARED_SAFELY) & (largest < SQUARED_SAFELY))).all():
         wide = side_by_side(apart)
         squares = np.einsum("ij,ij->j", wide, wide).reshape(-1, apart.shape[1])

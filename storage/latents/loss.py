@@ -61,11 +61,12 @@ class Loss:
 
     def _add(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> None:
         apart = differences(rows, back)
+        largest = largest_of(apart)
         with np.errstate(over="ignore"):
-            self.norms = np.hypot(self.norms, norms(apart))
+            self.norms = np.hypot(self.norms, norms(apart, largest))
             bins = apart.astype(np.float32).reshape(-1).view(np.uint32) >> _SHIFT
         self.values += apart.size
-        np.maximum(self.largest, largest_of(apart), out=self.largest)
+        np.maximum(self.largest, largest, out=self.largest)
         self.counts += np.bincount(bins, minlength=_BINS)
 
     def to_json(self) -> LossJson:
