@@ -1,14 +1,14 @@
 """What a scored row costs: ratios to a plain torch loop, to PyOD, CPU time, memory, in one run.
 
-    python benchmarks/run.py                        1,600,000 rows: some minutes and 700 MB of disk
+    python benchmarks/run.py                        1,600,000 rows: some minutes and 1.2 GB of disk
     python benchmarks/run.py --rows 16000000 --json cost.json
 
-All rows are 64 float32 columns in HDF5. Every command runs in a fresh process with one thread for
-each worker. CPU seconds are of that process; those of a row are the difference between a night of
-all rows and one of a quarter, so that imports, start-up, and fitting do not count. Shards are small
-enough to keep all workers busy with a quarter: memory depends on their number. PyOD's KNN and
-AutoEncoder, fitted on 10,000 clean rows with their default settings, are measured where PyOD is
-installed (the extra `bench`).
+All rows are 64 float32 columns, in HDF5 unless Parquet is named. Every command runs in a fresh
+process with one thread for each worker. CPU seconds are of that process; those of a row are the
+difference between a night of all rows and one of a quarter, so that imports, start-up, and fitting
+do not count. Shards are small enough to keep all workers busy with a quarter: memory depends on
+their number. PyOD's KNN and AutoEncoder, fitted on 10,000 clean rows with their default settings,
+are measured where PyOD is installed (the extra `bench`).
 """
 
 from __future__ import annotations
@@ -17,27 +17,32 @@ import argparse
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow.parquet as pq
 from commands import NIGHTGLASS
 from datasets import machine
 from markdown_table import print_head, print_row
-from memory import FEATURES, JOB, PIECE, write_hdf5
+from memory import FEATURES, JOB, PIECE, WRITERS
+from numpy.typing import NDArray
 
 DATE = "2026-01-01"
 LOOP_ROWS = 16_384  # read at once by the plain loop: the fastest of 4,096 to 65,536 or near it
 PEER_ROWS = 10_000  # clean rows that PyOD fits
 PEERS = {"KNN": 20, "AutoEncoder": 1}  # by name: of how many rows of a night one is judged
 SMALL = 'data.shard_bytes="8 MB"'  # for nights of fewer rows
-PLAIN = JOB.replace('"64 MB"', '"32 MB"').format(suffix="h5")
+PLAIN = JOB.replace('"64 MB"', '"32 MB"')
+LOOP = "plain torch loop"
+TABLE_LOOP = "plain torch loop, from Parquet"
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Workload:
-    """Costs of a night of `rows` rows, and of a quarter of it."""
+    """Costs of a night of `rows` rows, and of a quarter of it; against: name of another one."""
 
     name: str
     rows: int
     quarter: Cost
     whole: Cost
+    against: str = LOOP
 
     @property
     def microseconds(self) -> float:
@@ -77,18 +83,38 @@ def measure(line: Sequence[object]) -> Cost:
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def compare(name: str, rows: int, folder: Path, line: Sequence[object]) -> Workload:
+def compare(
+    name: str, rows: int, folder: Path, line: Sequence[object], *, suffix: str = "h5"
+) -> Workload:
     """Measure a command on both nights; `line` lacks the file."""
-    nights = [night(folder, count) for count in (rows // 4, rows)]
-    quarter, whole = (measure([*line, path]) for path in nights)
-    return Workload(name, rows, quarter, whole)
+    costs = []
+    for count in (rows // 4, rows):
+        path = night(folder, count, suffix)
+        forget_scores(folder)
+        costs.append(measure([*line, path]))
+    return Workload(name, rows, *costs)
 
 
-def night(folder: Path, rows: int) -> Path:
+def forget_scores(folder: Path) -> None:
+    """Delete scored nights: a night that is scored again is also compared with what it was."""
+    for name in ("scores", "superseded", "reports"):
+        shutil.rmtree(folder / "workspace" / name, ignore_errors=True)
+
+
+def compare_tables(job: Path, rows: int, folder: Path) -> list[Workload]:
+    """Measure the loop and the score by error on nights in Parquet."""
+    loop = [sys.executable, __file__, "--loop"]
+    return [
+        replace(compare(name, rows, folder, line, suffix="parquet"), against=TABLE_LOOP)
+        for name, line in ((TABLE_LOOP, loop), ("score, by error, from Parquet", score(job)))
+    ]
+
+
+def night(folder: Path, rows: int, suffix: str) -> Path:
     """Return the file of a night, written if it does not exist yet."""
-    path = folder / f"night-{rows}.h5"
+    path = folder / f"night-{rows}.{suffix}"
     if not path.exists():
-        write_hdf5(path, rows)
+        WRITERS[suffix](path, rows)
     return path
 
 
@@ -109,14 +135,25 @@ def plain_loop(path: Path) -> None:
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     network = nn.Sequential(*layers[:-1])
-    with h5py.File(path) as file, torch.inference_mode():
+    errors = []
+    with torch.inference_mode():
+        for rows in pieces_read(path):
+            scaled = (torch.from_numpy(rows) - 0.5) / 2.0
+            errors.append((network(scaled) - scaled).square().mean(dim=1).numpy())
+    np.save(path.with_suffix(".npy"), np.concatenate(errors))
+
+
+def pieces_read(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Read a night in pieces of LOOP_ROWS rows."""
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as table:
+            for batch in table.iter_batches(LOOP_ROWS, use_threads=False):
+                yield batch.to_tensor().to_numpy()
+        return
+    with h5py.File(path) as file:
         rows = file["rows"]
-        errors = np.empty(len(rows), np.float32)
         for start in range(0, len(rows), LOOP_ROWS):
-            scaled = (torch.from_numpy(rows[start : start + LOOP_ROWS]) - 0.5) / 2.0
-            found = (network(scaled) - scaled).square().mean(dim=1)
-            errors[start : start + LOOP_ROWS] = found.numpy()
-    np.save(path.with_suffix(".npy"), errors)
+            yield rows[start : start + LOOP_ROWS]
 
 
 def peer(name: str, clean: Path, path: Path) -> None:
@@ -144,11 +181,16 @@ def compare_peers(rows: int, folder: Path) -> list[Workload]:
     return found
 
 
-def prepare(folder: Path) -> tuple[Path, Path]:
-    """Train the plain network and the one that `init` proposes; return both job files."""
-    write_hdf5(folder / "clean.h5", PIECE)
-    plain, default = folder / "plain.toml", folder / "default.toml"
-    plain.write_text(PLAIN, encoding="utf-8")
+def prepare(folder: Path) -> tuple[Path, Path, Path]:
+    """Train the plain network, also on a table, and the one that `init` proposes.
+
+    Returns the job files.
+    """
+    plain, table, default = (folder / f"{each}.toml" for each in ("plain", "table", "default"))
+    for job, suffix in ((plain, "h5"), (table, "parquet")):
+        WRITERS[suffix](folder / f"clean.{suffix}", PIECE)
+        text = PLAIN.format(suffix=suffix).replace('"wide"', f'"{job.stem}"')
+        job.write_text(text, encoding="utf-8")
     line = [NIGHTGLASS, "init", folder / "clean.h5"]
     default.write_bytes(
         subprocess.run(  # noqa: S603 (our own command)
@@ -157,19 +199,20 @@ def prepare(folder: Path) -> tuple[Path, Path]:
             capture_output=True,
         ).stdout
     )
-    for job in (plain, default):
+    for job in (plain, table, default):
         measure([NIGHTGLASS, "train", job, "--no-prefect"])
-    return plain, default
+    return plain, table, default
 
 
 def run(rows: int, folder: Path) -> list[Workload]:
     """Measure all workloads, the plain loop first."""
-    plain, default = prepare(folder)
+    plain, table, default = prepare(folder)
     loop = [sys.executable, __file__, "--loop"]
     fewer = rows // 4  # of what takes longer
     return [
-        compare("plain torch loop", rows, folder, loop),
+        compare(LOOP, rows, folder, loop),
         compare("score, by error", rows, folder, score(plain)),
+        *compare_tables(table, rows, folder),
         compare("score, error and relative", rows, folder, score(plain, 'score.also=["relative"]')),
         compare("score, by novelty", fewer, folder, score(plain, SMALL, "score.by=novelty")),
         compare("default job for a table", fewer, folder, score(default, SMALL)),
@@ -181,29 +224,32 @@ def run(rows: int, folder: Path) -> list[Workload]:
 
 
 def show(found: Sequence[Workload]) -> None:
-    """Print the table; ratios are to the first workload."""
-    first = found[0]
+    """Print the table; ratios are to the loop over the same file."""
+    ratios = ratios_of(found)
     print_head("what", "rows", "µs of CPU a row", "ratio", "CPU s", "MiB, 1/4 of rows", "MiB")
     for each in found:
         print_row(
             each.name,
             f"{each.rows:,}",
             f"{each.microseconds:.2f}",
-            f"{each.microseconds / first.microseconds:.2f}",
+            f"{ratios[each.name]:.2f}",
             f"{each.whole.cpu:.1f}",
             f"{each.quarter.peak:.0f}",
             f"{each.whole.peak:.0f}",
         )
 
 
+def ratios_of(found: Sequence[Workload]) -> dict[str, float]:
+    """Return the time of a row by workload, in that of the loop it is compared with."""
+    times = {each.name: each.microseconds for each in found}
+    return {each.name: each.microseconds / times[each.against] for each in found}
+
+
 def to_json(found: Sequence[Workload]) -> str:
     """Return all figures, with the machine."""
+    ratios = ratios_of(found)
     entries = [
-        {
-            **asdict(each),
-            "microseconds": each.microseconds,
-            "ratio": each.microseconds / found[0].microseconds,
-        }
+        {**asdict(each), "microseconds": each.microseconds, "ratio": ratios[each.name]}
         for each in found
     ]
     return json.dumps({"format_version": 1, "machine": machine(), "workloads": entries}, indent=2)
