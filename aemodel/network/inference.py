@@ -34,7 +34,6 @@ GROUP_VALUES = 262_144  # values of the widest convolution in one group: 1 MiB o
 GROUP_SIZES = (64, 32, 16, 8, 4, 2)  # divisors of STEP_ROWS
 STEP_ROWS = 64
 CACHED_ROWS = 192  # of a batch, whose weights of 512 prototypes take 384 KiB
-MOST_SUMMED = 192  # products at once; MKL adds up more in pieces, with smaller rounding errors
 LOG2_E = math.log2(math.e)
 _GRAIN = 32_768  # torch splits element-wise work among threads from this many values on
 # values per step of torch's vectorized loops; a thread's remainder may round differently
@@ -108,10 +107,8 @@ def run_layers(layers: Sequence[nn.Module], inputs: Tensor, *, wide: bool = Fals
     match layers:
         case [nn.Linear() as into, nn.Softmax(), nn.Linear() as out]:
             return (_wide_mean if wide else _mean_of_prototypes)(into, out, inputs)
-    if wide:
+    if wide or takes_rows(inputs):
         return functools.reduce(_apply_to_rows, layers, inputs)
-    if takes_rows(inputs):
-        return functools.reduce(_apply_short_to_rows, layers, inputs)
     return functools.reduce(_apply, layers, inputs.t()).t()
 
 
@@ -126,10 +123,9 @@ def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Ten
     means = latents.new_empty(out.out_features, n)
     pieces = (torch.split(each, size, dim=1) for each in (columns, means))
     for some, found in zip(*pieces, strict=True):
-        short = selecting.shape[1] <= MOST_SUMMED
-        weights = product(selecting, some) if short else torch.mm(selecting, some)
+        weights = product(selecting, some)
         weights.sub_(weights.amax(dim=0)).exp2_()
-        sums = torch.mm(out.weight, weights).div_(weights.sum(dim=0))
+        sums = product(out.weight, weights).div_(weights.sum(dim=0))
         torch.add(sums, out.bias[:, None], out=found)
     return means.t()
 
@@ -166,15 +162,9 @@ def _cached_rows(n: int, widths: tuple[int, ...], threads: int) -> int:
 def _apply_to_rows(rows: Tensor, layer: nn.Module) -> Tensor:
     if isinstance(layer, nn.Linear | Transposed):
         return times(rows, layer.weight, layer.bias)
+    if isinstance(layer, Convolutions):
+        return _convolve(layer, rows.contiguous())
     return _IN_PLACE.get(type(layer), layer)(rows)
-
-
-def _apply_short_to_rows(rows: Tensor, layer: nn.Module) -> Tensor:
-    """Apply a layer to rows, by MKL if it adds up more than MOST_SUMMED products."""
-    long = isinstance(layer, nn.Linear | Transposed) and layer.weight.shape[1] > MOST_SUMMED
-    if long or isinstance(layer, Convolutions):
-        return _apply(rows.t(), layer).t()
-    return _apply_to_rows(rows, layer)
 
 
 def _apply(columns: Tensor, layer: nn.Module) -> Tensor:
