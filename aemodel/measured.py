@@ -177,8 +177,8 @@ class MeasuredNetworks:
 
     @cached_property
     def point_levels(self) -> PointLevels | None:
-        """The levels in points with columns of several kinds."""
-        if self.expansion is None or self.measured.mixed is None:
+        """The levels in points with columns of several kinds; None without categories."""
+        if self.expansion is None or self.measured.mixed is None or not self.expansion.sizes:
             return None
         return PointLevels(self.expansion.first_level, self.expansion.sizes, self._weights)
 

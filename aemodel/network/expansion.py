@@ -124,6 +124,8 @@ class Expansion:
 
     def errors_of_logits(self, outputs: Tensor, scaled: Tensor) -> Tensor:
         """Return the `errors` (..., d) of outputs (..., width) that are not finished."""
+        if not self.sizes:
+            return self.errors(outputs, scaled)
         slots, seen = self._slots(scaled)
         levels = outputs[..., self.first_level :]
         surprises: Tensor = _Surprises.apply(  # type: ignore[no-untyped-call] # torch leaves it open
