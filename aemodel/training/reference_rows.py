@@ -127,7 +127,7 @@ def usual_distance(distances: torch.Tensor) -> float:
 def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Counts]:
     """Return distinct known rows without far values, their copies, and those for validation.
 
-    They are a coreset; with train.trim, a sample.
+    They are a coreset; with train.trim, a sample without the rows with the largest errors.
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
@@ -135,8 +135,10 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Co
     if validation_joins(rows):
         joined = rows.validation[~rows.has_far_values(rows.validation)]
     sample = sample[~rows.has_far_values(sample)]
+    if trim := rows.train.trim:
+        sample, joined = (_without_largest_errors(model, each, trim) for each in (sample, joined))
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
-    if rows.train.trim:  # far ranks need the density of the fit rows, which a coreset lacks
+    if trim:  # far ranks need the density of the fit rows, which a coreset lacks
         step = -(-(len(sample) + len(joined)) // count)
         return _distinct(sample[::step], joined[::step])
     distinct, copies, validation = _distinct(sample, joined)
@@ -150,6 +152,11 @@ def fewest_candidates(reference: Reference, fitted: int) -> int:
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // max(1, int(reference.rows[0].size)))
     most = max(REFERENCE_ROWS, by_size)
     return fitted // max(1, -(-fitted // most))  # evenly spaced, see `sample_fit_rows`
+
+
+def _without_largest_errors(model: Autoencoder, rows: Rows, trim: float) -> Rows:
+    kept = max(FEWEST_FIT_ROWS, len(rows) - int(trim * len(rows)))
+    return rows[np.sort(np.argsort(model.errors(rows), kind="stable")[:kept])]
 
 
 def _distinct(fitted: Rows, validation: Rows) -> tuple[Rows, Counts, Counts]:
