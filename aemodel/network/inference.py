@@ -94,20 +94,18 @@ def layer_widths(layers: nn.Module) -> list[int]:
     return widths
 
 
-def run_layers(layers: Sequence[nn.Module], inputs: Tensor, *, wide: bool = False) -> Tensor:
+def run_layers(layers: Sequence[nn.Module], inputs: Tensor) -> Tensor:
     """Apply linear layers, convolutions and activations to inputs (n, in), giving (n, out).
 
     Without oneDNN, the matrix products hold rows as columns: otherwise a BLAS may sum in a
     different order from one row to the next if both widths are small, and a row's last bit would
     depend on its place in the batch. The result is then a view of such columns, so that nothing is
     copied between two networks.
-
-    wide: whether rows have a value for each level of a category; products are then by `times`.
     """
     match layers:
         case [nn.Linear() as into, nn.Softmax(), nn.Linear() as out]:
-            return (_wide_mean if wide else _mean_of_prototypes)(into, out, inputs)
-    if wide or takes_rows(inputs):
+            return _mean_of_prototypes(into, out, inputs)
+    if takes_rows(inputs):
         return functools.reduce(_apply_to_rows, layers, inputs)
     return functools.reduce(_apply, layers, inputs.t()).t()
 
@@ -118,7 +116,9 @@ def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Ten
     Weights are powers of 2, which take half the time of those of e. The product adds the bias, and
     the means are divided by the sum of the weights: both take a pass over fewer values.
     """
-    size, selecting, n = _rows_at_once(into, out, latents), _selecting(into), len(latents)
+    widths, n = (into.in_features, into.out_features, out.out_features), len(latents)
+    size = _cached_rows(n, widths, torch.get_num_threads()) if is_host(latents.device) else n
+    selecting = LOG2_E * torch.cat([into.weight, into.bias[:, None]], dim=1)
     columns = torch.cat([latents.t(), latents.new_ones(1, n)])
     means = latents.new_empty(out.out_features, n)
     pieces = (torch.split(each, size, dim=1) for each in (columns, means))
@@ -128,28 +128,6 @@ def _mean_of_prototypes(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Ten
         sums = product(out.weight, weights).div_(weights.sum(dim=0))
         torch.add(sums, out.bias[:, None], out=found)
     return means.t()
-
-
-def _wide_mean(into: nn.Linear, out: nn.Linear, latents: Tensor) -> Tensor:
-    """Return what `_mean_of_prototypes` does, by products that are faster with many outputs."""
-    size, selecting = _rows_at_once(into, out, latents), _selecting(into)
-    means = []
-    for some in torch.split(torch.cat([latents, latents.new_ones(len(latents), 1)], dim=1), size):
-        weights = times(some, selecting)
-        weights.sub_(weights.amax(dim=1, keepdim=True)).exp2_()
-        sums = times(weights, out.weight).div_(weights.sum(dim=1, keepdim=True))
-        means.append(sums.add_(out.bias))
-    return torch.cat(means)
-
-
-def _selecting(into: nn.Linear) -> Tensor:
-    """Return the weights with the bias, so that their products are exponents of 2."""
-    return LOG2_E * torch.cat([into.weight, into.bias[:, None]], dim=1)
-
-
-def _rows_at_once(into: nn.Linear, out: nn.Linear, latents: Tensor) -> int:
-    n, widths = len(latents), (into.in_features, into.out_features, out.out_features)
-    return _cached_rows(n, widths, torch.get_num_threads()) if is_host(latents.device) else n
 
 
 @lru_cache

@@ -121,9 +121,8 @@ class Networks:
         `aemodel.network.expansion`.
         """
         encoder, decoder = halves
-        wide = self.expansion is not None
-        latents = run_layers(encoder, seen, wide=wide)
-        logits = run_layers(decoder, latents, wide=wide)
+        latents = run_layers(encoder, seen)
+        logits = run_layers(decoder, latents)
         outputs = finish_output(logits, self.settings.output)
         return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
 
