@@ -164,6 +164,11 @@ def warning_lines(sample: SampleSummary) -> Iterator[str]:
         [repr(name) for name in sample.days],
     )
     yield from comment_lines(
+        "look like times since 1970, so later nights fall outside; write them as timestamps, or "
+        "list them in data.ignore",
+        sample.since_1970,
+    )
+    yield from comment_lines(
         f"look like missing-value codes (in {sample.sampled:,} rows); replace them with NaN",
         [
             f"{each.value:g} in {_column_name(sample, each.column)} ({each.count:,} times)"

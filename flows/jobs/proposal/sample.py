@@ -19,6 +19,7 @@ from flows.jobs.proposal.suspect_values import (
     ascending_columns,
     columns_of_days,
     find_sentinels,
+    unit_since_1970,
 )
 from storage.errors import SourceError
 from storage.sources import (
@@ -49,6 +50,7 @@ class SampleSummary:
         those of them of which each has its rows in one place.
     running: columns whose values are all distinct and ascending; running_ids: the whole numbers
         among them. days: columns of days written as numbers.
+    since_1970: columns that may count time since then, as displayed, with the unit.
     """
 
     rows: int
@@ -67,6 +69,7 @@ class SampleSummary:
     running: tuple[int, ...] = ()
     running_ids: tuple[int, ...] = ()
     days: tuple[str, ...] = ()
+    since_1970: tuple[str, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
     findings: ColumnFindings = field(default_factory=ColumnFindings)
 
@@ -102,9 +105,16 @@ def summarize_sample(
         constant_levels=tuple(_constant_levels(rows, columns)) if mixed else (),
         entities=tuple(entities),
         batches=tuple(name for name, keys in entities.items() if stand_together(keys)),
+        since_1970=tuple(_since_1970([columns[number].name for number in numbers], values)),
         days=tuple(columns[numbers[place]].name for place in columns_of_days(values)),
         findings=findings,
     )
+
+
+def _since_1970(names: Sequence[str], values: NDArray[np.float64]) -> Iterator[str]:
+    for name, column in zip(names, values.T, strict=True):
+        if unit := unit_since_1970(name, column):
+            yield f"{name!r} ({unit})"
 
 
 def _constant_levels(rows: NDArray[np.generic], columns: Sequence[Feature]) -> Iterator[str]:

@@ -18,6 +18,9 @@ FAR = 5.0  # distance from the middle 90 % of the other values, in widths of tha
 NINES = r"-?9{2,}(\.(9+|25))?"
 TYPE_LIMITS = (-(2**15), 2**15 - 1, 2**16 - 1, -(2**31), 2**31 - 1, 2**32 - 1)
 FIRST_DAY, LAST_DAY = 1900_01_01, 2100_12_31  # as numbers
+FIRST_SECOND, LAST_SECOND = 630_720_000, 4_133_980_799  # 1989-12-27 to 2100-12-31
+UNITS = {"seconds": 1, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
+OF_TIMES = re.compile(r"time|date|stamp|epoch|created|(^|_)(ts|at)$", re.IGNORECASE)
 HUGE = 1e15  # 1e20, 9.96921e+36, 1.8e308
 
 
@@ -46,6 +49,18 @@ def columns_of_days(values: NDArray[np.float64]) -> Iterator[int]:
         days = np.unique(known)
         if len(days) >= FEWEST_ROWS and not (days % 1).any() and _are_days(days.astype(np.int64)):
             yield index
+
+
+def unit_since_1970(name: str, values: NDArray[np.float64]) -> str:
+    """Return the unit in which a column (n,) may count time since 1970; '' if it hardly does."""
+    if not OF_TIMES.search(name):
+        return ""
+    known = values[np.isfinite(values)]
+    low, high = known.min(initial=np.inf), known.max(initial=-np.inf)
+    for unit, per_second in UNITS.items():
+        if FIRST_SECOND * per_second <= low < high <= LAST_SECOND * per_second:
+            return unit
+    return ""
 
 
 def _are_days(numbers: NDArray[np.int64]) -> bool:

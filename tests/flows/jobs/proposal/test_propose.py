@@ -356,6 +356,18 @@ def test_days_written_as_numbers_are_pointed_out(tmp_path, random):
     assert "read as times" not in proposed(amounts)
 
 
+@pytest.mark.parametrize(
+    ("name", "per_second", "unit"),
+    [("created_at", 1, "seconds"), ("ts", 10**6, "microseconds"), ("amount", 1, "")],
+)
+def test_times_since_1970_are_pointed_out(tmp_path, random, name, per_second, unit):
+    seconds = 1_700_000_000 + random.integers(0, 10**6, 400)
+    path = write(tmp_path / "a.parquet", {name: seconds * per_second, "x": random.normal(size=400)})
+
+    assert ("since 1970, so later nights" in proposed(path)) == bool(unit)
+    assert unit in proposed(path)
+
+
 def test_the_night_of_a_folder_of_images_is_a_folder(tmp_path, random):
     (tmp_path / "clean").mkdir()
     for number in range(12):
