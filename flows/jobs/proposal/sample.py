@@ -112,8 +112,8 @@ def summarize_sample(
 
 
 def _since_1970(names: Sequence[str], values: NDArray[np.float64]) -> Iterator[str]:
-    for name, column in zip(names, values.T, strict=True):
-        if unit := unit_since_1970(name, column):
+    for place, name in enumerate(names):
+        if unit := unit_since_1970(name, values[:, place]):
             yield f"{name!r} ({unit})"
 
 
