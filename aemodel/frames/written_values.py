@@ -21,9 +21,8 @@ CLEAR = [
         rf"(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?",
     )
 ]
-AMOUNT = re.compile(
-    r"[-+(]{0,2}[$€£¥]? ?(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)? ?[%$€£¥]?\)?", re.ASCII
-)
+NUMBER = r"(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)?|\d+(?:\.\d{3})*,\d+"
+AMOUNT = re.compile(rf"[-+(]{{0,2}}[$€£¥]? ?(?:{NUMBER}) ?[%$€£¥]?\)?", re.ASCII)
 WITH_SIGN = re.compile(r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d", re.ASCII)
 UNCLEAR = re.compile(r"\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?", re.ASCII)
 

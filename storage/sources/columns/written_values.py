@@ -19,7 +19,8 @@ CLEAR = (
     rf"(?i)^(?P<day>\d\d?)[- ](?P<month>{NAMES})[- ](?P<year>\d{{4}})(?P<rest>[T ].*)?$",
     rf"(?i)^(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?$",
 )
-AMOUNT = r"^[-+(]{0,2}[$€£¥]? ?(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)? ?[%$€£¥]?\)?$"
+NUMBER = r"(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)?|\d+(?:\.\d{3})*,\d+"
+AMOUNT = rf"^[-+(]{{0,2}}[$€£¥]? ?(?:{NUMBER}) ?[%$€£¥]?\)?$"
 WITH_SIGN = r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d"
 FEW = 64  # texts that are cast one by one
 UNCLEAR = r"^\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?$"
