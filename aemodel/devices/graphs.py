@@ -31,7 +31,7 @@ class Recorded:
     def __init__(
         self, work: Work, rows: Tensor, changed: Sequence[Tensor], generator: torch.Generator
     ) -> None:
-        """Record `work`, and leave all as it was.
+        """Record `work`, and restore what it changes.
 
         changed: the tensors that the work changes in place. generator: on the device, what its
         random numbers come from; it may be seeded anew between calls.
@@ -54,7 +54,7 @@ class Recorded:
         try:
             return cls(work, rows, changed, generator)
         except RuntimeError as error:
-            log.warning("training continues without a CUDA graph, which is slower: %s", error)
+            log.warning("continuing without a CUDA graph, which is slower: %s", error)
             return None
 
     def __call__(self, rows: Tensor) -> None:

@@ -15,7 +15,7 @@ NAMES = (
 CLEAR = [
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
-        r"(?P<year>\d{4})[/.](?P<month>\d\d?)[/.](?P<day>\d\d?)(?P<rest>[T ].*)?",
+        r"(?P<year>\d{4})[-/.](?P<month>\d\d?)[-/.](?P<day>\d\d?)(?P<rest>[T ].*)?",
         r"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})(?P<rest>[T ].*)?",
         rf"(?P<day>\d\d?)[- ](?P<month>{NAMES})[- ](?P<year>\d{{4}})(?P<rest>[T ].*)?",
         rf"(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?",
@@ -24,7 +24,12 @@ CLEAR = [
 NUMBER = r"(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)?|\d+(?:\.\d{3})*,\d+"
 AMOUNT = re.compile(rf"[-+(]{{0,2}}[$€£¥]? ?(?:{NUMBER}) ?[%$€£¥]?\)?", re.ASCII)
 WITH_SIGN = re.compile(r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d", re.ASCII)
-UNCLEAR = re.compile(r"\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?", re.ASCII)
+DAY, MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])"
+UNCLEAR = re.compile(
+    rf"(?:(?:{MONTH}/{DAY}|{DAY}/{MONTH}|{MONTH}-{DAY}|{DAY}-{MONTH})[-/](?:\d{{4}}|\d\d)"
+    r"|\d\d\.\d\d\.\d\d)(?:[T ].*)?",
+    re.ASCII,
+)
 
 
 def in_iso(text: str) -> str:

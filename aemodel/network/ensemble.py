@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from aemodel.network.dense import DenseAutoencoder, Transposed
-from aemodel.network.products import Linear
+from aemodel.network.products import MemberLinear
 
 
 class Ensemble:
@@ -23,7 +23,7 @@ class Ensemble:
     def __init__(self, members: Sequence[nn.Module], *, wide: bool = False) -> None:
         """Stack the weights of `members`, which have the same architecture.
 
-        wide: whether their rows have a value for each level of a category.
+        wide: whether their rows have columns of several kinds.
         """
         self.members, self._wide = tuple(members), wide
         self._skeleton = deepcopy(members[0]).to("meta")
@@ -74,7 +74,7 @@ class Ensemble:
     def _linear(self, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         if not self._wide:
             return torch.baddbmm(bias[:, None], inputs, weight.mT)
-        found: Tensor = Linear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call] # torch
+        found: Tensor = MemberLinear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call] # torch
         return found
 
     def _one(self, weights: dict[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:

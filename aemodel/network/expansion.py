@@ -20,7 +20,7 @@ from aemodel.rows.layout import ENTITY, NUMBER, PERIODS
 from aemodel.rows.levels import Levels
 
 EXTRA = 2  # values of a category for all other levels, and for a gap
-MOST_LOG = 80.0  # of the ratio of two probabilities of which float32 holds the sum
+MOST_LOG = 78.0  # of a ratio of probabilities: float32 holds the sum of 10,000 such ratios
 
 
 class Expansion:
@@ -123,7 +123,10 @@ class Expansion:
         return self._errors(finished, scaled, torch.where(seen, surprises, self._unseen))
 
     def errors_of_logits(self, outputs: Tensor, scaled: Tensor) -> Tensor:
-        """Return the `errors` (..., d) of outputs (..., width) that are not finished."""
+        """Return the `errors` (..., d) of outputs (..., width) that are not finished.
+
+        A level less likely than another by more than MOST_LOG, in logs, counts as just so unlikely.
+        """
         if not self.sizes:
             return self.errors(outputs, scaled)
         slots, seen = self._slots(scaled)

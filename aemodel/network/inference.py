@@ -23,7 +23,7 @@ from aemodel.devices.places import is_host
 from aemodel.network.conv import Convolutions
 from aemodel.network.dense import Transposed
 from aemodel.network.out_of_memory import halving
-from aemodel.network.products import product, takes_rows, times
+from aemodel.network.products import linear, product, uses_onednn
 
 BATCH_VALUES = 393_216  # of the widest layer in one batch: 1.5 MiB of float32 stay in the cache
 MOST_ROWS = 960  # no power of 2: columns of such a length would share few sets of the cache
@@ -105,7 +105,7 @@ def run_layers(layers: Sequence[nn.Module], inputs: Tensor) -> Tensor:
     match layers:
         case [nn.Linear() as into, nn.Softmax(), nn.Linear() as out]:
             return _mean_of_prototypes(into, out, inputs)
-    if takes_rows(inputs):
+    if uses_onednn(inputs):
         return functools.reduce(_apply_to_rows, layers, inputs)
     return functools.reduce(_apply, layers, inputs.t()).t()
 
@@ -139,7 +139,7 @@ def _cached_rows(n: int, widths: tuple[int, ...], threads: int) -> int:
 
 def _apply_to_rows(rows: Tensor, layer: nn.Module) -> Tensor:
     if isinstance(layer, nn.Linear | Transposed):
-        return times(rows, layer.weight, layer.bias)
+        return linear(rows, layer.weight, layer.bias)
     if isinstance(layer, Convolutions):
         return _convolve(layer, rows.contiguous())
     return _IN_PLACE.get(type(layer), layer)(rows)

@@ -36,7 +36,7 @@ class PointLevels:
         """Return the levels (n, k) int64 of points (n, a + k)."""
         return points[:, self.n_values :].long()
 
-    def rows(self, codes: Tensor) -> Tensor:
+    def table_rows(self, codes: Tensor) -> Tensor:
         """Return which rows of `table` belong to levels (n, k)."""
         return codes + self._firsts
 
@@ -45,7 +45,7 @@ class PointLevels:
 
         (levels, m) float64. The distance of a point to all m is the sum of k rows.
         """
-        rows, tables = self.rows(codes), []
+        rows, tables = self.table_rows(codes), []
         for away, column, places in zip(self._away, codes.t(), rows.t(), strict=True):
             squares = away.double().square()[:, None] + self._squares[places]
             tables.append(squares.scatter_(0, column[None], 0.0))
@@ -53,7 +53,7 @@ class PointLevels:
 
     def apart(self, codes: Tensor, others: Tensor) -> Tensor:
         """Return the squared distances (...) float64 between levels (..., k)."""
-        squares = self._squares[self.rows(codes)] + self._squares[self.rows(others)]
+        squares = self._squares[self.table_rows(codes)] + self._squares[self.table_rows(others)]
         return squares.masked_fill_(codes == others, 0.0).sum(dim=-1)
 
     def one_hot(self, points: Tensor) -> Tensor:

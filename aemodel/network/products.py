@@ -1,7 +1,7 @@
 """Products of float32 matrices, which oneDNN computes on a CPU with AVX-512.
 
 torch has float32 products computed by MKL, which uses AVX-512 only on Intel's CPUs: on others they
-take twice as long. The result does not depend on a row's place among the others.
+take twice as long. The result does not depend on a row's place among as many others.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from aemodel.devices.places import is_host
 LEAST_VALUES = 4_096  # of the left matrix; with fewer, oneDNN takes longer to start than it saves
 
 
-def times(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return the products (n, o) of rows (n, k) and weights (o, k), without gradients.
 
     bias: (o,), is added to them.
     """
-    if not takes_rows(rows):
+    if not uses_onednn(rows):
         found = torch.mm(weight, rows.t()).t()  # see `aemodel.network.inference.run_layers`
         return found if bias is None else found.add_(bias)
     linear = torch.ops.mkldnn._linear_pointwise
@@ -30,18 +30,19 @@ def times(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return products
 
 
-def takes_rows(rows: Tensor) -> bool:
+def uses_onednn(rows: Tensor) -> bool:
     """Whether oneDNN computes products of these rows, which it takes as they lie."""
-    return is_host(rows.device) and _has_onednn()
+    fits = rows.dtype == torch.float32 and rows.shape[1] > 0
+    return fits and is_host(rows.device) and _has_onednn()
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return left (m, k) times right (k, n): (m, n), in memory row after row."""
-    worthwhile = left.numel() >= LEAST_VALUES and takes_rows(left)
+    worthwhile = left.numel() >= LEAST_VALUES and uses_onednn(left)
     if not worthwhile:
         return torch.mm(left, right)
     # oneDNN takes a thousand times as long where neither rows nor columns lie side by side
-    return times(left, right.t() if right.is_contiguous() else right.t().contiguous())
+    return linear(left, right.t() if right.is_contiguous() else right.t().contiguous())
 
 
 @cache
@@ -52,8 +53,8 @@ def _has_onednn() -> bool:
     return bool(wide and known and built)
 
 
-class Linear(torch.autograd.Function):
-    """Linear layers of several members: `times`, with gradients."""
+class MemberLinear(torch.autograd.Function):
+    """Linear layers of several members: `linear`, with gradients."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -73,4 +74,4 @@ def _of_each(rows: Tensor, weight: Tensor) -> Tensor:
     """Return the products (members, n, o) of rows (members, n, k) and weights (members, o, k)."""
     if not is_host(rows.device):
         return torch.bmm(rows, weight.mT)
-    return torch.stack([times(*pair) for pair in zip(rows, weight, strict=True)])
+    return torch.stack([linear(*pair) for pair in zip(rows, weight, strict=True)])

@@ -55,7 +55,7 @@ class _Compared:
         if levels is not None:
             codes = levels.codes(rows)
             table = levels.table(codes[some]).to(rows)
-            self._to_some += functional.embedding_bag(levels.rows(codes), table, mode="sum").T
+            self._to_some += functional.embedding_bag(levels.table_rows(codes), table, mode="sum").T
 
     def squares_to(self, index: int) -> Tensor:
         return self._to_some[self.places[index]]

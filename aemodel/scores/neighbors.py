@@ -75,7 +75,7 @@ class NearestRows:
         """Find the nearest by a product in float64; of equally near ones, the first."""
         away = rows[:, : self._width].double() - self._center
         squares = away.square().sum(dim=1, keepdim=True)
-        ones, bounds = torch.ones_like(squares), self._longest(squares.sqrt())
+        ones, bounds = torch.ones_like(squares), self._bound_of_terms(squares.sqrt())
         keys = torch.cat([-2 * away, ones, bounds], dim=1) @ self._ordered.t()
         if self._levels is not None:
             keys += self._from_levels(rows, torch.float64)
@@ -121,15 +121,15 @@ class NearestRows:
             missing = len(self._compared) - len(self.points)
             table = self._levels.table(self._codes).to(dtype)
             self._tables[dtype] = functional.pad(table, (0, missing))
-        chosen = self._levels.rows(self._levels.codes(rows))
+        chosen = self._levels.table_rows(self._levels.codes(rows))
         return functional.embedding_bag(chosen, self._tables[dtype], mode="sum")
 
     @cached_property
     def _tables(self) -> dict[torch.dtype, Tensor]:
         return {}
 
-    def _longest(self, lengths: F) -> F:
-        """Bound the sum of the sizes of all terms of a rough distance of rows so long (n,)."""
+    def _bound_of_terms(self, lengths: F) -> F:
+        """Bound the sum of absolute terms of a rough squared distance; lengths (n,) of the rows."""
         return self._farthest * (2 * lengths + self._farthest) + self._most
 
     def _doubled(self, rows: Tensor) -> Tensor:
@@ -220,7 +220,7 @@ class NearestRows:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             length, near = np.sqrt(squares), np.sqrt(np.maximum(reached + squares, 0))
-            wrong = np.minimum(4 * (length + near) ** 2, self._longest(length))
+            wrong = np.minimum(4 * (length + near) ** 2, self._bound_of_terms(length))
             return np.asarray(reached + 2 * self._terms * ROUNDING * wrong)
 
 

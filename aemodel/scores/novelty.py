@@ -68,7 +68,7 @@ def far_ranks(count: int) -> NDArray[np.int64]:
     """Return ranks from NEIGHBORS to half of `count`, evenly spaced, at most MOST_FAR.
 
     count: the most rows of a group of outliers. Trimming leaves about half of such rows out, so
-    farther neighbors of an outlier are ordinary rows mostly.
+    farther neighbors of an outlier are mostly ordinary rows.
 
     >>> far_ranks(20)
     array([ 6,  7,  8,  9, 10])

@@ -157,9 +157,12 @@ class PairSurprise:
 
     def add_to(self, totals: NDArray[np.float64], scaled: NDArray[np.float32]) -> None:
         """Add each pair's surprise to both of its columns in totals (n, d)."""
+        sums = np.zeros(totals.shape[::-1])
         for pairs, found in self._pieces(scaled):
-            for columns in pairs.T:
-                np.add.at(totals.T, columns, found)
+            for (first, second), each in zip(pairs.tolist(), found, strict=True):
+                sums[first] += each
+                sums[second] += each
+        totals += sums.T
 
     def _pieces(
         self, scaled: NDArray[np.float32]

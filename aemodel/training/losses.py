@@ -53,17 +53,12 @@ def feature_losses(logits: Tensor, clean: Tensor, model: ModelSettings) -> Tenso
     return functional.mse_loss(finish_output(logits, model.output), clean, reduction="none")
 
 
-def kept_rows(n: int, trim: float) -> int:
-    """Return how many of n rows are left when the share `trim` of them is left out."""
-    return n - int(trim * n)
-
-
 def without_worst(losses: Tensor, share: float) -> Tensor:
     """Return the losses (n,) without the `share` of them that are highest.
 
     Iteratively trimmed loss (Shen & Sanghavi, ICML 2019).
     """
-    kept = kept_rows(len(losses), share)
+    kept = len(losses) - int(share * len(losses))
     return losses if kept == len(losses) else losses.topk(kept, largest=False).values
 
 

@@ -226,7 +226,7 @@ def comparable_rows(model: Autoencoder, rows: Rows, errors: Vector) -> NDArray[n
     """Return which rows, with errors (n,), can be compared with the column means.
 
     Rows without values or beyond float32 have no finite error. A gap in a column that has none in
-    the fit rows counts as a constant, whatever the model; such rows count only without any others.
+    the fit rows counts as a constant, whatever the model; such rows are used only without others.
     """
     known = np.isfinite(errors)
     gaps = (np.isnan(model.scale(rows)) & model.scaler.complete).any(axis=1)

@@ -139,7 +139,7 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Co
         sample, joined = (_without_largest_errors(model, each, trim) for each in (sample, joined))
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
     if trim:  # far ranks need the density of the fit rows, which a coreset lacks
-        step = -(-(len(sample) + len(joined)) // count)
+        step = -(-(len(sample) + len(joined)) // (count - 1))
         return _distinct(sample[::step], joined[::step])
     distinct, copies, validation = _distinct(sample, joined)
     points = model.to_points(rows.tensor(distinct)).numpy()

@@ -47,10 +47,10 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
     """
     summary = merged_summary(run, scored)
     tally = summary.tally if summary else Tally.of(run.calibration, np.empty(0))
-    overlap = trained_on(run, source, scored)
+    same = scored_training_rows(run, source, scored)
+    overlap = TRAINING_ROWS + IN_SAMPLE if same else trained_on(run, source, scored)
     # of rows that were all trained on, the bulk is lower than that of the calibration rows
-    expected = overlap == TRAINING_ROWS + IN_SAMPLE
-    drift = None if expected else find_drift(run.calibration, tally, run.blocks)
+    drift = None if same else find_drift(run.calibration, tally, run.blocks)
     doubt = overlap or (drift.to_text() if drift and drift.alarm else "")
     decision = decide_night(run, tally, summary, doubt)
     evidence = listed_evidence(run, summary, decision, source) if summary else {}
@@ -106,9 +106,7 @@ def merged_summary(run: NightRun, scored: ScoredShards) -> ShardSummary | None:
 
 
 def trained_on(run: NightRun, source: Source, scored: ScoredShards) -> str:
-    """Say that the night's rows, or some of them, were trained on; empty if none seem to be."""
-    if scored_training_rows(run, source, scored):
-        return TRAINING_ROWS + IN_SAMPLE
+    """Say that some of the night's rows were trained on; empty if none seem to be."""
     readable = not scored.failed and source.n_rows
     fitted = int(str(training_data(run).get("fit_rows", 0)))
     return training_rows_among(run.model.measured.reference, fitted, source) if readable else ""

@@ -22,7 +22,7 @@ from aemodel.training.epochs.adam import Adam
 from aemodel.training.epochs.batches import ScaledRows
 from aemodel.training.epochs.ranks import Ranks
 from aemodel.training.epochs.schedule import Schedule
-from aemodel.training.losses import MixedLoss, kept_rows, penalty, row_losses, without_worst
+from aemodel.training.losses import MixedLoss, penalty, row_losses, without_worst
 
 OnBatch = Callable[[int], None]  # is called with the number of rows of each batch
 LARGEST_SEED = 2**62
@@ -53,16 +53,15 @@ class Steps:
         """Fit to batches once; return the mean loss per row. before: rows of earlier passes."""
         self._seed_noise()
         self._total.clear()
-        n_rows, whole = 0, 0
+        whole = 0
         for batch in batches:
             rows, whole = batch.rows, whole or len(batch.rows)
             step = self._step_of(batch, trim, repeats=len(rows) == whole)
             self.optimizer.set_rate(self.schedule.rate(before, len(rows)))
             step(rows)
             before += len(rows)
-            n_rows += kept_rows(len(rows), trim)
             on_batch(len(rows))
-        return self._total.mean(n_rows, self.ranks)
+        return self._total.mean(self.ranks)
 
     def _step_of(self, batch: ScaledRows, trim: float, *, repeats: bool) -> Work:
         """Return what takes a step on rows like those of a batch: a recorded one where it repeats.
@@ -74,10 +73,15 @@ class Steps:
             return step
         key = (batch.has_gaps, trim, len(batch.rows))
         if key not in self._recorded:
+            for other in [each for each in self._recorded if each[1] != trim]:
+                del self._recorded[other]  # and the memory that it takes on the device
             changed = [*self.ensemble.weights.values(), *self.optimizer.state().values()]
             changed.append(self._total.value)
             at_once = partial(step, in_pieces=False)
+            state = self._noise.get_state()
             self._recorded[key] = Recorded.of(at_once, batch.rows, changed, self._noise)
+            if self._recorded[key] is None:  # which may leave the generator unusable
+                self._noises.append(torch.Generator(self.ensemble.device).set_state(state))
         return self._recorded[key] or step
 
     def _step(self, has_gaps: bool, trim: float, rows: Tensor, *, in_pieces: bool = True) -> None:
@@ -99,17 +103,20 @@ class Steps:
     @torch.inference_mode()
     def validation_loss(self, batches: Iterable[ScaledRows]) -> float:
         """Return the mean loss per row of batches; NaN without rows."""
-        total, n_rows = _Total(self.ensemble.device), 0
+        total = _Total(self.ensemble.device)
         for place, batch in enumerate(batches):
-            n_rows += len(batch.rows)
             if place % self.ranks.count == self.ranks.rank:
                 total.add(halving(partial(self._losses, batch), len(batch.rows)))
-        return total.mean(n_rows, self.ranks)
+        return total.mean(self.ranks)
+
+    @property
+    def _noise(self) -> torch.Generator:
+        """What draws noise on the device; seeded for each pass, so only `generator` is resumed."""
+        return self._noises[-1]
 
     @cached_property
-    def _noise(self) -> torch.Generator:
-        """What draws noise on the device; seeded for each pass, so that only the own is resumed."""
-        return torch.Generator(self.ensemble.device)
+    def _noises(self) -> list[torch.Generator]:
+        return [torch.Generator(self.ensemble.device)]
 
     def _seed_noise(self) -> None:
         if self.model.noise:
@@ -210,18 +217,19 @@ class _Part:
 
 
 class _Total:
-    """A sum that stays on the device."""
+    """A sum of losses and their number, which stay on the device."""
 
     def __init__(self, device: torch.device) -> None:
         on = "cpu" if device.type == "mps" else device  # MPS has no float64
-        self.value = torch.zeros((), dtype=torch.float64, device=on)
+        self.value = torch.zeros(2, dtype=torch.float64, device=on)
 
     def clear(self) -> None:
         self.value.zero_()
 
     def add(self, losses: Tensor, weight: float = 1.0) -> None:
-        self.value += losses.to(self.value).sum() * weight
+        self.value[0] += losses.to(self.value).sum() * weight
+        self.value[1] += len(losses) * weight
 
-    def mean(self, n_rows: int, ranks: Ranks) -> float:
+    def mean(self, ranks: Ranks) -> float:
         ranks.add_up(self.value)
-        return float(self.value / n_rows) if n_rows else float("nan")
+        return float(self.value[0] / self.value[1])  # NaN without any

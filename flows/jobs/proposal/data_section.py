@@ -159,8 +159,8 @@ def warning_lines(sample: SampleSummary) -> Iterator[str]:
         [names[index] for index in sample.running],
     )
     yield from comment_lines(
-        "days written as numbers: write them as 2026-01-31, and they are read as times, tell the "
-        "day of a row, and can order a series",
+        "dates stored as numbers; write them as 2026-01-31 so that they are read as times, can "
+        "define days, and can order a series",
         [repr(name) for name in sample.days],
     )
     yield from comment_lines(

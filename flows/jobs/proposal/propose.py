@@ -73,9 +73,8 @@ def _propose(rows: Input) -> CommandResult:
         if unread := {rows.id, rows.ignore} & {*opened.schema.columns}:
             kept = [place for place, column in enumerate(columns) if column.name not in unread]
             columns = [columns[place] for place in kept]
-            days, since_1970 = sample.days, sample.since_1970
-            sample = summarize_sample(found[:, kept], opened.n_rows, columns)
-            sample = replace(sample, days=days, since_1970=since_1970)
+            days = sample.days  # an id of days could order a series instead
+            sample = replace(summarize_sample(found[:, kept], opened.n_rows, columns), days=days)
         text = write_job(opened, rows, sample, blocks)
     facts = {"path": rows.path, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)

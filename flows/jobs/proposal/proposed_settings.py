@@ -244,7 +244,8 @@ def _top_n(sample: SampleSummary, calibration: int) -> str:
     if achievable_quantile(calibration):
         return key_line("top_n", "100", "rows always listed in the report")
     top_n = min(100, max(FEWEST_LISTED, math.ceil(SHARE_LISTED * sample.rows)))
-    why = f"rows flagged and listed each night; {SHARE_LISTED:.0%} of a night as large as clean"
+    share = f"{100 * top_n / sample.rows:.2g} %" if sample.rows >= top_n else "all"
+    why = f"rows flagged and listed each night: {share} of a night as large as the clean data"
     return key_line("top_n", str(top_n), why)
 
 

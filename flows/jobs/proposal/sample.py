@@ -127,7 +127,7 @@ def _entities(
     rows: NDArray[np.generic], numbers: Sequence[int], columns: Sequence[Feature]
 ) -> dict[str, NDArray[np.generic]]:
     """The keys (n,) of the columns that may name entities: categories, and whole numbers."""
-    compared = numbers[:: 1 + len(numbers) // MOST_COMPARED]
+    compared = numbers[:: max(1, -(-len(numbers) // MOST_COMPARED))]
     may_be = {CATEGORY: may_name_entities}
     if len(numbers) <= MOST_NUMBERS:
         may_be[NUMBER] = may_number_entities

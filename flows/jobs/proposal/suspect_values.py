@@ -20,7 +20,10 @@ TYPE_LIMITS = (-(2**15), 2**15 - 1, 2**16 - 1, -(2**31), 2**31 - 1, 2**32 - 1)
 FIRST_DAY, LAST_DAY = 1900_01_01, 2100_12_31  # as numbers
 FIRST_SECOND, LAST_SECOND = 630_720_000, 4_133_980_799  # 1989-12-27 to 2100-12-31
 UNITS = {"seconds": 1, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
-OF_TIMES = re.compile(r"time|date|stamp|epoch|created|(^|_)(ts|at)$", re.IGNORECASE)
+OF_TIMES = re.compile(
+    r"(^|[^a-z])(date|time|datetime|timestamp|stamp|epoch|created|updated|ts|at)([^a-z]|$)",
+    re.IGNORECASE,
+)
 HUGE = 1e15  # 1e20, 9.96921e+36, 1.8e308
 
 

@@ -73,7 +73,7 @@ class _Levels:
         if self.unclear:
             return f"days such as {self.first!r}: month or day first? write them as 2026-01-31"
         if self.amounts and count >= FEW_IDS:
-            return f"numbers such as {self.first!r}: write them as 1234.56, without signs"
+            return f"numbers such as {self.first!r}: write them as 1234.56"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
         if count >= FEW_IDS and count == self.filled and not self.gaps:

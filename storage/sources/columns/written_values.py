@@ -14,7 +14,7 @@ NAMES = (
     "sep(?:t|tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
 CLEAR = (
-    r"^(?P<year>\d{4})[/.](?P<month>\d\d?)[/.](?P<day>\d\d?)(?P<rest>[T ].*)?$",
+    r"^(?P<year>\d{4})[-/.](?P<month>\d\d?)[-/.](?P<day>\d\d?)(?P<rest>[T ].*)?$",
     r"^(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})(?P<rest>[T ].*)?$",
     rf"(?i)^(?P<day>\d\d?)[- ](?P<month>{NAMES})[- ](?P<year>\d{{4}})(?P<rest>[T ].*)?$",
     rf"(?i)^(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?$",
@@ -23,7 +23,11 @@ NUMBER = r"(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)?|\d+(?:\.\d{3})*,\d+"
 AMOUNT = rf"^[-+(]{{0,2}}[$€£¥]? ?(?:{NUMBER}) ?[%$€£¥]?\)?$"
 WITH_SIGN = r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d"
 FEW = 64  # texts that are cast one by one
-UNCLEAR = r"^\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)(?:[T ].*)?$"
+DAY, MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])"
+UNCLEAR = (
+    rf"^(?:(?:{MONTH}/{DAY}|{DAY}/{MONTH}|{MONTH}-{DAY}|{DAY}-{MONTH})[-/](?:\d{{4}}|\d\d)"
+    r"|\d\d\.\d\d\.\d\d)(?:[T ].*)?$"
+)
 
 
 def days_in_iso(texts: pa.StringArray) -> pa.StringArray:

@@ -14,12 +14,12 @@ from aemodel.frames.columns import is_frame, read_frame
 from aemodel.frames.levels import level_texts_in
 from aemodel.frames.survey import choose_features
 from aemodel.frames.values import clock_values, values_of_kind
-from aemodel.frames.written_values import is_amount
+from aemodel.frames.written_values import is_amount, is_unclear
 from aemodel.rows import layout, levels
 from storage.sources import named_features, open_surveyed
 from storage.sources.columns import schema
 from storage.sources.columns.kinds import level_key, level_texts, time_parts
-from storage.sources.columns.written_values import are_amounts
+from storage.sources.columns.written_values import are_amounts, are_unclear
 
 N = 400
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "-03:30", "Nowhere/Town")
@@ -147,12 +147,31 @@ def test_times_in_texts_are_parsed_as_in_files(kind):
     texts = ["2026-01-02 03:04", "2026-01-02T03:04:05.123456789Z", " 2026-02-28 ", "07:30:15"]
     texts += ["2026-02-30", "20260101", "soon", "", None, "2026-01-02 23:59:59 +05:30"]
     texts += ["2026/1/31 10:05", "31.1.2026", "31.02.2026", "1/31/2026", "31-Jan-2026 10:05:06"]
+    texts += ["2026-1-5", "2026-13-5"]
     texts += ["january 5, 2026", "5 Sept 2026", "5 Septem 2026", "1.2.26", "2026.01.05T07:30"]
     column = pa.array(texts)
 
     found = clock_values(read_frame(pa.table({"t": column}))["t"], kind)
 
     np.testing.assert_array_equal(found, time_parts(column, kind))
+
+
+@pytest.mark.parametrize(
+    ("text", "unclear"),
+    [
+        ("1/2/2026", True),
+        ("31-12-26", True),
+        ("12/31/2026 10:05 PM", True),
+        ("31.12.26", True),
+        ("31.12.2026", False),
+        ("20-45-67", False),
+        ("3.1.10", False),
+        ("1/2", False),
+    ],
+)
+def test_a_day_is_unclear_if_its_month_may_come_first_or_second(text, unclear):
+    assert are_unclear(pa.array([text])) == unclear
+    assert is_unclear(text) == unclear
 
 
 @pytest.mark.parametrize(

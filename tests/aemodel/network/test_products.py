@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from aemodel.network import products
-from aemodel.network.products import Linear, product, times
+from aemodel.network.products import MemberLinear, linear, product
 
 
 def draw(*shape):
@@ -22,19 +22,19 @@ def _by(request, monkeypatch):
 @pytest.mark.parametrize(("into", "out"), [(303, 64), (64, 20), (21, 512), (512, 293), (10, 3)])
 def test_a_product_is_that_of_float64_and_does_not_depend_on_the_place_of_a_row(into, out):
     rows, weight = draw(192, into), draw(out, into)
-    found = times(rows, weight)
+    found = linear(rows, weight)
     torch.testing.assert_close(
         found.double(), rows.double() @ weight.double().t(), atol=2e-4, rtol=0
     )
     order = torch.randperm(192, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(times(rows[order], weight), found[order])
+    assert torch.equal(linear(rows[order], weight), found[order])
 
 
 @pytest.mark.usefixtures("_by")
 def test_gradients_are_those_of_linear_layers():
     values = [draw(2, 50, 30), draw(2, 40, 30), draw(2, 40)]
     inputs, weight, bias = (each.requires_grad_() for each in values)
-    found, expected = Linear.apply(inputs, weight, bias), inputs @ weight.mT + bias[:, None]
+    found, expected = MemberLinear.apply(inputs, weight, bias), inputs @ weight.mT + bias[:, None]
     torch.testing.assert_close(found, expected)
     into = draw(2, 50, 40)
     gradients = [torch.autograd.grad(each, values, into) for each in (found, expected)]

@@ -76,10 +76,13 @@ def test_an_explanation_is_a_list_and_shown_as_a_table(detector):
 
 
 def test_an_explanation_is_printed_with_a_row_and_its_cause_on_each_line():
-    causes = [Cause("amount 9 where 3 was expected", ()), Cause("name '\x1b[31m' never seen", ())]
+    causes = [
+        Cause("amount 9 where '3\" was expected", ()),
+        Cause("name '\x1b[31m' never seen", ()),
+    ]
 
     assert repr(Explanation(causes)).splitlines() == [
-        "row 0: amount 9 where 3 was expected",
+        "row 0: amount 9 where '3\" was expected",
         "row 1: name '\\x1b[31m' never seen",
     ]
     assert repr(Explanation(causes * 30)).splitlines()[-1] == "and 10 more"

@@ -232,7 +232,7 @@ def test_a_sorted_column_with_repeated_values_is_no_id(tmp_path, columns):
         (50_000, "quantile 0.999", 100, ""),
         (2_000, "quantile 0.99", 100, "0.999 needs 2,999"),
         (140, "top", 7, "too few for a guarantee"),
-        (50, "top", 5, "5% of a night as large as clean"),
+        (50, "top", 5, "10 % of a night as large as the clean data"),
     ],
 )
 def test_the_rule_is_the_strictest_that_the_rows_can_honor(
@@ -358,7 +358,12 @@ def test_days_written_as_numbers_are_pointed_out(tmp_path, random):
 
 @pytest.mark.parametrize(
     ("name", "per_second", "unit"),
-    [("created_at", 1, "seconds"), ("ts", 10**6, "microseconds"), ("amount", 1, "")],
+    [
+        ("created_at", 1, "seconds"),
+        ("ts", 10**6, "microseconds"),
+        ("amount", 1, ""),
+        ("candidates", 1, ""),
+    ],
 )
 def test_times_since_1970_are_pointed_out(tmp_path, random, name, per_second, unit):
     seconds = 1_700_000_000 + random.integers(0, 10**6, 400)
