@@ -5,7 +5,7 @@ They differ in their initial weights and in the noise added to their inputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cached_property
 
@@ -74,8 +74,8 @@ class Ensemble:
     def _linear(self, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         if not self._wide:
             return torch.baddbmm(bias[:, None], inputs, weight.mT)
-        found: Tensor = MemberLinear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call] # torch
-        return found
+        apply: Callable[..., Tensor] = MemberLinear.apply  # torch leaves its type open
+        return apply(inputs, weight, bias)
 
     def _one(self, weights: dict[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
         found: tuple[Tensor, Tensor] = functional_call(self._skeleton, weights, (inputs,))

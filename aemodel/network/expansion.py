@@ -8,7 +8,7 @@ come in this order: numbers, cosines, sines, categories. An entity has none.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -64,12 +64,10 @@ class Expansion:
 
     def __call__(self, scaled: Tensor) -> Tensor:
         """Expand scaled rows (..., d) without NaN to (..., width)."""
-        angles = self._angles(scaled)
         slots, seen = self._slots(scaled)
         levels = scaled.new_zeros(*scaled.shape[:-1], sum(self.sizes))
         levels.scatter_(-1, slots, seen.to(scaled.dtype))
-        numbers = scaled.index_select(-1, self._numbers)
-        return torch.cat([numbers, angles.cos(), angles.sin(), levels], dim=-1)
+        return torch.cat([*self._values(scaled), levels], dim=-1)
 
     def points(self, scaled: Tensor, weights: Tensor) -> Tensor:
         """Return scaled rows (n, d) without NaN as points to take distances of.
@@ -78,12 +76,15 @@ class Expansion:
         the expanded row and on one value for each of k categories that is 1 for a level that no fit
         row has.
         """
-        angles = self._angles(scaled)
-        numbers = scaled.index_select(-1, self._numbers)
-        values = torch.cat([numbers, angles.cos(), angles.sin()], dim=-1)
+        values = torch.cat(self._values(scaled), dim=-1)
         slots, seen = self._slots(scaled)
         levels = torch.where(seen, slots - self._firsts, self._kept + EXTRA)
         return torch.cat([values * weights[: self.first_level], levels.to(scaled)], dim=-1)
+
+    def _values(self, scaled: Tensor) -> list[Tensor]:
+        """Return the values before those of the categories: numbers, cosines, sines."""
+        angles = self._angles(scaled)
+        return [scaled.index_select(-1, self._numbers), angles.cos(), angles.sin()]
 
     def _angles(self, scaled: Tensor) -> Tensor:
         return scaled.index_select(-1, self._circles) * (2 * math.pi)
@@ -131,9 +132,8 @@ class Expansion:
             return self.errors(outputs, scaled)
         slots, seen = self._slots(scaled)
         levels = outputs[..., self.first_level :]
-        surprises: Tensor = _Surprises.apply(  # type: ignore[no-untyped-call] # torch leaves it open
-            levels, slots, self._owners, self.sizes
-        )
+        apply: Callable[..., Tensor] = _Surprises.apply  # torch leaves its type open
+        surprises = apply(levels, slots, self._owners, self.sizes)
         return self._errors(outputs, scaled, torch.where(seen, surprises, self._unseen))
 
     def _errors(self, outputs: Tensor, scaled: Tensor, surprises: Tensor) -> Tensor:

@@ -40,15 +40,15 @@ class PointLevels:
         """Return which rows of `table` belong to levels (n, k)."""
         return codes + self._firsts
 
-    def table(self, codes: Tensor) -> Tensor:
+    def table(self, codes: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
         """Return the squared distances of each level of each category to levels (m, k).
 
-        (levels, m) float64. The distance of a point to all m is the sum of k rows.
+        (levels, m), computed in float64. The distance of a point to all m is the sum of k rows.
         """
         rows, tables = self.table_rows(codes), []
         for away, column, places in zip(self._away, codes.t(), rows.t(), strict=True):
             squares = away.double().square()[:, None] + self._squares[places]
-            tables.append(squares.scatter_(0, column[None], 0.0))
+            tables.append(squares.scatter_(0, column[None], 0.0).to(dtype))
         return torch.cat(tables)
 
     def apart(self, codes: Tensor, others: Tensor) -> Tensor:

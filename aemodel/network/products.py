@@ -25,8 +25,8 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not uses_onednn(rows):
         found = torch.mm(weight, rows.t()).t()  # see `aemodel.network.inference.run_layers`
         return found if bias is None else found.add_(bias)
-    linear = torch.ops.mkldnn._linear_pointwise
-    products: Tensor = linear(rows.contiguous(), weight, bias, "none", [], "")
+    onednn = torch.ops.mkldnn._linear_pointwise
+    products: Tensor = onednn(rows.contiguous(), weight, bias, "none", [], "")
     return products
 
 

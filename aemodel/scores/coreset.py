@@ -54,7 +54,7 @@ class _Compared:
         self._to_some = squares + squares[some, None] - 2 * (values[some] @ values.T)
         if levels is not None:
             codes = levels.codes(rows)
-            table = levels.table(codes[some]).to(rows)
+            table = levels.table(codes[some], rows.dtype)
             self._to_some += functional.embedding_bag(levels.table_rows(codes), table, mode="sum").T
 
     def squares_to(self, index: int) -> Tensor:

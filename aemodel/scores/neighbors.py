@@ -119,7 +119,7 @@ class NearestRows:
         assert self._levels is not None
         if dtype not in self._tables:
             missing = len(self._compared) - len(self.points)
-            table = self._levels.table(self._codes).to(dtype)
+            table = self._levels.table(self._codes, dtype)
             self._tables[dtype] = functional.pad(table, (0, missing))
         chosen = self._levels.table_rows(self._levels.codes(rows))
         return functional.embedding_bag(chosen, self._tables[dtype], mode="sum")

@@ -131,12 +131,14 @@ def _entities(
     may_be = {CATEGORY: may_name_entities}
     if len(numbers) <= MOST_NUMBERS:
         may_be[NUMBER] = may_number_entities
-    found: dict[str, NDArray[np.generic]] = {}
+    values, found = rows[:, compared].astype(np.float64), dict[str, NDArray[np.generic]]()
     for index, (name, kind) in enumerate(columns):
-        others = [number for number in compared if number != index]
-        if name and others and kind in may_be:
-            keys, values = rows[:, index].astype(np.float64), rows[:, others].astype(np.float64)
-            if may_be[kind](keys, values):
+        others = values
+        if index in compared:
+            others = np.delete(values, compared.index(index), axis=1)
+        if name and others.shape[1] and kind in may_be:
+            keys = rows[:, index].astype(np.float64)
+            if may_be[kind](keys, others):
                 found[name] = keys
     return found
 

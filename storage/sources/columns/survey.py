@@ -41,27 +41,34 @@ class _Levels:
     amounts: bool = True  # whether all are numbers with signs or separators
 
     def add(self, column: pa.Array) -> None:
-        import pyarrow as pa  # late: pyarrow is slow to import
-
-        from storage.sources.columns.kinds import (
+        from storage.sources.columns.kinds import (  # late: pyarrow is slow to import
             is_text,
             levels_of,
         )
-        from storage.sources.columns.written_values import are_amounts, are_unclear
 
         keys, levels = levels_of(column)
         if self.times and is_text(column.type) and _are_times(levels):
             self.times.add(column)
         else:
             self.times = None
-        texts = pa.array(levels if is_text(column.type) else ["none"], pa.string())
-        self.unclear = self.unclear and are_unclear(texts)
-        self.amounts = self.amounts and are_amounts(texts)
+        self._look_at(levels if is_text(column.type) else ["none"])
         gaps = int(np.isnan(keys).sum())
         self.gaps, self.filled = self.gaps + gaps, self.filled + len(keys) - gaps
         self.first = self.first or (levels[0] if levels else "")
         if len(self.keys) <= MOST_LEVELS:
             self.keys.update(np.unique(keys[~np.isnan(keys)]).tolist())
+
+    def _look_at(self, levels: Sequence[str]) -> None:
+        """Rule out what not all levels are."""
+        if not (self.unclear or self.amounts):
+            return
+        import pyarrow as pa  # late: pyarrow is slow to import
+
+        from storage.sources.columns.written_values import are_amounts, are_unclear
+
+        texts = pa.array(levels, pa.string())
+        self.unclear = self.unclear and are_unclear(texts)
+        self.amounts = self.amounts and are_amounts(texts)
 
     def unfit(self) -> str:
         """Why the column is no feature; '' if it is one."""

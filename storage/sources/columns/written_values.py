@@ -1,6 +1,6 @@
 """Days and amounts as people write them, in texts: which days are clear, and what looks like one.
 
-The same rules as `aemodel.frames.written_values`, on Arrow arrays.
+The same rules as `aemodel.frames.written_values`, on Arrow arrays. What is clear is cast to times.
 """
 
 from __future__ import annotations
