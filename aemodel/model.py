@@ -57,7 +57,9 @@ class Autoencoder(MeasuredNetworks):
     @cached_property
     def _widths(self) -> list[int]:
         halves = [self.members[0].get_submodule(name) for name in ("encoder", "decoder")]
-        return [width for half in halves for width in layer_widths(half)]
+        widths = [width for half in halves for width in layer_widths(half)]
+        sizes = self.expansion.sizes if self.expansion is not None else []
+        return [*widths, sum(sizes), len(sizes)] if sizes else widths
 
     @property
     def decoded_size(self) -> int:
@@ -224,6 +226,8 @@ class Autoencoder(MeasuredNetworks):
 
     def _rebuild_and_keep(self, scaled: Tensor) -> tuple[Tensor, ...]:
         latents, errors, outputs = self._networks(scaled, self.fill(scaled))
+        if self.expansion is not None:
+            outputs = [self.expansion.finish(each) for each in outputs]
         mean = reduce(torch.add, outputs) / len(outputs)
         if self.expansion is None:
             return scaled, mean, scaled - mean, latents, errors

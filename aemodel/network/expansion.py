@@ -20,7 +20,6 @@ from aemodel.rows.layout import ENTITY, NUMBER, PERIODS
 from aemodel.rows.levels import Levels
 
 EXTRA = 2  # values of a category for all other levels, and for a gap
-MOST_LOG = 78.0  # of a ratio of probabilities: float32 holds the sum of 10,000 such ratios
 
 
 class Expansion:
@@ -124,10 +123,7 @@ class Expansion:
         return self._errors(finished, scaled, torch.where(seen, surprises, self._unseen))
 
     def errors_of_logits(self, outputs: Tensor, scaled: Tensor) -> Tensor:
-        """Return the `errors` (..., d) of outputs (..., width) that are not finished.
-
-        A level less likely than another by more than MOST_LOG, in logs, counts as just so unlikely.
-        """
+        """Return the `errors` (..., d) of outputs (..., width) that are not finished."""
         if not self.sizes:
             return self.errors(outputs, scaled)
         slots, seen = self._slots(scaled)
@@ -203,10 +199,10 @@ class Expansion:
 
 
 class _Surprises(torch.autograd.Function):
-    """-log p (..., k) of the levels at `slots` (..., k), from the logits (..., levels) of all.
+    """-log p (..., n, k) of the levels at `slots` (..., n, k), from logits (..., n, levels).
 
-    That is the log of the sum of exp(logit - own logit), of which the own one is 1. Gradients of so
-    many small blocks by torch take several times as long.
+    Gradients of so many small blocks by torch take several times as long, and so do sums over the
+    levels of a row, which lie side by side.
     """
 
     @staticmethod
@@ -214,21 +210,22 @@ class _Surprises(torch.autograd.Function):
         ctx: Any, logits: Tensor, slots: Tensor, owners: Tensor, sizes: list[int]
     ) -> Tensor:
         """owners: (levels,), the category of each level. sizes: (k,), levels of each category."""
-        own = _for_levels(logits.gather(-1, slots), owners)
-        ratios = (logits - own).clamp_max_(MOST_LOG).exp_()
-        blocks = ratios.split_with_sizes(sizes, dim=-1)
-        sums = torch.stack([block.sum(dim=-1) for block in blocks], dim=-1)
-        ctx.save_for_backward(ratios, sums, slots, owners)
-        return sums.log()
+        columns, places = logits.mT.contiguous(), slots.mT
+        most = _of_blocks(torch.amax, columns, sizes)
+        ratios = most.index_select(-2, owners)
+        torch.sub(columns, ratios, out=ratios).exp_()
+        sums = _of_blocks(torch.sum, ratios, sizes)
+        ctx.save_for_backward(ratios, sums, places, owners)
+        return most.sub_(columns.gather(-2, places)).add_(sums.log()).mT
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        ratios, sums, slots, owners = ctx.saved_tensors
-        found = ratios * _for_levels(gradient / sums, owners)
-        return found.scatter_add_(-1, slots, -gradient), None, None, None
+        ratios, sums, places, owners = ctx.saved_tensors
+        found = (gradient.mT / sums).index_select(-2, owners).mul_(ratios)
+        return found.scatter_add_(-2, places, -gradient.mT).mT, None, None, None
 
 
-def _for_levels(values: Tensor, owners: Tensor) -> Tensor:
-    """Repeat values (..., k) of categories for each of their levels, (..., levels)."""
-    chosen = values.flatten(0, -2).index_select(1, owners)  # faster than along the last of three
-    return chosen.view(*values.shape[:-1], len(owners))
+def _of_blocks(reduce: Callable[..., Tensor], columns: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Reduce the levels of each category in columns (..., levels, n), giving (..., k, n)."""
+    blocks = columns.split_with_sizes(list(sizes), dim=-2)
+    return torch.stack([reduce(block, dim=-2) for block in blocks], dim=-2)

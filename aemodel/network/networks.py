@@ -25,7 +25,10 @@ MISSING = 4.0  # scaled residual of a value that is never missing in clean rows
 
 
 class Compared(NamedTuple):
-    """The first member's latents (n, k), errors (n,) float64, each member's outputs (n, width)."""
+    """The first member's latents (n, k), errors (n,) float64, each member's outputs (n, width).
+
+    With columns of several kinds, outputs are not finished, see `aemodel.network.expansion`.
+    """
 
     latents: Tensor
     errors: Tensor
@@ -93,8 +96,8 @@ class Networks:
     def _error(self, scaled: Tensor, rebuilt: Tensor, *, gaps: bool) -> Tensor:
         """Return one member's error of each row, (n,) float64."""
         if self.expansion is not None:
-            squares = self.expansion.errors(rebuilt, scaled).to(exact_device(self.device)).double()
-            squares = squares / self._usual_squares
+            squares = self.expansion.errors_of_logits(rebuilt, scaled)
+            squares = squares.to(exact_device(self.device)).double() / self._usual_squares
         else:
             away = scaled - rebuilt  # in this order, whose memory holds row after row
             squares = away.to(exact_device(self.device)).double().square_()
@@ -115,16 +118,11 @@ class Networks:
         return stacked.amax(dim=0) if self.settings.combine == "max" else stacked.mean(dim=0)
 
     def _rebuild(self, halves: Halves, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return latents (n, k) and reconstructions (n, d) of one member.
-
-        With columns of several kinds, the reconstructions are outputs (n, width), see
-        `aemodel.network.expansion`.
-        """
+        """Return latents (n, k) and outputs (n, width) of one member."""
         encoder, decoder = halves
         latents = run_layers(encoder, seen)
         logits = run_layers(decoder, latents)
-        outputs = finish_output(logits, self.settings.output)
-        return latents, outputs if self.expansion is None else self.expansion.finish(outputs)
+        return latents, finish_output(logits, self.settings.output)
 
     def _seen(self, filled: Tensor) -> Tensor:
         """Return what the networks see (n, width) of scaled rows (n, d) without gaps."""

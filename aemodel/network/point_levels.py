@@ -28,6 +28,7 @@ class PointLevels:
         self._away = [torch.cat(pair) for pair in zip(blocks, unseen[:, None], strict=True)]
         counts = torch.tensor([len(away) for away in self._away], device=weights.device)
         self._firsts = counts.cumsum(0) - counts
+        self._owners = torch.arange(len(counts), device=weights.device).repeat_interleave(counts)
         self._squares = torch.cat(self._away).double().square()
         self.width = n_values + len(self._squares)
         self.most = sum(2 * float(away.double().square().max()) for away in self._away)
@@ -40,16 +41,14 @@ class PointLevels:
         """Return which rows of `table` belong to levels (n, k)."""
         return codes + self._firsts
 
-    def table(self, codes: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    def table(self, codes: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the squared distances of each level of each category to levels (m, k).
 
-        (levels, m), computed in float64. The distance of a point to all m is the sum of k rows.
+        (levels, m). The distance of a point to all m is the sum of k rows.
         """
-        rows, tables = self.table_rows(codes), []
-        for away, column, places in zip(self._away, codes.t(), rows.t(), strict=True):
-            squares = away.double().square()[:, None] + self._squares[places]
-            tables.append(squares.scatter_(0, column[None], 0.0).to(dtype))
-        return torch.cat(tables)
+        rows, squares = self.table_rows(codes).t(), self._squares.to(dtype)
+        table = squares[rows].index_select(0, self._owners).add_(squares[:, None])
+        return table.scatter_(0, rows, 0.0)
 
     def apart(self, codes: Tensor, others: Tensor) -> Tensor:
         """Return the squared distances (...) float64 between levels (..., k)."""

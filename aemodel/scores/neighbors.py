@@ -9,8 +9,8 @@ rounded nor on the other rows.
 Another device computes the product in float64, which alone tells the nearest, so that its host need
 not wait for a number of candidates.
 
-Where points have levels, the product is over their other values: to the levels of all reference
-rows, the squared distances of each level are in a table, whose rows are added up.
+Where points have levels, the product is over their other values. A table holds the squared
+distances of every level to those of the rows; for a reference row, those of its levels are added.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class NearestRows:
         ones, bounds = torch.ones_like(squares), self._bound_of_terms(squares.sqrt())
         keys = torch.cat([-2 * away, ones, bounds], dim=1) @ self._ordered.t()
         if self._levels is not None:
-            keys += self._from_levels(rows, torch.float64)
+            keys += self._from_levels(rows, torch.float64).t()
         places = _least_of_groups(keys, count).clamp_max(len(self.points) - 1)
         first = torch.arange(count, device=rows.device)
         places = torch.where(squares <= FARTHEST, places, first).sort(dim=1).values.t()
@@ -96,7 +96,7 @@ class NearestRows:
         """Return the indices (count, n) of the nearest reference rows, but for rounding."""
         rough = self._doubled(rows) @ self._compared.t()
         if self._levels is not None:
-            rough += self._from_levels(rows, rough.dtype)
+            rough += self._from_levels(rows, rough.dtype).t()
         rough = rough[:, : len(self.points)]
         return rough.topk(count, dim=1, largest=False).indices.t()
 
@@ -115,18 +115,17 @@ class NearestRows:
         return self._levels.codes(self.points)
 
     def _from_levels(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the squared distances (n, m) of the levels of rows to those of all `_compared`."""
+        """Return the squared distances (m, n) of the levels of all `_compared` to those of rows."""
         assert self._levels is not None
-        if dtype not in self._tables:
-            missing = len(self._compared) - len(self.points)
-            table = self._levels.table(self._codes, dtype)
-            self._tables[dtype] = functional.pad(table, (0, missing))
-        chosen = self._levels.table_rows(self._levels.codes(rows))
-        return functional.embedding_bag(chosen, self._tables[dtype], mode="sum")
+        table = self._levels.table(self._levels.codes(rows), dtype)
+        return functional.embedding_bag(self._table_rows, table, mode="sum")
 
     @cached_property
-    def _tables(self) -> dict[torch.dtype, Tensor]:
-        return {}
+    def _table_rows(self) -> Tensor:
+        """The rows (m, k) of a table that belong to the levels of `_compared`."""
+        assert self._levels is not None
+        missing = len(self._compared) - len(self.points)
+        return functional.pad(self._levels.table_rows(self._codes), (0, 0, 0, missing))
 
     def _bound_of_terms(self, lengths: F) -> F:
         """Bound the sum of absolute terms of a rough squared distance; lengths (n,) of the rows."""
@@ -183,8 +182,8 @@ class NearestRows:
             if self._levels is None:
                 rough = product(self._compared, columns)
             else:
-                apart = self._from_levels(rows[block], doubled.dtype).t()
-                rough = torch.addmm(apart, self._compared, columns)
+                apart = self._from_levels(rows[block], doubled.dtype)
+                rough = apart.addmm_(self._compared, columns)
             owners, places = self._near(rough, squares[block], count)
             found.append((start + owners, places))
         owners, places = map(np.concatenate, zip(*found, strict=True))

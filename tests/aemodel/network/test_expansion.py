@@ -93,9 +93,13 @@ def test_errors_of_logits_and_their_gradients_are_those_of_finished_outputs(expa
     torch.testing.assert_close(*gradients)
 
 
-def test_the_error_of_a_level_that_is_all_but_impossible_is_finite_and_has_a_gradient(expansion):
+def test_errors_of_extreme_logits_are_exact_and_have_a_gradient(expansion):
     outputs = rows([0.0, 1.0, 0.0, -900.0, 900.0, -900.0, -900.0]).requires_grad_()
-    error = expansion.errors_of_logits(outputs, rows([0.0, 0.0, 0.0]))[0, 1]
-    (gradient,) = torch.autograd.grad(error, outputs)
-    assert error.item() == pytest.approx(78)
+    unlikely = expansion.errors_of_logits(outputs, rows([0.0, 0.0, 0.0]))[0, 1]
+    (gradient,) = torch.autograd.grad(unlikely, outputs)
+    assert unlikely.item() == 1800
     assert gradient[0, 3:5].tolist() == [-1, 1]
+
+    outputs = rows([0.0, 1.0, 0.0, 1e6, 1e6 - 1, -900.0, -900.0])
+    likely = expansion.errors_of_logits(outputs, rows([0.0, 0.0, 0.0]))[0, 1]
+    assert likely.item() == pytest.approx(math.log1p(math.exp(-1)), rel=1e-6)

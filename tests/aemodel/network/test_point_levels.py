@@ -41,7 +41,7 @@ def test_distances_between_levels_are_those_on_their_axes():
     expected = by_comparing_all(levels, rows, points).square()
     found = levels.apart(codes[0][:, None], codes[1][None])
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=0)
-    added = levels.table(codes[1])[levels.table_rows(codes[0])].sum(dim=1)
+    added = levels.table(codes[1], torch.float64)[levels.table_rows(codes[0])].sum(dim=1)
     torch.testing.assert_close(added, expected, rtol=1e-7, atol=0)
 
 
