@@ -125,8 +125,7 @@ class Trimming:
 
     def apart(self, rows: NDArray[np.generic]) -> NDArray[np.float64]:
         """Return how far each of rows (n, *row_shape) stands apart from the bulk, (n,)."""
-        logs = np.log(self.distances(rows) + self.floor)
-        return np.asarray(2 * logs[:, -1] - logs[:, :-1].mean(axis=1))
+        return _apart(self.distances(rows), self.floor)
 
     def distances(self, rows: NDArray[np.generic]) -> NDArray[np.float64]:
         """Return the distances of rows (n, *row_shape) to their nearest NEIGHBORS and k-th rows.
@@ -152,7 +151,7 @@ def find_trimming(
     Of the sample, the share train.trim stands apart; others are in small groups, unless fewer than
     FEWEST_FIT_ROWS were left without them. kinds: of the columns, () if all are numbers.
     """
-    found = _find_apart(rows, sample, scaling=scaling, kinds=kinds)
+    found, _ = _find_apart(rows, sample, scaling=scaling, kinds=kinds)
     units = found.spread if kinds else torch.ones_like(found.spread)
     trimming = found.with_groups(sample, units=units)
     return trimming if trimming.keeps(sample).sum() >= FEWEST_FIT_ROWS else found
@@ -160,9 +159,10 @@ def find_trimming(
 
 def _find_apart(
     rows: FitRows, sample: NDArray[np.generic], *, scaling: str, kinds: Sequence[str] = ()
-) -> Trimming:
+) -> tuple[Trimming, NDArray[np.float64]]:
     """Find which rows stand apart: of the sample, the share train.trim.
 
+    Also return the `Trimming.distances` of the sample, or of evenly spaced rows of a large one.
     If `scaling` is by column, the unit of a number is its standard deviation, because outliers
     stretch it less than a range. Two levels of a category are 1 apart.
     """
@@ -180,11 +180,17 @@ def _find_apart(
         spread[expand.n_numbers : expand.first_level] = 1.0
         spread[expand.first_level :] = sqrt(2)
     bare = Trimming(rows, expand, spread, points / spread, row_hashes(sample), far)
-    nearest = bare.distances(sample)[:, 0]
-    apart = nearest[nearest > 0]
-    floor = FLOOR * float(apart.mean()) if len(apart) else 1.0
-    floored = replace(bare, floor=max(floor, LEAST))
-    return replace(floored, limit=float(np.sort(floored.apart(sample))[m - left_out - 1]))
+    distances = bare.distances(sample)
+    nearest = distances[distances[:, 0] > 0, 0]
+    floor = max(FLOOR * float(nearest.mean()), LEAST) if len(nearest) else 1.0
+    limit = float(np.sort(_apart(distances, floor))[m - left_out - 1])
+    return replace(bare, floor=floor, limit=limit), distances
+
+
+def _apart(distances: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+    """Return how far rows with these `Trimming.distances` stand apart from the bulk, (n,)."""
+    logs = np.log(distances + floor)
+    return np.asarray(2 * logs[:, -1] - logs[:, :-1].mean(axis=1))
 
 
 def _as_is(scaled: Tensor) -> Tensor:
@@ -206,7 +212,8 @@ def share_apart(rows: NDArray[np.generic]) -> float:
         train=APART_PASS,
         memory_bytes=8 * rows.nbytes,
     )
-    found = _find_apart(prepared, rows, scaling=APART_UNITS.scaling)
-    if np.median(found.distances(rows)[:, 0]) == 0:
+    found, distances = _find_apart(prepared, rows, scaling=APART_UNITS.scaling)
+    if np.median(distances[:, 0]) == 0:
         return 0.0
-    return count_suspects(np.sort(np.exp(found.apart(rows)))) / len(rows)
+    apart = np.exp(_apart(distances, found.floor))
+    return count_suspects(np.sort(apart)) / len(apart)
