@@ -14,23 +14,25 @@ def format_pair(actual: float, expected: float) -> tuple[str, str]:
 
     >>> format_pair(1766456000.0, 1763000000.0)
     ('1.7665e+09', '1.763e+09')
+    >>> format_pair(59601.0, 65380.2)
+    ('59,601', '65,380')
     >>> format_pair(2.0, 0.123456)
     ('2', '0.1235')
     """
     digits = _digits(actual, expected)
-    return f"{actual + 0.0:.{digits}g}", f"{expected + 0.0:.{digits}g}"  # + 0.0: no minus zero
+    return format_value(actual, digits), format_value(expected, digits)
 
 
-def format_value(value: float) -> str:
-    """Format one number to about four digits, with separators of thousands.
+def format_value(value: float, digits: int = FEWEST) -> str:
+    """Format one number to about `digits` digits, with separators of thousands.
 
     >>> format_value(9120.4), format_value(0.012345), format_value(3e12)
     ('9,120', '0.01235', '3e+12')
     """
     if value and not SMALLEST_PLAIN <= abs(value) < LARGEST_PLAIN:
-        return f"{value:.{FEWEST}g}"
-    decimals = FEWEST - 1 - (math.floor(math.log10(abs(value))) if value else 0)
-    text = f"{value + 0.0:,.{max(0, decimals)}f}"
+        return f"{value:.{digits}g}"
+    decimals = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+    text = f"{value + 0.0:,.{max(0, decimals)}f}"  # + 0.0: no minus zero
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

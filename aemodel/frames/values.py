@@ -109,12 +109,12 @@ def _zone(name: str) -> tzinfo:
 def parse_moment(text: str) -> datetime | None:
     """Parse a date, a time of day, or both together; None for what is none.
 
-    They are in ISO 8601, or begin with a day that `in_iso` can write so.
+    They are in ISO 8601, or as `in_iso` can write them so.
     An offset from UTC is left out: the clock counts on which the time was written.
     """
-    trimmed = text.strip()
-    dated = f"{EPOCH_DAY} {trimmed}" if CLOCK.match(trimmed) else trimmed
-    found = ISO_TIME.fullmatch(in_iso(dated))
+    written = in_iso(text.strip())
+    dated = f"{EPOCH_DAY} {written}" if CLOCK.match(written) else written
+    found = ISO_TIME.fullmatch(dated)
     try:
         return datetime.fromisoformat(" ".join(filter(None, found.groups()))) if found else None
     except ValueError:  # no such day or hour

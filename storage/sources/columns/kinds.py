@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.features import NO_VALUES, Column
 from storage.sources.columns.schema import CATEGORY, HOUR, NUMBER, TIME, WEEKDAY
-from storage.sources.columns.written_values import cast_clear, days_in_iso
+from storage.sources.columns.written_values import cast_clear, times_in_iso
 
 KEY_BITS = 53  # float64 holds such whole numbers exactly
 SECONDS_A_DAY = 86_400
@@ -184,19 +184,21 @@ def _on_its_clock(column: pa.Array) -> pa.Array:
 def parse_times(texts: pa.Array) -> pa.Array:
     """Parse dates, times of day, and both together; what is none becomes a gap.
 
-    They are in ISO 8601, or begin with a day that `days_in_iso` can write so.
+    They are in ISO 8601, or as `times_in_iso` can write them so.
     An offset from UTC is left out: the clock counts on which the time was written.
     """
     trimmed = pc.utf8_trim_whitespace(texts)
-    dated = pc.if_else(
-        pc.match_substring_regex(trimmed, CLOCK),
-        pc.binary_join_element_wise(EPOCH_DAY, trimmed, " "),
-        trimmed,
-    )
+    dated = _dated(trimmed)
     fit = pc.match_substring_regex(dated, ISO_TIME)
     if not pc.all(fit, min_count=0).as_py():
-        dated = days_in_iso(dated)
+        dated = _dated(times_in_iso(trimmed))
         fit = pc.match_substring_regex(dated, ISO_TIME)
     iso = pc.if_else(fit, dated, None)
     split = pc.replace_substring_regex(iso, ISO_TIME, r"\1 \2")
     return cast_clear(pc.utf8_trim_whitespace(split), PARSED)
+
+
+def _dated(texts: pa.StringArray) -> pa.StringArray:
+    """Write times of day as those of the first day."""
+    clocks = pc.match_substring_regex(texts, CLOCK)
+    return pc.if_else(clocks, pc.binary_join_element_wise(EPOCH_DAY, texts, " "), texts)

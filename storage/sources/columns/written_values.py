@@ -1,4 +1,4 @@
-"""Days and amounts as people write them, in texts: which days are clear, and what looks like one.
+"""Times and amounts as people write them, in texts: which are clear, and what looks like one.
 
 The same rules as `aemodel.frames.written_values`, on Arrow arrays. What is clear is cast to times.
 """
@@ -16,8 +16,12 @@ NAMES = (
 CLEAR = (
     r"^(?P<year>\d{4})[-/.](?P<month>\d\d?)[-/.](?P<day>\d\d?)(?P<rest>[T ].*)?$",
     r"^(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{4})(?P<rest>[T ].*)?$",
-    rf"(?i)^(?P<day>\d\d?)[- ](?P<month>{NAMES})[- ](?P<year>\d{{4}})(?P<rest>[T ].*)?$",
+    rf"(?i)^\[?(?P<day>\d\d?)[-/ ](?P<month>{NAMES})[-/ ](?P<year>\d{{4}})(?P<rest>[T: ].*?)?\]?$",
     rf"(?i)^(?P<month>{NAMES}) (?P<day>\d\d?),? (?P<year>\d{{4}})(?P<rest>[T ].*)?$",
+)
+HALF_DAYS = (
+    r"(?i)^(?P<day>(?:.*[T ])?)(?P<hour>0?[1-9]|1[0-2])(?P<rest>:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)"
+    r" ?(?P<half>[ap])\.?m\.?$"
 )
 NUMBER = r"(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)?|\d+(?:\.\d{3})*,\d+"
 AMOUNT = rf"^[-+(]{{0,2}}[$€£¥]? ?(?:{NUMBER}) ?[%$€£¥]?\)?$"
@@ -30,10 +34,27 @@ UNCLEAR = (
 )
 
 
+def times_in_iso(texts: pa.StringArray) -> pa.StringArray:
+    """Write days as `days_in_iso` does, and also times such as 5:03 PM in 24 hours."""
+    parts = pc.extract_regex(texts, HALF_DAYS)
+    if parts.null_count < len(parts):
+        day, hour, rest, half = (
+            pc.struct_field(parts, name) for name in ("day", "hour", "rest", "half")
+        )
+        hours = hour.cast(pa.int64())
+        hours = pc.if_else(pc.equal(hours, 12), 0, hours)
+        hours = pc.if_else(pc.equal(pc.utf8_lower(half), "p"), pc.add(hours, 12), hours)
+        padded = pc.utf8_lpad(hours.cast(pa.string()), 2, "0")
+        written = pc.binary_join_element_wise(day, padded, rest, "")
+        texts = pc.if_else(parts.is_valid(), written, texts)
+    return days_in_iso(texts)
+
+
 def days_in_iso(texts: pa.StringArray) -> pa.StringArray:
     """Write days such as 2026/1/31, 31.1.2026, 31-Jan-2026, and January 31, 2026 in ISO 8601.
 
-    Other texts stay; what follows a day does too.
+    Also 31/Jan/2026:23:59:59, as servers log it. Other texts stay; what follows a day does too,
+    but an hour gets two digits.
     """
     for pattern in CLEAR:
         parts = pc.extract_regex(texts, pattern)
@@ -45,6 +66,8 @@ def days_in_iso(texts: pa.StringArray) -> pa.StringArray:
         places = pc.index_in(pc.utf8_lower(pc.utf8_slice_codeunits(month, 0, 3)), pa.array(MONTHS))
         month = pc.coalesce(pc.add(places, 1).cast(pa.string()), month)
         padded = [pc.utf8_lpad(part, 2, "0") for part in (month, day)]
+        rest = pc.replace_substring_regex(rest, r"^[T: ](\d):", r" 0\1:")
+        rest = pc.replace_substring_regex(rest, r"^:", " ")
         written = pc.binary_join_element_wise(year, *padded, "-")
         written = pc.binary_join_element_wise(written, rest, "")
         texts = pc.if_else(parts.is_valid(), written, texts)

@@ -13,28 +13,39 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.kinds import parse_times
 from storage.sources.columns.schema import TIME
+from storage.sources.columns.written_numbers import read_amounts
 from storage.sources.source import MOST_NAMED
 
 DEFAULTS = pa_csv.ConvertOptions()
-GAPS = pa.array(DEFAULTS.null_values)
+UNKNOWN = (  # what people and programs write where there is no number or time
+    *("-", "--", "–", "—", "?", ".", "..", "...", "*", r"\N", "<NA>", "None", "none", "NONE"),
+    *("NaT", "Null", "N.A.", "n.a.", "N.a.", "n/a.", "k.A.", "na", "nil", "NIL", "N/D", "n/d"),
+    *("unknown", "Unknown", "UNKNOWN", "missing", "Missing", "MISSING"),
+    *("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"),
+)
+GAPS, MARKS = pa.array(DEFAULTS.null_values), pa.array(UNKNOWN)
 WORDS = pa.array([*DEFAULTS.true_values, *DEFAULTS.false_values])
 WORD_VALUES = pa.array([1.0] * len(DEFAULTS.true_values) + [0.0] * len(DEFAULTS.false_values))
 BOOLEAN_WORDS = pa.array(["True", "TRUE", "False", "FALSE"])
 BOOLEANS = pa.array(["true", "true", "false", "false"])
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity|nan)$"
 MOST_BROKEN = 0.1  # share of a column's filled cells; a column with more is text
+MOST_BROKEN_IF_ASKED = 0.5  # of one that is asked for as numbers or times
 
 
 class Numbers(NamedTuple):
     """Cells of a column as float64, null where there is a gap or no number.
 
-    broken: (n,) bool, cells that are neither a number nor a gap.
-    filled: number of cells that are no gap.
+    broken: (n,) bool, cells that are neither a number, a gap, nor a mark. marks: (n,) bool, cells
+    that say in words or signs that there is no value. filled: number of cells that are neither a
+    gap nor a mark. units: of the numbers but 0, '' where one has none.
     """
 
     values: pa.DoubleArray
     broken: NDArray[np.bool_]
+    marks: NDArray[np.bool_]
     filled: int
+    units: frozenset[str]
 
 
 class BrokenCell(NamedTuple):
@@ -51,7 +62,8 @@ class ColumnScan:
 
     type: the Arrow type to read it as; text if a cell is no number.
     found: the type of the first rows.
-    first: the first broken cells, at most MOST_NAMED.
+    first: the first broken cells, at most MOST_NAMED. marks, first_marks: the same of marks.
+    units: of the numbers, see `Numbers`.
     times: whether all filled cells are times. as_time: whether it is read as a time, so that cells
     which are none are broken.
     """
@@ -60,67 +72,106 @@ class ColumnScan:
     found: pa.DataType
     filled: int = 0
     broken: int = 0
+    marks: int = 0
     first: list[BrokenCell] = field(default_factory=list)
+    first_marks: list[BrokenCell] = field(default_factory=list)
+    units: frozenset[str] = frozenset()
     times: bool = True
     as_time: bool = False
 
     @property
     def is_readable(self) -> bool:
-        """Whether the column is one of numbers or times, at most MOST_BROKEN cells excepted."""
-        return self.broken <= MOST_BROKEN * self.filled
+        """Whether the column is one of numbers or times, at most MOST_BROKEN cells excepted.
 
-    def broken_as(self, kind: str) -> int:
-        """Count the cells that are broken if the column is read as `kind`, a number or a time.
-
-        A column that was checked for numbers is read as a time only if all its cells are times.
+        Amounts in several currencies, or some in percent, are text, as is a column without any.
         """
-        return self.broken if self.as_time or kind not in TIME else 0
+        if pa.types.is_string(self.type) and not (self.filled or self.as_time):
+            return False
+        one_unit = len(self.units - {""}) < 2 and self.units != {"", "%"}
+        return self.broken <= MOST_BROKEN * self.filled and one_unit
+
+    @property
+    def is_readable_if_asked(self) -> bool:
+        """Whether the column can be read as numbers or times: most cells are, if any tells."""
+        return not self.filled or self.broken < MOST_BROKEN_IF_ASKED * self.filled
+
+    def unreadable_as(self, kind: str, *, marks: bool) -> tuple[int, list[BrokenCell]]:
+        """Count the cells that are broken if the column is read as `kind`, and name the first.
+
+        marks: whether marks count. A column that was checked for numbers is read as a time only if
+        all its cells are times.
+        """
+        if kind in TIME and not self.as_time:
+            return 0, []
+        if not marks:
+            return self.broken, self.first
+        return self.broken + self.marks, sorted([*self.first, *self.first_marks])[:MOST_NAMED]
 
     def add(self, name: str, start: int, texts: pa.StringArray, decimal: str) -> None:
         """Count the cells of consecutive rows from row `start` on."""
         if pa.types.is_temporal(self.found) and self.times:
             self.times = not times_in(texts).broken.any()
         read = times_in(texts) if self.as_time else numbers_of(texts, decimal)
+        self.units |= read.units
         self.filled += read.filled
         self.broken += int(read.broken.sum())
-        for index in np.flatnonzero(read.broken)[: MOST_NAMED - len(self.first)].tolist():
-            text = texts[index].as_buffer().to_pybytes().decode(errors="replace")
-            self.first.append(BrokenCell(start + index, name, text))
+        self.marks += int(read.marks.sum())
+        for found, mask in ((self.first, read.broken), (self.first_marks, read.marks)):
+            for index in np.flatnonzero(mask)[: MOST_NAMED - len(found)].tolist():
+                text = texts[index].as_buffer().to_pybytes().decode(errors="replace")
+                found.append(BrokenCell(start + index, name, text))
 
 
 def numbers_of(texts: pa.StringArray, decimal: str) -> Numbers:
     """Convert cells to numbers as the CSV reader does; Boolean words are 1 and 0.
 
-    Where the decimal mark is a comma, a cell with a point is no number.
+    Others may be amounts, see `read_amounts`. Where the decimal mark is a comma, a cell with a
+    point is else no number.
     """
     trimmed = pc.ascii_trim_whitespace(texts)
-    gaps = pc.is_in(trimmed, GAPS)
+    gaps, marks = pc.is_in(trimmed, GAPS), pc.is_in(trimmed, MARKS)
+    values, plain = _plain_numbers(trimmed, decimal)
+    values = pc.if_else(gaps, None, values)
+    left = pc.and_not(values.is_null(), pc.or_(gaps, marks))
+    amounts = read_amounts(trimmed.filter(left), decimal)
+    values = pc.replace_with_mask(values, left, amounts.values)
+    units = [*pc.unique(amounts.units.filter(_not_zero(amounts.values))).to_pylist()]
+    units += [""] if pc.any(_not_zero(plain)).as_py() else []
+    filled = ~_mask(pc.or_(gaps, marks))
+    broken = filled & _mask(values.is_null())
+    return Numbers(values, broken, _mask(marks), int(filled.sum()), frozenset(units))
+
+
+def _plain_numbers(trimmed: pa.StringArray, decimal: str) -> tuple[pa.DoubleArray, pa.DoubleArray]:
+    """Return numbers and Boolean words, and numbers only; null where a cell is none."""
+    pointed = trimmed
     if decimal == ",":
-        trimmed = pc.replace_substring(pc.replace_substring(trimmed, ".", "?"), ",", ".")
-    numeric = pc.and_not(pc.match_substring_regex(trimmed, NUMBER), gaps)
-    values = pc.if_else(numeric, trimmed, None).cast(pa.float64())
-    values = pc.coalesce(values, pc.take(WORD_VALUES, pc.index_in(trimmed, WORDS)))
-    filled = ~_mask(gaps)
-    return Numbers(values, filled & _mask(values.is_null()), int(filled.sum()))
+        pointed = pc.replace_substring(pc.replace_substring(trimmed, ".", "?"), ",", ".")
+    numeric = pc.match_substring_regex(pointed, NUMBER)
+    numbers = pc.if_else(numeric, pointed, None).cast(pa.float64())
+    return pc.coalesce(numbers, pc.take(WORD_VALUES, pc.index_in(trimmed, WORDS))), numbers
+
+
+def _not_zero(values: pa.DoubleArray) -> pa.BooleanArray:
+    return pc.fill_null(pc.not_equal(values, 0), False)
 
 
 class Times(NamedTuple):
-    """Cells of a column as times, null where there is a gap or no time.
-
-    broken: (n,) bool, cells that are neither a time nor a gap.
-    filled: number of cells that are no gap.
-    """
+    """Cells of a column as times, null where there is a gap or no time; see `Numbers`."""
 
     values: pa.TimestampArray
     broken: NDArray[np.bool_]
+    marks: NDArray[np.bool_]
     filled: int
+    units: frozenset[str] = frozenset()
 
 
 def times_in(texts: pa.StringArray) -> Times:
     """Convert cells to times; see `parse_times`."""
-    values = parse_times(texts)
-    filled = ~_mask(pc.is_in(pc.ascii_trim_whitespace(texts), GAPS))
-    return Times(values, _mask(values.is_null()) & filled, int(filled.sum()))
+    values, trimmed = parse_times(texts), pc.ascii_trim_whitespace(texts)
+    marks = _mask(pc.is_in(trimmed, MARKS))
+    filled = ~(_mask(pc.is_in(trimmed, GAPS)) | marks)
+    return Times(values, _mask(values.is_null()) & filled, marks, int(filled.sum()))
 
 
 def levels_in(texts: pa.StringArray) -> pa.StringArray:

@@ -94,18 +94,18 @@ class CsvSource(TableSource):
 
     def _broken_cells(self) -> dict[str, str]:
         """Count and name the cells of features that cannot be read; empty if there are none."""
-        broken = [
-            (scan, name)
+        found = [
+            scan.unreadable(name, kind, marks=self.missing == "error")
             for scan in self._scans.values()
             for name, kind in dict(self._features).items()
-            if kind not in KEYED and scan.scanned[name].broken_as(kind)
+            if kind not in KEYED
         ]
-        if not broken:
+        count = sum(each for each, _ in found)
+        if not count:
             return {}
-        count = sum(scan.scanned[name].broken for scan, name in broken)
-        cells = [cell for scan, name in broken[:MOST_NAMED] for cell in scan.broken_cells(name)]
+        cells = [cell for _, named in found for cell in named][:MOST_NAMED]
         more = ", …" if count > MOST_NAMED else ""
-        return {BROKEN_CELLS: f"{count:,} ({'; '.join(cells[:MOST_NAMED])}{more})"}
+        return {BROKEN_CELLS: f"{count:,} ({'; '.join(cells)}{more})"}
 
     def _mixed_columns(self) -> dict[str, str]:
         """Say why columns with some numbers are categories; empty if there are none."""
@@ -155,7 +155,7 @@ class CsvSource(TableSource):
             else:
                 is_time, decimal = kind in TIME, self.dialect.decimal
                 found = times_in(column) if is_time else numbers_of(column, decimal)
-                values, broken = found.values, broken | found.broken
+                values, broken = found.values, broken | found.broken | found.marks
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         cells = self._cells(batch.rows) if self.exact else None
         block = self._block_column(batch.rows)

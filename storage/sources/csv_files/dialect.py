@@ -16,7 +16,12 @@ NAMES = {
     "utf-16": "UTF-16 with a byte order mark",
     "cp1252": "Windows-1252",
 }
-COMMA_DECIMAL, POINT_DECIMAL = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", r"\s*[+-]?\d*\.\d+\s*"
+CURRENCIES = "$€£¥₹₩₽₺₪₫฿"
+SPACES = " \u00a0\u202f"  # also those that do not break, which French software writes
+COMMA_DECIMAL = rf"(\d*|\d{{1,3}}([.'{SPACES}]\d{{3}})+),\d+([eE][+-]?\d+)?"
+POINT_DECIMAL = rf"(\d*|\d{{1,3}}([,'{SPACES}]\d{{3}})+)\.\d+"
+THOUSANDS = r"[1-9]\d{{0,2}}{mark}\d{{3}}"  # or a number with three decimals
+AROUND = f"+-−()%\t{SPACES}{CURRENCIES}"  # a number
 
 
 class Dialect(NamedTuple):
@@ -71,11 +76,15 @@ def detect_delimiter(text: str) -> str:
 def detect_decimal(text: str, delimiter: str) -> str:
     """Return the decimal mark of most cells of a text: a comma, or a point.
 
-    A comma that delimits is none.
+    A comma that delimits is none. What may be a mark between thousands does not count.
     """
     if delimiter == ",":
         return "."
-    cells = [cell for row in csv.reader(text.splitlines(), delimiter=delimiter) for cell in row]
+    rows = csv.reader(text.splitlines(), delimiter=delimiter)
+    cells = [cell.strip(AROUND) for row in rows for cell in row]
+    between = r"\." if delimiter == ";" else ","  # thousands: ; is chosen where , is a decimal mark
+    unclear = THOUSANDS.format(mark=between)
+    cells = [cell for cell in cells if not re.fullmatch(unclear, cell)]
     commas = sum(bool(re.fullmatch(COMMA_DECIMAL, cell)) for cell in cells)
     points = sum(bool(re.fullmatch(POINT_DECIMAL, cell)) for cell in cells)
     return "," if commas > points else "."

@@ -54,7 +54,8 @@ class CsvFile:
                 first = next(iter(reader), _no_rows(reader.schema))
         except pa.ArrowInvalid as error:
             raise SourceError(
-                f"{self.path}: not a CSV file with a header line and rows ({error})"
+                f"{self.path}: not a CSV file with a header line and rows ({error}); delete lines "
+                "above the header line and below the rows, such as titles and totals"
             ) from error
         require_header(self.path, first.schema.names, first)
         require_distinct(self.path, first.schema.names)
@@ -92,7 +93,9 @@ class CsvFile:
     def explain(self, error: pa.ArrowInvalid) -> SourceError:
         """Return an error that names the line of the file."""
         text = re.sub(r"Row #(\d+)", r"line \1", str(error))
-        return SourceError(f"{self.path}: {text}; fix the row")
+        return SourceError(
+            f"{self.path}: {text}; fix the row, or delete it if it is a total or note"
+        )
 
     def _read_options(self) -> pa_csv.ReadOptions:
         return pa_csv.ReadOptions(
@@ -140,9 +143,10 @@ class FileScan:
             for position, name in enumerate(self.names, start=1)
         )
 
-    def broken_cells(self, name: str) -> list[str]:
-        """Name the first cells of a feature that are no number, or no time."""
-        return [self._named(cell) for cell in self.scanned[name].first]
+    def unreadable(self, name: str, kind: str, *, marks: bool) -> tuple[int, list[str]]:
+        """Count and name cells of a feature, see `ColumnScan.unreadable_as`."""
+        count, first = self.scanned[name].unreadable_as(kind, marks=marks)
+        return count, [self._named(cell) for cell in first]
 
     def why_mixed(self, name: str) -> str:
         """Say which cells of a column are no numbers, if others are; else ''."""
@@ -164,12 +168,14 @@ class FileScan:
             return NUMERIC
         if pa.types.is_temporal(scan.found) and scan.times:
             return _column_of(scan.found, str(scan.found))
-        return Column((CATEGORY,), TIME, type=self._why_text(scan))
+        others = (NUMBER, *TIME) if scan.is_readable_if_asked else TIME
+        return Column((CATEGORY,), others, type=self._why_text(scan))
 
     def _column_of_times(self, scan: ColumnScan, kind: pa.DataType) -> Column:
         if scan.is_readable:
             return _column_of(kind, _type_name(kind))
-        return Column((CATEGORY,), type=self._why_not(scan, "times"))
+        others = TIME if scan.is_readable_if_asked else ()
+        return Column((CATEGORY,), others, type=self._why_not(scan, "times"))
 
     def _why_text(self, scan: ColumnScan) -> str:
         if scan.broken == scan.filled or not scan.first:
@@ -235,7 +241,10 @@ def _checked(
     """Read all rows as planned, columns as text in which a cell is no number."""
     types = {name: scan.type for name, scan in plan.items()}
     for attempt in range(len(types) + 1):
-        scans = {name: replace(scan, type=types[name], first=[]) for name, scan in plan.items()}
+        scans = {
+            name: replace(scan, type=types[name], first=[], first_marks=[])
+            for name, scan in plan.items()
+        }
         trial = kept.copy() if kept else None
         try:
             rows = _scan(file, scans, trial)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from storage.errors import SourceError
 from storage.objects.paths import input_stream
 from storage.sources.columns.features import DETECTED
-from storage.sources.csv_files.cells import GAPS, NUMBER
+from storage.sources.csv_files.cells import GAPS, MARKS, NUMBER
 from storage.sources.csv_files.dialect import (
     Dialect,
     detect_decimal,
@@ -26,7 +26,9 @@ from storage.sources.csv_files.dialect import (
 )
 
 SNIFF_BYTES = 1 << 16
-MARKS = {"?", "-", ".", *GAPS.to_pylist()}  # of gaps; a first line that holds them says nothing
+ALIGNED = 3  # rows
+MOST_UNNAMED = 0.5  # share of the columns with values
+NO_NAMES = {*GAPS.to_pylist(), *MARKS.to_pylist()}  # a first line that holds them says nothing
 
 
 class Cell(NamedTuple):
@@ -100,6 +102,30 @@ def require_header(file: Path, names: Sequence[str], first: pa.RecordBatch) -> N
             f"{file}: the first line holds numbers; "
             "expected a header line with column names, so add one"
         )
+    if len(names) == 1 and len(names[0].split()) > 1 and _is_aligned(names[0], first.column(0)):
+        raise SourceError(
+            f"{file}: one column, {names[0].strip()!r}; expected columns that are separated by a "
+            "comma, semicolon, tab, or bar, so write spaces between them as one of these"
+        )
+    filled = [name for name, column in zip(names, first.columns, strict=True) if _is_filled(column)]
+    named = sum(map(bool, filled))
+    if named < MOST_UNNAMED * len(filled):
+        raise SourceError(
+            f"{file}: the first line names {named} of {len(filled)} columns; expected a header "
+            "line with column names; delete titles and notes above it"
+        )
+
+
+def _is_aligned(name: str, column: pa.Array) -> bool:
+    """Whether the first rows of the only column hold as many words as its name."""
+    texts = column[:ALIGNED].to_pylist()
+    return bool(texts) and all(len(str(each).split()) == len(name.split()) for each in texts)
+
+
+def _is_filled(column: pa.Array) -> bool:
+    """Whether a column of the first rows has a value."""
+    texts = column.cast(pa.string()) if not pa.types.is_null(column.type) else column
+    return bool(pc.any(pc.not_equal(texts, "")).as_py())
 
 
 def _is_row(names: Sequence[str], first: pa.RecordBatch) -> bool:
@@ -125,7 +151,7 @@ def _recurs(pairs: Sequence[tuple[str, pa.Array]]) -> bool:
 def _tells(name: str, column: pa.Array) -> bool:
     """Whether the type of a column can tell its name from a value."""
     tests = (pa.types.is_string, pa.types.is_binary, pa.types.is_null)
-    return name.strip() not in MARKS and not any(test(column.type) for test in tests)
+    return name.strip() not in NO_NAMES and not any(test(column.type) for test in tests)
 
 
 def _fits(name: str, kind: pa.DataType) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.sources.columns.kinds import is_text, level_texts, numbers_in
-from storage.sources.columns.written_values import cast_clear, days_in_iso
+from storage.sources.columns.written_values import cast_clear, times_in_iso
 
 NANOSECONDS = pa.timestamp("ns")
 TICKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -124,7 +124,7 @@ def _filled(texts: pa.Array) -> pa.Array:
 def _parsed(texts: pa.StringArray) -> pa.TimestampArray:
     """Parse times, each with or without an offset from UTC; what is no time is a gap.
 
-    They are in ISO 8601, or begin with a day that `days_in_iso` can write so.
+    They are in ISO 8601, or as `times_in_iso` can write them so.
     """
     try:
         texts[:TRIED].cast(NANOSECONDS)  # text that is no time takes long
@@ -136,7 +136,7 @@ def _parsed(texts: pa.StringArray) -> pa.TimestampArray:
 
 def _parsed_by_form(texts: pa.StringArray) -> pa.TimestampArray:
     """Parse what looks like a time, with an offset or without; a clock alone is one of 1970."""
-    texts = days_in_iso(texts)
+    texts = times_in_iso(texts)
     at_clock = pc.match_substring_regex(texts, CLOCK)
     dated = pc.if_else(at_clock, pc.binary_join_element_wise("1970-01-01", texts, " "), texts)
     tight = pc.replace_substring_regex(dated, SPACED_ZONE, r"\1")

@@ -52,12 +52,12 @@ def test_a_store_keeps_text_in_unicode(tmp_path):
 
 
 def test_points_among_decimal_commas_are_no_numbers(tmp_path):
-    lines = ["x;y", *(f"{i},5;1" for i in range(40)), "1.234,5;1", "1.5;1"]
+    lines = ["x;y", *(f"{i},5;1" for i in range(40)), "1.234;1", "1.5;1"]
     path = write(tmp_path, "\n".join(lines))
 
     with open_source(path) as source:
-        assert source.facts[BROKEN_CELLS].startswith("2 (a.csv, line 42, column x: '1.234,5'; ")
-    with pytest.raises(SourceError, match=r"row 40 \(line 42\), column x: .* got '1.234,5'"):
+        assert source.facts[BROKEN_CELLS].startswith("2 (a.csv, line 42, column x: '1.234'; ")
+    with pytest.raises(SourceError, match=r"row 40 \(line 42\), column x: .* got '1.234'"):
         read(path)
     rows = read(path, missing="impute")
     assert rows[:3, 0].tolist() == [0.5, 1.5, 2.5]
@@ -72,6 +72,10 @@ def test_points_among_decimal_commas_are_no_numbers(tmp_path):
         ("x\ty\n1,5\t2\n", "comma"),
         ("x;day\n1,5;20.11.2026\n", "comma"),
         ("x;y\n1;2\n", None),
+        ("x;y\n1.234,50 €;1.234\n-2,5 €;2.500\n", "comma"),
+        ("x\ty\n1,234\t2\n5,678\t2.5\n", None),
+        ("x;y\n1,234;2\n", "comma"),
+        ("x|y\n$1,234.50|2\n", None),
     ],
 )
 def test_a_comma_is_the_decimal_mark_only_where_decimals_have_one(tmp_path, text, mark):
@@ -109,3 +113,27 @@ def test_text_that_breaks_off_its_encoding_is_refused(tmp_path):
 
     with pytest.raises(SourceError, match=r"a.csv: not text in cp1252 .* set data.csv.encoding"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "Sales,,,\n,,,\nid,day,qty,to\n1,2026-01-01,3,x\n",
+            "names 1 of 4 columns; .* delete titles",
+        ),
+        ("Sales\nid,day\n1,2026-01-01\n", "delete lines above the header line and below the rows"),
+        (
+            "  id   years  sex\n   1   3.5    m\n   2   4.5    f\n",
+            "one column, 'id   years  sex'; ",
+        ),
+    ],
+)
+def test_lines_that_are_no_table_say_what_to_do(tmp_path, text, message):
+    with pytest.raises(SourceError, match=message):
+        open_source(write(tmp_path, text))
+
+
+def test_a_column_without_a_name_is_no_title(tmp_path):
+    with open_source(write(tmp_path, ",x,\n0,1.5,\n1,2.5,\n")) as source:
+        assert source.schema.columns == ("x",)

@@ -284,3 +284,10 @@ def test_texts_that_begin_with_no_date_are_not_parsed_one_by_one(monkeypatch):
     times, known = key_values.read_times(texts, numbers=False)
     assert known.tolist() == [True, False, True, False, True]
     assert times[4] - times[2] == (3 * 60 + 4) * 60 * 10**9
+
+
+def test_times_as_servers_log_them_or_in_half_days_are_moments():
+    texts = ["[02/Jan/2024:03:04:00 +0100]", "2024-01-02 02:04 AM", "2.1.2024 2:04", "x"]
+    times, known = key_values.read_times(pa.array(texts), numbers=False)
+    assert known.tolist() == [True, True, True, False]
+    assert times[0] == times[1] == times[2]
