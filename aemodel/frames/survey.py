@@ -80,7 +80,7 @@ def _unfit_category(column: FrameColumn) -> str:
         if all(map(is_unclear, texts)):
             return f"days such as {texts[0]!r}: month or day first? write them as 2026-01-31"
         if levels >= FEW_IDS and all(map(is_amount, texts)):
-            return f"numbers such as {texts[0]!r}: write them as 1234.56"
+            return f"numbers such as {texts[0]!r}: write them as 1234.56, in one unit"
     if levels > MOST_LEVELS:
         return f"more than {MOST_LEVELS:,} levels"
     if levels >= FEW_IDS and levels == filled and not has_gaps:

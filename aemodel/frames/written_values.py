@@ -23,7 +23,7 @@ CLEAR = [
 ]
 HALF_DAYS = re.compile(
     r"(?P<day>(?:.*[T ])?)(?P<hour>0?[1-9]|1[0-2])(?P<rest>:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)"
-    r" ?(?P<half>[ap])\.?m\.?",
+    r" ?(?P<half>[ap])(?:\.?m)?\.?",
     re.IGNORECASE | re.ASCII,
 )
 NUMBER = r"(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)?|\d+(?:\.\d{3})*,\d+"

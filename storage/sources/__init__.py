@@ -38,6 +38,8 @@ from storage.sources.columns.survey import (
     survey_columns,
 )
 from storage.sources.csv_files.dialect import (
+    DAY_FIRST,
+    MONTH_FIRST,
     Dialect,
 )
 from storage.sources.digests import (
@@ -70,9 +72,11 @@ from storage.sources.spread import (
 __all__ = [
     "BROKEN_CELLS",
     "CATEGORY",
+    "DAY_FIRST",
     "DISTINCT",
     "ENTITY",
     "HOUR",
+    "MONTH_FIRST",
     "NUMBER",
     "TIME",
     "WEEKDAY",

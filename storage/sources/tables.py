@@ -37,12 +37,14 @@ class TableSource(Source):
     partitions: the columns that the files' folders name.
     whole_ids: whether every id is an integer that int64 can hold; otherwise ids are text.
     keys: columns that are read along as they are, see `read_keys`.
+    clear_days: what to do about days such as 1/2/2026.
     """
 
     partitions: Partitions = NO_PARTITIONS
     id_column = ""
     whole_ids = False
     keys: tuple[str, ...] = ()
+    clear_days = "write them as 2026-01-31"
 
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
         for file, (begin, end) in zip(self.files, pairwise(self.starts), strict=True):

@@ -87,6 +87,9 @@ def data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[st
     if rows.resize:
         why = "height and width: the images have several sizes; more pixels show finer details"
         yield key_line("resize", str([*rows.resize]), why)
+    if days := source.facts.get("days"):
+        why = "how to read 1/2/2026; the days of a night may not show it"
+        yield key_line("csv", f"{{ days = {quoted(days)} }}", why)
     if rows.id:
         why = "distinct in all rows sampled: it names rows, and is no feature"
         yield key_line("id", quoted(rows.id), why)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flows.errors import UsageError
 from storage.databases.query import is_query
-from storage.sources import Dialect
+from storage.sources import DAY_FIRST, MONTH_FIRST, Dialect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +18,13 @@ class CsvSettings:
     delimiter: one character.
     decimal: a point or a comma.
     encoding: one that Python knows, such as `utf-8` or `cp1252`.
+    days: `month first` if 1/2/2026 is in January, or `day first`.
     """
 
     delimiter: str = ""
     decimal: str = ""
     encoding: str = ""
+    days: str = ""
 
     def __post_init__(self) -> None:
         if len(self.delimiter) > 1:
@@ -33,6 +35,11 @@ class CsvSettings:
             raise UsageError(
                 "data.csv.decimal must be a point '.' or a comma ','. "
                 f"Got '{self.decimal}' instead."
+            )
+        if self.days not in ("", MONTH_FIRST, DAY_FIRST):
+            raise UsageError(
+                f"data.csv.days must be '{MONTH_FIRST}' or '{DAY_FIRST}'. "
+                f"Got '{self.days}' instead."
             )
         try:
             codecs.lookup(self.encoding or "utf-8")
@@ -45,7 +52,7 @@ class CsvSettings:
     @property
     def dialect(self) -> Dialect:
         """The dialect, as far as it is set."""
-        return Dialect(self.delimiter, self.decimal, self.encoding.lower())
+        return Dialect(self.delimiter, self.decimal, self.encoding.lower(), self.days)
 
 
 DETECTED_CSV = CsvSettings()

@@ -70,17 +70,17 @@ class _Levels:
         self.unclear = self.unclear and are_unclear(texts)
         self.amounts = self.amounts and are_amounts(texts)
 
-    def unfit(self) -> str:
-        """Why the column is no feature; '' if it is one."""
+    def unfit(self, clear_days: str) -> str:
+        """Why the column is no feature; '' if it is one. clear_days: see `TableSource`."""
         count = len(self.keys)
         if not self.filled:
             return "no values"
         if count == 1 and not self.gaps and _are_times([self.first]):
             return f"one time in all rows: {self.first!r}"
         if self.unclear:
-            return f"days such as {self.first!r}: month or day first? write them as 2026-01-31"
+            return f"days such as {self.first!r}: month or day first? {clear_days}"
         if self.amounts and count >= FEW_IDS:
-            return f"numbers such as {self.first!r}: write them as 1234.56"
+            return f"numbers such as {self.first!r}: write them as 1234.56, in one unit"
         if count > MOST_LEVELS:
             return f"more than {MOST_LEVELS:,} levels"
         if count >= FEW_IDS and count == self.filled and not self.gaps:
@@ -158,6 +158,7 @@ def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, di
         kinds | dict.fromkeys(texts, TIME),
         {name: found for name, found in levels.items() if name not in texts},
         spans,
+        source.clear_days,
     )
 
 
@@ -165,10 +166,11 @@ def _decide(
     kinds: Kinds,
     levels: Mapping[str, _Levels],
     spans: Mapping[str, _Span],
+    clear_days: str,
 ) -> tuple[Kinds, dict[str, str]]:
     chosen, unfit = dict(kinds), {}
     for name in kinds:
-        if name in levels and (why := levels[name].unfit()):
+        if name in levels and (why := levels[name].unfit(clear_days)):
             unfit[name] = why
         if name in spans:
             chosen[name] = spans[name].kinds(kinds[name])

@@ -21,13 +21,16 @@ CLEAR = (
 )
 HALF_DAYS = (
     r"(?i)^(?P<day>(?:.*[T ])?)(?P<hour>0?[1-9]|1[0-2])(?P<rest>:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)"
-    r" ?(?P<half>[ap])\.?m\.?$"
+    r" ?(?P<half>[ap])(?:\.?m)?\.?$"
 )
 NUMBER = r"(?:\d+|\d{1,3}(?:[, ]\d{3})+)?(?:\.\d+)?|\d+(?:\.\d{3})*,\d+"
 AMOUNT = rf"^[-+(]{{0,2}}[$€£¥]? ?(?:{NUMBER}) ?[%$€£¥]?\)?$"
 WITH_SIGN = r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d"
 FEW = 64  # texts that are cast one by one
 DAY, MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])"
+YEAR = r"(?P<year>\d{4}|\d\d)(?P<rest>[T ].*)?$"
+BY_MONTH = rf"^(?P<month>{MONTH})[-/.](?P<day>{DAY})[-/.]{YEAR}"
+BY_DAY = rf"^(?P<day>{DAY})[-/.](?P<month>{MONTH})[-/.]{YEAR}"
 UNCLEAR = (
     rf"^(?:(?:{MONTH}/{DAY}|{DAY}/{MONTH}|{MONTH}-{DAY}|{DAY}-{MONTH})[-/](?:\d{{4}}|\d\d)"
     r"|\d\d\.\d\d\.\d\d)(?:[T ].*)?$"
@@ -48,6 +51,25 @@ def times_in_iso(texts: pa.StringArray) -> pa.StringArray:
         written = pc.binary_join_element_wise(day, padded, rest, "")
         texts = pc.if_else(parts.is_valid(), written, texts)
     return days_in_iso(texts)
+
+
+def ordered_days_in_iso(texts: pa.StringArray, *, month_first: bool) -> pa.StringArray:
+    """Write days such as 1/2/2026, and 1/2/26 as of 1970 to 2069, in ISO 8601; others stay."""
+    pattern = BY_MONTH if month_first else BY_DAY
+    parts = pc.extract_regex(pc.ascii_trim_whitespace(texts), pattern)
+    if parts.null_count == len(parts):
+        return texts
+    year, month, day, rest = (
+        pc.struct_field(parts, name) for name in ("year", "month", "day", "rest")
+    )
+    century = pc.if_else(pc.less(year, "70"), "20", "19")
+    year = pc.if_else(
+        pc.equal(pc.utf8_length(year), 2), pc.binary_join_element_wise(century, year, ""), year
+    )
+    padded = [pc.utf8_lpad(part, 2, "0") for part in (month, day)]
+    written = pc.binary_join_element_wise(year, *padded, "-")
+    written = pc.binary_join_element_wise(written, rest, "")
+    return pc.if_else(parts.is_valid(), written, texts)
 
 
 def days_in_iso(texts: pa.StringArray) -> pa.StringArray:

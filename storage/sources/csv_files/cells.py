@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from storage.sources.columns.kinds import parse_times
 from storage.sources.columns.schema import TIME
 from storage.sources.columns.written_numbers import read_amounts
+from storage.sources.columns.written_values import ordered_days_in_iso
+from storage.sources.csv_files.dialect import MONTH_FIRST, Dialect
 from storage.sources.source import MOST_NAMED
 
 DEFAULTS = pa_csv.ConvertOptions()
@@ -107,11 +109,14 @@ class ColumnScan:
             return self.broken, self.first
         return self.broken + self.marks, sorted([*self.first, *self.first_marks])[:MOST_NAMED]
 
-    def add(self, name: str, start: int, texts: pa.StringArray, decimal: str) -> None:
+    def add(self, name: str, start: int, texts: pa.StringArray, dialect: Dialect) -> None:
         """Count the cells of consecutive rows from row `start` on."""
         if pa.types.is_temporal(self.found) and self.times:
-            self.times = not times_in(texts).broken.any()
-        read = times_in(texts) if self.as_time else numbers_of(texts, decimal)
+            self.times = not times_in(texts, dialect.days).broken.any()
+        if self.as_time:
+            read: Numbers | Times = times_in(texts, dialect.days)
+        else:
+            read = numbers_of(texts, dialect.decimal)
         self.units |= read.units
         self.filled += read.filled
         self.broken += int(read.broken.sum())
@@ -166,9 +171,16 @@ class Times(NamedTuple):
     units: frozenset[str] = frozenset()
 
 
-def times_in(texts: pa.StringArray) -> Times:
-    """Convert cells to times; see `parse_times`."""
-    values, trimmed = parse_times(texts), pc.ascii_trim_whitespace(texts)
+def with_clear_days(texts: pa.StringArray, days: str) -> pa.StringArray:
+    """Write days such as 1/2/2026 in ISO 8601, if it is known which comes first."""
+    if not days:
+        return texts
+    return ordered_days_in_iso(texts, month_first=days == MONTH_FIRST)
+
+
+def times_in(texts: pa.StringArray, days: str) -> Times:
+    """Convert cells to times; see `parse_times` and `with_clear_days`."""
+    values, trimmed = parse_times(with_clear_days(texts, days)), pc.ascii_trim_whitespace(texts)
     marks = _mask(pc.is_in(trimmed, MARKS))
     filled = ~(_mask(pc.is_in(trimmed, GAPS)) | marks)
     return Times(values, _mask(values.is_null()) & filled, marks, int(filled.sum()))

@@ -16,7 +16,7 @@ from storage.errors import SourceError
 from storage.sources.chunks import Chunk
 from storage.sources.columns.features import NO_FEATURE, Feature, Wanted, dated_columns
 from storage.sources.columns.schema import KEYED, NUMBER, TIME, Schema
-from storage.sources.csv_files.cells import GAPS, levels_in, numbers_of, times_in
+from storage.sources.csv_files.cells import GAPS, levels_in, numbers_of, times_in, with_clear_days
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
 from storage.sources.csv_files.text import find_dialect, read_cell
@@ -35,6 +35,7 @@ class CsvSource(TableSource):
     """
 
     sequential = True
+    clear_days = "set data.csv.days, or write them as 2026-01-31"
 
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         kept = SpreadRows(wanted.keep) if wanted.keep else None
@@ -144,7 +145,8 @@ class CsvSource(TableSource):
 
     def _with_numbers(self, batch: Batch) -> Batch:
         """Convert features that are read as text, and mark rows in which one cannot be."""
-        rows, broken = batch.rows, np.zeros(batch.rows.num_rows, np.bool_)
+        rows, broken = self._with_days(batch.rows), np.zeros(batch.rows.num_rows, np.bool_)
+        block = self._block_column(rows)
         read = set(rows.schema.names)
         for name, kind in dict(self._features).items():
             column = rows.column(name) if name in read else None
@@ -154,14 +156,21 @@ class CsvSource(TableSource):
                 values: pa.Array = levels_in(column)
             else:
                 is_time, decimal = kind in TIME, self.dialect.decimal
-                found = times_in(column) if is_time else numbers_of(column, decimal)
+                found = times_in(column, "") if is_time else numbers_of(column, decimal)
                 values, broken = found.values, broken | found.broken | found.marks
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         cells = self._cells(batch.rows) if self.exact else None
-        block = self._block_column(batch.rows)
         if block is not None and self.block and not self.block.by_day:
             block = levels_in(block)
         return Batch(batch.start, rows, broken if broken.any() else None, cells, block)
+
+    def _with_days(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Write days of unclear order in ISO 8601 in all texts but ids, as far as it is known."""
+        for place, name in enumerate(rows.schema.names if self.dialect.days else ()):
+            if name != self.id_column and pa.types.is_string(rows.column(place).type):
+                column = with_clear_days(rows.column(place), self.dialect.days)
+                rows = rows.set_column(place, name, column)
+        return rows
 
     def _cells(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the text of the columns that a store keeps exactly; an empty cell is a gap."""

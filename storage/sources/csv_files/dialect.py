@@ -1,4 +1,4 @@
-"""How a CSV file writes cells: its encoding, delimiter, and decimal mark, as its start shows."""
+"""How a CSV file writes cells: its encoding, delimiter, decimal mark, and days, as it shows."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ SPACES = " \u00a0\u202f"  # also those that do not break, which French software 
 COMMA_DECIMAL = rf"(\d*|\d{{1,3}}([.'{SPACES}]\d{{3}})+),\d+([eE][+-]?\d+)?"
 POINT_DECIMAL = rf"(\d*|\d{{1,3}}([,'{SPACES}]\d{{3}})+)\.\d+"
 THOUSANDS = r"[1-9]\d{{0,2}}{mark}\d{{3}}"  # or a number with three decimals
+MONTH_FIRST, DAY_FIRST = "month first", "day first"
 AROUND = f"+-−()%\t{SPACES}{CURRENCIES}"  # a number
 
 
 class Dialect(NamedTuple):
-    """Delimiter, decimal mark, and encoding of CSV files; '' for what is to be detected."""
+    """Delimiter, decimal mark, and encoding of CSV files; '' for what is to be detected.
+
+    days: MONTH_FIRST if 1/2/2026 is in January, DAY_FIRST if it is in February; '' if unknown.
+    """
 
     delimiter: str = ""
     decimal: str = ""
     encoding: str = ""
+    days: str = ""
 
     @property
     def arrow_encoding(self) -> str:
@@ -40,6 +45,7 @@ class Dialect(NamedTuple):
         """Return what to show: the delimiter, and the rest unless it is as usual."""
         facts = {"delimiter": DELIMITERS.get(self.delimiter, repr(self.delimiter))}
         facts |= {"decimal mark": MARKS[self.decimal]} if self.decimal != "." else {}
+        facts |= {"days": self.days} if self.days else {}
         encoding = NAMES.get(self.encoding, self.encoding)
         return facts | ({"encoding": encoding} if self.encoding != "utf-8" else {})
 

@@ -269,7 +269,7 @@ def _scan(file: CsvFile, scans: Mapping[str, ColumnScan], kept: SpreadRows | Non
     start = 0
     for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
         for name in texts:
-            scans[name].add(name, start, batch.column(name), file.dialect.decimal)
+            scans[name].add(name, start, batch.column(name), file.dialect)
         for name in untold:
             scans[name].filled += batch.num_rows - batch.column(name).null_count
         if kept:

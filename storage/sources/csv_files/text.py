@@ -24,8 +24,10 @@ from storage.sources.csv_files.dialect import (
     detect_delimiter,
     detect_encoding,
 )
+from storage.sources.csv_files.month_or_day import MonthOrDay
 
 SNIFF_BYTES = 1 << 16
+MOST_SNIFFED = 64 << 20  # where days do not tell whether the month comes first
 ALIGNED = 3  # rows
 MOST_UNNAMED = 0.5  # share of the columns with values
 NO_NAMES = {*GAPS.to_pylist(), *MARKS.to_pylist()}  # a first line that holds them says nothing
@@ -60,7 +62,8 @@ def decompressing(file: Path) -> Iterator[None]:
 def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     """Detect what is not known of how a CSV file writes cells, by its start.
 
-    Raises SourceError if the file is empty, damaged or not text.
+    Where only a later day can tell whether the month comes first, more is read. Raises SourceError
+    if the file is empty, damaged or not text.
     """
     try:
         with decompressing(file), input_stream(file) as stream:
@@ -75,7 +78,20 @@ def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     if not text.strip():
         raise SourceError(f"{file}: empty; expected a header line and rows")
     delimiter = known.delimiter or detect_delimiter(text)
-    return Dialect(delimiter, known.decimal or detect_decimal(text, delimiter), encoding)
+    found = Dialect(delimiter, known.decimal or detect_decimal(text, delimiter), encoding)
+    return found._replace(days=known.days or _detect_days(file, found))
+
+
+def _detect_days(file: Path, dialect: Dialect) -> str:
+    """Return which comes first in days such as 1/2/2026, if the first of a file tell; else ''."""
+    order = MonthOrDay(dialect.delimiter)
+    with open_text(file, dialect.encoding) as stream:
+        for _ in range(MOST_SNIFFED // SNIFF_BYTES):
+            text = stream.read(SNIFF_BYTES)
+            order.add(text)
+            if not (text and order.is_open):
+                break
+    return order.found
 
 
 def read_cell(file: Path, dialect: Dialect, row: int, column: int) -> Cell:

@@ -173,7 +173,7 @@ def test_a_job_without_an_input_path_says_what_to_do(write):
 def test_a_csv_dialect_may_be_set_as_far_as_it_is_known(write):
     job = read_job(write(SMALL + 'csv = {decimal = ",", encoding = "CP1252"}\n'))
 
-    assert job.data.reading["csv"] == ("", ",", "cp1252")
+    assert job.data.reading["csv"] == ("", ",", "cp1252", "")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +181,7 @@ def test_a_csv_dialect_may_be_set_as_far_as_it_is_known(write):
     [
         ('delimiter = ";;"', "data.csv.delimiter must be one character"),
         ('decimal = "x"', r"data.csv.decimal must be a point '.' or a comma ','. Got 'x'"),
+        ('days = "US"', "data.csv.days must be 'month first' or 'day first'. Got 'US'"),
         ('encoding = "none"', "data.csv.encoding must be one that Python knows"),
         ('delimeter = ";"', "'data.csv.delimeter' is not a known key; did you mean"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storage.errors import SourceError
-from storage.sources import BROKEN_CELLS, CATEGORY, Dialect, open_source, spread_rows
+from storage.sources import BROKEN_CELLS, CATEGORY, Dialect, open_source, open_surveyed, spread_rows
 from storage.sources.columns.kinds import level_key
 
 TEXT = "when;Größe;city\n2026-11-20;1,5;Zürich\n2026-11-21;-2,25e1;Genève\n"
@@ -137,3 +137,60 @@ def test_lines_that_are_no_table_say_what_to_do(tmp_path, text, message):
 def test_a_column_without_a_name_is_no_title(tmp_path):
     with open_source(write(tmp_path, ",x,\n0,1.5,\n1,2.5,\n")) as source:
         assert source.schema.columns == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [
+        (["1/2/2026", "1/13/2026"], "month first"),
+        (["1/2/2026", "13/1/2026 10:05"], "day first"),
+        (["1/2/2026", "2/1/2026"], None),
+        (["1/13/2026", "13/1/2026"], None),
+        (["3/3/13 21:57", "3/31/13 02:10"], "month first"),
+        (["01.02.26", "13.02.26"], "day first"),
+        (["26/11/02", "26/11/30", "26/12/31"], None),
+        (["13.11.2026", "14.11.2026"], None),
+        (["1/2/2026", "13.1.2026"], "day first"),
+        (["10.20.30.40", "2026/1/13"], None),
+    ],
+)
+def test_some_days_show_whether_the_month_comes_first(tmp_path, days, found):
+    path = write(tmp_path, "\n".join(["x,day", *(f"1,{day}" for day in days)]))
+    with open_source(path) as source:
+        assert source.facts.get("days") == found
+
+
+def test_a_day_that_shows_the_order_may_come_late(tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.sources.csv_files.text.SNIFF_BYTES", 64)
+    rows = [f"1,{1 + i // 90}/2/2026" for i in range(900)]
+    with open_source(write(tmp_path, "\n".join(["x,day", *rows, "1,1/31/2026"]))) as source:
+        assert source.facts["days"] == "month first"
+
+
+@pytest.mark.parametrize(("first", "weekday"), [("month", 4), ("day", 6)])
+def test_days_in_a_known_order_are_times(tmp_path, first, weekday):
+    clean = [f"{i},{i}/11/2026" if first == "day" else f"{i},11/{i}/2026" for i in range(1, 31)]
+    path = write(tmp_path, "\n".join(["x,day", *clean]))
+    with open_surveyed(path) as source:
+        assert source.schema.kinds == ("number", "weekday")
+    how = {"csv": Dialect(days=f"{first} first"), "kinds": {"day": ("weekday",)}}
+    night = write(tmp_path, "x,day\n1,1/2/26\n", name="night.csv")
+    assert read(night, **how)[:, 1].tolist() == [weekday]
+
+
+def test_days_in_a_known_order_are_stored_as_they_are_written(tmp_path):
+    path = write(tmp_path, "id,x,day\n1/2/2026,1,1/2/2026\n1/3/2026,2,1/31/2026\n")
+    with open_source(path, id="id") as source:
+        source.exact = True
+        chunk = next(source.chunks(max_rows=9))
+    assert chunk.beside["day"].to_pylist() == ["1/2/2026", "1/31/2026"]
+    assert chunk.ids.tolist() == ["1/2/2026", "1/3/2026"]
+
+
+def test_days_of_unclear_order_are_not_read_and_say_what_to_do(tmp_path):
+    lines = ["x,day", *(f"{i},{1 + i % 12}/{1 + i % 11}/2026" for i in range(40))]
+    with open_surveyed(write(tmp_path, "\n".join(lines))) as source:
+        assert source.unread["day"] == (
+            "days such as '1/1/2026': month or day first? "
+            "set data.csv.days, or write them as 2026-01-31"
+        )

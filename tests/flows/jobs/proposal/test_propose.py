@@ -420,3 +420,16 @@ def test_images_that_differ_in_color_are_refused(tmp_path):
 
     with pytest.raises(SourceError, match="Convert the images to one kind"):
         proposed(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("step", "line"), [(1, 'time        = "day"'), (11, "# read as weekday: 'day'")]
+)
+def test_days_that_show_whether_the_month_comes_first_set_it_for_later_nights(tmp_path, step, line):
+    days = [f"{1 + i * step // 28 % 12}/{1 + i * step % 28}/2026" for i in range(300)]
+    path = tmp_path / "clean.csv"
+    rows = [f"{i % 7}.5,{day}" for i, day in enumerate(days)]
+    path.write_text("\n".join(["x,day", *rows]) + "\n", encoding="utf-8")
+    text = proposed(path)
+    assert tomllib.loads(text)["data"]["csv"] == {"days": "month first"}
+    assert line in text

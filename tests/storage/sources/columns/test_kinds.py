@@ -279,7 +279,7 @@ def test_ids_texts_and_empty_columns_are_ignored_with_the_reason(tmp_path):
         "run": "one time in all rows: '2026-11-22'",
         "empty": "no values",
         "day": "days such as '1/1/2026': month or day first? write them as 2026-01-31",
-        "price": "numbers such as '$0,000.50': write them as 1234.56",
+        "price": "numbers such as '$0,000.50': write them as 1234.56, in one unit",
     }
     assert schema.columns == ("x", "currency", "rate", "level")
 
