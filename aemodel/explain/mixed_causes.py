@@ -23,6 +23,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 USUAL = 0.01  # of clean numbers lie below what is called usual, and as many above
 USUAL_HOURS = 0.95  # of clean rows lie in the hours that are called usual
 MOST_HOURS = 20  # of a day; where rows come around the clock, no hours are usual
+ROUNDING = 1e-6  # of a range, in float32
 UNLIKELIER = 2  # times less likely in its row than among clean rows: another level was expected
 
 
@@ -182,7 +183,8 @@ class _Describer:
             return "missing", expected, f"missing ({_percent(self.margins.gaps[place])})"
         if self.margins.gaps[place] == 1:
             return actual, "missing", f"{format_value(value.actual)} (missing in all clean rows)"
-        if low <= value.actual <= high:
+        rounding = ROUNDING * (high - low)
+        if low - rounding <= value.actual <= high + rounding:
             return actual, expected, f"{actual} where {expected} was expected"
         usual = self._entities.usual(value.entity) or "clean 1–99 %"
         span = f"{format_value(low)} to {format_value(high)}"

@@ -101,6 +101,17 @@ def test_causes_name_levels_and_times(fitted):
     assert all(len(cause.features) == 1 for cause in (usual, unseen, gaps, at_night))
 
 
+def test_the_largest_clean_values_are_not_called_beyond_the_clean_range():
+    codes = pa.array([200, 304, 404, 500] * 150)
+    shares = pa.array([0.0, 12.3, 20.1] * 200)
+    clean = pa.table({"status": codes, "off": shares, "level": ["a", "b"] * 300})
+
+    cause = detector().fit(clean).explain(clean.slice(11, 1), top=3)[0]
+
+    assert clean.slice(11, 1).to_pylist() == [{"status": 500, "off": 20.1, "level": "b"}]
+    assert "clean 1–99 %" not in cause.words
+
+
 def test_no_rows_have_no_causes(fitted):
     assert fitted.explain(NIGHT.slice(0, 0)) == []
 
