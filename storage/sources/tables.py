@@ -248,8 +248,8 @@ class TableSource(Source):
             place = self._place(start + int(places[0]))
             raise SourceError(
                 f"{place}, column {name}: expected whole numbers below 2^53, which "
-                f"{self.schema.dtype} holds exactly, got {column[int(places[0])]}; subtract an "
-                "offset, or encode the column in a job of its own without gaps"
+                f"{self.schema.dtype} holds exactly, got {column[int(places[0])]}; ignore it if it "
+                "numbers cards or the like, subtract an offset, or encode it in a job of its own"
             )
 
     def _not_finite(self, chunk: Chunk, index: tuple[int, ...]) -> SourceError:

@@ -22,6 +22,10 @@ MOST_SCATTERED = 0.05  # share of the whole numbers in their range that codes us
 DIGITS = 9  # of standardized values that equal columns share
 FEWEST_REPEATED = 0.01  # share of rows that is worth a warning
 LARGEST_WHOLE = 2.0**53
+LOWEST_NUMBERED, MOST_NUMBERED = (
+    1e8,
+    0.01,
+)  # of long numbers: the lowest, and the share that repeats
 
 Values = NDArray[np.float64]
 
@@ -32,6 +36,7 @@ class ColumnFindings:
 
     equal: pairs of a column and an earlier one with the same values; linear: pairs where one is
     the other in another unit, or its complement. codes: whole numbers scattered like codes.
+    numbered: long whole numbers that hardly repeat, like those of cards.
     """
 
     sampled: int = 0
@@ -40,6 +45,7 @@ class ColumnFindings:
     equal: tuple[tuple[int, int], ...] = ()
     linear: tuple[tuple[int, int], ...] = ()
     codes: tuple[int, ...] = ()
+    numbered: tuple[int, ...] = ()
     repeated: float = 0.0
 
 
@@ -63,6 +69,7 @@ class _Checks:
         self.empty: list[int] = []
         self.constant: list[int] = []
         self.codes: list[int] = []
+        self.numbered: list[int] = []
         self.equal, self.linear = _Twins(), _Twins()
 
     def add(self, place: int, column: Values) -> None:
@@ -75,6 +82,8 @@ class _Checks:
             self.linear.add(place, _standardized(column, known))
             if _are_codes(known):
                 self.codes.append(place)
+            elif _are_numbered(known):
+                self.numbered.append(place)
 
     def findings(self, sampled: int, repeated: float) -> ColumnFindings:
         return ColumnFindings(
@@ -84,6 +93,7 @@ class _Checks:
             equal=tuple(self.equal.pairs),
             linear=tuple(self.linear.pairs),
             codes=tuple(self.codes),
+            numbered=tuple(self.numbered),
             repeated=repeated,
         )
 
@@ -134,6 +144,13 @@ def _are_codes(known: Values) -> bool:
     steps = np.diff(values)
     places = (values[-1] - values[0]) // np.gcd.reduce(steps) + 1
     return bool(len(values) < MOST_SCATTERED * places)
+
+
+def _are_numbered(known: Values) -> bool:
+    """Return whether finite values (n,) are long whole numbers, nearly all of them distinct."""
+    if not (known >= LOWEST_NUMBERED).all() or (known % 1).any():
+        return False
+    return len(np.unique(known)) >= (1 - MOST_NUMBERED) * len(known)
 
 
 def repeated_share(rows: NDArray[np.generic]) -> float:

@@ -162,6 +162,10 @@ def warning_lines(sample: SampleSummary) -> Iterator[str]:
         [names[index] for index in sample.running],
     )
     yield from comment_lines(
+        f"long whole numbers that hardly repeat: of cards, accounts, or phones? If so, {remedy}",
+        [names[index] for index in _numbered(sample)],
+    )
+    yield from comment_lines(
         "dates stored as numbers; write them as 2026-01-31 so that they are read as times, can "
         "define days, and can order a series",
         [repr(name) for name in sample.days],
@@ -178,6 +182,15 @@ def warning_lines(sample: SampleSummary) -> Iterator[str]:
             for each in sample.sentinels
         ],
     )
+
+
+def _numbered(sample: SampleSummary) -> Iterator[int]:
+    """Columns that may number something, but those of which another remark tells more."""
+    times = tuple(sample.since_1970)
+    for index in sample.findings.numbered:
+        is_time = any(each.startswith(_column_name(sample, index)) for each in times)
+        if index not in sample.running and not is_time:
+            yield index
 
 
 def _column_name(sample: SampleSummary, index: int | None) -> str:

@@ -54,8 +54,8 @@ class CsvFile:
                 first = next(iter(reader), _no_rows(reader.schema))
         except pa.ArrowInvalid as error:
             raise SourceError(
-                f"{self.path}: not a CSV file with a header line and rows ({error}); delete lines "
-                "above the header line and below the rows, such as titles and totals"
+                f"{self.path}: not a CSV file with a header line and rows ({error}); fix the "
+                "row, or delete titles above the header line and totals below the rows"
             ) from error
         require_header(self.path, first.schema.names, first)
         require_distinct(self.path, first.schema.names)

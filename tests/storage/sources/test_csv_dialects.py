@@ -122,7 +122,7 @@ def test_text_that_breaks_off_its_encoding_is_refused(tmp_path):
             "Sales,,,\n,,,\nid,day,qty,to\n1,2026-01-01,3,x\n",
             "names 1 of 4 columns; .* delete titles",
         ),
-        ("Sales\nid,day\n1,2026-01-01\n", "delete lines above the header line and below the rows"),
+        ("Sales\nid,day\n1,2026-01-01\n", "delete titles above the header line and totals"),
         (
             "  id   years  sex\n   1   3.5    m\n   2   4.5    f\n",
             "one column, 'id   years  sex'; ",

@@ -69,3 +69,18 @@ def test_the_share_of_rows_that_repeat_is_named(rows):
 
 def test_a_few_rows_show_nothing():
     assert check_columns(np.zeros((5, 3))) == ColumnFindings(sampled=5)
+
+
+@pytest.mark.parametrize(
+    ("values", "are_numbered"),
+    [
+        ((10**15, 10**16), True),
+        ((10**8, 10**8 + 1_000), False),
+        ((1, 10**12), False),
+    ],
+)
+def test_long_whole_numbers_that_hardly_repeat_may_number_cards(random, rows, values, are_numbered):
+    rows[:, 1] = random.integers(*values, N)
+    rows[0, 1] = values[0]
+
+    assert check_columns(rows).numbered == ((1,) if are_numbered else ())

@@ -433,3 +433,14 @@ def test_days_that_show_whether_the_month_comes_first_set_it_for_later_nights(tm
     text = proposed(path)
     assert tomllib.loads(text)["data"]["csv"] == {"days": "month first"}
     assert line in text
+
+
+def test_numbers_of_cards_are_pointed_out_but_not_times(tmp_path, columns, random):
+    cards, times = random.integers(10**15, 10**16, N), 1_700_000_000 + random.integers(0, 10**8, N)
+    text = proposed(write(tmp_path / "a.parquet", {**columns, "card": cards, "time": times}))
+    assert (
+        "# long whole numbers that hardly repeat: of cards, accounts, or phones? If so, list"
+        in text
+    )
+    assert [line for line in text.splitlines() if line.endswith("'card'")]
+    assert "'card', 'time'" not in text
