@@ -6,6 +6,7 @@ They are those that the commands read from files of the same content.
 from __future__ import annotations
 
 import re
+import string
 from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,7 +113,7 @@ def parse_moment(text: str) -> datetime | None:
     They are in ISO 8601, or as `in_iso` can write them so.
     An offset from UTC is left out: the clock counts on which the time was written.
     """
-    written = in_iso(text.strip())
+    written = in_iso(text.strip(string.whitespace))
     dated = f"{EPOCH_DAY} {written}" if CLOCK.match(written) else written
     found = ISO_TIME.fullmatch(dated)
     try:

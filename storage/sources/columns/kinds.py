@@ -187,7 +187,7 @@ def parse_times(texts: pa.Array) -> pa.Array:
     They are in ISO 8601, or as `times_in_iso` can write them so.
     An offset from UTC is left out: the clock counts on which the time was written.
     """
-    trimmed = pc.utf8_trim_whitespace(texts)
+    trimmed = pc.ascii_trim_whitespace(texts)
     dated = _dated(trimmed)
     fit = pc.match_substring_regex(dated, ISO_TIME)
     if not pc.all(fit, min_count=0).as_py():
@@ -195,7 +195,7 @@ def parse_times(texts: pa.Array) -> pa.Array:
         fit = pc.match_substring_regex(dated, ISO_TIME)
     iso = pc.if_else(fit, dated, None)
     split = pc.replace_substring_regex(iso, ISO_TIME, r"\1 \2")
-    return cast_clear(pc.utf8_trim_whitespace(split), PARSED)
+    return cast_clear(pc.ascii_trim_whitespace(split), PARSED)
 
 
 def _dated(texts: pa.StringArray) -> pa.StringArray:

@@ -15,9 +15,11 @@ NAMES = {
     "utf-8-sig": "UTF-8 with a byte order mark",
     "utf-16": "UTF-16 with a byte order mark",
     "cp1252": "Windows-1252",
+    "latin-1": "Latin-1 (if text looks wrong, set data.csv.encoding)",
 }
 CURRENCIES = "$€£¥₹₩₽₺₪₫฿"
 SPACES = " \u00a0\u202f"  # also those that do not break, which French software writes
+NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x19\x1c-\x1f]")
 COMMA_DECIMAL = rf"(\d*|\d{{1,3}}([.'{SPACES}]\d{{3}})+),\d+([eE][+-]?\d+)?"
 POINT_DECIMAL = rf"(\d*|\d{{1,3}}([,'{SPACES}]\d{{3}})+)\.\d+"
 THOUSANDS = r"[1-9]\d{{0,2}}{mark}\d{{3}}"  # or a number with three decimals
@@ -53,8 +55,8 @@ class Dialect(NamedTuple):
 def detect_encoding(start: bytes) -> str:
     """Return the encoding of a text that starts so: a cut character at the end does not count.
 
-    What is not UTF-8 counts as Windows-1252, which holds Western European text. Raises
-    UnicodeDecodeError if it is neither.
+    What is not UTF-8 counts as Windows-1252, which holds Western European text, or as Latin-1, in
+    which every byte is a character. Raises UnicodeDecodeError if it is no text.
     """
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
@@ -62,14 +64,14 @@ def detect_encoding(start: bytes) -> str:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start)
         return "utf-8"
-    except UnicodeDecodeError as error:
-        if b"\0" in start:
+    except UnicodeDecodeError:
+        if NO_TEXT.search(start):
             raise
-        try:
-            start.decode("cp1252")
-        except UnicodeDecodeError:
-            raise error from None
-        return "cp1252"
+    try:
+        start.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
 
 
 def detect_delimiter(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +27,7 @@ from storage.sources.csv_files.dialect import (
 from storage.sources.csv_files.month_or_day import MonthOrDay
 
 SNIFF_BYTES = 1 << 16
-MOST_SNIFFED = 64 << 20  # where days do not tell whether the month comes first
+MOST_SNIFFED = 64 << 20  # where the start does not tell the encoding, or the order of days
 ALIGNED = 3  # rows
 MOST_UNNAMED = 0.5  # share of the columns with values
 NO_NAMES = {*GAPS.to_pylist(), *MARKS.to_pylist()}  # a first line that holds them says nothing
@@ -68,7 +68,8 @@ def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     try:
         with decompressing(file), input_stream(file) as stream:
             start = stream.read(SNIFF_BYTES)
-        encoding = known.encoding or detect_encoding(start)
+            telling = start if known.encoding else _first_not_ascii(start, stream)
+        encoding = known.encoding or detect_encoding(telling)
         text = codecs.getincrementaldecoder(encoding)().decode(start).lstrip("\ufeff")
     except UnicodeError as error:
         raise SourceError(
@@ -80,6 +81,16 @@ def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     delimiter = known.delimiter or detect_delimiter(text)
     found = Dialect(delimiter, known.decimal or detect_decimal(text, delimiter), encoding)
     return found._replace(days=known.days or _detect_days(file, found))
+
+
+def _first_not_ascii(start: bytes, stream: BinaryIO) -> bytes:
+    """Return the first part of a file that is not ASCII, and so tells its encoding, if one is."""
+    part = start
+    for _ in range(MOST_SNIFFED // SNIFF_BYTES):
+        if not part.isascii() or not part:
+            break
+        part = stream.read(SNIFF_BYTES)
+    return part or start
 
 
 def _detect_days(file: Path, dialect: Dialect) -> str:
@@ -140,8 +151,9 @@ def _is_aligned(name: str, column: pa.Array) -> bool:
 
 def _is_filled(column: pa.Array) -> bool:
     """Whether a column of the first rows has a value."""
-    texts = column.cast(pa.string()) if not pa.types.is_null(column.type) else column
-    return bool(pc.any(pc.not_equal(texts, "")).as_py())
+    if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+        column = column.filter(pc.greater(pc.binary_length(column), 0))
+    return bool(column.null_count < len(column))
 
 
 def _is_row(names: Sequence[str], first: pa.RecordBatch) -> bool:

@@ -117,7 +117,7 @@ def _read_numbers(column: pa.Array) -> Times:
 
 def _filled(texts: pa.Array) -> pa.Array:
     """Return trimmed texts; an empty one is a gap."""
-    trimmed = pc.utf8_trim_whitespace(texts)
+    trimmed = pc.ascii_trim_whitespace(texts)
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 

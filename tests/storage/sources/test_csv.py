@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from storage.errors import SchemaError, SourceError
-from storage.sources import find_levels, list_unread, open_source
+from storage.sources import find_levels, list_unread, open_source, open_surveyed
+from storage.sources.series.recognize import recognize_series
 
 
 @pytest.fixture
@@ -132,13 +133,16 @@ def test_a_text_column_that_is_empty_at_first_is_text(tmp_path, small_blocks):
 
 def test_text_that_is_not_utf8_is_a_level_with_its_bytes_in_hex(tmp_path, small_blocks):
     lines = [b"%d,caf\xe9" % index for index in range(8_000, 16_000)]
-    lines = [*(b"%d,cafe" % index for index in range(8_000)), *lines]
+    lines = [*(b"%d,caf\xc3\xa9" % index for index in range(8_000)), *lines]
     (tmp_path / "a.csv").write_bytes(b"\n".join([b"x,note", *lines]))
 
     with open_source(tmp_path / "a.csv") as source:
         levels = rows_of(source)[:, 1]
         assert len(np.unique(levels)) == 2
         assert find_levels(source, {"note": [levels[-1]]}) == {"note": {levels[-1]: r"caf\xe9"}}
+    with open_surveyed(tmp_path / "a.csv") as source:
+        assert source.schema.kinds == ("number", "category")
+        assert recognize_series(source) is None
 
 
 @pytest.mark.parametrize(

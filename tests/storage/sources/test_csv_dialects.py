@@ -194,3 +194,21 @@ def test_days_of_unclear_order_are_not_read_and_say_what_to_do(tmp_path):
             "days such as '1/1/2026': month or day first? "
             "set data.csv.days, or write them as 2026-01-31"
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "shown"),
+    [
+        ("café", "cp1252", "Windows-1252"),
+        ("caf\x81é", "latin-1", "Latin-1 (if text looks wrong, set data.csv.encoding)"),
+        ("café", "utf-8", None),
+    ],
+)
+def test_the_first_letter_beyond_ascii_shows_the_encoding_wherever_it_stands(
+    tmp_path, text, encoding, shown
+):
+    lines = ["x,name", *(f"{i},cafe" for i in range(20_000)), f"1,{text}", ""]
+    with open_source(write(tmp_path, "\n".join(lines), encoding)) as source:
+        assert source.facts.get("encoding") == shown
+        rows = np.concatenate([chunk.rows for chunk in source.chunks(max_rows=9_999)])
+    assert rows[-1, 1] == level_key(text)
