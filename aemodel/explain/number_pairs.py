@@ -6,6 +6,7 @@ import math
 
 FEWEST = 4  # significant digits
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e9  # are written without an exponent
+SEPARATED = 10_000  # years are not
 MOST = 17  # tell any two float64 values apart
 
 
@@ -24,15 +25,17 @@ def format_pair(actual: float, expected: float) -> tuple[str, str]:
 
 
 def format_value(value: float, digits: int = FEWEST) -> str:
-    """Format one number to about `digits` digits, with separators of thousands.
+    """Format one number to about `digits` digits; of 10,000 and more, with separators.
 
-    >>> format_value(9120.4), format_value(0.012345), format_value(3e12)
-    ('9,120', '0.01235', '3e+12')
+    >>> format_value(1934.0), format_value(91204.4), format_value(0.012345), format_value(3e12)
+    ('1934', '91,204', '0.01235', '3e+12')
     """
     if value and not SMALLEST_PLAIN <= abs(value) < LARGEST_PLAIN:
         return f"{value:.{digits}g}"
     decimals = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
-    text = f"{value + 0.0:,.{max(0, decimals)}f}"  # + 0.0: no minus zero
+    rounded = round(value, max(0, decimals)) + 0.0  # + 0.0: no minus zero
+    separator = "," if abs(rounded) >= SEPARATED else ""
+    text = f"{rounded:{separator}.{max(0, decimals)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

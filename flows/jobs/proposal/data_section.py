@@ -87,9 +87,7 @@ def data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[st
     if rows.resize:
         why = "height and width: the images have several sizes; more pixels show finer details"
         yield key_line("resize", str([*rows.resize]), why)
-    if days := source.facts.get("days"):
-        why = "how to read 1/2/2026; the days of a night may not show it"
-        yield key_line("csv", f"{{ days = {quoted(days)} }}", why)
+    yield from _csv_keys(source)
     if rows.id:
         why = "distinct in all rows sampled: it names rows, and is no feature"
         yield key_line("id", quoted(rows.id), why)
@@ -99,6 +97,16 @@ def data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[st
     if sample.has_gaps:
         why = "NaN found: networks see what similar rows have there, the error skips it"
         yield key_line("missing", '"impute"', why)
+
+
+def _csv_keys(source: Source) -> Iterator[str]:
+    """How to read what not every file shows."""
+    if days := source.facts.get("days"):
+        why = "how to read 1/2/2026; the days of a night may not show it"
+        yield key_line("csv.days", quoted(days), why)
+    if source.facts.get("encoding") == "Latin-1":
+        why = "of text that is not UTF-8; change it if letters look wrong"
+        yield key_line("csv.encoding", '"latin-1"', why)
 
 
 def _query_keys(rows: Input) -> Iterator[str]:

@@ -10,12 +10,13 @@ from typing import NamedTuple
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MARKS = {"": "", ".": "point", ",": "comma"}  # decimal marks, and their names
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+WINDOWS, LATIN = "cp1252", "latin-1"
 NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8 with a byte order mark",
     "utf-16": "UTF-16 with a byte order mark",
-    "cp1252": "Windows-1252",
-    "latin-1": "Latin-1 (if text looks wrong, set data.csv.encoding)",
+    WINDOWS: "Windows-1252",
+    LATIN: "Latin-1",
 }
 CURRENCIES = "$€£¥₹₩₽₺₪₫฿"
 SPACES = " \u00a0\u202f"  # also those that do not break, which French software writes
@@ -67,11 +68,16 @@ def detect_encoding(start: bytes) -> str:
     except UnicodeDecodeError:
         if NO_TEXT.search(start):
             raise
+    return of_one_byte(start)
+
+
+def of_one_byte(part: bytes) -> str:
+    """Return Windows-1252, or Latin-1 for a text with bytes that the former lacks."""
     try:
-        start.decode("cp1252")
+        part.decode(WINDOWS)
     except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
+        return LATIN
+    return WINDOWS
 
 
 def detect_delimiter(text: str) -> str:

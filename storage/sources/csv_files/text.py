@@ -19,10 +19,12 @@ from storage.objects.paths import input_stream
 from storage.sources.columns.features import DETECTED
 from storage.sources.csv_files.cells import GAPS, MARKS, NUMBER
 from storage.sources.csv_files.dialect import (
+    WINDOWS,
     Dialect,
     detect_decimal,
     detect_delimiter,
     detect_encoding,
+    of_one_byte,
 )
 from storage.sources.csv_files.month_or_day import MonthOrDay
 
@@ -68,8 +70,7 @@ def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     try:
         with decompressing(file), input_stream(file) as stream:
             start = stream.read(SNIFF_BYTES)
-            telling = start if known.encoding else _first_not_ascii(start, stream)
-        encoding = known.encoding or detect_encoding(telling)
+            encoding = known.encoding or _detect_encoding(start, stream)
         text = codecs.getincrementaldecoder(encoding)().decode(start).lstrip("\ufeff")
     except UnicodeError as error:
         raise SourceError(
@@ -83,14 +84,16 @@ def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     return found._replace(days=known.days or _detect_days(file, found))
 
 
-def _first_not_ascii(start: bytes, stream: BinaryIO) -> bytes:
-    """Return the first part of a file that is not ASCII, and so tells its encoding, if one is."""
-    part = start
+def _detect_encoding(start: bytes, stream: BinaryIO) -> str:
+    """Return the encoding of a file by its first part that is not ASCII, if one is."""
+    found, part = detect_encoding(start), start
     for _ in range(MOST_SNIFFED // SNIFF_BYTES):
-        if not part.isascii() or not part:
-            break
+        if not part or not (part.isascii() or found == WINDOWS):
+            break  # any part may hold what Windows-1252 lacks
         part = stream.read(SNIFF_BYTES)
-    return part or start
+        if not part.isascii():
+            found = detect_encoding(part) if found != WINDOWS else of_one_byte(part)
+    return found
 
 
 def _detect_days(file: Path, dialect: Dialect) -> str:

@@ -112,7 +112,7 @@ def test_text_that_breaks_off_its_encoding_is_refused(tmp_path):
     path.write_bytes(path.read_bytes() + b"2,5;\x81\n")
 
     with pytest.raises(SourceError, match=r"a.csv: not text in cp1252 .* set data.csv.encoding"):
-        read(path)
+        read(path, csv=Dialect(encoding="cp1252"))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_days_of_unclear_order_are_not_read_and_say_what_to_do(tmp_path):
     ("text", "encoding", "shown"),
     [
         ("café", "cp1252", "Windows-1252"),
-        ("caf\x81é", "latin-1", "Latin-1 (if text looks wrong, set data.csv.encoding)"),
+        ("caf\x81é", "latin-1", "Latin-1"),
         ("café", "utf-8", None),
     ],
 )
@@ -212,3 +212,9 @@ def test_the_first_letter_beyond_ascii_shows_the_encoding_wherever_it_stands(
         assert source.facts.get("encoding") == shown
         rows = np.concatenate([chunk.rows for chunk in source.chunks(max_rows=9_999)])
     assert rows[-1, 1] == level_key(text)
+
+
+def test_a_late_byte_that_windows_1252_lacks_makes_the_file_latin_1(tmp_path):
+    lines = ["x,name", *(f"{i},caf\xe9" for i in range(20_000)), "1,\x81"]
+    with open_source(write(tmp_path, "\n".join(lines), "latin-1")) as source:
+        assert source.facts["encoding"] == "Latin-1"

@@ -444,3 +444,10 @@ def test_numbers_of_cards_are_pointed_out_but_not_times(tmp_path, columns, rando
     )
     assert [line for line in text.splitlines() if line.endswith("'card'")]
     assert "'card', 'time'" not in text
+
+
+def test_an_encoding_that_a_night_may_not_show_is_set(tmp_path):
+    lines = [f"{i % 7}.5,caf\x81\xe9 {i % 3}" for i in range(300)]
+    path = tmp_path / "clean.csv"
+    path.write_text("\n".join(["x,name", *lines]) + "\n", encoding="latin-1")
+    assert tomllib.loads(proposed(path))["data"]["csv"] == {"encoding": "latin-1"}
