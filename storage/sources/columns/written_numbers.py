@@ -22,6 +22,11 @@ class Amounts(NamedTuple):
     units: pa.StringArray
 
 
+def looks_like_amount(texts: pa.StringArray, decimal: str) -> pa.BooleanArray:
+    """Mark the texts that `read_amounts` may read."""
+    return pc.match_substring_regex(texts, _pattern(decimal))
+
+
 def read_amounts(texts: pa.StringArray, decimal: str) -> Amounts:
     """Read numbers such as 1,234.50, $5, 12.5 %, or (1,234) for a negative one; 12 % is 12.
 

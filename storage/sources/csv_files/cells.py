@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.kinds import parse_times
 from storage.sources.columns.schema import TIME
-from storage.sources.columns.written_numbers import read_amounts
+from storage.sources.columns.written_numbers import looks_like_amount, read_amounts
 from storage.sources.columns.written_values import ordered_days_in_iso
 from storage.sources.csv_files.dialect import MONTH_FIRST, Dialect
 from storage.sources.source import MOST_NAMED
@@ -137,11 +137,12 @@ def numbers_of(texts: pa.StringArray, decimal: str) -> Numbers:
     gaps, marks = pc.is_in(trimmed, GAPS), pc.is_in(trimmed, MARKS)
     values, plain = _plain_numbers(trimmed, decimal)
     values = pc.if_else(gaps, None, values)
-    left = pc.and_not(values.is_null(), pc.or_(gaps, marks))
-    amounts = read_amounts(trimmed.filter(left), decimal)
-    values = pc.replace_with_mask(values, left, amounts.values)
-    units = [*pc.unique(amounts.units.filter(_not_zero(amounts.values))).to_pylist()]
-    units += [""] if pc.any(_not_zero(plain)).as_py() else []
+    units = {""} if pc.any(_not_zero(plain)).as_py() else set()
+    amounts = pc.and_(looks_like_amount(trimmed, decimal), values.is_null())
+    if pc.any(amounts).as_py():
+        found = read_amounts(trimmed.filter(amounts), decimal)
+        values = pc.replace_with_mask(values, amounts, found.values)
+        units |= {*pc.unique(found.units.filter(_not_zero(found.values))).to_pylist()}
     filled = ~_mask(pc.or_(gaps, marks))
     broken = filled & _mask(values.is_null())
     return Numbers(values, broken, _mask(marks), int(filled.sum()), frozenset(units))
