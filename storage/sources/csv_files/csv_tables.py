@@ -19,7 +19,7 @@ from storage.sources.columns.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.csv_files.cells import GAPS, levels_in, numbers_of, times_in, with_clear_days
 from storage.sources.csv_files.scan import CsvFile, scan_file
 from storage.sources.csv_files.spread_rows import KeptPart, SpreadRows
-from storage.sources.csv_files.text import find_dialect, read_cell
+from storage.sources.csv_files.text import find_days, find_dialect, read_cell
 from storage.sources.partitions import Partitions, folder_values
 from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Origin
 from storage.sources.tables import TableSource
@@ -39,7 +39,8 @@ class CsvSource(TableSource):
 
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         kept = SpreadRows(wanted.keep) if wanted.keep else None
-        self.dialect = find_dialect(files[0], wanted.csv)
+        found = find_dialect(files[0], wanted.csv)
+        self.dialect = found._replace(days=found.days or find_days(files, found))
         self._scans = {file: scan_file(CsvFile(file, self.dialect), wanted, kept) for file in files}
         self.partitions = Partitions({file: folder_values(file) for file in files})
         described = {file: self._scans[file].columns() for file in files}

@@ -64,8 +64,8 @@ def decompressing(file: Path) -> Iterator[None]:
 def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     """Detect what is not known of how a CSV file writes cells, by its start.
 
-    Where only a later day can tell whether the month comes first, more is read. Raises SourceError
-    if the file is empty, damaged or not text.
+    The order of days is left to `find_days`. Raises SourceError if the file is empty, damaged or
+    not text.
     """
     try:
         with decompressing(file), input_stream(file) as stream:
@@ -80,8 +80,8 @@ def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     if not text.strip():
         raise SourceError(f"{file}: empty; expected a header line and rows")
     delimiter = known.delimiter or detect_delimiter(text)
-    found = Dialect(delimiter, known.decimal or detect_decimal(text, delimiter), encoding)
-    return found._replace(days=known.days or _detect_days(file, found))
+    decimal = known.decimal or detect_decimal(text, delimiter)
+    return Dialect(delimiter, decimal, encoding, known.days)
 
 
 def _detect_encoding(start: bytes, stream: BinaryIO) -> str:
@@ -96,15 +96,19 @@ def _detect_encoding(start: bytes, stream: BinaryIO) -> str:
     return found
 
 
-def _detect_days(file: Path, dialect: Dialect) -> str:
-    """Return which comes first in days such as 1/2/2026, if the first of a file tell; else ''."""
+def find_days(files: Sequence[Path], dialect: Dialect) -> str:
+    """Return which comes first in days such as 1/2/2026, if one of the first tells; else ''."""
     order = MonthOrDay(dialect.delimiter)
-    with open_text(file, dialect.encoding) as stream:
-        for _ in range(MOST_SNIFFED // SNIFF_BYTES):
-            text = stream.read(SNIFF_BYTES)
-            order.add(text)
-            if not (text and order.is_open):
-                break
+    for file in files:
+        with open_text(file, dialect.encoding) as stream:
+            stream.reconfigure(errors="replace")  # reading the rows finds what is no text
+            for _ in range(MOST_SNIFFED // SNIFF_BYTES):
+                text = stream.read(SNIFF_BYTES)
+                order.add(text)
+                if not (text and order.is_open):
+                    break
+        if not order.is_open:
+            break
     return order.found
 
 

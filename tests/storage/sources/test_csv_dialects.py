@@ -167,6 +167,21 @@ def test_a_day_that_shows_the_order_may_come_late(tmp_path, monkeypatch):
         assert source.facts["days"] == "month first"
 
 
+def test_bytes_that_are_no_text_do_not_hide_the_order_of_days(tmp_path):
+    lines = ["x,day", "é,1/2/2026", *["cafe,1/2/2026"] * 9_000]
+    path = write(tmp_path, "\n".join(lines))
+    path.write_bytes(path.read_bytes() + b"\n\xe9,1/13/2026\n")
+    with open_source(path) as source:
+        assert source.facts["days"] == "month first"
+
+
+def test_a_day_of_another_file_may_show_the_order(tmp_path):
+    for day in ("02", "03", "13"):
+        write(tmp_path, f"x,day\n1,1/{day}/2026\n", name=f"{day}.csv")
+    with open_source(tmp_path) as source:
+        assert source.facts["days"] == "month first"
+
+
 @pytest.mark.parametrize(("first", "weekday"), [("month", 4), ("day", 6)])
 def test_days_in_a_known_order_are_times(tmp_path, first, weekday):
     clean = [f"{i},{i}/11/2026" if first == "day" else f"{i},11/{i}/2026" for i in range(1, 31)]
