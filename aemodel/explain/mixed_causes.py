@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aemodel.explain.causes import MAX_FEATURES, MIN_SHARE, Cause, Feature
 from aemodel.explain.entity_names import EntityNames, Texts, short_level, unnamed_entities
 from aemodel.explain.mixed_shares import error_shares, novelty_shares
-from aemodel.explain.number_pairs import format_pair, format_value
+from aemodel.explain.number_pairs import format_beyond, format_pair, format_value
 from aemodel.model import Autoencoder
 from aemodel.network.networks import Rebuilt
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, PERIODS
@@ -187,8 +187,8 @@ class _Describer:
         if low - rounding <= value.actual <= high + rounding:
             return actual, expected, f"{actual} where {expected} was expected"
         usual = self._entities.usual(value.entity) or "clean 1–99 %"
-        span = f"{format_value(low)} to {format_value(high)}"
-        return actual, expected, f"{format_value(value.actual)} ({usual}: {span})"
+        words, *ends = format_beyond(value.actual, low, high)
+        return actual, expected, f"{words} ({usual}: {' to '.join(ends)})"
 
     def _usual_range(self, value: _Value) -> tuple[float, float]:
         """Return the range that is usual for a number; NaN for other columns."""

@@ -24,6 +24,16 @@ def format_pair(actual: float, expected: float) -> tuple[str, str]:
     return format_value(actual, digits), format_value(expected, digits)
 
 
+def format_beyond(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """Format a number outside of a range, and its ends, so that it does not look like an end.
+
+    >>> format_beyond(1400.0, 3.084, 1234.0), format_beyond(500.1, 200.0, 500.0)
+    (('1400', '3.084', '1234'), ('500.1', '200', '500'))
+    """
+    digits = _digits(value, low if value < low else high)
+    return format_value(value, digits), format_value(low, digits), format_value(high, digits)
+
+
 def format_value(value: float, digits: int = FEWEST) -> str:
     """Format one number to about `digits` digits; of 10,000 and more, with separators.
 

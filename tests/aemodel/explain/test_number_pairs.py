@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aemodel.explain.number_pairs import format_pair
+from aemodel.explain.number_pairs import format_beyond, format_pair
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -35,3 +35,15 @@ def test_different_numbers_never_look_equal(actual, expected):
     left, right = format_pair(actual, expected)
 
     assert (left == right) == (actual == expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "texts"),
+    [
+        (9120.4, 3.0, 410.0, ("9120", "3", "410")),
+        (1.6118e9, 1.6119e9, 1.613e9, ("1.6118e+09", "1.6119e+09", "1.613e+09")),
+        (410.25, 3.0, 410.0, ("410.25", "3", "410")),
+    ],
+)
+def test_a_number_beyond_a_range_does_not_look_like_its_end(value, low, high, texts):
+    assert format_beyond(value, low, high) == texts

@@ -267,3 +267,11 @@ def test_a_column_whose_cells_are_mostly_no_times_is_refused_as_a_time(tmp_path)
 
     with pytest.raises(SchemaError, match=r"'t' \(1 of 2 cells are not times, the first in a.csv"):
         open_source(path, kinds={"t": ("weekday",)}, missing="impute")
+
+
+@pytest.mark.parametrize(("numbers", "is_said"), [(20, True), (5, False)])
+def test_a_text_with_a_few_numbers_is_not_called_mixed(tmp_path, numbers, is_said):
+    cells = [str(1984 + i) if i < numbers else f"title {i}" for i in range(100)]
+    path = write(tmp_path / "a.csv", ["x,title", *(f"1,{cell}" for cell in cells)])
+    with open_source(path) as source:
+        assert ("columns of numbers and text" in source.facts) == is_said
