@@ -107,6 +107,7 @@ def open_surveyed(path: Path | str, *, only_sound: bool = False, **how: Unpack[R
     chosen: Reading = {**how, "columns": [*found], "kinds": found}
     source = open_rows(path, **chosen)
     source.unread = {**opened.unread, **unfit}
+    source.not_features = opened.not_features
     return source
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import cast
 
 from aemodel.decisions.feature_shift import FeatureTally
 from aemodel.explain.attribution import feature_name
@@ -13,7 +14,7 @@ from aemodel.scores.repeated_rows import RepeatedRows
 from flows.scoring.night_run import Judged, NightRun
 from flows.scoring.shards.summary import ShardSummary
 from storage.nights.night import ColumnCheck
-from storage.sources import Source
+from storage.sources import Source, list_unread
 from storage.units import format_bytes
 
 MOST_CHECKED = 12  # columns that the report lists
@@ -91,4 +92,11 @@ def input_checks(run: NightRun, source: Source | None) -> dict[str, str]:
     size = format_bytes(source.n_bytes)
     checks |= {name: str(value) for name, value in source.facts.items()}
     checks["rows"] = f"{source.n_rows:,} of {shape} {source.schema.dtype}, {size}"
-    return {**checks, **source.read_as, **source.not_read}
+    return {**checks, **source.read_as, **source.not_read, **_columns_not_read(run, source)}
+
+
+def _columns_not_read(run: NightRun, source: Source) -> dict[str, str]:
+    """List the columns that are not read, with the reasons that training found."""
+    known = cast("Mapping[str, str]", run.model.facts.get("ignored", {}))
+    unread = {name: known.get(name, why) for name, why in source.unread.items()}
+    return {"columns not read": list_unread(unread)} if unread else {}
