@@ -51,7 +51,7 @@ def test_train_its_report_and_the_summary_name_columns_files_and_rows_not_read(t
         words in page
         for words in ("note (ids: distinct in all rows)", "old.xlsx", "line 702, column b: ")
     )
-    assert summary["checks"]["columns not read"] == "note (not a feature of the job or model)"
+    assert summary["checks"]["columns not read"] == "note (ids: distinct in all rows)"
 
 
 def test_encode_leaves_out_the_clean_rows_that_train_left_out(tables):
