@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 
@@ -20,6 +21,7 @@ MOST_DISTINCT = 0.5  # share of the rows; with more levels, a column is text or 
 DAY = 86_400.0
 DAYS_FOR_HOURS, HOURS_OF_A_DAY = 3, 20  # either shows at which hours rows usually lie
 DAYS_FOR_WEEKDAYS = 14
+FIRST_DAY = date(1970, 1, 1)  # of a time of day
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def _kinds_and_why_not(column: FrameColumn) -> tuple[tuple[str, ...], str]:
     if column.why_not:
         return (), column.why_not
     if _is_time(column):
-        return _kinds_of_time(column)
+        kinds, why_not = _kinds_of_time(column)
+        if kinds or not _are_few_clocks(column):
+            return kinds, why_not
     why_not = _unfit_category(column) if column.kinds == (CATEGORY,) else ""
     return () if why_not else column.kinds, why_not
 
@@ -68,6 +72,14 @@ def _is_time(column: FrameColumn) -> bool:
         return column.kinds[0] in TIME
     texts = column.level_names
     return len(texts) > 1 and all(map(parse_moment, texts))
+
+
+def _are_few_clocks(column: FrameColumn) -> bool:
+    """Whether a column holds texts that are times of day, such as those of shifts."""
+    return column.content == TEXTS and all(
+        moment is not None and moment.date() == FIRST_DAY
+        for moment in map(parse_moment, column.level_names)
+    )
 
 
 def _unfit_category(column: FrameColumn) -> str:

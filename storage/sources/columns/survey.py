@@ -70,6 +70,13 @@ class _Levels:
         self.unclear = self.unclear and are_unclear(texts)
         self.amounts = self.amounts and are_amounts(texts)
 
+    @property
+    def are_times(self) -> bool:
+        """Whether the levels are times; a few times of day, such as those of shifts, are not."""
+        if self.times is None or len(self.keys) < 2:
+            return False
+        return bool(self.times.kinds(TIME)) or not self.times.within_a_day
+
     def unfit(self, clear_days: str) -> str:
         """Why the column is no feature; '' if it is one. clear_days: see `TableSource`."""
         count = len(self.keys)
@@ -117,6 +124,11 @@ class _Span:
             self.last = max(self.last, float(seconds.max()))
             self.hours.update(np.unique(seconds % DAY // 3_600).astype(int).tolist())
 
+    @property
+    def within_a_day(self) -> bool:
+        """Whether all are times of day, or of the first one of 1970."""
+        return self.first >= 0 and self.last < DAY
+
     def kinds(self, asked: Collection[str]) -> tuple[str, ...]:
         """As which of hours and weekdays the column can be read."""
         days = (self.last - self.first) / DAY
@@ -152,7 +164,7 @@ def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, di
     for batch in source.column_batches([*surveyed]) if surveyed else ():
         for name, found in surveyed.items():
             found.add(batch.column(name))
-    texts = {name: found for name, found in levels.items() if found.times and len(found.keys) > 1}
+    texts = {name: found for name, found in levels.items() if found.are_times}
     spans |= {name: found.times for name, found in texts.items() if found.times}
     return _decide(
         kinds | dict.fromkeys(texts, TIME),

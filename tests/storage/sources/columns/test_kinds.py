@@ -11,6 +11,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from aemodel.frames.columns import read_frame
+from aemodel.frames.survey import choose_features
 from storage.errors import SchemaError, SourceError
 from storage.sources import (
     CATEGORY,
@@ -338,3 +340,12 @@ def test_text_that_holds_only_times_is_a_time(tmp_path, last, kinds):
         assert dict(zip(source.schema.columns, source.schema.kinds, strict=True))["x"] == NUMBER
         assert tuple(source.schema.kinds[1:]) == kinds
         assert source.dated == (("t",) if HOUR in kinds else ())
+
+
+@pytest.mark.parametrize(("hours", "kind"), [((7, 15, 23), CATEGORY), (tuple(range(24)), HOUR)])
+def test_a_few_times_of_day_are_levels_and_those_around_the_clock_are_hours(tmp_path, hours, kind):
+    shifts = [f"{hour % 12 or 12}:00 {'PM' if hour > 11 else 'AM'}" for hour in hours]
+    table = pa.table({"x": np.arange(480.0), "shift": shifts * (480 // len(hours))})
+    with open_surveyed(save(tmp_path, table)) as source:
+        assert source.schema.kinds == (NUMBER, kind)
+    assert choose_features(read_frame(table))[0] == [("x", NUMBER), ("shift", kind)]
