@@ -44,6 +44,13 @@ class Dialect(NamedTuple):
         """The encoding as Arrow takes it, which skips the byte order mark of UTF-8 itself."""
         return "utf8" if self.encoding in ("utf-8", "utf-8-sig") else self.encoding
 
+    @property
+    def doubt(self) -> str:
+        """What to add to an error about the text: it may be in an encoding that is not detected."""
+        return (
+            ", read as Latin-1; convert it to UTF-8 if it is not" if self.encoding == LATIN else ""
+        )
+
     def facts(self) -> dict[str, str]:
         """Return what to show: the delimiter, and the rest unless it is as usual."""
         facts = {"delimiter": DELIMITERS.get(self.delimiter, repr(self.delimiter))}

@@ -55,8 +55,8 @@ class CsvFile:
                 first = next(iter(reader), _no_rows(reader.schema))
         except pa.ArrowInvalid as error:
             raise SourceError(
-                f"{self.path}: not a CSV file with a header line and rows ({error}); fix the "
-                "row, or delete titles above the header line and totals below the rows"
+                f"{self.path}: not a CSV file with a header line and rows ({error})"
+                f"{self.dialect.doubt}; fix the row, or delete titles above and totals below"
             ) from error
         require_header(self.path, first.schema.names, first)
         require_distinct(self.path, first.schema.names)
@@ -95,7 +95,7 @@ class CsvFile:
         """Return an error that names the line of the file."""
         text = re.sub(r"Row #(\d+)", r"line \1", str(error))
         return SourceError(
-            f"{self.path}: {text}; fix the row, or delete it if it is a total or note"
+            f"{self.path}: {text}{self.dialect.doubt}; fix the row, or delete a total or note"
         )
 
     def _read_options(self) -> pa_csv.ReadOptions:

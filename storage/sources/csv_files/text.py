@@ -75,7 +75,7 @@ def find_dialect(file: Path, known: Dialect = DETECTED) -> Dialect:
     except UnicodeError as error:
         raise SourceError(
             f"{file}: not UTF-8 text, nor in another encoding that can be told ({error}); "
-            "expected a CSV file; if it is one, set data.csv.encoding"
+            "expected a CSV file; if it is one, convert it to UTF-8, or set data.csv.encoding"
         ) from error
     if not text.strip():
         raise SourceError(f"{file}: empty; expected a header line and rows")

@@ -122,7 +122,7 @@ def test_text_that_breaks_off_its_encoding_is_refused(tmp_path):
             "Sales,,,\n,,,\nid,day,qty,to\n1,2026-01-01,3,x\n",
             "names 1 of 4 columns; .* delete titles",
         ),
-        ("Sales\nid,day\n1,2026-01-01\n", "delete titles above the header line and totals"),
+        ("Sales\nid,day\n1,2026-01-01\n", "fix the row, or delete titles above and totals"),
         (
             "  id   years  sex\n   1   3.5    m\n   2   4.5    f\n",
             "one column, 'id   years  sex'; ",
@@ -233,3 +233,9 @@ def test_a_late_byte_that_windows_1252_lacks_makes_the_file_latin_1(tmp_path):
     lines = ["x,name", *(f"{i},caf\xe9" for i in range(20_000)), "1,\x81"]
     with open_source(write(tmp_path, "\n".join(lines), "latin-1")) as source:
         assert source.facts["encoding"] == "Latin-1"
+
+
+def test_text_in_an_encoding_that_is_not_detected_says_to_convert_it(tmp_path):
+    path = write(tmp_path, "x,name\n1,\x81\n2,a,b\n", "latin-1")
+    with pytest.raises(SourceError, match="read as Latin-1; convert it to UTF-8 if it is not; fix"):
+        open_source(path)
