@@ -40,7 +40,8 @@ class Numbers(NamedTuple):
 
     broken: (n,) bool, cells that are neither a number, a gap, nor a mark. marks: (n,) bool, cells
     that say in words or signs that there is no value. filled: number of cells that are neither a
-    gap nor a mark. units: of the numbers but 0, '' where one has none.
+    gap nor a mark. units: of the numbers but 0, '' where one has none. numeric: whether some cell
+    is a number, not a Boolean word.
     """
 
     values: pa.DoubleArray
@@ -48,6 +49,7 @@ class Numbers(NamedTuple):
     marks: NDArray[np.bool_]
     filled: int
     units: frozenset[str]
+    numeric: bool
 
 
 class BrokenCell(NamedTuple):
@@ -65,7 +67,7 @@ class ColumnScan:
     type: the Arrow type to read it as; text if a cell is no number.
     found: the type of the first rows.
     first: the first broken cells, at most MOST_NAMED. marks, first_marks: the same of marks.
-    units: of the numbers, see `Numbers`.
+    units, numeric: of the numbers, see `Numbers`.
     times: whether all filled cells are times. as_time: whether it is read as a time, so that cells
     which are none are broken.
     """
@@ -78,6 +80,7 @@ class ColumnScan:
     first: list[BrokenCell] = field(default_factory=list)
     first_marks: list[BrokenCell] = field(default_factory=list)
     units: frozenset[str] = frozenset()
+    numeric: bool = False
     times: bool = True
     as_time: bool = False
 
@@ -85,9 +88,10 @@ class ColumnScan:
     def is_readable(self) -> bool:
         """Whether the column is one of numbers or times, at most MOST_BROKEN cells excepted.
 
-        Amounts in several currencies, or some in percent, are text, as is a column without any.
+        Amounts in several currencies, or some in percent, are text, as is a column without any,
+        such as one of Boolean words and marks.
         """
-        if pa.types.is_string(self.type) and not (self.filled or self.as_time):
+        if pa.types.is_string(self.type) and not (self.numeric or self.as_time):
             return False
         one_unit = len(self.units - {""}) < 2 and self.units != {"", "%"}
         return self.broken <= MOST_BROKEN * self.filled and one_unit
@@ -117,7 +121,7 @@ class ColumnScan:
             read: Numbers | Times = times_in(texts, dialect.days)
         else:
             read = numbers_of(texts, dialect.decimal)
-        self.units |= read.units
+        self.units, self.numeric = self.units | read.units, self.numeric or read.numeric
         self.filled += read.filled
         self.broken += int(read.broken.sum())
         self.marks += int(read.marks.sum())
@@ -145,7 +149,8 @@ def numbers_of(texts: pa.StringArray, decimal: str) -> Numbers:
         units |= {*pc.unique(found.units.filter(_not_zero(found.values))).to_pylist()}
     filled = ~_mask(pc.or_(gaps, marks))
     broken = filled & _mask(values.is_null())
-    return Numbers(values, broken, _mask(marks), int(filled.sum()), frozenset(units))
+    some = plain.null_count < len(plain) or bool(pc.any(amounts).as_py())
+    return Numbers(values, broken, _mask(marks), int(filled.sum()), frozenset(units), some)
 
 
 def _plain_numbers(trimmed: pa.StringArray, decimal: str) -> tuple[pa.DoubleArray, pa.DoubleArray]:
@@ -170,6 +175,7 @@ class Times(NamedTuple):
     marks: NDArray[np.bool_]
     filled: int
     units: frozenset[str] = frozenset()
+    numeric: bool = False
 
 
 def with_clear_days(texts: pa.StringArray, days: str) -> pa.StringArray:

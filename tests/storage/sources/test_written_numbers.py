@@ -131,3 +131,11 @@ def test_a_night_may_have_more_cells_without_a_number_than_clean_data(tmp_path):
     assert np.isnan(values(tmp_path / "a.csv", kinds=asked, missing="impute")).sum() == 20
     with pytest.raises(SchemaError, match=r"'y' \(60 of 100 cells are not numbers"):
         open_source(broken(tmp_path / "a.csv", 0.6), kinds=asked)
+
+
+@pytest.mark.parametrize("mark", ["?", "unknown", "maybe"])
+def test_boolean_words_beside_marks_are_levels(tmp_path, mark):
+    cells = ["TRUE", "FALSE", mark, "TRUE"] * 10
+    path = write(tmp_path / "a.csv", ["x,y", *(f"1,{cell}" for cell in cells)])
+    with open_source(path) as source:
+        assert source.schema.kinds == ("number", "category")
