@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aemodel.decisions.block_scores import FEWEST_BLOCKS, FEWEST_ROWS
 from flows.jobs.proposal.sample import SampleSummary
 from flows.training.rows.block_files import FILES, SourceBlocks, file_blocks
-from flows.training.rows.blocks import column_blocks, day_blocks
+from flows.training.rows.blocks import column_blocks, day_blocks, day_columns
 from storage.sources import Source
 
 # Hashes decide which rows are held out: of fewer, once in 10,000 tables no row is in a fifth.
@@ -22,7 +22,7 @@ SHARES_OF_FEW = {11: "0.4", 29: "0.3"}
 class KnownBlocks:
     """Blocks of the clean rows that can be compared: what they are, and how many.
 
-    column: names them; '' for files. others: more columns that hold dates, if `column` does.
+    column: names them; '' for files. others: more columns that may tell days, if `column` does.
     """
 
     kind: str
@@ -70,8 +70,8 @@ def known_blocks(source: Source, sample: SampleSummary) -> KnownBlocks | None:
     if most is None or len(most.names) < fewest:
         return None
     column = "" if most.by == FILES else most.by
-    others = tuple(name for name in source.dated if name != column and column in source.dated)
-    return KnownBlocks(most.kind, len(most.names), column, others)
+    others = [name for name in day_columns(source) if name != column and column in source.dated]
+    return KnownBlocks(most.kind, len(most.names), column, tuple(others))
 
 
 def _full_days(source: Source) -> SourceBlocks | None:

@@ -62,25 +62,26 @@ def _default_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None
 
 
 def day_blocks(source: Source) -> SourceBlocks | None:
-    """The days of `day_column`; None if there is no such column, or too many days."""
-    name = day_column(source)
+    """The days of the first of `day_columns`; None if there is none, or too many days."""
+    names = day_columns(source)
     try:
-        return column_blocks(source, name) if name else None
+        return column_blocks(source, names[0]) if names else None
     except SchemaError:  # too many cells are no times
         return None
 
 
-def day_column(source: Source) -> str:
-    """The column that says of which day a row is; '' without one.
+def day_columns(source: Source) -> list[str]:
+    """The columns that may say of which day a row is, the most likely one first.
 
-    The only one that holds dates. Of several, the first with enough days, and rows of each, to be
-    compared: one in whose order the rows stand, if there is any, for then it is when they came in.
+    The only one that holds dates. Of several, those with enough days, and rows of each, to be
+    compared; first one in whose order the rows stand, if there is any, for then it is when they
+    came in.
     """
     if len(source.dated) < 2:
-        return source.dated[0] if source.dated else ""
+        return [*source.dated]
     orders = {name: _order_of_days(source, name) for name in source.dated}
     full = {name: order for name, order in orders.items() if order and _can_compare(order)}
-    return next((name for name, order in full.items() if order.ascending), next(iter(full), ""))
+    return sorted(full, key=lambda name: not full[name].ascending)
 
 
 def _order_of_days(source: Source, name: str) -> DayOrder | None:

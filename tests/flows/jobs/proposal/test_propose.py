@@ -296,6 +296,16 @@ def test_init_says_which_of_two_columns_of_dates_gives_the_days(tmp_path, random
     assert "# days are those of 'when'; set blocks for others: 'born'" in proposed(path)
 
 
+def test_times_of_day_are_no_choice_for_the_days(tmp_path, random):
+    when = scattered(12)
+    hours = (60 * random.integers(0, 24 * 60, len(when))).astype("datetime64[s]")
+    rows = {"x": random.normal(size=len(when)), "when": when, "clock": hours}
+    path = write(tmp_path / "a.parquet", rows)
+
+    assert keys(path)["train"]["blocks"] == "when"
+    assert "set blocks for others" not in proposed(path)
+
+
 @pytest.mark.parametrize("named", [str, int])
 def test_entities_that_come_and_go_are_held_out_and_are_no_feature(tmp_path, random, named):
     number = np.arange(N) * 20 // N
