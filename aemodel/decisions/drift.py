@@ -20,7 +20,8 @@ MIN_ROWS = 50
 MIN_BULK_SHARE = 0.1
 SIGNIFICANCE = 1e-3
 MIN_DISTANCE = 0.05  # Kolmogorov-Smirnov
-CELLS = 20  # with equal calibration counts
+CELLS = 20  # with equal calibration counts, fewer where these would be below FEWEST_IN_CELL
+FEWEST_IN_CELL = 5  # Cochran 1954
 MIN_MOVED = 0.015  # share of rows that would have to change cells
 
 
@@ -93,7 +94,8 @@ def _ascending_counts(tally: Tally) -> NDArray[np.float64]:
 
 def _compare(tonight: NDArray[np.float64], clean: NDArray[np.float64]) -> Drift:
     distance, by_distance = _kolmogorov_smirnov(tonight, clean)
-    cells = np.linspace(0, len(clean), CELLS + 1).astype(np.intp)[:-1]
+    count = max(2, min(CELLS, len(clean) // FEWEST_IN_CELL))
+    cells = np.linspace(0, len(clean), count + 1).astype(np.intp)[:-1]
     moved, by_cells = _chi_squared(np.add.reduceat(tonight, cells), np.add.reduceat(clean, cells))
     return Drift(distance, moved, min(1.0, 2 * min(by_distance, by_cells)))
 
@@ -117,4 +119,4 @@ def _chi_squared(tonight: NDArray[np.float64], clean: NDArray[np.float64]) -> tu
     squares = (tonight * np.sqrt(n / m) - clean * np.sqrt(m / n)) ** 2
     statistic = float((squares / np.maximum(tonight + clean, 1)).sum())
     moved = float(np.abs(tonight / m - clean / n).sum() / 2)
-    return moved, float(chdtrc(CELLS - 1, statistic))
+    return moved, float(chdtrc(len(clean) - 1, statistic))

@@ -40,7 +40,7 @@ def test_scores_wider_by_a_tenth_are_drift_in_a_large_night(width, fewest):
     assert count_alarms(nights, n=5000, m=20_000, width=width) >= fewest
 
 
-@pytest.mark.parametrize(("n", "m"), [(5000, 20_000), (300, 20_000), (2000, 500)])
+@pytest.mark.parametrize(("n", "m"), [(5000, 20_000), (300, 20_000), (2000, 500), (60, 1000)])
 def test_clean_nights_are_no_drift(n, m):
     nights = [np.random.default_rng(seed) for seed in range(150)]
 
