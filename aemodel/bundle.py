@@ -56,7 +56,7 @@ MEASURED = (
     "latent_low",
     "latent_high",
 )
-REFERENCE = ("rows", "copies", "validation", "floor", "typical")
+REFERENCE = ("rows", "copies", "held_out", "floor", "typical")
 BLOCKS = ("cuts", "rows", "shares", "quantiles", "members")  # only if clean rows come in blocks
 RANKS = "reference.ranks"  # only in bundles of trimmed models
 SCALER = ("center", "scale", "fill", "tolerance", "complete")
@@ -232,7 +232,7 @@ def _shapes(model: Autoencoder) -> dict[str, tuple[NDArray[np.generic], tuple[in
         FEATURE_RANGE: (measured.feature_range, (2, *d) if measured.feature_range.size else (2, 0)),
         "reference.rows": (reference.rows, (len(reference.rows), *model.layout.row_shape)),
         "reference.copies": (reference.copies, (len(reference.rows),)),
-        "reference.validation": (reference.validation, (len(reference.rows),)),
+        "reference.held_out": (reference.held_out, (len(reference.rows),)),
         "reference.floor": (reference.floor, (2,)),
         "reference.typical": (reference.typical, (2,)),
     }

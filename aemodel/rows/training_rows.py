@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -71,7 +72,8 @@ class FitRows:
 
     def has_far_values(self, rows: NDArray[np.generic]) -> NDArray[np.bool_]:
         """Mark the rows (n,) of (n, *row_shape) with a value far outside all others."""
-        return np.asarray(self.fences.outside(rows.reshape(len(rows), -1)).any(axis=1))
+        flat = rows.reshape(len(rows), math.prod(rows.shape[1:]))
+        return np.asarray(self.fences.outside(flat).any(axis=1))
 
     def fit_pieces(self, most: int = 0) -> Iterator[NDArray[np.generic]]:
         """Yield all fit rows in source order, in pieces of at most `most` rows; 0: of any size."""

@@ -49,15 +49,15 @@ class Reference:
     copies: (m,) int64, how often each occurs among the rows that the reference was chosen from.
     floor, typical: (2,) float64, of distances and of errors, measured on validation rows.
     ranks: (r,) int64, farther neighbors whose distances count too, see `far_ranks`; often none.
-    validation: (m,) int64, how many of the copies are validation rows; none unless all clean rows
-        are few, see `aemodel.training.reference_rows`.
+    held_out: (m,) int64, how many of the copies are validation or calibration rows; none unless
+        clean rows are few, see `aemodel.training.reference_rows`.
     itself: what does not count of the nearest row if that is the scored row itself: "row" for one
         copy, "content" for all of them, "" to count it. A bundle does not keep this.
     """
 
     rows: NDArray[np.generic]
     copies: NDArray[np.int64]
-    validation: NDArray[np.int64]
+    held_out: NDArray[np.int64]
     floor: NDArray[np.float64]
     typical: NDArray[np.float64]
     ranks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -99,15 +99,31 @@ class Novelty:
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // width))
         self._itself, self._skip = reference.itself, int(bool(reference.itself))
         self.nearest, self._levels = NearestRows(points, levels), levels
-        self._around = torch.log(self._own_distances() + self.floor)
+        own = self._own_distances(self.neighbors)
+        self._around = torch.log(own + self.floor)
+        if self._skip:
+            self._reach = own + SAME * self.floor
+            self._farther_around = torch.log(self._own_distances(self.neighbors + 1) + self.floor)
 
-    def _own_distances(self) -> Tensor:
-        """Distance (m,) of each reference row to its last neighbor; the nearest row is itself."""
-        distances, places = self.nearest(self.points, self.neighbors + 1)
+    def _own_distances(self, rank: int) -> Tensor:
+        """Distance (m,) of each reference row to its neighbor of a rank; the nearest is itself."""
+        count = min(rank + 1, len(self.points))
+        distances, places = self.nearest(self.points, count)
         if not self._has_copies:
             return distances[-1]
-        reached = self._copies[places].cumsum(dim=0) > self.neighbors
-        return distances.gather(0, reached.int().argmax(dim=0, keepdim=True))[0]
+        reached = self._copies[places].cumsum(dim=0) > rank
+        last = torch.where(reached.any(dim=0), reached.int().argmax(dim=0), count - 1)
+        return distances.gather(0, last[None])[0]
+
+    def _around_others(self, places: Tensor, distances: Tensor) -> Tensor:
+        """Logs (k, n) of the distances of reference rows (k, n) to their last neighbor.
+
+        distances: (k, n), to the scored rows. If these do not count, neighbors are others.
+        """
+        if not self._skip:
+            return self._around[places]
+        among = distances <= self._reach[places]
+        return torch.where(among, self._farther_around[places], self._around[places])
 
     def _with_farther(self, near: Tensor, scaled: Tensor) -> Tensor:
         """Extend the mean log distance to the nearest rows, (n,), by those of the far ranks."""
@@ -134,7 +150,7 @@ class Novelty:
         away = _mean(torch.log(distances + self.floor), counts)
         if self._ranks:
             away = self._with_farther(away, scaled)
-        far = away - LOCAL * _mean(self._around[places], counts)
+        far = away - LOCAL * _mean(self._around_others(places, distances), counts)
         return far, torch.log(errors + self.error_floor) / 2
 
     def _neighbors(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

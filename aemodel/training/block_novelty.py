@@ -22,7 +22,7 @@ from aemodel.model import Autoencoder
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import FEWEST_FIT_ROWS
 from aemodel.rows.training_rows import FitRows
-from aemodel.training.reference_rows import with_reference
+from aemodel.training.reference_rows import joined_sides, judge_of_calibration, with_reference
 
 MOST_BLOCKS = 50  # compared, evenly spaced over the source
 MOST_OF_BLOCK = 2_000  # calibration rows of each
@@ -46,6 +46,7 @@ class WithoutBlocks:
 def scores_without_own_block(model: Autoencoder, rows: FitRows) -> WithoutBlocks:
     """Score calibration rows without the reference rows of their block, and without others."""
     owners = reference_owners(model, rows)
+    model = judge_of_calibration(model, rows)
     shuffled = shuffle_owners(owners, np.random.default_rng(model.train_settings.seed))
     by_block = calibration_rows_of_blocks(rows)
     return WithoutBlocks(
@@ -87,7 +88,7 @@ def reference_owners(model: Autoencoder, rows: FitRows) -> Numbers:
     hashes = row_hashes(model.measured.reference.rows)
     order = np.argsort(hashes)
     first, last = np.full(len(hashes), np.iinfo(np.intp).max), np.full(len(hashes), -1)
-    sides = ("fit", "validation") if model.measured.reference.validation.any() else ("fit",)
+    sides = ("fit", *joined_sides(rows))
     for piece, numbers in chain.from_iterable(map(rows.sides_with_blocks, sides)):
         of_piece = row_hashes(piece)
         places = order[np.minimum(np.searchsorted(hashes[order], of_piece), len(order) - 1)]
@@ -102,5 +103,5 @@ def without_reference(model: Autoencoder, left_out: NDArray[np.bool_]) -> Autoen
     if not left_out.any() or (~left_out).sum() < FEWEST_FIT_ROWS:
         return model
     reference = model.measured.reference
-    kept = {name: getattr(reference, name)[~left_out] for name in ("rows", "copies", "validation")}
+    kept = {name: getattr(reference, name)[~left_out] for name in ("rows", "copies", "held_out")}
     return with_reference(model, **kept)

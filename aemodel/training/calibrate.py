@@ -21,6 +21,7 @@ from aemodel.model import Autoencoder
 from aemodel.rows.training_rows import FitRows
 from aemodel.settings import SCORES
 from aemodel.training.block_novelty import scores_without_own_block
+from aemodel.training.reference_rows import judge_of_calibration
 
 MOST_ROWS = 50_000  # validation rows that are scored for their blocks
 
@@ -34,9 +35,10 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
     """
     if not rows.n_calibration:
         return replace(model.measured, blocks=_uncompared_blocks(rows))
+    judge = judge_of_calibration(model, rows)
     found, numbers, places = [], [], []
     for piece, blocks in rows.sides_with_blocks("calibration"):
-        found.append(_scores_and_evidence(model, piece))
+        found.append(_scores_and_evidence(judge, piece))
         numbers.append(blocks)
         if model.scaler.entities is not None:
             places.append(model.scaler.entities.places(piece))

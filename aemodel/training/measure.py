@@ -215,7 +215,7 @@ def _nothing_measured() -> Measured:
         reference=Reference(
             rows=none,
             copies=np.empty(0, np.int64),
-            validation=np.empty(0, np.int64),
+            held_out=np.empty(0, np.int64),
             floor=np.zeros(2),
             typical=np.zeros(2),
         ),

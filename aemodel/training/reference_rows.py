@@ -25,6 +25,7 @@ REFERENCE_BYTES = 16_000_000
 MOST_CANDIDATES = 20_000  # rows that the reference is chosen from
 CANDIDATE_VALUES = 8_000_000
 MOST_ROWS = 50_000  # rows that scales are measured on
+MOST_REPEATED = 0.05  # share of fit rows that repeat another, where calibration rows join them
 
 Counts = NDArray[np.int64]
 
@@ -32,13 +33,13 @@ Counts = NDArray[np.int64]
 def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vector) -> Reference:
     """Choose rows that cover all fit rows, and measure typical distances to them.
 
-    Where the fit rows are few, the validation rows are among them, see `validation_joins`. Typical
-    are the distances of `unseen` rows (n, *row_shape) with these errors (n,) to all others; without
+    Where clean rows are few, held-out rows are among them, see `joined_sides`. Typical are the
+    distances of `unseen` rows (n, *row_shape) with these errors (n,) to all others; without
     validation rows, those of each reference row.
     """
-    chosen, copies, validation = _reference_rows(model, rows)
+    chosen, copies, held_out = _reference_rows(model, rows)
     points, levels = model.to_points(rows.tensor(chosen)), model.point_levels
-    itself = _what_is_itself(rows.train) if validation.any() else ""
+    itself = _what_is_itself(rows.train) if held_out.any() else ""
     if not len(rows.validation):
         unseen, errors, itself = chosen, model.errors(chosen), "content"
     scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
@@ -48,7 +49,7 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     bare = Reference(
         rows=chosen,
         copies=copies,
-        validation=validation,
+        held_out=held_out,
         floor=floor,
         typical=np.zeros(2),
         ranks=ranks,
@@ -60,43 +61,67 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     return replace(floored, typical=np.array([float(far.median()), float(badly.median())]))
 
 
-def validation_joins(rows: FitRows) -> bool:
-    """Whether validation rows are known rows to novelty, as fit rows are: where these are few.
+def joined_sides(rows: FitRows) -> tuple[str, ...]:
+    """Return the sides whose rows novelty knows as it knows fit rows: where these are few.
 
-    Not where whole blocks are held out, as the distances of a row to its own block say nothing
-    about those of a new one.
+    Each of their rows is scored without itself. None where whole blocks are held out, as the
+    distances of a row to its own block say nothing about those of a new one. Calibration rows stay
+    apart with train.trim, as nothing tells which of them it would leave out, and where rows repeat:
+    how many copies a row has without itself then varies too much from one set of rows to another.
     """
-    if rows.block_split or not len(rows.validation):
-        return False
-    return rows.n_fit + rows.n_validation <= REFERENCE_ROWS
+    known = rows.n_fit + rows.n_validation
+    if rows.block_split or not len(rows.validation) or known > REFERENCE_ROWS:
+        return ()
+    many = known + rows.n_calibration > REFERENCE_ROWS
+    if many or rows.train.trim or _repeated_share(rows) > MOST_REPEATED:
+        return ("validation",)
+    return ("validation", "calibration")
+
+
+def _repeated_share(rows: FitRows) -> float:
+    hashes = row_hashes(np.concatenate(list(rows.fit_pieces())))
+    return 1 - len(np.unique(hashes)) / len(hashes)
+
+
+def _joined_rows(rows: FitRows) -> Rows:
+    sides = joined_sides(rows)
+    found = [rows.validation if "validation" in sides else rows.validation[:0]]
+    if "calibration" in sides:
+        found += rows.sides("calibration")
+    return np.concatenate(found)
 
 
 def known_pieces(rows: FitRows, most: int) -> Iterator[Rows]:
     """Yield the rows that novelty knows, in pieces of at most `most` fit rows."""
     yield from rows.fit_pieces(most)
-    if validation_joins(rows):
-        yield rows.validation
+    if len(joined := _joined_rows(rows)):
+        yield joined
 
 
 def judge_of_validation(model: Autoencoder) -> Autoencoder:
     """Return what scores validation rows: without themselves, if novelty knows them."""
-    if not model.measured.reference.validation.any():
+    if not model.measured.reference.held_out.any():
         return model
     return without_itself(model, _what_is_itself(model.train_settings))
 
 
+def judge_of_calibration(model: Autoencoder, rows: FitRows) -> Autoencoder:
+    """Return what scores calibration rows: without themselves, if novelty knows them."""
+    return judge_of_validation(model) if "calibration" in joined_sides(rows) else model
+
+
 def judge_of_changed_validation(model: Autoencoder) -> Autoencoder:
-    """Return what scores validation rows and rows made of them: without any as a neighbor."""
+    """Return what scores validation rows and rows made of them: with fit rows as neighbors."""
     reference = model.measured.reference
-    copies = reference.copies - reference.validation
+    copies = reference.copies - reference.held_out
     fitted = copies > 0
-    if not reference.validation.any() or fitted.sum() < FEWEST_FIT_ROWS:
+    if not reference.held_out.any() or fitted.sum() < FEWEST_FIT_ROWS:
         return judge_of_validation(model)
     return with_reference(
         model,
         rows=reference.rows[fitted],
         copies=copies[fitted],
-        validation=np.zeros(int(fitted.sum()), np.int64),
+        held_out=np.zeros(int(fitted.sum()), np.int64),
     )
 
 
@@ -125,26 +150,23 @@ def usual_distance(distances: torch.Tensor) -> float:
 
 
 def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Counts]:
-    """Return distinct known rows without far values, their copies, and those for validation.
+    """Return distinct known rows without far values, their copies, and how many are held out.
 
     They are a coreset; with train.trim, a sample without the rows with the largest errors.
     """
     by_size = min(MOST_CANDIDATES, CANDIDATE_VALUES // model.layout.n_features)
     sample = sample_fit_rows(rows, max(REFERENCE_ROWS, by_size))
-    joined = sample[:0]
-    if validation_joins(rows):
-        joined = rows.validation[~rows.has_far_values(rows.validation)]
-    sample = sample[~rows.has_far_values(sample)]
+    sample, joined = (each[~rows.has_far_values(each)] for each in (sample, _joined_rows(rows)))
     if trim := rows.train.trim:
         sample, joined = (_without_largest_errors(model, each, trim) for each in (sample, joined))
     count = max(2, min(REFERENCE_ROWS, REFERENCE_BYTES // _row_bytes(sample)))
     if trim:  # far ranks need the density of the fit rows, which a coreset lacks
         step = -(-(len(sample) + len(joined)) // (count - 1))
         return _distinct(sample[::step], joined[::step])
-    distinct, copies, validation = _distinct(sample, joined)
+    distinct, copies, held_out = _distinct(sample, joined)
     points = model.to_points(rows.tensor(distinct)).numpy()
     places = coreset(points, count, model.point_levels)
-    return distinct[places], copies[places], validation[places]
+    return distinct[places], copies[places], held_out[places]
 
 
 def fewest_candidates(reference: Reference, fitted: int) -> int:
@@ -159,17 +181,17 @@ def _without_largest_errors(model: Autoencoder, rows: Rows, trim: float) -> Rows
     return rows[np.sort(np.argsort(model.errors(rows), kind="stable")[:kept])]
 
 
-def _distinct(fitted: Rows, validation: Rows) -> tuple[Rows, Counts, Counts]:
-    """Return distinct rows, in order, how often each occurs, and how often for validation.
+def _distinct(fitted: Rows, joined: Rows) -> tuple[Rows, Counts, Counts]:
+    """Return distinct rows, in order, how often each occurs, and how often among `joined`.
 
     They are two at least.
     """
-    both = np.concatenate([fitted, validation])
+    both = np.concatenate([fitted, joined])
     _, first, inverse = np.unique(row_hashes(both), return_index=True, return_inverse=True)
     copies = np.bincount(inverse)
     held_out = np.bincount(inverse[len(fitted) :], minlength=len(first))
     if len(first) < FEWEST_FIT_ROWS:
-        copies, held_out = (np.full(FEWEST_FIT_ROWS, len(part)) for part in (both, validation))
+        copies, held_out = (np.full(FEWEST_FIT_ROWS, len(part)) for part in (both, joined))
         return both[:FEWEST_FIT_ROWS], copies, held_out
     order = np.argsort(first)
     return both[first[order]], copies[order], held_out[order]

@@ -188,7 +188,7 @@ def _held_out(sample: SampleSummary, share: str, blocks: KnownBlocks | None) -> 
         why = f"{sample.rows} rows are too few to hold any out: scales come from fit rows"
         none = key_line("calibration", share, "so there are no p-values")
         return [none, key_line("validation", "0.0", why)]
-    calibration = f"about {int(sample.rows * float(share)):,} rows, used for p-values only"
+    calibration = f"about {int(sample.rows * float(share)):,} rows, reserved for p-values"
     lines = [key_line("calibration", share, calibration)]
     if sample.rows < FEWEST_FOR_A_TENTH and not blocks:
         why = "used for scales; of so few rows, a tenth may be none"

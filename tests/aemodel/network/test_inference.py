@@ -36,7 +36,7 @@ def untrained(d: int, **settings) -> Autoencoder:
     reference = Reference(
         rows=np.random.default_rng(1).random((40, d), np.float32),
         copies=np.ones(40, np.int64),
-        validation=np.zeros(40, np.int64),
+        held_out=np.zeros(40, np.int64),
         floor=np.full(2, 1e-9),
         typical=np.zeros(2),
     )

@@ -31,20 +31,45 @@ def kept(trained):
     return len(trained.model.measured.reference.rows)
 
 
-def test_a_small_table_is_compared_with_its_validation_rows_too():
+def test_a_small_table_is_compared_with_all_of_its_rows():
     trained = train(clean_rows(400))
-    assert kept(trained) == trained.n_fit + trained.n_validation
-    assert (
-        from_files(to_files(trained.model)).measured.reference.validation.sum()
-        == trained.n_validation
-    )
+    held_out = from_files(to_files(trained.model)).measured.reference.held_out
+    assert kept(trained) == 400
+    assert held_out.sum() == trained.n_validation + trained.n_calibration
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings"),
+    [
+        (clean_rows(2_400), {}),
+        (clean_rows(400).round(), {}),
+        (clean_rows(400), {"trim": 0.05}),
+    ],
+    ids=["too many", "repeated", "some left out"],
+)
+def test_calibration_rows_stay_apart(rows, settings):
+    trained = train(rows, **settings)
+    held_out = trained.model.measured.reference.held_out.sum()
+    assert 0.8 * trained.n_validation < held_out <= trained.n_validation
+    assert np.isin(trained.model.measured.novelty_calibration, trained.model.scores(rows)[1]).all()
+
+
+@pytest.mark.parametrize("split", ["occurrence", "content"])
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_calibration_rows_of_a_small_table_are_as_novel_as_fresh_ones(split, decimals):
+    shares = []
+    for seed in range(5):
+        model = train(clean_rows(400, seed=seed).round(decimals), split=split).model
+        fresh = model.scores(clean_rows(2_000, seed=100).round(decimals))[1]
+        shares.append((fresh > np.quantile(model.measured.novelty_calibration, 0.8)).mean())
+    assert np.mean(shares) == pytest.approx(0.2, abs=0.05)
 
 
 @pytest.mark.parametrize("trim", [0, 0.05])
 def test_a_large_table_is_compared_with_fit_rows_only(trim):
     trained = train(clean_rows(4_000), trim=trim)
     assert kept(trained) <= min(trained.n_fit, 2_000)
-    assert not trained.model.measured.reference.validation.any()
+    assert not trained.model.measured.reference.held_out.any()
     assert judge_of_validation(trained.model) is trained.model
 
 
@@ -54,7 +79,7 @@ def test_validation_rows_count_towards_the_bytes_of_the_reference(monkeypatch, t
     monkeypatch.setattr(reference_rows, "REFERENCE_BYTES", 100 * rows[:1].nbytes)
     trained = train(rows, trim=trim)
     assert kept(trained) <= 100
-    assert trained.model.measured.reference.validation.any()
+    assert trained.model.measured.reference.held_out.any()
 
 
 @pytest.mark.parametrize("split", ["occurrence", "content"])
@@ -77,21 +102,39 @@ def test_rows_made_of_validation_rows_are_compared_with_fit_rows_only():
     reference = judge_of_changed_validation(trained.model).measured.reference
     assert reference.copies.sum() == trained.n_fit
     assert reference.copies.min() == 1
-    assert not reference.validation.any()
+    assert not reference.held_out.any()
 
 
-def expected(copies, itself, points):
-    """What novelty expects of the first point, if it is a clean row that occurs so often."""
+def novelty_of(copies, itself, points):
     reference = Reference(
         rows=points,
         copies=np.array(copies),
-        validation=np.zeros(len(copies), np.int64),
+        held_out=np.zeros(len(copies), np.int64),
         floor=np.array([0.1, 0.1]),
         typical=np.zeros(2),
         itself=itself,
     )
-    points = torch.from_numpy(points)
-    return Novelty(reference, points).expected(points[:1]).numpy()
+    return Novelty(reference, torch.from_numpy(points))
+
+
+def expected(copies, itself, points):
+    """What novelty expects of the first point, if it is a clean row that occurs so often."""
+    return novelty_of(copies, itself, points).expected(torch.from_numpy(points[:1])).numpy()
+
+
+@pytest.mark.parametrize("levels", [3, 6, 1_000])
+def test_without_itself_a_row_is_as_novel_as_if_it_had_never_been_known(levels):
+    drawn = np.random.default_rng(0).integers(0, levels, (60, 3)).astype(np.float32)
+    points, copies = np.unique(drawn, axis=0, return_counts=True)
+    errors = torch.ones(1, dtype=torch.float64)
+    known = novelty_of(copies, "row", points)
+    for place, row in enumerate(points):
+        fewer = copies - (np.arange(len(copies)) == place)
+        others = novelty_of(fewer[fewer > 0], "", points[fewer > 0])
+        far = known.parts(torch.from_numpy(row[None]), errors)[0]
+        assert float(far) == pytest.approx(
+            float(others.parts(torch.from_numpy(row[None]), errors)[0])
+        )
 
 
 def test_the_row_itself_does_not_count_once_or_with_all_of_its_copies():

@@ -144,8 +144,8 @@ def test_novelty_knows_the_rows_that_were_kept_but_for_those_with_the_largest_er
     reference = trained.model.measured.reference
 
     kept = trained.n_fit - trained.n_left_out
-    assert (reference.copies - reference.validation).sum() == kept - int(0.05 * kept)
-    assert 0.75 * trained.n_validation < reference.validation.sum() <= 0.96 * trained.n_validation
+    assert (reference.copies - reference.held_out).sum() == kept - int(0.05 * kept)
+    assert 0.75 * trained.n_validation < reference.held_out.sum() <= 0.96 * trained.n_validation
     assert not {row.tobytes() for row in rows[480:]} & {row.tobytes() for row in reference.rows}
 
 
