@@ -29,10 +29,9 @@ def evidence(
 
     latents: (n, k), errors: (n,), of the same rows. Higher is more anomalous.
 
-    range: how far the most extreme feature lies beyond the clean reference rows, in units of the
-        feature's range; for a level that no fit row has, 1.
-    latent: distance to the nearest latents of a reference row, in units of the stored range of
-        latents.
+    range: how far the most extreme feature lies beyond the reference rows that are fit rows, in
+        units of the feature's range; for a level that no fit row has, 1.
+    latent: distance to the nearest latents of such a row, in units of the stored range of latents.
     residual: reconstruction error.
     """
     return np.stack([_beyond_range(model, scaled), _latent_distance(model, latents), errors])
@@ -48,7 +47,7 @@ def evidence_p_values(model: Autoencoder, rows: Rebuilt) -> NDArray[np.float64] 
 
 
 def _beyond_range(model: Autoencoder, scaled: NDArray[np.float32]) -> NDArray[np.float64]:
-    clean = model.scaled_reference
+    clean = model.scaled_reference[model.measured.reference.fitted]
     low, high = np.fmin.reduce(clean, axis=0), np.fmax.reduce(clean, axis=0)
     unit = np.where((high > low) & np.isfinite(high - low), high - low, 1.0)
     with np.errstate(invalid="ignore"):
@@ -71,7 +70,8 @@ def _unseen(model: Autoencoder, scaled: NDArray[np.float32]) -> NDArray[np.float
 def _latent_distance(model: Autoencoder, latents: NDArray[np.float32]) -> NDArray[np.float64]:
     span = (model.measured.latent_high - model.measured.latent_low).astype(np.float64)
     unit = np.where(span > 0, span, 1.0)
-    reference = torch.from_numpy(model.reference_latents / unit)
+    clean = model.reference_latents[model.measured.reference.fitted]
+    reference = torch.from_numpy(clean / unit)
     nearest = _nearest_distance(torch.from_numpy(latents / unit), reference)
     return np.nan_to_num(nearest.numpy().astype(np.float64), nan=np.inf, posinf=np.inf)
 

@@ -63,6 +63,12 @@ class Reference:
     ranks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     itself: str = ""
 
+    @property
+    def fitted(self) -> NDArray[np.bool_]:
+        """Which rows (m,) occur among the fit rows; all of them if none does."""
+        found = self.copies > self.held_out
+        return found if found.any() else ~found
+
 
 def far_ranks(count: int) -> NDArray[np.int64]:
     """Return ranks from NEIGHBORS to half of `count`, evenly spaced, at most MOST_FAR.

@@ -62,7 +62,7 @@ def test_a_row_ranked_by_novelty_is_explained_by_its_distance_to_clean_rows(blin
 
 
 def test_a_row_ranked_by_novelty_for_its_error_is_explained_by_its_reconstruction(blind):
-    [cause] = causes(blind, np.array([[0.1, 0.1, 2.5]]), "novelty")
+    [cause] = causes(blind, np.array([[0.1, 0.1, 3.0]]), "novelty")
 
     assert cause.features[0].name == "feature 2"
     assert "above the " in cause.words

@@ -12,7 +12,9 @@ from aemodel.errors import BundleError
 from aemodel.rows.blocks import CleanBlocks, split_blocks
 from aemodel.rows.layout import Layout
 from aemodel.settings import SCORES, ModelSettings, TrainSettings
-from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.block_novelty import reference_owners
+from aemodel.training.loop import CleanRows, fit_autoencoder, train_autoencoder
+from aemodel.training.measure import measure_model
 from aemodel.training.promotion_gate import judge_challenger, sample_clean_rows
 
 DAY = 60
@@ -171,3 +173,15 @@ def test_days_that_are_alike_do_not_differ_for_lack_of_each_others_reference_row
     model = train_autoencoder(clean, model=MODEL, train=settings).model
 
     assert not model.blocks_by("novelty").differ(model.calibration_by("novelty"))
+
+
+def test_known_rows_of_a_small_table_do_not_count_for_their_own_day():
+    clean = CleanRows(
+        lambda: [days_of(20)], Layout(row_shape=(5,), dtype="float64"), 10**8, blocks=blocks_of(20)
+    )
+    fitted, rows, history = fit_autoencoder(clean, model=MODEL, train=TrainSettings(epochs=1))
+    model = measure_model(fitted, rows, history=history).model
+    days = (100 * model.measured.reference.rows[:, -1]).round()
+
+    assert len(days) == 20 * DAY
+    np.testing.assert_array_equal(reference_owners(model, rows), days)
