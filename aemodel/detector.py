@@ -36,6 +36,7 @@ from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
 from aemodel.table_defaults import BATCH, HIDDEN, LEARNING_RATE, MEMBERS, PROTOTYPES
 from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
+from aemodel.training.reference_rows import scores_among_others
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -215,11 +216,12 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         """Return the negated score of each row of X (n, d), (n,): lower is more anomalous.
 
         Rows of images or signals may also have the shape of those that were fitted. A frame needs
-        the columns of `fit`, of the same kinds; see the class.
+        the columns of `fit`, of the same kinds; see the class. By novelty, rows of a small table
+        that it was fitted to are compared with all others.
         """
         check_is_fitted(self)
         rows = read_rows(self, X, self.model_.layout).rows
-        scores = self.model_.scores_by(self.by, rows)
+        scores = scores_among_others(self.model_, self.by, rows)
         if self._groups is not None:
             scores = self._groups.judged(rows, scores)
         return -np.minimum(scores, np.finfo(np.float64).max)

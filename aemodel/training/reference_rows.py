@@ -110,6 +110,23 @@ def judge_of_calibration(model: Autoencoder, rows: FitRows) -> Autoencoder:
     return judge_of_validation(model) if "calibration" in joined_sides(rows) else model
 
 
+def scores_among_others(model: Autoencoder, score: str, rows: Rows) -> Vector:
+    """Return the scores (n,) of rows by one of SCORES; of fitted rows, without themselves.
+
+    That is for novelty where calibration rows join, see `joined_sides`: all rows that the model was
+    fitted to are then as novel as new ones.
+    """
+    found, reference = model.scores_by(score, rows), model.measured.reference
+    apart = model.train_settings.trim or not reference.held_out.any()
+    repeated = 1 - len(reference.rows) / reference.copies.sum()
+    if score != "novelty" or apart or repeated > MOST_REPEATED:
+        return found
+    known = np.isin(row_hashes(rows), row_hashes(reference.rows))
+    if known.any():
+        found[known] = judge_of_validation(model).scores_by(score, rows[known])
+    return found
+
+
 def judge_of_changed_validation(model: Autoencoder) -> Autoencoder:
     """Return what scores validation rows and rows made of them: with fit rows as neighbors."""
     reference = model.measured.reference

@@ -47,6 +47,16 @@ def test_scikit_learn_estimator_checks_pass(by):
     assert not any(result["expected_to_fail"] for result in results)
 
 
+def test_fitted_rows_of_a_small_table_are_as_novel_as_new_ones():
+    rows = clean_rows(300)
+    detector = AutoencoderDetector(epochs=5).fit(rows)
+    fitted, new = detector.score_samples(rows), detector.score_samples(rows + 1e-9)
+
+    assert fitted == pytest.approx(detector.score_samples(rows[::-1])[::-1])
+    assert np.median(fitted) == pytest.approx(-1, abs=0.15)
+    assert (fitted < new).mean() > 0.9  # a row beside it counts
+
+
 def test_the_docstring_example_runs():
     assert doctest.testmod(aemodel.detector).failed == 0
 

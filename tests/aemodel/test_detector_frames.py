@@ -158,9 +158,10 @@ def rows_in_file(path, layout):
 
 def test_the_commands_read_rows_as_the_detector_does(fitted, tmp_path):
     rows = rows_in_file(tmp_path / "rows.parquet", fitted.model_.layout)
+    new = slice(1, 40)  # the others are among the fitted rows
 
     np.testing.assert_array_equal(
-        -fitted.model_.scores_by("novelty", rows), fitted.score_samples(table(50, seed=3))
+        -fitted.model_.scores_by("novelty", rows)[new], fitted.score_samples(table(50, seed=3))[new]
     )
 
 
