@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from storage.files.reads import read_refusals
@@ -15,26 +16,32 @@ from storage.objects.paths import ObjectPath
 
 
 class RowsDigest:
-    """SHA-256 of rows and ids, independent of how they are cut into chunks.
+    """BLAKE3 of rows and ids, independent of how they are cut into chunks.
 
-    Every byte that is scored passes through it. Processors have instructions for SHA-256.
+    Every byte that is scored passes through it: SHA-256, also where a processor has instructions
+    for it, takes three to five times as long.
     """
 
     def __init__(self) -> None:
-        self._rows = hashlib.sha256()
-        self._ids = hashlib.sha256()
+        self._rows = blake3()
+        self._ids = blake3()
         self._header = ""
 
     def update(self, rows: NDArray[np.generic], ids: NDArray[np.generic] | None = None) -> None:
         """Add rows (n, *row_shape) and, if the source has them, their ids (n,)."""
         self._header = f"{rows.dtype.name} {rows.shape[1:]}"
-        self._rows.update(np.ascontiguousarray(rows, rows.dtype.newbyteorder("<")).data)
+        self._rows.update(_little_bytes(rows))
         if ids is not None:
             self._ids.update("".join(f"{each}\0" for each in ids).encode())
 
     def hexdigest(self) -> str:
         """Return the digest of all rows added so far."""
         return sha256_text(f"{self._header} {self._rows.hexdigest()} {self._ids.hexdigest()}")
+
+
+def _little_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return the bytes of values in little-endian order; a view where they lie so."""
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
 
 
 def combine_digests(digests: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def _evidence(
     sides = evidence_p_values(model, rebuilt)
     for index, cause in enumerate(causes):
         chances = {} if sides is None else dict(zip(SIDES, sides[:, index].tolist(), strict=True))
-        features = [asdict(feature) for feature in cause.features]
+        features = [vars(feature) for feature in cause.features]
         yield Evidence(
             cause=cause.words,
             features=features,
@@ -93,7 +93,7 @@ def _evidence(
             expected=expected[index],
             sides=chances,
             nearest=None if nearest is None else nearest[index],
-            columns=[asdict(feature) for feature in cause.columns],
+            columns=[vars(feature) for feature in cause.columns],
             low=low,
             high=high,
             patches=cause.patches,

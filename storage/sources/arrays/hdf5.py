@@ -59,6 +59,7 @@ class Hdf5Source(ArraySource[SlicedRows]):
     def _set_band(self, dataset: h5py.Dataset) -> None:
         self._in_chunks = dataset.chunks is not None
         self.band = dataset.chunks[0] if self._in_chunks else 1
+        self._cached = not _holds_whole_rows(dataset)
 
     def _applied(self) -> Mapping[str, str]:
         names = ", ".join(self._packed.names)
@@ -66,7 +67,7 @@ class Hdf5Source(ArraySource[SlicedRows]):
 
     @contextmanager
     def _opened(self, start: int, stop: int) -> Iterator[SlicedRows]:
-        with open_hdf5(self.path) as file:
+        with open_hdf5(self.path, cached=self._cached) as file:
             with reading_hdf5(self._label):
                 dataset = file[self._name]
                 if dataset.is_virtual or dataset.external:  # a file may be gone since opening
@@ -86,6 +87,12 @@ class Hdf5Source(ArraySource[SlicedRows]):
         with reading_hdf5(f"{self._label}, rows {first} to {last}"):
             stored = opened[first:last]
         return self._packed.unpack(stored, first)
+
+
+def _holds_whole_rows(dataset: h5py.Dataset) -> bool:
+    """Return whether stored chunks hold whole rows as they are, so that any part can be read."""
+    whole = dataset.chunks is not None and dataset.chunks[1:] == dataset.shape[1:]
+    return whole and not dataset.id.get_create_plist().get_nfilters()
 
 
 def pick_dataset(file: h5py.File, path: Path, field: str) -> str | bytes:

@@ -26,10 +26,14 @@ READ_ERRORS = (
 )
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file to read. Raises SourceError."""
+def open_hdf5(path: Path, *, cached: bool = True) -> h5py.File:
+    """Open an HDF5 file to read. Raises SourceError.
+
+    cached: whether HDF5 keeps stored chunks in memory, through which every value is then copied.
+    """
+    options = {} if cached else {"rdcc_nbytes": 0}
     try:
-        return h5py.File(openable(path), "r")
+        return h5py.File(openable(path), "r", **options)
     except READ_ERRORS as error:
         raise unreadable(path, error, f": {_not_hdf5(path)} ({error})") from error
 
