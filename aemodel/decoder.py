@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemodel.devices.batches import BatchPlan
+from aemodel.devices.places import exact_device
 from aemodel.network.dense import finish_output, with_outputs
 from aemodel.network.inference import (
     batch_rows,
@@ -62,13 +64,40 @@ class Decoder:
         keys: (n,), of the rows' entities; read only if there are any.
         """
         rows = np.empty((len(latents), self.layout.n_features))
-        plan = BatchPlan(self.size, latents.shape[1], self.device)
-        map_rows(latents, plan, copy_inputs, self._forward, [rows])
-        rows = self.scaler.invert(rows)
+        self._decode_into(rows, latents)
+        if self.scaler.levels is not None:
+            self.scaler.levels.write_keys(rows)
         if self.entities is not None and keys is not None:
             places = self.entities.places_of(keys)
             rows = rows * self.entities.spread[places] + self.entities.level[places]
         return rows.reshape(len(latents), *self.layout.row_shape)
+
+    def decode_rounded(
+        self,
+        latents: NDArray[np.floating],
+        dtype: str,
+        keys: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.floating]:
+        """Return what `decode_exactly` does, every value rounded once to a dtype of floats.
+
+        A value beyond the range of the dtype becomes infinite.
+        """
+        rows = np.empty((len(latents), *self.layout.row_shape), dtype)
+        flat = rows.reshape(len(rows), self.layout.n_features)
+        with np.errstate(over="ignore"):
+            if self.entities is None and self.scaler.levels is None:
+                self._decode_into(flat, latents)
+                return rows
+            for start in range(0, len(rows), self.size):  # so that exact rows stay in the cache
+                part = slice(start, start + self.size)
+                rows[part] = self.decode_exactly(
+                    latents[part], None if keys is None else keys[part]
+                )
+        return rows
+
+    def _decode_into(self, rows: NDArray[np.floating], latents: NDArray[np.floating]) -> None:
+        plan = BatchPlan(self.size, latents.shape[1], self.device)
+        map_rows(latents, plan, copy_inputs, self._forward, [rows])
 
     def of_columns(self, places: Sequence[int]) -> Decoder:
         """Return the decoder of these columns only, all of them numbers."""
@@ -82,4 +111,13 @@ class Decoder:
         return replace(self, network=some, scaler=scaler, layout=layout, entities=entities)
 
     def _forward(self, latents: Tensor) -> tuple[Tensor]:
-        return (finish_output(run_layers(list(self.network.children()), latents), self.output),)
+        """Return rows (n, d) float64 in data units, while they are in the cache."""
+        outputs = finish_output(run_layers(list(self.network.children()), latents), self.output)
+        scale, center = self._units
+        return (outputs.to(scale.device).double().mul_(scale).add_(center),)
+
+    @cached_property
+    def _units(self) -> tuple[Tensor, Tensor]:
+        device = exact_device(self.device)
+        scale, center = (torch.tensor(each) for each in (self.scaler.scale, self.scaler.center))
+        return scale.to(device), center.to(device)

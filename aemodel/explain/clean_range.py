@@ -40,9 +40,7 @@ def count_outside(model: Autoencoder, scaled: NDArray[np.float32]) -> NDArray[np
     return found
 
 
-def _count_beyond(
-    scaled: NDArray[np.float32], limits: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def _count_beyond(scaled: NDArray[np.float32], limits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Count the values of each column (n, d) below or above its limits (2, d); a gap is neither.
 
     Values that clamping changes are counted in a third of the time of two comparisons.

@@ -22,6 +22,7 @@ from flows.encoding.waiting_rows import (
     Rows,
     finite_mean,
     rows_with_gaps,
+    value_range,
 )
 from flows.engine.disk_space import MOST_EXACT
 from flows.engine.shard_job import ShardJob
@@ -181,8 +182,8 @@ class _Gathered:
         self.parts.append(part)
         self.errors.append(errors)
         self.ids.append(chunk.ids)
-        self.low = min(self.low, float(np.fmin.reduce(rows, axis=None)))
-        self.high = max(self.high, float(np.fmax.reduce(rows, axis=None)))
+        low, high = value_range(rows)
+        self.low, self.high = min(self.low, low), max(self.high, high)
         self.pending.add((rows.reshape(len(latents), -1), part.latents(scale), errors, keys))
         self.pack(everything=not self.blocks)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -102,6 +103,14 @@ class KeptRows:
         """Indices of the rows to keep, ascending: all lost ones, else the `most` worst."""
         order = np.lexsort((self.places, -self.errors, ~self.lost))
         return np.sort(order[: max(most, int(self.lost.sum()))])
+
+
+def value_range(rows: Rows) -> tuple[float, float]:
+    """Lowest and highest value of rows; gaps do not count, NaN if there is nothing else."""
+    low, high = float(rows.min()), float(rows.max())
+    if math.isnan(low):
+        return float(np.fmin.reduce(rows, axis=None)), float(np.fmax.reduce(rows, axis=None))
+    return low, high
 
 
 def rows_with_gaps(rows: Rows) -> NDArray[np.bool_]:

@@ -170,6 +170,12 @@ class LatentsDecoder(Protocol):
         """Return rows (n, *row_shape) without rounding; keys: (n,), of entities, if any."""
         ...
 
+    def decode_rounded(
+        self, latents: NDArray[np.float32], dtype: str, keys: NDArray[np.float64] | None = None
+    ) -> NDArray[np.floating]:
+        """Return these rows in a dtype of floats; values beyond its range are infinite."""
+        ...
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
@@ -200,6 +206,10 @@ def rows_as_read(
 
     Decoded and rounded batch by batch, so that exact values stay in the CPU caches.
     """
+    if np.dtype(schema.dtype).kind == "f" and not schema.types:
+        found = decoder.decode_rounded(latents, schema.dtype, keys)
+        if np.isfinite(found).all():  # else what is slightly too large may have to be clipped
+            return found.reshape(len(latents), -1)
     rows = np.empty((len(latents), math.prod(schema.row_shape)), schema.dtype)
     size = decoder.size
     for start in range(0, len(rows), size):

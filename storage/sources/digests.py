@@ -39,9 +39,11 @@ class RowsDigest:
         return sha256_text(f"{self._header} {self._rows.hexdigest()} {self._ids.hexdigest()}")
 
 
-def _little_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _little_bytes(values: NDArray[np.generic]) -> memoryview:
     """Return the bytes of values in little-endian order; a view where they lie so."""
-    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
+    return (
+        np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+    )
 
 
 def combine_digests(digests: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,17 @@ def test_a_row_has_the_same_bits_at_every_position_in_a_batch(
     assert (errors == errors[0]).all()
     rebuilt = model.decoder.decode_exactly(latents)
     assert (rebuilt == rebuilt[:1]).all()
+
+
+def test_rows_decoded_in_a_narrower_dtype_are_rounded_once():
+    model = untrained(9, hidden=(6,), latent=4)
+    decoder = replace(model.decoder, scaler=Scaler.inverse_only(np.full(9, 1e6), np.full(9, 3.7)))
+    latents = model.encode(np.random.default_rng(0).random((50, 9), np.float32))
+    exact = decoder.decode_exactly(latents)
+
+    assert exact.dtype == np.float64
+    rounded = decoder.decode_rounded(latents, "float32")
+    np.testing.assert_array_equal(rounded, exact.astype(np.float32), strict=True)
 
 
 def test_latents_have_an_activation_only_without_hidden_layers():

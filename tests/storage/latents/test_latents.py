@@ -21,6 +21,7 @@ from storage.latents import EncodedShard, Scale, ShardRows, StorePlan, open_stor
 from storage.latents.archive import Files
 from storage.latents.loss import Loss
 from storage.latents.plan import STORE, finish_files, note_done, shard_done, store_manifest
+from storage.latents.shard import rows_as_read
 from storage.latents.size_report import write_size_report
 from storage.latents.sizes import SizeReport
 from storage.latents.store import write_decoder, write_store_manifest
@@ -103,6 +104,27 @@ class Sevens:
 
     def decode_exactly(self, latents, keys=None):
         return np.full((len(latents), 2, 2), 7.0)
+
+    def decode_rounded(self, latents, dtype, keys=None):
+        return self.decode_exactly(latents, keys).astype(dtype)
+
+
+class Beyond:
+    """A decoder of rows slightly beyond the range of float32."""
+
+    size = 64
+
+    def decode_exactly(self, latents, keys=None):
+        return np.full((len(latents), 2), 3.5e38)
+
+    def decode_rounded(self, latents, dtype, keys=None):
+        return np.full((len(latents), 2), np.inf, dtype)
+
+
+def test_a_value_slightly_beyond_float32_is_read_as_its_largest():
+    rows = rows_as_read(Beyond(), np.zeros((3, 1), np.float32), Schema((2,), "float32"))
+
+    assert (rows.dtype, (rows == np.finfo(np.float32).max).all()) == (np.float32, True)
 
 
 latent_arrays = st.lists(st.lists(st.floats(width=32), min_size=3, max_size=3), max_size=12).map(
