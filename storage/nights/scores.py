@@ -70,7 +70,7 @@ class ScoreWriter(RowGroupWriter):
         unknown = pa.nulls(len(rows), pa.float64())
         by_name = {name: pa.array(each) for name, each in scores.items()}
         columns = [
-            pa.array(rows if ids is None else ids.tolist(), self._schema.field("id").type),
+            pa.array(rows if ids is None else ids, self._schema.field("id").type),
             pa.array(rows),
             _repeated(file, len(rows)),
             *(by_name.get(score, unknown) for score in SCORES),

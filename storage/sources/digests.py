@@ -32,7 +32,8 @@ class RowsDigest:
         self._header = f"{rows.dtype.name} {rows.shape[1:]}"
         self._rows.update(_little_bytes(rows))
         if ids is not None:
-            self._ids.update("".join(f"{each}\0" for each in ids).encode())
+            whole = ids.dtype.kind == "i"
+            self._ids.update(_little_bytes(ids) if whole else _ended_texts(ids))
 
     def hexdigest(self) -> str:
         """Return the digest of all rows added so far."""
@@ -44,6 +45,11 @@ def _little_bytes(values: NDArray[np.generic]) -> memoryview:
     return (
         np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
     )
+
+
+def _ended_texts(texts: NDArray[np.generic]) -> bytes:
+    """Return texts (n,), a zero byte after each."""
+    return "\0".join([*texts.tolist(), ""]).encode()
 
 
 def combine_digests(digests: Sequence[str]) -> str:

@@ -135,6 +135,23 @@ def test_the_digest_does_not_depend_on_chunk_size(written):
     assert len(digests) == 1
 
 
+def digest_of(ids, *pieces):
+    digest = RowsDigest()
+    for piece in pieces:
+        digest.update(np.zeros((piece.stop - piece.start, 2)), ids[piece])
+    return digest.hexdigest()
+
+
+def test_the_digest_tells_ids_apart_however_they_are_cut():
+    cuts = [slice(0, 2)], [slice(0, 1), slice(1, 1), slice(1, 2)]
+    texts = np.array(["ab", "c"], object), np.array(["a", "bc"], object)
+    numbers = np.array([1, 2]), np.array([2, 1])
+
+    assert len({digest_of(ids, *cuts[0]) for ids in (*texts, *numbers)}) == 4
+    for ids in (*texts, *numbers):
+        assert digest_of(ids, *cuts[0]) == digest_of(ids, *cuts[1])
+
+
 @pytest.mark.parametrize("shard_bytes", [1, 100, 1000, 10**9])
 def test_shards_cover_every_row_once_in_order(written, shard_bytes):
     with open_source(written[0]) as source:
