@@ -13,7 +13,7 @@ from storage.sources.series.source import SeriesSource
 
 
 class SeriesDigest:
-    """SHA-256 of rows, ids, times, and entities, independent of the ranges that rows are read in.
+    """Digest of rows, ids, times, and entities, independent of the ranges that rows are read in.
 
     Rows of the night before count, since windows reach into them; rows that are not judged do not.
     """

@@ -56,7 +56,7 @@ class ScoredShards:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content of all scored rows."""
+        """Digest of the content of all scored rows."""
         return combine_digests([note.digest for note in self.notes])
 
 
