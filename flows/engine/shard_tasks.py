@@ -16,7 +16,7 @@ from storage.sources.series.order import SeriesRows
 
 MAX_TASKS = 200  # a task run costs the Prefect server about 40 ms of CPU
 TASK_BYTES = 2_000_000_000  # about half a minute of work on one core
-CHUNK_BYTES = 8_000_000  # half of it costs a tenth more CPU time, twice as much none less
+CHUNK_BYTES = 8_000_000  # half as large ones cost a tenth more a row, larger ones no less
 TABLE_ROWS = 256  # fewer rows of a wide table are slow: every column of every chunk costs time
 # chunk-sized arrays alive at once: as read, scaled, reconstructed, and float64 copies in between
 BUFFERS = 8
