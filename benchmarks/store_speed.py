@@ -232,14 +232,16 @@ def time_blocks(
     height = block_rows(some.shape[1])
     starts = range(0, len(some), height)
     pieces = [(some[i : i + height], stored[i : i + height]) for i in starts]
-    blocks = Blocks(bounded, planned.decoder.decode_exactly)
+    written: list[bytes] = []
 
     def write() -> None:
+        blocks = Blocks(bounded, planned.decoder.decode_exactly)
         for piece in pieces:
             blocks.add(*piece, unseen=False)
+        written[:] = blocks.blocks
 
     def read() -> None:
-        for block, each in zip(blocks.blocks, predicted, strict=True):
+        for block, each in zip(written, predicted, strict=True):
             decode_block(block, some.shape[1], some.dtype.name, each)
 
     write_seconds = cpu_seconds(write)
