@@ -21,9 +21,9 @@ MOST_UNUSABLE = 5  # named rows per shard that could not be judged
 class ScoredShard:
     """The note of a finished shard.
 
-    digest: of the content of its rows, see `RowsDigest`. part_sha256, facts_sha256: of its scores file and
-    its summary file. unusable: number of rows that could not be judged. first_unusable: where some
-    of them are, and why.
+    digest: of the content of its rows, see `RowsDigest`. part_sha256, facts_sha256: of its scores
+    file and its summary file. unusable: number of rows that could not be judged. first_unusable:
+    where some of them are, and why.
     """
 
     index: int
