@@ -21,7 +21,8 @@ MIN_BULK_SHARE = 0.1
 SIGNIFICANCE = 1e-3
 MIN_DISTANCE = 0.05  # Kolmogorov-Smirnov
 CELLS = 20  # with equal calibration counts, fewer where these would be below FEWEST_IN_CELL
-FEWEST_IN_CELL = 5  # Cochran 1954
+# twice what Cochran (1954) asks for: calibration rows that are neighbors depend on each other
+FEWEST_IN_CELL = 10
 MIN_MOVED = 0.015  # share of rows that would have to change cells
 
 
