@@ -37,13 +37,14 @@ class TableSource(Source):
     partitions: the columns that the files' folders name.
     whole_ids: whether every id is an integer that int64 can hold; otherwise ids are text.
     keys: columns that are read along as they are, see `read_keys`.
-    clear_days: what to do about days such as 1/2/2026.
+    days: which comes first in 1/2/2026, see `Dialect`. clear_days: what to do if nothing tells.
     """
 
     partitions: Partitions = NO_PARTITIONS
     id_column = ""
     whole_ids = False
     keys: tuple[str, ...] = ()
+    days = ""
     clear_days = "write them as 2026-01-31"
 
     def _read(self, start: int, stop: int, max_rows: int) -> Iterator[Chunk]:
@@ -223,9 +224,8 @@ class TableSource(Source):
         """Return numbers as an array (n,); gaps become NaN if the dtype can hold it."""
         if column.null_count and np.dtype(self.schema.dtype).kind != "f":
             if self.tolerant:
-                return np.asarray(
-                    column.fill_null(False if pa.types.is_boolean(column.type) else 0)
-                )
+                filler = False if pa.types.is_boolean(column.type) else 0
+                return np.asarray(column.fill_null(filler))
             place = self._place(start + column.is_null().index(True).as_py())
             raise SourceError(
                 f"{place}, column {name}: expected a number, got nothing; "

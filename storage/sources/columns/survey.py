@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from storage.sources.source import Source
+    from storage.sources.tables import TableSource
 
 MOST_LEVELS = 1_000_000
 FEW_LEVELS = 50  # any number of rows may have so many
@@ -163,7 +164,7 @@ def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, di
     surveyed: dict[str, _Levels | _Span] = {**levels, **spans}
     for batch in source.column_batches([*surveyed]) if surveyed else ():
         for name, found in surveyed.items():
-            found.add(batch.column(name))
+            found.add(_with_clear_days(source, batch.column(name)))
     texts = {name: found for name, found in levels.items() if found.are_times}
     spans |= {name: found.times for name, found in texts.items() if found.times}
     return _decide(
@@ -172,6 +173,14 @@ def survey_columns(source: Source, *, asked: Collection[str]) -> tuple[Kinds, di
         spans,
         source.clear_days,
     )
+
+
+def _with_clear_days(source: TableSource, column: pa.Array) -> pa.Array:
+    """Return a column with days such as 1/2/2026 in ISO 8601, if it is known what comes first."""
+    from storage.sources.columns.kinds import is_text  # late: pyarrow is slow to import
+    from storage.sources.csv_files.cells import with_clear_days
+
+    return with_clear_days(column, source.days) if is_text(column.type) else column
 
 
 def _decide(

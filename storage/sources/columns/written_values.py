@@ -29,7 +29,7 @@ WITH_SIGN = r"\d.*[%$€£¥)]|[$€£¥(].*\d|\d[, ]\d"
 FEW = 64  # texts that are cast one by one
 DAY, MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])"
 YEAR = r"(?P<year>\d{4}|\d\d)(?P<rest>[T ].*)?$"
-BY_MONTH = rf"^(?P<month>{MONTH})[-/.](?P<day>{DAY})[-/.]{YEAR}"
+BY_MONTH = rf"^(?P<month>{MONTH})[-/](?P<day>{DAY})[-/]{YEAR}"  # 31.1.2026, never 1.31.2026
 BY_DAY = rf"^(?P<day>{DAY})[-/.](?P<month>{MONTH})[-/.]{YEAR}"
 UNCLEAR = (
     rf"^(?:(?:{MONTH}/{DAY}|{DAY}/{MONTH}|{MONTH}-{DAY}|{DAY}-{MONTH})[-/](?:\d{{4}}|\d\d)"

@@ -40,7 +40,8 @@ class CsvSource(TableSource):
     def __init__(self, path: Path, files: Sequence[Path], wanted: Wanted, *, missing: str) -> None:
         kept = SpreadRows(wanted.keep) if wanted.keep else None
         found = find_dialect(files[0], wanted.csv)
-        self.dialect = found._replace(days=found.days or find_days(files, found))
+        self.days = found.days or find_days(files, found)
+        self.dialect = found._replace(days=self.days)
         self._scans = {file: scan_file(CsvFile(file, self.dialect), wanted, kept) for file in files}
         self.partitions = Partitions({file: folder_values(file) for file in files})
         described = {file: self._scans[file].columns() for file in files}
@@ -154,7 +155,7 @@ class CsvSource(TableSource):
             if column is None or not pa.types.is_string(column.type):
                 continue
             if kind in KEYED:
-                values: pa.Array = levels_in(column)
+                values: pa.Array = levels_in(batch.rows.column(name))  # 1.2.26 may be a version
             else:
                 is_time, decimal = kind in TIME, self.dialect.decimal
                 found = times_in(column, "") if is_time else numbers_of(column, decimal)
@@ -167,9 +168,9 @@ class CsvSource(TableSource):
 
     def _with_days(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Write days of unclear order in ISO 8601 in all texts but ids, as far as it is known."""
-        for place, name in enumerate(rows.schema.names if self.dialect.days else ()):
+        for place, name in enumerate(rows.schema.names if self.days else ()):
             if name != self.id_column and pa.types.is_string(rows.column(place).type):
-                column = with_clear_days(rows.column(place), self.dialect.days)
+                column = with_clear_days(rows.column(place), self.days)
                 rows = rows.set_column(place, name, column)
         return rows
 

@@ -239,3 +239,19 @@ def test_text_in_an_encoding_that_is_not_detected_says_to_convert_it(tmp_path):
     path = write(tmp_path, "x,name\n1,\x81\n2,a,b\n", "latin-1")
     with pytest.raises(SourceError, match="read as Latin-1; convert it to UTF-8 if it is not; fix"):
         open_source(path)
+
+
+def test_levels_that_look_like_days_stay_as_they_are_written(tmp_path):
+    rows = [
+        f"{i % 12 + 1}/{i % 28 + 1}/2026,{('1-2-26', '1.2.26', '2.0.0')[i % 3]}" for i in range(60)
+    ]
+    with open_surveyed(write(tmp_path, "\n".join(["day,version", *rows]))) as source:
+        assert source.schema.kinds == ("weekday", "category")
+        levels = [level_key(each) for each in ("1-2-26", "1.2.26", "2.0.0")]
+        assert next(source.chunks(max_rows=3)).rows[:, 1].tolist() == levels
+
+
+def test_days_with_points_begin_with_the_day_where_others_begin_with_the_month(tmp_path):
+    path = write(tmp_path, "day,other\n1/31/2026,2.6.2026\n")
+    kinds = {"day": ("weekday",), "other": ("weekday",)}
+    assert read(path, kinds=kinds).tolist() == [[5, 1]]  # 31 January, 2 June
