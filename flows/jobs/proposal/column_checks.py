@@ -22,10 +22,8 @@ MOST_SCATTERED = 0.05  # share of the whole numbers in their range that codes us
 DIGITS = 9  # of standardized values that equal columns share
 FEWEST_REPEATED = 0.01  # share of rows that is worth a warning
 LARGEST_WHOLE = 2.0**53
-LOWEST_NUMBERED, MOST_NUMBERED = (
-    1e8,
-    0.01,
-)  # of long numbers: the lowest, and the share that repeats
+LOWEST_NUMBERED = 1e8  # of numbers as long as those of cards
+MOST_NUMBERED_ALIKE = 0.01  # share of the rows of such a column that repeat a number
 
 Values = NDArray[np.float64]
 
@@ -150,7 +148,7 @@ def _are_numbered(known: Values) -> bool:
     """Return whether finite values (n,) are long whole numbers, nearly all of them distinct."""
     if not (known >= LOWEST_NUMBERED).all() or (known % 1).any():
         return False
-    return len(np.unique(known)) >= (1 - MOST_NUMBERED) * len(known)
+    return len(np.unique(known)) >= (1 - MOST_NUMBERED_ALIKE) * len(known)
 
 
 def repeated_share(rows: NDArray[np.generic]) -> float:
