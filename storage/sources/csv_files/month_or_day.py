@@ -6,7 +6,10 @@ import re
 
 from storage.sources.csv_files.dialect import DAY_FIRST, MONTH_FIRST
 
-DAY = r"(?<=[\n\"{delimiter}])\s*(\d\d?)([-/.])(\d\d?)\2(\d{{4}}|\d\d)(?=[T\s\"{delimiter}]|$)"
+DAY = (
+    r"(?:^|(?<=[\n\"{delimiter}]))\s*(\d\d?)([-/.])(\d\d?)\2(\d{{4}}|\d\d)"
+    r"(?=[T\s\"{delimiter}]|$)"
+)
 LAST_MONTH, LAST_DAY = 12, 31
 CENTURY = 4  # digits of a year with one
 
@@ -14,7 +17,7 @@ CENTURY = 4  # digits of a year with one
 class MonthOrDay:
     """What the days of a text show.
 
-    Month and day of days with a year of four digits, and of others, of which the last part too.
+    Days with a year of two digits are kept apart, with their last part: they may begin with it.
     """
 
     def __init__(self, delimiter: str) -> None:
@@ -48,7 +51,7 @@ class MonthOrDay:
         return self._any_unclear and not any(self._evidence())
 
     def _evidence(self) -> tuple[bool, bool]:
-        """Whether some second part can only be a day, and whether some first part can only be."""
+        """Whether some second part can only be a day, and whether some first part can."""
         may_begin_with_year = len(self._last) > len(self._short_first)  # 26/12/31
         first = self._first | (set() if may_begin_with_year else self._short_first)
         return _has_days(self._second), _has_days(first)

@@ -97,13 +97,16 @@ def _detect_encoding(start: bytes, stream: BinaryIO) -> str:
 
 
 def find_days(files: Sequence[Path], dialect: Dialect) -> str:
-    """Return which comes first in days such as 1/2/2026, if one of the first tells; else ''."""
+    """Return which comes first in days such as 1/2/2026, if a day of some file tells; else ''.
+
+    At most the first MOST_SNIFFED characters of each file count.
+    """
     order = MonthOrDay(dialect.delimiter)
     for file in files:
         with open_text(file, dialect.encoding) as stream:
             stream.reconfigure(errors="replace")  # reading the rows finds what is no text
             for _ in range(MOST_SNIFFED // SNIFF_BYTES):
-                text = stream.read(SNIFF_BYTES)
+                text = stream.read(SNIFF_BYTES) + stream.readline(SNIFF_BYTES)  # no half a day
                 order.add(text)
                 if not (text and order.is_open):
                     break

@@ -167,6 +167,13 @@ def test_a_day_that_shows_the_order_may_come_late(tmp_path, monkeypatch):
         assert source.facts["days"] == "month first"
 
 
+def test_parts_of_a_file_cut_no_day_in_half(tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.sources.csv_files.text.SNIFF_BYTES", 37)  # ends in 15.1.20
+    path = write(tmp_path, "\n".join(["day,x", *(f"{13 + i % 16}.1.2026,1" for i in range(90))]))
+    with open_source(path) as source:
+        assert "days" not in source.facts
+
+
 def test_bytes_that_are_no_text_do_not_hide_the_order_of_days(tmp_path):
     lines = ["x,day", "é,1/2/2026", *["cafe,1/2/2026"] * 9_000]
     path = write(tmp_path, "\n".join(lines))
