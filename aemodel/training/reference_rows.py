@@ -113,8 +113,8 @@ def judge_of_calibration(model: Autoencoder, rows: FitRows) -> Autoencoder:
 def scores_among_others(model: Autoencoder, score: str, rows: Rows) -> Vector:
     """Return the scores (n,) of rows by one of SCORES; of fitted rows, without themselves.
 
-    That is for novelty where calibration rows join, see `joined_sides`: all rows that the model was
-    fitted to are then as novel as new ones.
+    That is for novelty where it knows held-out rows that hardly repeat, see `joined_sides`: rows
+    that the model was fitted to are then as novel as new ones.
     """
     found, reference = model.scores_by(score, rows), model.measured.reference
     apart = model.train_settings.trim or not reference.held_out.any()

@@ -42,9 +42,8 @@ class RowsDigest:
 
 def _little_bytes(values: NDArray[np.generic]) -> memoryview:
     """Return the bytes of values in little-endian order; a view where they lie so."""
-    return (
-        np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
-    )
+    little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def _ended_texts(texts: NDArray[np.generic]) -> bytes:

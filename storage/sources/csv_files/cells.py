@@ -98,7 +98,7 @@ class ColumnScan:
 
     @property
     def is_readable_if_asked(self) -> bool:
-        """Whether the column can be read as numbers or times: most cells are, if any tells."""
+        """Whether the column can be read as numbers or times: most filled cells are, if any is."""
         return not self.filled or self.broken < MOST_BROKEN_IF_ASKED * self.filled
 
     def unreadable_as(self, kind: str, *, marks: bool) -> tuple[int, list[BrokenCell]]:
@@ -134,8 +134,8 @@ class ColumnScan:
 def numbers_of(texts: pa.StringArray, decimal: str) -> Numbers:
     """Convert cells to numbers as the CSV reader does; Boolean words are 1 and 0.
 
-    Others may be amounts, see `read_amounts`. Where the decimal mark is a comma, a cell with a
-    point is else no number.
+    Others may be amounts, see `read_amounts`. Otherwise, a cell with a point is no number where the
+    decimal mark is a comma.
     """
     trimmed = pc.ascii_trim_whitespace(texts)
     gaps, marks = pc.is_in(trimmed, GAPS), pc.is_in(trimmed, MARKS)
@@ -154,7 +154,7 @@ def numbers_of(texts: pa.StringArray, decimal: str) -> Numbers:
 
 
 def _plain_numbers(trimmed: pa.StringArray, decimal: str) -> tuple[pa.DoubleArray, pa.DoubleArray]:
-    """Return numbers and Boolean words, and numbers only; null where a cell is none."""
+    """Return numbers with Boolean words as 1 and 0, and numbers only; null where a cell is none."""
     pointed = trimmed
     if decimal == ",":
         pointed = pc.replace_substring(pc.replace_substring(trimmed, ".", "?"), ",", ".")

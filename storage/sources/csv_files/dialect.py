@@ -25,7 +25,7 @@ COMMA_DECIMAL = rf"(\d*|\d{{1,3}}([.'{SPACES}]\d{{3}})+),\d+([eE][+-]?\d+)?"
 POINT_DECIMAL = rf"(\d*|\d{{1,3}}([,'{SPACES}]\d{{3}})+)\.\d+"
 THOUSANDS = r"[1-9]\d{{0,2}}{mark}\d{{3}}"  # or a number with three decimals
 MONTH_FIRST, DAY_FIRST = "month first", "day first"
-AROUND = f"+-−()%\t{SPACES}{CURRENCIES}"  # a number
+AROUND = f"+-−()%\t{SPACES}{CURRENCIES}"  # what may stand before or after a number
 
 
 class Dialect(NamedTuple):
@@ -103,7 +103,7 @@ def detect_decimal(text: str, delimiter: str) -> str:
         return "."
     rows = csv.reader(text.splitlines(), delimiter=delimiter)
     cells = [cell.strip(AROUND) for row in rows for cell in row]
-    between = r"\." if delimiter == ";" else ","  # thousands: ; is chosen where , is a decimal mark
+    between = r"\." if delimiter == ";" else ","  # software writes ; where , is the decimal mark
     unclear = THOUSANDS.format(mark=between)
     cells = [cell for cell in cells if not re.fullmatch(unclear, cell)]
     commas = sum(bool(re.fullmatch(COMMA_DECIMAL, cell)) for cell in cells)

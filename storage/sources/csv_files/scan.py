@@ -33,7 +33,7 @@ BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
 BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell
 EMPTY = Column((NUMBER,), (CATEGORY, *TIME), type=NO_VALUES)
 UNCHECKED = ColumnScan(pa.string(), pa.string())
-MOST_TEXT = 0.9  # share of cells; a text with fewer numbers, such as titles, was never one of them
+MOST_TEXT = 0.9  # share of cells that are no numbers; where more are none, numbers are accidents
 MOST_RETRIES = 3  # after as many columns with a broken cell, all are read as text at once
 
 
@@ -150,7 +150,7 @@ class FileScan:
         return count, [self._named(cell) for cell in first]
 
     def why_mixed(self, name: str) -> str:
-        """Say which cells of a column are no numbers, if not a few others are; else ''."""
+        """Say which cells of a column are no numbers, if more than a few others are; else ''."""
         scan = self.scanned.get(name)
         if scan is None or scan.as_time or not 0 < scan.broken < MOST_TEXT * scan.filled:
             return ""
