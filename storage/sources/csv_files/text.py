@@ -139,7 +139,7 @@ def require_header(file: Path, names: Sequence[str], first: pa.RecordBatch) -> N
             f"{file}: the first line holds numbers; "
             "expected a header line with column names, so add one"
         )
-    if len(names) == 1 and len(names[0].split()) > 1 and _is_aligned(names[0], first.column(0)):
+    if len(names) == 1 and _is_aligned(names[0], first.column(0)):
         raise SourceError(
             f"{file}: one column, {names[0].strip()!r}; expected columns that are separated by a "
             "comma, semicolon, tab, or bar, so write spaces between them as one of these"
@@ -154,9 +154,11 @@ def require_header(file: Path, names: Sequence[str], first: pa.RecordBatch) -> N
 
 
 def _is_aligned(name: str, column: pa.Array) -> bool:
-    """Whether the first rows of the only column hold as many words as its name."""
-    texts = column[:ALIGNED].to_pylist()
-    return bool(texts) and all(len(str(each).split()) == len(name.split()) for each in texts)
+    """Whether name and first rows of the only column are words between spaces, as many in each."""
+    if not pa.types.is_string(column.type):
+        return False  # 2026-01-31 10:05 is one value
+    counts = {len(text.split()) for text in [name, *column[:ALIGNED].to_pylist()]}
+    return len(column) > 0 and len(counts) == 1 and max(counts) > 1
 
 
 def _is_filled(column: pa.Array) -> bool:

@@ -134,6 +134,11 @@ def test_lines_that_are_no_table_say_what_to_do(tmp_path, text, message):
         open_source(write(tmp_path, text))
 
 
+def test_the_only_column_may_hold_days_with_times(tmp_path):
+    with open_source(write(tmp_path, "event time\n2026-01-31 10:05\n")) as source:
+        assert source.schema.names == ("event time",)
+
+
 def test_a_column_without_a_name_is_no_title(tmp_path):
     with open_source(write(tmp_path, ",x,\n0,1.5,\n1,2.5,\n")) as source:
         assert source.schema.columns == ("x",)
