@@ -36,7 +36,11 @@ from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
 from aemodel.table_defaults import BATCH, HIDDEN, LEARNING_RATE, MEMBERS, PROTOTYPES
 from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
-from aemodel.training.reference_rows import scores_among_others
+from aemodel.training.reference_rows import (
+    judge_of_validation,
+    judged_among_others,
+    scores_among_others,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -239,7 +243,8 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
 
         Returns a list of a `Cause` for each row, which notebooks show as a table. A cause has
         `words` and `features`; a feature has a `name`, its `share` of the score, the `actual_text`
-        and the `expected_text`. Levels that are new are named as X has them.
+        and the `expected_text`. Levels that are new are named as X has them. Rows that were fitted
+        are compared as by `score_samples`.
 
         Examples
         --------
@@ -257,8 +262,12 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         if not len(cast("Sized", X)):
             return Explanation()
         found = read_rows(self, X, self.model_.layout)
-        rebuilt = self.model_.rebuild(found.rows)
-        return Explanation(explain(self.model_, rebuilt, by=self.by, texts=found.texts, top=top))
+        known = judged_among_others(self.model_, self.by, found.rows)
+        causes = np.empty(len(known), object)
+        for chosen, model in ((~known, self.model_), (known, judge_of_validation(self.model_))):
+            rebuilt = model.rebuild(found.rows[chosen])
+            causes[chosen] = explain(model, rebuilt, by=self.by, texts=found.texts, top=top)
+        return Explanation(causes)
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the scores of the calibration rows with the cut, and those of X (n, d) if given.

@@ -116,15 +116,20 @@ def scores_among_others(model: Autoencoder, score: str, rows: Rows) -> Vector:
     That is for novelty where it knows held-out rows that hardly repeat, see `joined_sides`: rows
     that the model was fitted to are then as novel as new ones.
     """
-    found, reference = model.scores_by(score, rows), model.measured.reference
-    apart = model.train_settings.trim or not reference.held_out.any()
-    repeated = 1 - len(reference.rows) / reference.copies.sum()
-    if score != "novelty" or apart or repeated > MOST_REPEATED:
-        return found
-    known = np.isin(row_hashes(rows), row_hashes(reference.rows))
+    found, known = model.scores_by(score, rows), judged_among_others(model, score, rows)
     if known.any():
         found[known] = judge_of_validation(model).scores_by(score, rows[known])
     return found
+
+
+def judged_among_others(model: Autoencoder, score: str, rows: Rows) -> NDArray[np.bool_]:
+    """Return which rows (n,) `scores_among_others` compares with all rows but themselves."""
+    reference = model.measured.reference
+    apart = model.train_settings.trim or not reference.held_out.any()
+    repeated = 1 - len(reference.rows) / reference.copies.sum()
+    if score != "novelty" or apart or repeated > MOST_REPEATED:
+        return np.zeros(len(rows), np.bool_)
+    return np.isin(row_hashes(rows), row_hashes(reference.rows))
 
 
 def judge_of_changed_validation(model: Autoencoder) -> Autoencoder:

@@ -57,6 +57,17 @@ def test_fitted_rows_of_a_small_table_are_as_novel_as_new_ones():
     assert (fitted < new).mean() > 0.9  # a row beside it counts
 
 
+def test_a_fitted_row_of_a_small_table_is_explained_by_the_others():
+    rows = clean_rows(300)
+    rows[7, 0] += 2 * np.ptp(rows[:, 0])
+    detector = AutoencoderDetector(epochs=5).fit(rows)
+    new, fitted = detector.explain(np.stack([rows[8] + 1e-9, rows[7]]))
+
+    assert fitted.features[0].name == "feature 0"
+    assert fitted.features[0].expected < np.sort(rows[:, 0])[-2]
+    assert new == detector.explain(rows[8:9] + 1e-9)[0]
+
+
 def test_the_docstring_example_runs():
     assert doctest.testmod(aemodel.detector).failed == 0
 
