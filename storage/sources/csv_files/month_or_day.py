@@ -11,31 +11,33 @@ DAY = (
     r"(?=[T\s\"{delimiter}]|$)"
 )
 LAST_MONTH, LAST_DAY = 12, 31
-CENTURY = 4  # digits of a year with one
+CENTURY = 4  # digits of a year with its century
 
 
 class MonthOrDay:
     """What the days of a text show.
 
-    Days with a year of two digits are kept apart, with their last part: they may begin with it.
+    Of days with a year of two digits, first and last part count together: they may begin with it.
+    Such days with points may be versions: they tell nothing of days with other marks.
     """
 
     def __init__(self, delimiter: str) -> None:
         self._pattern = re.compile(DAY.format(delimiter=re.escape(delimiter)), re.ASCII)
-        self._first: set[int] = set()
-        self._second: set[int] = set()
-        self._short_first: set[int] = set()
-        self._last: set[int] = set()
-        self._any_unclear = False
+        self._first: set[int] = set()  # parts of days with a year of four digits
+        self._second: set[int] = set()  # parts of days without points
+        self._short: set[tuple[int, int]] = set()
+        self._short_with_points: set[tuple[int, int]] = set()
 
     def add(self, text: str) -> None:
         """Add the days of a text."""
         for first, mark, second, year in self._pattern.findall(text):
-            short = len(year) < CENTURY
-            self._any_unclear |= short or mark != "."
-            (self._short_first if short else self._first).add(int(first))
-            self._last |= {int(year)} if short else set()
-            self._second |= set() if mark == "." else {int(second)}  # 31.1.2026, never 1.31.2026
+            if len(year) == CENTURY:
+                self._first.add(int(first))
+            else:
+                short = self._short_with_points if mark == "." else self._short
+                short.add((int(first), int(year)))
+            if mark != ".":
+                self._second.add(int(second))  # 31.1.2026, never 1.31.2026
 
     @property
     def found(self) -> str:
@@ -50,10 +52,16 @@ class MonthOrDay:
         """Whether there are unclear days, and none that tells."""
         return self._any_unclear and not any(self._evidence())
 
+    @property
+    def _any_unclear(self) -> bool:
+        return bool(self._second or self._short_with_points)
+
     def _evidence(self) -> tuple[bool, bool]:
         """Whether some second part can only be a day, and whether some first part can."""
-        may_begin_with_year = len(self._last) > len(self._short_first)  # 26/12/31
-        first = self._first | (set() if may_begin_with_year else self._short_first)
+        short = self._short if self._second else self._short_with_points
+        firsts, lasts = ({parts[place] for parts in short} for place in (0, 1))
+        may_begin_with_year = len(lasts) > len(firsts)  # 26/12/31
+        first = self._first | (set() if may_begin_with_year else firsts)
         return _has_days(self._second), _has_days(first)
 
 

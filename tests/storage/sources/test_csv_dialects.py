@@ -157,6 +157,8 @@ def test_a_column_without_a_name_is_no_title(tmp_path):
         (["13.11.2026", "14.11.2026"], None),
         (["1/2/2026", "13.1.2026"], "day first"),
         (["10.20.30.40", "2026/1/13"], None),
+        (["11/1/2026", "14.4.26", "15.4.26"], None),
+        (["1/2/26", "13/2/26", "1.4.10", "1.4.11"], "day first"),
     ],
 )
 def test_some_days_show_whether_the_month_comes_first(tmp_path, days, found):
