@@ -135,12 +135,22 @@ def plain_loop(path: Path) -> None:
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     network = nn.Sequential(*layers[:-1])
-    errors = []
+    errors, start = np.empty(count_rows(path), np.float32), 0
     with torch.inference_mode():
         for rows in pieces_read(path):
             scaled = (torch.from_numpy(rows) - 0.5) / 2.0
-            errors.append((network(scaled) - scaled).square().mean(dim=1).numpy())
-    np.save(path.with_suffix(".npy"), np.concatenate(errors))
+            found = (network(scaled) - scaled).square().mean(dim=1)
+            errors[start : start + len(rows)] = found.numpy()
+            start += len(rows)
+    np.save(path.with_suffix(".npy"), errors)
+
+
+def count_rows(path: Path) -> int:
+    """Count the rows of a night."""
+    if path.suffix == ".parquet":
+        return int(pq.read_metadata(path).num_rows)
+    with h5py.File(path) as file:
+        return len(file["rows"])
 
 
 def pieces_read(path: Path) -> Iterator[NDArray[np.float32]]:
