@@ -36,11 +36,7 @@ from aemodel.rows.splits import FEWEST_FIT_ROWS, hasher_for, without_empty_parts
 from aemodel.table_defaults import BATCH, HIDDEN, LEARNING_RATE, MEMBERS, PROTOTYPES
 from aemodel.training.cross_fit import cross_fit, without_empty_folds
 from aemodel.training.loop import CleanRows, train_autoencoder
-from aemodel.training.reference_rows import (
-    judge_of_validation,
-    judged_among_others,
-    scores_among_others,
-)
+from aemodel.training.reference_rows import judges_among_others
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,7 +221,9 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         """
         check_is_fitted(self)
         rows = read_rows(self, X, self.model_.layout).rows
-        scores = scores_among_others(self.model_, self.by, rows)
+        scores = np.empty(len(rows))
+        for model, places in judges_among_others(self.model_, self.by, rows):
+            scores[places] = model.scores_by(self.by, rows[places])
         if self._groups is not None:
             scores = self._groups.judged(rows, scores)
         return -np.minimum(scores, np.finfo(np.float64).max)
@@ -262,11 +260,10 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
         if not len(cast("Sized", X)):
             return Explanation()
         found = read_rows(self, X, self.model_.layout)
-        known = judged_among_others(self.model_, self.by, found.rows)
-        causes = np.empty(len(known), object)
-        for chosen, model in ((~known, self.model_), (known, judge_of_validation(self.model_))):
-            rebuilt = model.rebuild(found.rows[chosen])
-            causes[chosen] = explain(model, rebuilt, by=self.by, texts=found.texts, top=top)
+        causes = np.empty(len(found.rows), object)
+        for model, places in judges_among_others(self.model_, self.by, found.rows):
+            rebuilt = model.rebuild(found.rows[places])
+            causes[places] = explain(model, rebuilt, by=self.by, texts=found.texts, top=top)
         return Explanation(causes)
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:

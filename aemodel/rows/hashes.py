@@ -59,6 +59,11 @@ def _whole_words(content: NDArray[np.uint8]) -> Hashes:
     return content.view("<u8")
 
 
+def repeated_share(rows: NDArray[np.generic]) -> float:
+    """Return the share of rows (n, *row_shape) that repeat an earlier one."""
+    return 1 - len(np.unique(row_hashes(rows))) / len(rows)
+
+
 def mix(values: Hashes) -> Hashes:
     """Finalizer of SplitMix64 (Steele, Lea & Flood 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from aemodel.rows.blocks import BlockSplit, CleanBlocks
 from aemodel.rows.far_values import Fences
+from aemodel.rows.hashes import repeated_share
 from aemodel.rows.sampling import BitMask
 from aemodel.rows.scaling import Scaler
 from aemodel.rows.splits import hasher_for, sides_of
@@ -53,6 +55,11 @@ class FitRows:
     read_shuffled: ReadShuffled | None = None
     blocks: CleanBlocks | None = None
     block_split: BlockSplit | None = None
+
+    @cached_property
+    def repeated_share(self) -> float:
+        """The share of fit rows that repeat another; all of them are read at once."""
+        return repeated_share(np.concatenate(list(self.fit_pieces())))
 
     def tensor(self, rows: NDArray[np.generic]) -> Tensor:
         """Scale rows (n, *row_shape) to (n, d); the median of the column replaces NaN."""

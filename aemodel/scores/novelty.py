@@ -105,21 +105,25 @@ class Novelty:
         self.block = max(1, min(BLOCK_ROWS, BLOCK_VALUES // width))
         self._itself, self._skip = reference.itself, int(bool(reference.itself))
         self.nearest, self._levels = NearestRows(points, levels), levels
-        own = self._own_distances(self.neighbors)
+        own, *farther = self._own_distances()
         self._around = torch.log(own + self.floor)
         if self._skip:
             self._reach = own + SAME * self.floor
-            self._farther_around = torch.log(self._own_distances(self.neighbors + 1) + self.floor)
+            self._farther_around = torch.log(farther[0] + self.floor)
 
-    def _own_distances(self, rank: int) -> Tensor:
-        """Distance (m,) of each reference row to its neighbor of a rank; the nearest is itself."""
-        count = min(rank + 1, len(self.points))
+    def _own_distances(self) -> list[Tensor]:
+        """Distances (m,) of reference rows to their last neighbor; the nearest row is itself.
+
+        If a scored row does not count of its neighbors, also to the next one.
+        """
+        count = min(self.neighbors + 1 + self._skip, len(self.points))
         distances, places = self.nearest(self.points, count)
-        if not self._has_copies:
-            return distances[-1]
-        reached = self._copies[places].cumsum(dim=0) > rank
-        last = torch.where(reached.any(dim=0), reached.int().argmax(dim=0), count - 1)
-        return distances.gather(0, last[None])[0]
+        reached = self._copies[places].cumsum(dim=0)
+        found = []
+        for rank in range(self.neighbors, self.neighbors + 1 + self._skip):
+            last = (reached <= rank).sum(dim=0).clamp_max(count - 1)
+            found.append(distances.gather(0, last[None])[0])
+        return found
 
     def _around_others(self, places: Tensor, distances: Tensor) -> Tensor:
         """Logs (k, n) of the distances of reference rows (k, n) to their last neighbor.

@@ -22,7 +22,7 @@ from aemodel.model import Autoencoder
 from aemodel.rows.hashes import row_hashes
 from aemodel.rows.splits import FEWEST_FIT_ROWS
 from aemodel.rows.training_rows import FitRows
-from aemodel.training.reference_rows import joined_sides, judge_of_calibration, with_reference
+from aemodel.training.reference_rows import joined_sides, with_reference
 
 MOST_BLOCKS = 50  # compared, evenly spaced over the source
 MOST_OF_BLOCK = 2_000  # calibration rows of each
@@ -44,9 +44,11 @@ class WithoutBlocks:
 
 
 def scores_without_own_block(model: Autoencoder, rows: FitRows) -> WithoutBlocks:
-    """Score calibration rows without the reference rows of their block, and without others."""
+    """Score calibration rows without the reference rows of their block, and without others.
+
+    model: what scores calibration rows, see `judge_of_calibration`.
+    """
     owners = reference_owners(model, rows)
-    model = judge_of_calibration(model, rows)
     shuffled = shuffle_owners(owners, np.random.default_rng(model.train_settings.seed))
     by_block = calibration_rows_of_blocks(rows)
     return WithoutBlocks(

@@ -50,7 +50,7 @@ def calibrate(model: Autoencoder, rows: FitRows) -> Measured:
         novelty_calibration=novelties,
         relative_calibration=relatives,
         evidence=np.stack(sides),
-        blocks=_measure_blocks(model, rows, by_kind[: len(SCORES)], np.concatenate(numbers)),
+        blocks=_measure_blocks(judge, rows, by_kind[: len(SCORES)], np.concatenate(numbers)),
         entities=_in_order(by_kind[: len(SCORES)], np.concatenate([np.empty(0, np.intp), *places])),
     )
 

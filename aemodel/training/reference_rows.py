@@ -73,14 +73,9 @@ def joined_sides(rows: FitRows) -> tuple[str, ...]:
     if rows.block_split or not len(rows.validation) or known > REFERENCE_ROWS:
         return ()
     many = known + rows.n_calibration > REFERENCE_ROWS
-    if many or rows.train.trim or _repeated_share(rows) > MOST_REPEATED:
+    if many or rows.train.trim or rows.repeated_share > MOST_REPEATED:
         return ("validation",)
     return ("validation", "calibration")
-
-
-def _repeated_share(rows: FitRows) -> float:
-    hashes = row_hashes(np.concatenate(list(rows.fit_pieces())))
-    return 1 - len(np.unique(hashes)) / len(hashes)
 
 
 def _joined_rows(rows: FitRows) -> Rows:
@@ -110,26 +105,24 @@ def judge_of_calibration(model: Autoencoder, rows: FitRows) -> Autoencoder:
     return judge_of_validation(model) if "calibration" in joined_sides(rows) else model
 
 
-def scores_among_others(model: Autoencoder, score: str, rows: Rows) -> Vector:
-    """Return the scores (n,) of rows by one of SCORES; of fitted rows, without themselves.
+def judges_among_others(
+    model: Autoencoder, score: str, rows: Rows
+) -> Iterator[tuple[Autoencoder, NDArray[np.intp]]]:
+    """Yield the models that judge rows by one of SCORES, each with the indices of its rows.
 
-    That is for novelty where it knows held-out rows that hardly repeat, see `joined_sides`: rows
-    that the model was fitted to are then as novel as new ones.
+    Fitted rows are judged without themselves for novelty where it knows held-out rows that hardly
+    repeat, see `joined_sides`: they are then as novel as new ones.
     """
-    found, known = model.scores_by(score, rows), judged_among_others(model, score, rows)
-    if known.any():
-        found[known] = judge_of_validation(model).scores_by(score, rows[known])
-    return found
-
-
-def judged_among_others(model: Autoencoder, score: str, rows: Rows) -> NDArray[np.bool_]:
-    """Return which rows (n,) `scores_among_others` compares with all rows but themselves."""
     reference = model.measured.reference
     apart = model.train_settings.trim or not reference.held_out.any()
     repeated = 1 - len(reference.rows) / reference.copies.sum()
-    if score != "novelty" or apart or repeated > MOST_REPEATED:
-        return np.zeros(len(rows), np.bool_)
-    return np.isin(row_hashes(rows), row_hashes(reference.rows))
+    known = np.zeros(len(rows), np.bool_)
+    if score == "novelty" and not apart and repeated <= MOST_REPEATED:
+        known = np.isin(row_hashes(rows), row_hashes(reference.rows))
+    if not known.all():
+        yield model, np.flatnonzero(~known)
+    if known.any():
+        yield judge_of_validation(model), np.flatnonzero(known)
 
 
 def judge_of_changed_validation(model: Autoencoder) -> Autoencoder:

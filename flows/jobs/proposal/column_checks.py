@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.rows.hashes import row_hashes
+from aemodel.rows.hashes import repeated_share
 
 BLOCK_VALUES = 4_000_000  # inspected together
 FEWEST_ROWS = 10  # fewer are constant or equal by chance
@@ -149,11 +149,6 @@ def _are_numbered(known: Values) -> bool:
     if not (known >= LOWEST_NUMBERED).all() or (known % 1).any():
         return False
     return len(np.unique(known)) >= (1 - MOST_NUMBERED_ALIKE) * len(known)
-
-
-def repeated_share(rows: NDArray[np.generic]) -> float:
-    """Return the share of rows (n, d) that repeat an earlier one."""
-    return 1 - len(np.unique(row_hashes(rows))) / len(rows)
 
 
 def warnings_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aemodel.decisions.block_scores import FEWEST_BLOCKS, FEWEST_ROWS
@@ -62,7 +63,8 @@ def known_blocks(source: Source, sample: SampleSummary) -> KnownBlocks | None:
     """
     if source.n_rows < FEWEST_TO_HOLD_OUT:
         return None
-    found = [blocks for blocks in (file_blocks(source), _full_days(source)) if blocks]
+    dated = day_columns(source)
+    found = [blocks for blocks in (file_blocks(source), _full_days(source, dated)) if blocks]
     fewest = FEWEST_BLOCKS if found else ENOUGH
     if not found and sample.batches:
         found = [blocks for blocks in [column_blocks(source, sample.batches[0])] if blocks]
@@ -70,13 +72,13 @@ def known_blocks(source: Source, sample: SampleSummary) -> KnownBlocks | None:
     if most is None or len(most.names) < fewest:
         return None
     column = "" if most.by == FILES else most.by
-    others = [name for name in day_columns(source) if name != column and column in source.dated]
+    others = [name for name in dated if name != column and column in source.dated]
     return KnownBlocks(most.kind, len(most.names), column, tuple(others))
 
 
-def _full_days(source: Source) -> SourceBlocks | None:
+def _full_days(source: Source, columns: Sequence[str]) -> SourceBlocks | None:
     """The days of the clean rows if they have enough rows to be compared."""
-    days = day_blocks(source)
+    days = day_blocks(source, columns)
     return days if days and source.n_rows >= FEWEST_ROWS * len(days.names) else None
 
 

@@ -13,7 +13,8 @@ from aemodel.rows.entities.candidates import (
     may_number_entities,
     stand_together,
 )
-from flows.jobs.proposal.column_checks import ColumnFindings, check_columns, repeated_share
+from aemodel.rows.hashes import repeated_share
+from flows.jobs.proposal.column_checks import ColumnFindings, check_columns
 from flows.jobs.proposal.suspect_values import (
     Sentinel,
     ascending_columns,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,7 +53,7 @@ def _default_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None
     """
     files, days = file_blocks(source), None
     if files is None or len(files.names) < FEWEST_BLOCKS:
-        days = day_blocks(source)
+        days = day_blocks(source, day_columns(source))
     if days and len(days.names) >= FEWEST_BLOCKS:
         return days
     kinds = grouped(named_features(source.schema))
@@ -61,11 +63,10 @@ def _default_blocks(source: Source, train: TrainSettings) -> SourceBlocks | None
     return column_blocks(source, entity)
 
 
-def day_blocks(source: Source) -> SourceBlocks | None:
+def day_blocks(source: Source, columns: Sequence[str]) -> SourceBlocks | None:
     """The days of the first of `day_columns`; None if there is none, or too many days."""
-    names = day_columns(source)
     try:
-        return column_blocks(source, names[0]) if names else None
+        return column_blocks(source, columns[0]) if columns else None
     except SchemaError:  # too many cells are no times
         return None
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.kinds import parse_times
 from storage.sources.columns.schema import TIME
-from storage.sources.columns.written_numbers import looks_like_amount, read_amounts
 from storage.sources.columns.written_values import ordered_days_in_iso
 from storage.sources.csv_files.dialect import MONTH_FIRST, Dialect
+from storage.sources.csv_files.written_numbers import looks_like_amount, read_amounts
 from storage.sources.source import MOST_NAMED
 
 DEFAULTS = pa_csv.ConvertOptions()
@@ -120,15 +120,15 @@ class ColumnScan:
         if self.as_time:
             read: Numbers | Times = times_in(texts, dialect.days)
         else:
-            read = numbers_of(texts, dialect.decimal)
-        self.units, self.numeric = self.units | read.units, self.numeric or read.numeric
+            read = found = numbers_of(texts, dialect.decimal)
+            self.units, self.numeric = self.units | found.units, self.numeric or found.numeric
         self.filled += read.filled
         self.broken += int(read.broken.sum())
         self.marks += int(read.marks.sum())
-        for found, mask in ((self.first, read.broken), (self.first_marks, read.marks)):
-            for index in np.flatnonzero(mask)[: MOST_NAMED - len(found)].tolist():
+        for first, mask in ((self.first, read.broken), (self.first_marks, read.marks)):
+            for index in np.flatnonzero(mask)[: MOST_NAMED - len(first)].tolist():
                 text = texts[index].as_buffer().to_pybytes().decode(errors="replace")
-                found.append(BrokenCell(start + index, name, text))
+                first.append(BrokenCell(start + index, name, text))
 
 
 def numbers_of(texts: pa.StringArray, decimal: str) -> Numbers:
@@ -174,8 +174,6 @@ class Times(NamedTuple):
     broken: NDArray[np.bool_]
     marks: NDArray[np.bool_]
     filled: int
-    units: frozenset[str] = frozenset()
-    numeric: bool = False
 
 
 def with_clear_days(texts: pa.StringArray, days: str) -> pa.StringArray:

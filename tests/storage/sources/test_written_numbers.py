@@ -8,7 +8,7 @@ import pytest
 
 from storage.errors import SchemaError, SourceError
 from storage.sources import BROKEN_CELLS, open_source, open_surveyed
-from storage.sources.columns.written_numbers import read_amounts
+from storage.sources.csv_files.written_numbers import read_amounts
 
 
 def write(path, rows):
