@@ -142,6 +142,8 @@ class Blocks:
 
     def _keeps_budget(self, rows: NDArray[np.generic], back: NDArray[np.generic]) -> bool:
         """Count a block if all blocks so far, with this one, keep the RMSE within the bound."""
+        if np.isinf(self.plan.bound.rmse):
+            return True
         values = int(np.isfinite(rows).sum())
         share = min(rmse(rows, back) / self.plan.bound.rmse, MOST_SHARE)
         squared = self.squared + values * share**2

@@ -21,7 +21,7 @@ from storage.codecs.blocks import (
 )
 from storage.codecs.column_orders import choose_orders
 from storage.codecs.columns import Order
-from storage.codecs.deviation import differences, unit_of
+from storage.codecs.deviation import differences, norms, pieces
 from storage.codecs.differences import DifferencesCodec, choose_axes, one_grid_codes
 from storage.codecs.grid import PHASES, SMALLEST, Grid, restore_types, to_types, widest_step
 from storage.errors import CodecError
@@ -105,16 +105,18 @@ def own_bound(name: str, bound: Bound) -> Bound:
 
 
 def rmse(rows: NDArray[np.generic], back: NDArray[np.generic]) -> float:
-    """Return the root mean square difference over the finite values of `rows`.
+    """Return the root mean square difference over the finite values of `rows` (n, d).
 
     Infinity if `back` is not finite at one of them.
     """
-    known = np.isfinite(rows)
-    if not np.isfinite(back[known]).all():
-        return float("inf")
-    apart = differences(rows, back)[known]
-    unit = unit_of(float(apart.max(initial=0.0)))
-    return float(np.sqrt(np.square(apart / unit).mean()) * unit) if apart.size else 0.0
+    known, norm = 0, 0.0
+    for piece in pieces(rows):
+        finite = np.isfinite(rows[piece])
+        if not (np.isfinite(back[piece]) | ~finite).all():
+            return float("inf")
+        known += int(finite.sum())
+        norm = np.hypot(norm, norms(differences(rows[piece], back[piece]).reshape(-1, 1))[0])
+    return float(norm / np.sqrt(max(1, known)))
 
 
 def widest_tolerance(bound: Bound, loss: Rmse) -> NDArray[np.float64]:
