@@ -16,7 +16,6 @@ from aemodel.table_defaults import (
     NIGHTLY_MEMBERS,
     NOISE,
     PROTOTYPES,
-    STEPS,
     WIDE_EPOCHS,
     WIDE_LEARNING_RATE,
     is_wide,
@@ -204,9 +203,11 @@ def _epochs_and_batch(sample: SampleSummary) -> list[str]:
             key_line("learning_rate", f"{WIDE_LEARNING_RATE:g}", "small steps from there"),
         ]
     if not sample.shares_a_scale:
-        epochs = table_epochs(_fit_rows(sample))
+        fit_rows = max(BATCH, _fit_rows(sample))
+        epochs = table_epochs(fit_rows)
+        steps = round(epochs * fit_rows / BATCH, -2)
         return [
-            key_line("epochs", str(epochs), f"about {STEPS} steps"),
+            key_line("epochs", str(epochs), f"about {int(steps):,} steps"),
             key_line("batch_size", str(BATCH), "rows per step"),
             key_line("learning_rate", f"{LEARNING_RATE:g}", "large: it falls to 0 at the end"),
         ]

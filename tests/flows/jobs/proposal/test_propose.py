@@ -188,6 +188,17 @@ def test_a_large_table_gets_fewer_members_whatever_its_columns(tmp_path, random)
     assert keys(tmp_path / "a.parquet")["model"]["members"] == 2
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(3_000, "400"), (80_000, "1,000")])
+def test_the_steps_that_init_names_are_those_of_its_epochs(tmp_path, random, rows, steps):
+    path = write(tmp_path / "a.parquet", {"x": random.normal(size=rows)})
+    train = keys(path)["train"]
+    fit_rows = rows * (0.9 - train["calibration"])
+    assert f"# about {steps} steps" in proposed(path)
+    assert train["epochs"] * fit_rows / train["batch_size"] == pytest.approx(
+        float(steps.replace(",", "")), rel=0.2
+    )
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_suspect_columns_and_repeated_rows_are_named(tmp_path, columns, random, suffix):
     columns["status"] = random.choice([200, 301, 404], N) * 1.0
