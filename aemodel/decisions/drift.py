@@ -15,7 +15,7 @@ from aemodel.decisions.block_scores import BlockScores
 from aemodel.decisions.ranking import Tally
 
 BULK = 0.9  # quantile of the calibration scores below which rows are the bulk
-MIN_ROWS = 50
+MIN_ROWS = 20
 # If a smaller share of a night lies in the bulk, the night has moved out of it: compare all rows.
 MIN_BULK_SHARE = 0.1
 SIGNIFICANCE = 1e-3
