@@ -151,6 +151,17 @@ def list_models(models: Path) -> list[str]:
     return [path.parent.name for path in manifests]
 
 
+def missing_champion(models: Path) -> str:
+    """Say that there is no champion, and what to do."""
+    trained = list_models(models)
+    if not trained:
+        return "no champion yet: run 'nightglass train JOB'"
+    return (
+        f"no champion: the newest model, {trained[-1]}, was not promoted; see training.html in its "
+        f"folder, train again, or run 'nightglass models promote JOB {trained[-1]}'"
+    )
+
+
 def read_champion(models: Path) -> Champion | None:
     """Return the champion, or None if no model was ever promoted."""
     path = models / CHAMPION

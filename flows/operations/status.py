@@ -21,7 +21,7 @@ from flows.publishing.nights import unpublished_nights
 from flows.scoring.catch_up import due_nights, forgotten_ranges
 from flows.scoring.result import flagged_counts
 from flows.training.champion import model_age
-from storage.models import list_models, read_champion
+from storage.models import list_models, missing_champion, read_champion
 from storage.nights.revisions import newest_nights
 from storage.units import format_bytes
 
@@ -203,7 +203,7 @@ def find_problems(job: Job, workspace: Workspace, now: datetime) -> Iterator[str
     """Yield the problems that an operator must act on."""
     champion = read_model_age(workspace, now.astimezone(job.zone).date())
     if champion is None:
-        yield "no champion yet: run 'nightglass train JOB'"
+        yield missing_champion(workspace.models)
         return
     if champion.model_id not in list_models(workspace.models):
         yield (

@@ -6,7 +6,7 @@ from aemodel.bundle import from_files
 from aemodel.model import Autoencoder
 from flows.errors import UsageError
 from flows.jobs.workspace import Workspace
-from storage.models import champion_id, load_bundle
+from storage.models import champion_id, load_bundle, missing_champion
 
 
 def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tuple[str, Autoencoder]:
@@ -16,10 +16,7 @@ def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tupl
     """
     chosen = model_id or champion_id(workspace.models)
     if not chosen:
-        raise UsageError(
-            f"{workspace.models}: no champion yet; run 'nightglass train' first, "
-            "or 'nightglass models promote'"
-        )
+        raise UsageError(f"{workspace.models}: {missing_champion(workspace.models)}")
     return chosen, from_files(load_bundle(workspace.models, chosen), device=device)
 
 

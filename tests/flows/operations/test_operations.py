@@ -186,7 +186,11 @@ def test_status_of_a_job_without_a_champion(bench):
     assert found.facts["model_id"]
     assert (result.code, result.facts["problems"]) == (
         1,
-        ["no champion yet: run 'nightglass train JOB'"],
+        [
+            f"no champion: the newest model, {found.facts['model_id']}, was not promoted; see "
+            "training.html in its folder, train again, or run "
+            f"'nightglass models promote JOB {found.facts['model_id']}'"
+        ],
     )
 
 
