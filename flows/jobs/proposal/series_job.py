@@ -88,7 +88,7 @@ def _entity(entity: str) -> Iterator[str]:
 
 def _grid(series: ProposedSeries) -> Iterator[str]:
     found = series.proposal
-    if found.irregular > IRREGULAR:
+    if found.irregular > IRREGULAR and not found.skips_weekends:
         yield f"# {found.irregular:.1%} of the steps are far from that: for a regular grid, set"
         yield f"# resample = {_duration(series, found.step)}"
 

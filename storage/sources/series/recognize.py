@@ -29,7 +29,7 @@ SAMPLED_ROWS, MOST_COLUMNS = 200_000, 200
 FEWEST_ROWS = 30  # with fewer, nothing is regular
 FEWEST_OF_ENTITY = 10  # rows, on average
 MOST_REPEATED = 0.01  # share of the rows that have the time of the row before
-NEAR, MOST_FAR = 0.5, 0.2  # steps within half of the typical one are near; so many may be far
+NEAR, MOST_FAR = 0.5, 0.25  # steps within half of the typical one are near; so many may be far
 MOST_BACK = 0.01  # share of the rows that lie before the row before them
 GAP_STEPS = 10  # a pause of more typical steps is proposed to start a new segment
 TIME_NAME = re.compile(
@@ -43,6 +43,7 @@ ROUND_GAPS = [
     *(3_600 * hours for hours in (1, 2, 3, 6, 12)),
 ]
 DAY = 86_400
+WEEKENDS = 0.15  # share of daily steps that are far: a fifth where only working days have rows
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class SeriesProposal:
     in_seconds: bool
     irregular: float
     reason: str
+
+    @property
+    def skips_weekends(self) -> bool:
+        """Whether only working days have rows."""
+        return self.in_seconds and self.step == DAY and self.irregular > WEEKENDS
 
 
 class _Fit(NamedTuple):

@@ -90,6 +90,15 @@ def test_irregular_steps_lead_to_a_grid_as_a_comment(tmp_path):
     assert "resample" not in tomllib.loads(text)["series"]
 
 
+def test_working_days_lead_to_no_grid(tmp_path):
+    days = [day for day in range(700) if day % 7 < 5]
+    times = pa.array([86_400 * day for day in days], pa.timestamp("s"))
+    text = proposed(tmp_path / "a.parquet", pa.table({"day": times, "sold": days}))
+
+    assert tomllib.loads(text)["series"]["time"] == "day"
+    assert "resample" not in text
+
+
 def test_files_of_a_folder_are_series_where_their_times_overlap(tmp_path):
     (tmp_path / "rigs").mkdir()
     for number in range(3):

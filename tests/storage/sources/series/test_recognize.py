@@ -80,6 +80,14 @@ def test_rows_at_irregular_times_are_no_series(tmp_path, random):
     assert recognized(write(tmp_path / "a.parquet", columns)) is None
 
 
+def test_working_days_are_a_series_whose_weekends_are_no_pauses(tmp_path):
+    days = [day for day in range(700) if day % 7 < 5 and day % 60]  # a holiday in two months
+    columns = {"day": seconds(*(86_400 * day for day in days)), "sold": np.arange(len(days)) * 1.0}
+    found = recognized(write(tmp_path / "a.parquet", columns))
+
+    assert (found.order.time, found.step, found.order.gap) == ("day", 86_400, 864_000)
+
+
 def test_rows_in_no_order_of_time_are_no_series(tmp_path, random):
     columns = {"born": seconds(*random.permutation(N)), "height": random.normal(size=N)}
 
