@@ -11,6 +11,7 @@ from aemodel.series.windows.pyramid import Values
 
 MOST_SUSPECTS = 3
 SUSPECT = 0.2  # of what is unusual about the worst sensor, from which another is one as well
+STILL = 1e-5  # of the mean energy of sensors: with less, float32 does not tell moves from none
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,12 @@ class Unusual:
             found, precision = every[:, :, sensors], precisions[scale]
             clean = self.moves.clean[scale][np.ix_(sensors, sensors)]
             given = (precision @ clean * precision.T).sum(axis=1)
-            alone = _changed((found**2).mean(axis=(0, 1)), np.diag(clean))
+            energy = (found**2).mean(axis=(0, 1))
+            alone = _changed(energy, np.diag(clean))
             others = _changed(((found @ precision) ** 2).mean(axis=(0, 1)), given)
-            total += counts[scale] * (alone + others)
+            least = STILL * self.moves.energies[scale].mean()
+            moving = np.maximum(energy, np.diag(clean)) > least  # now, or in clean windows
+            total += np.where(moving, counts[scale] * (alone + others), 0.0)
         return total
 
     def suspects(self, worst: int) -> Indices:

@@ -32,6 +32,20 @@ def test_a_shifted_sensor_is_named_first(model, sensor):
     assert explain_event(model, event(rows)).sensors[0].name == f"s{sensor}"
 
 
+def test_a_sensor_that_never_moves_is_nothing_unusual_until_it_does():
+    still = np.full((len(CLEAN), 1), 2013.0)
+    model = fitted(np.hstack([CLEAN, still]))
+    rows = np.hstack([sensor_rows(700, seed=4), still[:700]])
+    moved = rows.copy()
+    rows[300:400, 1] += 3 * CLEAN[:, 1].std()
+    moved[350:, 5] += 1
+
+    shares = {each.index: each.share for each in explain_event(model, event(rows)).sensors}
+
+    assert shares[5] == 0
+    assert explain_event(model, event(moved)).sensors[0].index == 5
+
+
 def test_shares_of_all_sensors_add_up_to_one_worst_first(model):
     shares = [each.share for each in explain_event(model, event(sensor_rows(700))).sensors]
 
