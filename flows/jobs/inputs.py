@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from flows.jobs.settings import Job
 from storage.databases.query import is_query
 from storage.errors import NoDataError
 from storage.files.reads import read_refusals
-from storage.objects.paths import located
+from storage.objects.paths import ObjectPath, located
 from storage.sources import (
     Kinds,
     Reading,
@@ -31,6 +32,8 @@ from storage.sources import (
     open_source,
     open_surveyed,
 )
+
+MOST_BESIDE = 3  # names in the message of a missing input
 
 
 def input_path(job: Job, *, source: str, date: str) -> Path:
@@ -168,11 +171,21 @@ def require_ready(job: Job, data_date: date) -> None:
 
 def _incoming_files(job: Job, data_date: date) -> list[Path]:
     """Find the input of a data date. Raises NoDataError that says what to change."""
+    path = job.incoming(data_date)
     try:
-        return find_files(job.incoming(data_date))
+        return find_files(path)
     except NoDataError as exc:
         elsewhere = "if the rows are elsewhere, set data.incoming, or name them with --source"
-        raise NoDataError(f"{exc}; {elsewhere}") from exc
+        raise NoDataError(f"{exc}; {_names_beside(path)}{elsewhere}") from exc
+
+
+def _names_beside(path: Path) -> str:
+    """Say which names begin as that of a local path that does not exist, such as DATE.csv."""
+    if isinstance(path, ObjectPath) or path.exists():
+        return ""
+    stem = glob.escape(path.name.partition(".")[0])
+    names = sorted(each.name for each in path.parent.glob(f"{stem}*"))
+    return f"beside it: {', '.join(names[:MOST_BESIDE])}; " if names else ""
 
 
 def require_marker_file(job: Job, data_date: date) -> None:

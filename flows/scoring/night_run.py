@@ -18,9 +18,12 @@ from aemodel.decisions.entity_groups import EntityGroups, entity_groups
 from aemodel.decisions.rules import Decision
 from aemodel.model import Autoencoder
 from flows.engine.run_record import RunRecord, package_versions
+from flows.jobs.date_paths import fill_date
+from flows.jobs.dates import parse_date
 from flows.jobs.queries import name_queries
 from flows.jobs.settings import Job
 from flows.scoring.shards.summary import ShardSummary
+from storage.databases.query import is_query
 from storage.labels import Label
 from storage.nights.night import Evidence
 from storage.nights.revisions import NightPlace
@@ -100,6 +103,17 @@ class NightRun:
     def without_folder(self, message: str) -> str:
         """Strip the input's folder from `message`; digests must not depend on paths."""
         return name_queries(self.job, message).replace(f"{self.path.parent}/", "")
+
+    def named_as_in_job(self, message: str) -> str:
+        """Name the input and its marker in `message` as the job file does, and strip folders."""
+        data, night = self.job.data, parse_date(self.place.date)
+        for text, path in (
+            (data.ready, self.job.marker(night)),
+            (data.incoming, None if is_query(data.incoming) else self.path),
+        ):
+            if path is not None:
+                message = message.replace(str(path), fill_date(text, night))
+        return self.without_folder(message)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ def publish_no_data(run: NightRun, why: str) -> NightResult:
         return read_result(run.place, newest, written=False)
     if summary and summary.shards_total:
         raise NoDataError(f"{why}; revision {newest} of {run.place.date} has scores and is kept")
-    return _publish_nothing_scored(run, nothing_scored("NO DATA", run.without_folder(why)))
+    return _publish_nothing_scored(run, nothing_scored("NO DATA", run.named_as_in_job(why)))
 
 
 def publish_failed(run: NightRun, why: str) -> None:
@@ -96,7 +96,7 @@ def publish_failed(run: NightRun, why: str) -> None:
     Publishes nothing if the newest revision has the same reason, or has scored rows.
     """
     _, summary = newest_revision(run)
-    why = run.without_folder(why)
+    why = run.named_as_in_job(why)
     if summary and (summary.shards_total or (summary.verdict, summary.promise) == ("FAILED", why)):
         return
     _publish_nothing_scored(run, nothing_scored("FAILED", why))

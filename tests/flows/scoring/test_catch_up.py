@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -57,6 +58,14 @@ def test_a_finished_night_is_not_due_even_with_a_newer_model(bench):
 
     assert due(bench) == []
     assert [each.written for each in run(bench).results.values()] == [False]
+
+
+def test_a_night_without_data_says_where_it_was_sought_as_the_job_file_does(bench):
+    bench.score()
+    report = bench.workspace / f"reports/small/{DAY}/rev=1"
+    where = json.loads((report / "summary.json").read_text())["promise"]
+
+    assert where.startswith(f"nights/{DAY}.npy: no files found")
 
 
 def test_a_night_without_data_is_due_again_once_its_data_arrive(bench):
