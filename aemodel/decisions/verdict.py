@@ -12,13 +12,16 @@ from aemodel.decisions.rules import Decision
 class Coverage:
     """How much of a night was scored.
 
-    rows_unusable: rows of finished shards that could not be judged.
+    rows_unusable: rows of finished shards that could not be judged. sensors, sensors_lost: those of
+    series, each entity's for itself, and how many of them lack values that clean rows have.
     """
 
     rows: int
     shards_done: int
     shards_total: int
     rows_unusable: int = 0
+    sensors: int = 0
+    sensors_lost: int = 0
 
 
 def judge_night(
@@ -56,3 +59,6 @@ def _coverage_verdicts(coverage: Coverage) -> Iterator[str]:
     elif coverage.rows and coverage.rows_unusable:
         n_rows = coverage.rows + coverage.rows_unusable
         yield f"PARTIAL {coverage.rows:,} of {n_rows:,} rows"
+    elif coverage.sensors_lost:
+        seen = coverage.sensors - coverage.sensors_lost
+        yield f"PARTIAL {seen:,} of {coverage.sensors:,} sensors"

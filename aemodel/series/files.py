@@ -28,6 +28,7 @@ def series_arrays(model: SeriesModel) -> dict[str, NDArray[np.generic]]:
     arrays: dict[str, NDArray[np.generic]] = {
         "center": model.levels.center,
         "spread": model.levels.spread,
+        "missing": model.levels.missing,
         "mean": scorer.whitening.mean,
         "whitening": scorer.whitening.matrices,
         "scale": scorer.scale,
@@ -87,7 +88,9 @@ def _model(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> SeriesModel:
     return SeriesModel(
         sensors=tuple(facts["sensors"]),
         settings=settings,
-        levels=EntityLevels(tuple(facts["entities"]), arrays["center"], arrays["spread"]),
+        levels=EntityLevels(
+            tuple(facts["entities"]), *(arrays[name] for name in ("center", "spread", "missing"))
+        ),
         scorer=WindowScorer(whitening, reference, arrays["scale"], settings.stride),
         band=arrays["band"],
         calibration=Calibration(arrays["calibration"], facts["calibration_rows"], usual),

@@ -21,9 +21,10 @@ Matrix = NDArray[np.float64]
 class LevelMoments:
     """Counts, sums and sums of squares (e, d) of the observed rows of entities.
 
-    Sums are of values less `origin` (d,), so that large offsets lose no digits.
+    Sums are of values less `origin` (d,), so that large offsets lose no digits. rows: (e,) all.
     """
 
+    rows: Matrix
     origin: Matrix
     count: Matrix
     total: Matrix
@@ -36,13 +37,14 @@ class LevelMoments:
         sums = np.where(seen, rows, 0.0).sum(axis=0, dtype=np.float64)
         origin = sums / np.maximum(seen.sum(axis=0), 1)
         count, total, squares = (np.zeros((entities, len(origin))) for _ in range(3))
-        return cls(origin, count, total, squares)
+        return cls(np.zeros(entities), origin, count, total, squares)
 
     def add(self, rows: NDArray[np.generic], entity: int) -> None:
         """Count rows (n, d) of one entity; NaN is not observed."""
         moved = rows.astype(np.float64) - self.origin
         seen = np.isfinite(moved)
         moved = np.where(seen, moved, 0.0)
+        self.rows[entity] += len(rows)
         self.count[entity] += seen.sum(axis=0)
         self.total[entity] += moved.sum(axis=0)
         self.squares[entity] += (moved * moved).sum(axis=0)
@@ -50,11 +52,15 @@ class LevelMoments:
 
 @dataclass(frozen=True)
 class EntityLevels:
-    """Center and spread (e + 1, d) of entities by name; the last row is the pool's."""
+    """Center and spread (e + 1, d) of entities by name; the last row is the pool's.
+
+    missing: (e + 1, d) share of the rows without a value.
+    """
 
     names: tuple[str, ...]
     center: Matrix
     spread: Matrix
+    missing: Matrix
 
     @classmethod
     def of(cls, names: Sequence[str], moments: LevelMoments) -> EntityLevels:
@@ -75,11 +81,11 @@ class EntityLevels:
         center = _shrunk(mean, spread**2 / rows, rows)
         centers = moments.origin + np.vstack([center, pool])
         spreads = np.vstack([spread, np.sqrt(whole)])
-        return cls(tuple(names), centers, _usable(spreads, centers))
+        return cls(tuple(names), centers, _usable(spreads, centers), _missing(moments))
 
     def pooled(self) -> EntityLevels:
         """The pool alone."""
-        return EntityLevels((), self.center[-1:], self.spread[-1:])
+        return EntityLevels((), self.center[-1:], self.spread[-1:], self.missing[-1:])
 
     def rows_of(self, names: Sequence[str]) -> NDArray[np.intp]:
         """Return the row of each name; unknown ones have the pool's."""
@@ -90,6 +96,13 @@ class EntityLevels:
         """Return rows (n, d) of the entity in row `row` in units of its spread, cut at FAR."""
         scaled = (rows.astype(np.float64) - self.center[row]) / self.spread[row]
         return np.asarray(np.clip(scaled, -FAR, FAR), np.float32)
+
+
+def _missing(moments: LevelMoments) -> Matrix:
+    """Return the share of rows without a value (e + 1, d), of all rows last."""
+    count = np.vstack([moments.count, moments.count.sum(axis=0)])
+    rows = np.append(moments.rows, moments.rows.sum())
+    return np.asarray(1 - count / np.maximum(rows, 1)[:, None])
 
 
 def _shrunk(values: Matrix, errors: Matrix, weights: Matrix) -> Matrix:

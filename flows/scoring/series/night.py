@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from aemodel.decisions.rules import Decision, withhold_promise
@@ -12,11 +13,13 @@ from aemodel.series.model import SeriesModel
 from flows.jobs.settings import Job
 from flows.scoring.judge import TRAINING_ROWS, scored_training_rows
 from flows.scoring.night_run import Judged, NightRun
+from flows.scoring.series.gaps import lost_sensors
 from flows.scoring.series.summary import SeriesSummary
 from flows.scoring.shards.notes import summary_path
 from flows.scoring.shards.scoring import ScoredShards
 from storage.sources import Source
 from storage.sources.series.source import SeriesSource
+from storage.text import list_first
 
 MOST_NAMED = 5  # entities in one note
 FEW_UNCOVERED = 0.01  # share of the rows: a short series each night would hide every REVIEW
@@ -51,6 +54,7 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
     )
     if decision.promises and scored_training_rows(run, source, scored):
         decision = withhold_promise(decision, TRAINING_ROWS)
+    lost = lost_sensors(summary.gaps, model, source.entities)
     verdict, others = judge_night(
         replace(decision, limit=0),  # every event is to be reviewed: clean data has hardly any
         Coverage(
@@ -58,6 +62,8 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
             rows_unusable=scored.unusable + _missed(summary),
             shards_done=len(scored.notes),
             shards_total=scored.total,
+            sensors=lost.total,
+            sensors_lost=lost.count,
         ),
         alert_budget=settings.alert_budget,
     )
@@ -66,7 +72,7 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
         decision=decision,
         summary=None,
         drift=None,
-        notes=(*others, *run.remarks, *_notes(run.job, model, source, summary)),
+        notes=(*others, *run.remarks, *_notes(run.job, model, source, summary), *lost.notes),
         failed=tuple(scored.failed),
         shards_done=len(scored.notes),
         shards=scored.total,
@@ -101,18 +107,28 @@ def _notes(job: Job, model: SeriesModel, source: SeriesSource, summary: SeriesSu
             f"{summary.uncovered:,} rows are not judged: they lie between two pauses that are "
             f"less than a window of {model.scorer.window} rows apart"
         )
-    known = {*model.levels.names}
-    new = [name for name in source.entities if name not in known]
-    if known and new:
-        names = ", ".join(new[:MOST_NAMED]) + (", …" if len(new) > MOST_NAMED else "")
-        column = job.series.entity if job.series else "entity"
-        found.append(
-            f"{len(new):,} of {len(source.entities):,} values of {column} are not in the clean "
-            f"data, and are judged by the level of all: {names}"
-        )
+    found += _entity_notes(job, model, source)
     step, clean = source.series.typical_step, model.step
     if step and abs(step - clean) > 0.05 * clean:
         found.append(
             f"rows are {step:g} apart, clean ones {clean:g}: set series.resample, and train again"
         )
     return found
+
+
+def _entity_notes(job: Job, model: SeriesModel, source: SeriesSource) -> Iterator[str]:
+    """Say which entities came, and which went, if only a few did."""
+    known, tonight = model.levels.names, source.entities
+    column = job.series.entity if job.series else "entity"
+    new = [name for name in tonight if name not in {*known}]
+    if known and new:
+        yield (
+            f"{len(new):,} of {len(tonight):,} values of {column} are not in the clean "
+            f"data, and are judged by the level of all: {list_first(new, MOST_NAMED)}"
+        )
+    gone = [name for name in known if name not in {*tonight}]
+    if 0 < len(gone) <= len(known) / 2:  # of more, tonight has those that it happens to have
+        yield (
+            f"{len(gone):,} of {len(known):,} values of {column} in the clean data have no rows "
+            f"tonight: {list_first(gone, MOST_NAMED)}"
+        )

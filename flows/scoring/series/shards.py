@@ -14,6 +14,7 @@ from aemodel.series.model import SeriesModel
 from flows.engine.progress import rows_done
 from flows.engine.shard_job import ShardJob
 from flows.scoring.series.digest import SeriesDigest
+from flows.scoring.series.gaps import Gaps
 from flows.scoring.series.ranges import ScoredRange, score_range
 from flows.scoring.series.summary import SeriesSummary
 from flows.scoring.series.timeline import Bins, Highest
@@ -109,7 +110,8 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
         judged = ~np.isnan(scores)
         uncovered = int((found.rows.usable[own] & ~judged).sum())
         highest = Highest.of(series.entities, self.bins.of(series.times), scores)
-        return SeriesSummary(int(judged.sum()), uncovered, found.runs, highest)
+        gaps = Gaps.of(series.entities[judged], found.rows.rows[own][judged])
+        return SeriesSummary(int(judged.sum()), uncovered, found.runs, highest, gaps)
 
     def _write(self, writer: PointWriter, digest: SeriesDigest, found: ScoredRange) -> None:
         """Append the scores of the night's own rows, and digest what they rest on."""

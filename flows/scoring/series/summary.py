@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from aemodel.series.events.runs import Run
+from flows.scoring.series.gaps import Gaps
 from flows.scoring.series.timeline import Highest
 
 WHOLE = [field.name for field in fields(Run) if field.name != "score"]
@@ -18,18 +19,19 @@ WHOLE = [field.name for field in fields(Run) if field.name != "score"]
 class SeriesSummary:
     """rows: judged. uncovered: rows that no window covers. runs: in order of rows.
 
-    highest: scores for the timeline.
+    highest: scores for the timeline. gaps: of the judged rows.
     """
 
     rows: int
     uncovered: int
     runs: tuple[Run, ...]
     highest: Highest
+    gaps: Gaps
 
     @classmethod
     def none(cls) -> SeriesSummary:
         """No rows."""
-        return cls(0, 0, (), Highest.none())
+        return cls(0, 0, (), Highest.none(), Gaps.none())
 
     def merge(self, later: SeriesSummary) -> SeriesSummary:
         """Return the summary of the rows of both."""
@@ -38,6 +40,7 @@ class SeriesSummary:
             self.uncovered + later.uncovered,
             self.runs + later.runs,
             self.highest.merge(later.highest),
+            self.gaps.merge(later.gaps),
         )
 
     def save(self, path: Path) -> None:
@@ -54,6 +57,9 @@ class SeriesSummary:
                 entities=self.highest.entities,
                 bins=self.highest.bins,
                 highest=self.highest.scores,
+                gap_entities=self.gaps.entities,
+                gap_rows=self.gaps.rows,
+                gap_missing=self.gaps.missing,
             )
 
     @classmethod
@@ -63,7 +69,8 @@ class SeriesSummary:
             rows, uncovered = file["counts"].tolist()
             runs = _runs(file["runs"].tolist(), file["scores"].tolist())
             highest = Highest(file["entities"], file["bins"], file["highest"])
-            return cls(rows, uncovered, runs, highest)
+            gaps = Gaps(*(file[name] for name in ("gap_entities", "gap_rows", "gap_missing")))
+            return cls(rows, uncovered, runs, highest, gaps)
 
 
 def _runs(whole: Sequence[Sequence[int]], scores: Sequence[float]) -> tuple[Run, ...]:

@@ -24,7 +24,7 @@ WORRY = {
     "FLOOD": "Far more events than clean data gives: look for one common cause first, such as a "
     "changed sensor, unit, or operating mode.",
     "DRIFT": "The data have moved as a whole: find out what changed before you trust the events.",
-    "PARTIAL": "Some rows were not judged: the events are provisional.",
+    "PARTIAL": "Not everything was judged: the events are provisional.",
     "NO DATA": "Check whether the data have arrived; a later run scores them.",
     "FAILED": "Fix the cause and run it again.",
 }

@@ -11,6 +11,8 @@ import pytest
 from bench import DAY
 from series_nights import (
     DAY_ROWS,
+    SERIES_JOB,
+    clean_table,
     events_of,
     night_rows,
     night_table,
@@ -19,8 +21,11 @@ from series_nights import (
     scores_of,
     summary_of,
     table_of,
+    trained_series,
     write_night,
 )
+
+IMPUTE = 'missing = "impute"\n\n[series]'
 
 
 @pytest.fixture
@@ -157,6 +162,31 @@ def test_gaps_hold_the_last_value_if_the_job_says_so(night):
     summary = night(with_values(night_table(), "speed", gaps), "data.missing=impute")
 
     assert (summary["verdict"], summary["rows"]) == ("OK", 2 * DAY_ROWS)
+
+
+def test_a_sensor_without_values_makes_the_night_partial_even_if_gaps_are_imputed(night):
+    gaps = dict.fromkeys(range(1, 2 * DAY_ROWS, 2))
+    summary = night(with_values(night_table(), "speed", gaps), "data.missing=impute", code=4)
+
+    assert summary["verdict"] == "PARTIAL 5 of 6 sensors"
+    assert summary["notes"][-1].endswith("'speed' in 288 of 288 rows (p1)")
+
+
+def test_a_sensor_that_often_lacks_values_in_clean_rows_may_lack_them(tmp_path):
+    rows = range(2 * DAY_ROWS)
+    clean = with_values(clean_table(), "speed", dict.fromkeys(rows))  # one day of four
+    bench = trained_series(tmp_path, SERIES_JOB.replace("[series]", IMPUTE), clean)
+    write_night(bench, with_values(night_table(), "speed", dict.fromkeys(rows[: DAY_ROWS // 2])))
+    bench.score()
+
+    assert "sensors" not in summary_of(bench)["verdict"]
+
+
+def test_an_entity_without_rows_is_named(night):
+    first, stop = night_rows()
+    summary = night(table_of(pumps(first, stop)[:1], first, names=("p0",)))
+
+    assert summary["notes"] == ["1 of 2 values of pump in the clean data have no rows tonight: p1"]
 
 
 def test_an_infinity_is_not_judged_even_if_gaps_are(night):
