@@ -13,7 +13,9 @@ from flows.jobs.proposal.proposed_settings import key_line, quoted
 from flows.jobs.proposal.query_input import clean_query, incoming_query
 from flows.jobs.proposal.sample import SAMPLE_ROWS, SampleSummary
 from storage.errors import SourceError
-from storage.sources import Source, is_image, open_surveyed, relative_names
+from storage.sources import Reading, Source, is_image, open_surveyed, relative_names
+from storage.sources.series.opening import open_numbers
+from storage.sources.series.order import SeriesOrder
 from storage.text import list_first, printable
 
 COMMENT_WIDTH = 98
@@ -34,14 +36,15 @@ class Input:
 
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
-        return open_surveyed(
-            self.file,
-            field=self.field,
-            id=self.id,
-            missing="impute",
-            keep=SAMPLE_ROWS,
-            resize=self.resize,
-        )
+        return open_surveyed(self.file, id=self.id, resize=self.resize, **self._reading)
+
+    def open_numbers(self, order: SeriesOrder) -> Source:
+        """Open rows that form series with the columns that windows see, as `train` does."""
+        return open_numbers(self.file, order, self._reading)
+
+    @property
+    def _reading(self) -> Reading:
+        return {"field": self.field, "missing": "impute", "keep": SAMPLE_ROWS}
 
 
 def open_in_usual_size(rows: Input) -> tuple[Source, Input]:

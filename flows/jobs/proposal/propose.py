@@ -34,7 +34,7 @@ from flows.jobs.proposal.series_job import (
     propose_series,
     series_model_sections,
     series_section,
-    unseen_reasons,
+    unread_columns,
 )
 from flows.results import CommandResult
 from storage.sources import (
@@ -42,7 +42,6 @@ from storage.sources import (
     NUMBER,
     Feature,
     Source,
-    list_unread,
     named_features,
 )
 from storage.text import printable
@@ -63,8 +62,8 @@ def propose_job(source: str, *, field: str, connection: str = "") -> CommandResu
 def _propose(rows: Input) -> CommandResult:
     opened, rows = open_in_usual_size(rows)
     with opened:
-        if series := propose_series(opened):
-            return _propose_series(opened, rows, series)
+        if series := propose_series(opened, rows):
+            return _propose_series(rows, series)
         found, columns = read_sample(opened), list(named_features(opened.schema))
         sample = summarize_sample(found, opened.n_rows, columns)
         name = _running_id(sample) or _text_id(opened)
@@ -80,29 +79,25 @@ def _propose(rows: Input) -> CommandResult:
     return CommandResult(facts, text)
 
 
-def _propose_series(source: Source, rows: Input, series: ProposedSeries) -> CommandResult:
-    names = [feature.name for feature in named_features(source.schema)]
-    kept = [place for place, name in enumerate(names) if name in series.sensors]
-    numbers = [Feature(names[place], NUMBER) for place in kept]
-    found = summarize_sample(read_sample(source)[:, kept], source.n_rows, numbers)
-    sample = replace(found, findings=replace(found.findings, repeated=0.0))  # windows do not care
-    text = write_series_job(source, rows, sample, series)
+def _propose_series(rows: Input, series: ProposedSeries) -> CommandResult:
+    with series.source as source:
+        numbers = [Feature(name, NUMBER) for name in series.sensors]
+        found = summarize_sample(read_sample(source), source.n_rows, numbers)
+        findings = replace(found.findings, repeated=0.0)  # windows do not care
+        sample = replace(found, findings=findings)
+        text = write_series_job(rows, sample, series)
     facts = {"path": rows.path, "rows": sample.rows, "features": sample.features, "job": text}
     return CommandResult(facts, text)
 
 
-def write_series_job(
-    source: Source, rows: Input, sample: SampleSummary, series: ProposedSeries
-) -> str:
+def write_series_job(rows: Input, sample: SampleSummary, series: ProposedSeries) -> str:
     """The job file as text, for rows that form series."""
-    unread = {name: why for name, why in source.unread.items() if name not in series.columns}
     lines = [
-        *_first_lines(source, rows, sample),
+        *_first_lines(series.source, rows, sample),
         "",
         "[data]",
-        *data_keys(source, rows, sample),
-        *comment_lines("columns not read", [list_unread(unread)] if unread else []),
-        *(line for why, names in unseen_reasons(series) for line in comment_lines(why, names)),
+        *data_keys(series.source, rows, sample),
+        *(line for what, names in unread_columns(series) for line in comment_lines(what, names)),
         *warning_lines(sample),
         "",
         *series_section(series),

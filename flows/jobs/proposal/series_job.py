@@ -8,8 +8,10 @@ from math import ceil
 
 from aemodel.series.events.event_rate import EventRate
 from aemodel.series.settings import SMALLEST
+from flows.jobs.proposal.data_section import Input
 from flows.jobs.proposal.proposed_settings import key_line, quoted
-from storage.sources import NUMBER, Source, named_features
+from storage.errors import SourceError
+from storage.sources import Source, list_unread
 from storage.sources.series.opening import NO_NUMBER
 from storage.sources.series.order import FILE, show_step
 from storage.sources.series.recognize import (
@@ -32,12 +34,16 @@ IRREGULAR = 0.02  # share of steps far from the typical one that is worth a grid
 
 @dataclass(frozen=True)
 class ProposedSeries:
-    """How rows form series, how much there is of them, and which columns windows see."""
+    """How rows form series, and how much there is of them. source: the columns windows see."""
 
     proposal: SeriesProposal
     extent: SeriesExtent
-    sensors: tuple[str, ...]
-    unseen: tuple[str, ...]
+    source: Source
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """The columns that windows see."""
+        return self.source.schema.columns
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -45,24 +51,27 @@ class ProposedSeries:
         return self.proposal.order.columns
 
 
-def propose_series(source: Source) -> ProposedSeries | None:
+def propose_series(source: Source, rows: Input) -> ProposedSeries | None:
     """Return how the rows of a table form series that windows can judge; None if they do not."""
     found = recognize_series(source)
     if found is None or not isinstance(source, TableSource):
         return None
-    seen, unseen = list[str](), list[str]()
-    for name, kind in named_features(source.schema):
-        if name not in found.order.columns:
-            (seen if kind == NUMBER or source.holds_switches(name) else unseen).append(name)
     extent = measure_extent(source, found)
-    if not seen or extent.longest < FEWEST_WINDOWS * SMALLEST:
+    if extent.longest < FEWEST_WINDOWS * SMALLEST:
         return None
-    return ProposedSeries(found, extent, tuple(seen), tuple(dict.fromkeys(unseen)))
+    try:
+        numbers = rows.open_numbers(found.order)
+    except SourceError:  # no column that a window can see
+        return None
+    return ProposedSeries(found, extent, numbers)
 
 
-def unseen_reasons(series: ProposedSeries) -> Iterator[tuple[str, list[str]]]:
-    """Yield why columns are not seen, and their names."""
-    yield NO_NUMBER, [repr(name) for name in series.unseen]
+def unread_columns(series: ProposedSeries) -> Iterator[tuple[str, list[str]]]:
+    """Yield what to say of columns that are not read, and which they are."""
+    others = {name: why for name, why in series.source.unread.items() if name not in series.columns}
+    unread = {name: why for name, why in others.items() if why != NO_NUMBER}
+    yield "columns not read", [list_unread(unread)] if unread else []
+    yield NO_NUMBER, [repr(name) for name in others if name not in unread]
 
 
 def series_section(series: ProposedSeries) -> list[str]:

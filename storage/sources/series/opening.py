@@ -63,7 +63,7 @@ def open_series(
     Raises like `open_source`, and SourceError if the columns of the order do not order the rows.
     """
     path = located(path)
-    original = _open_numbers(path, order, how, only_sound=only_sound)
+    original = open_numbers(path, order, how, only_sound=only_sound)
     rows = _ordered(original, order, space)
     none = ContextRows(np.zeros(len(rows.index.counts), np.int64))
     source = SeriesSource(original, order, rows, none)
@@ -80,8 +80,13 @@ def _same_columns(source: Source) -> Reading:
     return {"columns": columns, "kinds": dict.fromkeys(columns, (NUMBER,))}
 
 
-def _open_numbers(path: Path, order: SeriesOrder, how: Reading, *, only_sound: bool) -> Source:
-    """Open the original source; what orders the rows of a table is read along."""
+def open_numbers(
+    path: Path, order: SeriesOrder, how: Reading, *, only_sound: bool = False
+) -> Source:
+    """Open the original rows, not in series order; what orders those of a table is read along.
+
+    Raises like `open_series`.
+    """
     open_rows = open_sound_files if only_sound else open_source
     if not table_format(find_files(path)[0]):
         _require_no_columns(path, order)

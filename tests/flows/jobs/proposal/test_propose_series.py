@@ -123,3 +123,14 @@ def test_a_proposed_job_trains_and_scores_as_written(tmp_path, monkeypatch):
     assert bench.run("train", bench.job).code == 0
     assert bench.score().facts["flagged"] >= 1
     assert (tmp_path / f"workspace/reports/pumps/{DAY}/rev=1/report.html").exists()
+
+
+@pytest.mark.parametrize("days", [2, 20])
+def test_booleans_are_seen_as_windows_see_them(tmp_path, days):
+    table, random = table_of_days(days), np.random.default_rng(2)
+    states = random.random(table.num_rows) < 0.1
+    pa_csv.write_csv(table.append_column("open", pa.array(states)), tmp_path / "valves.csv")
+    text = propose_job(str(tmp_path / "valves.csv"), field="").text
+
+    assert "2 features" in text
+    assert "'open'" not in text  # neither unseen nor a code for gaps
