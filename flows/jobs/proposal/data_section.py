@@ -97,7 +97,7 @@ def data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[st
     if rows.ignore:
         why = "nights bring new levels; if they bring the same, set entity to it, and no split"
         yield key_line("ignore", f"[{quoted(rows.ignore)}]", why)
-    if sample.has_gaps:
+    if sample.has_gaps or source.has_gaps:
         why = "NaN found: networks see what similar rows have there, the error skips it"
         yield key_line("missing", '"impute"', why)
 

@@ -85,6 +85,11 @@ class ColumnScan:
     as_time: bool = False
 
     @property
+    def written(self) -> int:
+        """Cells that are not empty."""
+        return self.filled + self.marks
+
+    @property
     def is_readable(self) -> bool:
         """Whether the column is one of numbers or times, at most MOST_BROKEN cells excepted.
 

@@ -68,6 +68,8 @@ class CsvSource(TableSource):
             **self._mixed_columns(),
         }
         self.kept = self._converted(kept) if kept else None
+        numbers = [each.name for each in self._features if each.kind not in KEYED]
+        self.has_gaps = any(s.has_gaps(name) for s in self._scans.values() for name in numbers)
 
     def _converted(self, kept: SpreadRows) -> NDArray[np.generic]:
         """Return kept rows (n, d) as `chunks` would."""

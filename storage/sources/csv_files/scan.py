@@ -149,6 +149,10 @@ class FileScan:
         count, first = self.scanned[name].unreadable_as(kind, marks=marks)
         return count, [self._named(cell) for cell in first]
 
+    def has_gaps(self, name: str) -> bool:
+        """Return whether a feature that is a number or time has an empty cell."""
+        return self.scanned[name].written < self.rows
+
     def why_mixed(self, name: str) -> str:
         """Say which cells of a column are no numbers, if more than a few others are; else ''."""
         scan = self.scanned.get(name)
@@ -264,16 +268,13 @@ def _checked(
 
 
 def _scan(file: CsvFile, scans: Mapping[str, ColumnScan], kept: SpreadRows | None) -> int:
-    texts = [name for name, scan in scans.items() if pa.types.is_string(scan.type)]
-    untold = [
-        name for name, scan in scans.items() if pa.types.is_null(scan.found) and name not in texts
-    ]
     start = 0
     for batch in file.batches({name: scan.type for name, scan in scans.items()}, check_text=False):
-        for name in texts:
-            scans[name].add(name, start, batch.column(name), file.dialect)
-        for name in untold:
-            scans[name].filled += batch.num_rows - batch.column(name).null_count
+        for name, scan in scans.items():  # without any, the reader returns all columns
+            if pa.types.is_string(scan.type):
+                scan.add(name, start, batch.column(name), file.dialect)
+            else:
+                scan.filled += batch.num_rows - batch.column(name).null_count
         if kept:
             kept.add(batch, file.path)
         start += batch.num_rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ class JsonLinesSource(TypedSource):
         self._scans = {file: _scan(file) for file in files}
         footers = [self._scans[file].footer for file in files]
         names = dict.fromkeys(name for footer in footers for name in footer.schema.names)
-        return [Footer(_with_all(footer.schema, names), footer.sizes) for footer in footers]
+        return [_with_all(footer, names) for footer in footers]
 
     def _read_footer(self, file: Path) -> Footer:
         return self._footers[file]
@@ -96,6 +97,7 @@ def _scan(file: Path) -> LinesScan:
     """Find the columns of a file, their types, and its blocks. Raises SourceError."""
     found: dict[str, pa.DataType] = {}
     times: dict[str, bool] = {}
+    filled = Counter[str]()
     offsets: list[int] = []
     sizes: list[int] = []
     offset = 0
@@ -104,6 +106,7 @@ def _scan(file: Path) -> LinesScan:
         for field, column in zip(rows.schema, rows.columns, strict=True):
             known = found.get(field.name, field.type)
             found[field.name] = _joined(file, field.name, (known, field.type), sum(sizes))
+            filled[field.name] += len(column) - column.null_count
             if pa.types.is_string(field.type):
                 times[field.name] = times.get(field.name, True) and _are_times(column)
         offsets.append(offset)
@@ -111,7 +114,8 @@ def _scan(file: Path) -> LinesScan:
         offset += len(text)
     if not found:
         raise SourceError(f"{file}: no rows; expected a JSON object on each line")
-    footer = Footer(pa.schema(list(found.items())), sizes)
+    lacking = [name for name in found if filled[name] < sum(sizes)]
+    footer = Footer(pa.schema(list(found.items())), sizes, lacking)
     return LinesScan(footer, offsets, [name for name, fit in times.items() if fit])
 
 
@@ -133,10 +137,11 @@ def _are_times(texts: pa.Array) -> bool:
     return bool(fit.as_py())
 
 
-def _with_all(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
+def _with_all(footer: Footer, names: Collection[str]) -> Footer:
     """Add columns that a file lacks, as columns without values."""
-    lacking = [pa.field(name, pa.null()) for name in names if name not in schema.names]
-    return pa.schema([*schema, *lacking])
+    lacking = [name for name in names if name not in footer.schema.names]
+    schema = pa.schema([*footer.schema, *(pa.field(name, pa.null()) for name in lacking)])
+    return Footer(schema, footer.sizes, [*footer.lacking, *lacking])
 
 
 def _parse(file: Path, text: bytes, start: int, types: pa.Schema | None = None) -> pa.RecordBatch:

@@ -26,7 +26,7 @@ from storage.sources.columns.features import (
 )
 from storage.sources.columns.kinds import describe_column, holds_text, no_times
 from storage.sources.columns.number_types import number_schema
-from storage.sources.columns.schema import NUMBER, TIME, Schema
+from storage.sources.columns.schema import KEYED, NUMBER, TIME, Schema
 from storage.sources.ids import is_whole
 from storage.sources.partitions import Partitions, folder_values
 from storage.sources.source import BROKEN_CELLS, MOST_NAMED, Origin
@@ -36,10 +36,14 @@ from storage.visible_text import visible_name
 
 
 class Footer(NamedTuple):
-    """Schema of a file, and the rows of each part that can be read without those before it."""
+    """Schema of a file, and the rows of each part that can be read without those before it.
+
+    lacking: columns that are known to have gaps.
+    """
 
     schema: pa.Schema
     sizes: list[int]
+    lacking: Collection[str] = ()
 
 
 class TypedSource(TableSource):
@@ -71,6 +75,8 @@ class TypedSource(TableSource):
         self.id_column = wanted.id
         self.whole_ids = bool(wanted.id) and all(map(is_whole, self.column_types(wanted.id)))
         self.text_ids = bool(wanted.id) and not self.whole_ids
+        lacking = {name for footer in footers for name in footer.lacking}
+        self.has_gaps = any(each.name in lacking for each in features if each.kind not in KEYED)
         self.unread = unread
         self.folder_columns = [self.partitions.of_file(file) for file in files]
         self.dated = dated_columns([*described.values()], wanted)

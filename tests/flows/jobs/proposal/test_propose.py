@@ -472,3 +472,18 @@ def test_an_encoding_that_a_night_may_not_show_is_set(tmp_path):
     path = tmp_path / "clean.csv"
     path.write_text("\n".join(["x,name", *lines]) + "\n", encoding="latin-1")
     assert tomllib.loads(proposed(path))["data"]["csv"] == {"encoding": "latin-1"}
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_a_gap_that_no_sampled_row_has_is_imputed(tmp_path, monkeypatch, name):
+    for module in ("data_section", "sample"):
+        monkeypatch.setattr(f"flows.jobs.proposal.{module}.SAMPLE_ROWS", 64)
+    rows = [{"a": row % 7 + 0.5, "b": row % 9 + 0.5} for row in range(1_000)]
+    rows[985]["b"] = None
+    lines = map(json.dumps, rows)
+    if name.endswith("csv"):
+        cells = (f"{row['a']},{'' if row['b'] is None else row['b']}" for row in rows)
+        lines = iter(["a,b", *cells])
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+
+    assert 'missing     = "impute"' in propose_job(str(tmp_path / name), field="").text
