@@ -36,7 +36,8 @@ class Input:
 
     def open(self) -> Source:
         """Open the rows; gaps are read as NaN."""
-        return open_surveyed(self.file, id=self.id, resize=self.resize, **self._reading)
+        how: Reading = {**self._reading, "id": self.id, "resize": self.resize}
+        return open_surveyed(self.file, **how)
 
     def open_numbers(self, order: SeriesOrder) -> Source:
         """Open rows that form series with the columns that windows see, as `train` does."""

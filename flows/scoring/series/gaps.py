@@ -80,10 +80,11 @@ def lost_sensors(gaps: Gaps, model: SeriesModel, names: Sequence[str]) -> LostSe
     lost |= (gaps.missing == rows) & (usual <= SELDOM)
     found = []
     for sensor in np.flatnonzero(lost.any(axis=0)):
-        rows = gaps.missing[lost[:, sensor], sensor].sum(), gaps.rows[lost[:, sensor]].sum()
-        of = [names[each] for each in gaps.entities[lost[:, sensor]] if names[each]]
+        there = lost[:, sensor]
+        missing, of_rows = gaps.missing[there, sensor].sum(), gaps.rows[there].sum()
+        of = [names[each] for each in gaps.entities[there] if names[each]]
         whose = f" ({list_first(of, MOST_NAMED)})" if of else ""
-        found.append(f"'{model.sensors[sensor]}' in {rows[0]:,} of {rows[1]:,} rows{whose}")
+        found.append(f"'{model.sensors[sensor]}' in {missing:,} of {of_rows:,} rows{whose}")
     listed = list_first(found, MOST_NAMED)
     note = f"values are missing that clean rows have, so events may be missed: {listed}"
     return LostSensors(int(lost.sum()), lost.size, (note,) if found else ())
