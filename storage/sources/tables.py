@@ -79,10 +79,10 @@ class TableSource(Source):
         self.keys = tuple(names)
         self.partitions.read_also(names)
 
-    def why_no_key(self, row: int, name: str, *, expected: str) -> str:
+    def why_no_key(self, row: int, name: str, *, expected: str, fix: str = "fix the row") -> str:
         """Say what a column that is read along holds in a row, instead of what is expected."""
         got = self._cell(row, name)
-        return f"{self._place(row)}, column {name}: expected {expected}, got {got}; fix the row"
+        return f"{self._place(row)}, column {name}: expected {expected}, got {got}; {fix}"
 
     @abstractmethod
     def columns_in(self, file: Path) -> Sequence[str]:

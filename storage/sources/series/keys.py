@@ -11,6 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from storage.errors import SourceError
+from storage.sources.columns.kinds import is_text
+from storage.sources.columns.written_values import are_unclear
 from storage.sources.input_files import relative_names
 from storage.sources.series.key_values import (
     LARGEST,
@@ -119,6 +121,10 @@ def why_unplaced(source: Source, order: SeriesOrder, row: int) -> str:
         cell = source.cell_of(row, order.entity_column)
         if EntityCodes().codes(cell)[0] == NO_ENTITY:
             return source.why_no_key(row, order.entity_column, expected="the name of an entity")
+    cell = source.cell_of(row, order.time).drop_null()
+    if len(cell) and is_text(cell.type) and are_unclear(cell):
+        fix = f"does the month or the day come first? {source.clear_days}"
+        return source.why_no_key(row, order.time, expected="a time", fix=fix)
     return source.why_no_key(row, order.time, expected="a time")
 
 
@@ -213,8 +219,8 @@ class _KeyScan:
         if self._unplaced > MOST_UNPLACED * n_rows:
             why = why_unplaced(self._source, self._order, self._first_unplaced)
             raise SourceError(
-                f"{why}; {self._unplaced:,} of {n_rows:,} rows have no time or no entity. "
-                "Set series.time and series.entity to columns that have"
+                f"{why}; {self._unplaced:,} of {n_rows:,} rows have no time or no entity: if all "
+                "are like that, set series.time and series.entity to columns that hold them"
             )
 
     def keys(self) -> Keys:

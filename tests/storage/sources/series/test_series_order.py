@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from series_sources import MACHINES, machines, opened, read, seconds, write
 
+from storage.errors import SourceError
 from storage.sources import plan_shards
 from storage.sources.columns import written_values
 from storage.sources.series import key_values
@@ -291,3 +292,11 @@ def test_times_as_servers_log_them_or_in_half_days_are_moments():
     times, known = key_values.read_times(pa.array(texts), numbers=False)
     assert known.tolist() == [True, True, True, False]
     assert times[0] == times[1] == times[2]
+
+
+def test_days_of_unclear_order_are_told_what_to_set(tmp_path):
+    lines = [f"2/{1 + row}/2026,{row}" for row in range(9)]
+    (tmp_path / "a.csv").write_text("\n".join(["at,heat", *lines]))
+
+    with pytest.raises(SourceError, match=r"got '2/1/2026'; does the month .* set data\.csv\.days"):
+        open_series(tmp_path / "a.csv", SeriesOrder("at"), SortSpace(tmp_path / "work", 1_000))
