@@ -204,3 +204,16 @@ def levels_in(texts: pa.StringArray) -> pa.StringArray:
 
 def _mask(values: pa.BooleanArray) -> NDArray[np.bool_]:
     return np.asarray(values.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def read_as(kind: pa.DataType) -> pa.DataType:
+    """Read Booleans as such, other numbers as float64, and what seems to be text as text."""
+    if pa.types.is_boolean(kind):
+        return kind
+    return pa.float64() if is_number(kind) else pa.string()
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether a CSV reader found numbers in the first rows, or nothing."""
+    types = pa.types
+    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_null(kind))

@@ -24,10 +24,15 @@ from storage.sources.columns.features import (
 )
 from storage.sources.columns.kinds import kinds_of
 from storage.sources.columns.schema import CATEGORY, NUMBER, TIME
-from storage.sources.csv_files.cells import BrokenCell, ColumnScan
+from storage.sources.csv_files.cells import BrokenCell, ColumnScan, is_number, read_as
 from storage.sources.csv_files.dialect import Dialect
 from storage.sources.csv_files.spread_rows import SpreadRows
-from storage.sources.csv_files.text import decompressing, read_cell, require_header
+from storage.sources.csv_files.text import (
+    decompressing,
+    read_cell,
+    require_header,
+    why_unnamed,
+)
 
 BLOCK_BYTES, MOST_BLOCK_BYTES = 4 << 20, 64 << 20
 BLOCK_ROWS, CELL_BYTES = 128, 16  # of wide files: rows in a block, bytes of a cell
@@ -124,8 +129,8 @@ class CsvFile:
 class FileScan:
     """What a pass over a CSV file found.
 
-    names: of all columns, '' for one without. types: of all named columns, as the first rows
-    suggest. scanned: the columns of which every cell was checked.
+    names: of all columns, '' for one without. types: of all columns, as the first rows suggest; of
+    those without a name, that of one. scanned: the columns of which every cell was checked.
     """
 
     file: CsvFile
@@ -140,7 +145,7 @@ class FileScan:
         return dict(
             (name, self._column(name))
             if name
-            else (unnamed(position), Column((), why_not="no name"))
+            else (unnamed(position), Column((), why_not=why_unnamed(self.types[""])))
             for position, name in enumerate(self.names, start=1)
         )
 
@@ -222,11 +227,12 @@ def scan_file(file: CsvFile, wanted: Wanted, kept: SpreadRows | None = None) -> 
     kept: where to keep some of the rows.
     """
     first = file.first_rows()
-    types = {name: kind for name, kind in zip(*_fields(first), strict=True) if name}
-    named = [name for name in wanted.columns or types if name in types and name != wanted.id]
+    types = dict(zip(first.schema.names, first.schema.types, strict=True))
+    wished = wanted.columns or filter(None, types)
+    named = [name for name in wished if name in types and name != wanted.id]
     numbers = [name for name in named if NUMBER in wanted.kinds.get(name, (NUMBER,))]
     times = [name for name in named if {*TIME} & {*wanted.kinds.get(name, ())}]
-    plan = {name: ColumnScan(_read_as(types[name]), types[name]) for name in numbers}
+    plan = {name: ColumnScan(read_as(types[name]), types[name]) for name in numbers}
     plan |= {name: ColumnScan(pa.string(), types[name], as_time=True) for name in times}
     beside = [name for name in named if name not in plan] if kept else []
     rows, scanned = _checked(file, plan | dict.fromkeys(beside, UNCHECKED), kept)
@@ -235,10 +241,6 @@ def scan_file(file: CsvFile, wanted: Wanted, kept: SpreadRows | None = None) -> 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
-
-
-def _fields(rows: pa.RecordBatch) -> tuple[list[str], list[pa.DataType]]:
-    return rows.schema.names, rows.schema.types
 
 
 def _checked(
@@ -285,16 +287,3 @@ def _broken_column(error: pa.ArrowInvalid, names: Sequence[str]) -> str:
     """Return the column that could not be converted; '' for another error."""
     found = re.search(r"In CSV column #(\d+): .*conversion error", str(error))
     return names[int(found[1])] if found else ""
-
-
-def _read_as(kind: pa.DataType) -> pa.DataType:
-    """Read Booleans as such, other numbers as float64, and what seems to be text as text."""
-    if pa.types.is_boolean(kind):
-        return kind
-    return pa.float64() if is_number(kind) else pa.string()
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Return whether a CSV reader found numbers in the first rows, or nothing."""
-    types = pa.types
-    return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_null(kind))

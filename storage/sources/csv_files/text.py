@@ -210,3 +210,10 @@ def _is_scale(names: Sequence[str]) -> bool:
         return False
     steps = [second - first for first, second in pairwise(map(float, names))]
     return min(steps) > 0 or max(steps) < 0
+
+
+def why_unnamed(kind: pa.DataType) -> str:
+    """Say why a column without a name, of such values in the first rows, is not read."""
+    if pa.types.is_temporal(kind):
+        return "no name; it holds times: name it in the header if it orders the rows"
+    return "no name"

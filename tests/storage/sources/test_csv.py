@@ -179,6 +179,14 @@ def test_columns_without_a_name_are_named_by_their_position(tmp_path):
         }
 
 
+def test_times_without_a_name_are_told_to_need_one(tmp_path):
+    lines = [f"2026-01-0{day},{day}.5" for day in range(1, 10)]  # as pandas writes an index
+    path = write(tmp_path / "a.csv", [",heat", *lines])
+
+    with open_source(path) as source:
+        assert "it holds times: name it in the header" in source.not_read["columns not read"]
+
+
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.999])
 def test_a_damaged_compressed_file_is_refused_by_name(tmp_path, small_blocks, kept):
     values = np.random.default_rng(0).normal(size=40_000)
