@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -92,19 +92,34 @@ def require_numeric_rows(label: str, dtype: np.dtype[np.generic], shape: tuple[i
         )
 
 
-def pick_field(path: Path, fields: Mapping[str, Name], field: str) -> Name:
+def named_coordinates(name: str, attributes: Mapping[str, object]) -> Iterator[str]:
+    """Yield the arrays that an array names as its coordinates, by netCDF's conventions."""
+    group = name.rpartition("/")[0]
+    for key in ("coordinates", "bounds"):
+        text = attributes.get(key)
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        for found in text.split() if isinstance(text, str) else ():
+            yield f"{group}/{found}".lstrip("/")
+
+
+def pick_field(
+    path: Path, fields: Mapping[str, Name], field: str, *, labels: Collection[str] = ()
+) -> Name:
     """Return the dataset or member to read. Raises SourceError that lists the existing ones.
 
-    fields: names as they are shown and selected, and as the file has them.
+    fields: names as they are shown and selected, and as the file has them. labels: those that label
+    the axes of others, which are read only if selected.
     """
-    listed = ", ".join(list(fields)[:MOST_FIELDS]) or "none"
-    if field and field.strip("/") not in fields:
-        raise SourceError(f"{path}: no field '{field}'; fields: {listed}")
-    if not field and not fields:
+    chosen = field.strip("/")
+    rows: list[str] = [name for name in fields if name not in labels] or [*fields]
+    listed = ", ".join([*rows, *(name for name in fields if name in labels)][:MOST_FIELDS])
+    if chosen and chosen not in fields:
+        raise SourceError(f"{path}: no field '{field}'; fields: {listed or 'none'}")
+    if not chosen and not fields:
         raise SourceError(f"{path}: contains no array")
-    if not field and len(fields) > 1:
+    if not chosen and len(rows) > 1:
         raise SourceError(
             f"{path}: contains several fields: {listed}; "
             "select one with data.field (for init: --field)"
         )
-    return fields[field.strip("/") or next(iter(fields))]
+    return fields[chosen or rows[0]]

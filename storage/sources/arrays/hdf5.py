@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from storage.sources.arrays.array import (
     ArraySource,
+    named_coordinates,
     pick_field,
     require_numeric_rows,
     row_schema,
@@ -101,7 +102,21 @@ def pick_dataset(file: h5py.File, path: Path, field: str) -> str | bytes:
         if field and isinstance(file.get(field), h5py.Dataset):
             return field.strip("/")
         names = dataset_names(file)
-    return pick_field(path, {printable(name): name for name in names}, field)
+        labels = {printable(label) for name in names for label in _labels(file, name)}
+    return pick_field(path, {printable(name): name for name in names}, field, labels=labels)
+
+
+def _labels(file: h5py.File, name: str | bytes) -> Iterator[str | bytes]:
+    """Yield the dataset `name` if it is the scale of a dimension, and the coordinates it names.
+
+    netCDF marks so what only says where rows and columns lie: times, latitudes, bounds of both.
+    """
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset):  # a broken link
+        return
+    if dataset.is_scale:
+        yield name
+    yield from named_coordinates(printable(name), dataset.attrs)
 
 
 def dataset_names(file: h5py.File) -> list[str | bytes]:

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from storage.errors import SourceError
 from storage.files.reads import unreadable
 from storage.objects.paths import ObjectPath, located
-from storage.sources.arrays.array import ArraySource, pick_field, require_numeric_rows, row_schema
+from storage.sources.arrays.array import (
+    ArraySource,
+    named_coordinates,
+    pick_field,
+    require_numeric_rows,
+    row_schema,
+)
 from storage.sources.arrays.packed_values import packed_values
 from storage.sources.arrays.streams import READ_ERRORS
 from storage.sources.source import Origin
@@ -76,8 +82,19 @@ def _pick_array(path: Path, field: str) -> str:
         if isinstance(node, zarr.Array):
             return ""
         members = node.members(max_depth=None)
-        arrays = [str(name) for name, each in members if isinstance(each, zarr.Array) and each.ndim]
-    return pick_field(path, {name: name for name in sorted(arrays)}, field)
+        arrays = {
+            str(name): each for name, each in members if isinstance(each, zarr.Array) and each.ndim
+        }
+        labels = {label for name, each in arrays.items() for label in _labels(name, each)}
+    return pick_field(path, {name: name for name in sorted(arrays)}, field, labels=labels)
+
+
+def _labels(name: str, array: ZarrArray) -> Iterator[str]:
+    """Yield an array's name if it labels its only dimension, and the coordinates it names."""
+    axes = getattr(array.metadata, "dimension_names", None) or array.attrs.get(XARRAY_AXES, ())
+    if [*axes] == [name.rpartition("/")[2]]:
+        yield name
+    yield from named_coordinates(name, array.attrs)
 
 
 def _open(path: Path, name: str = "") -> Any:

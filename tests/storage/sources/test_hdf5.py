@@ -273,3 +273,20 @@ def test_a_file_that_is_being_written_is_called_locked(path, monkeypatch):
         SourceError, match=r"a.h5: cannot be read .*another program is writing to it; rerun"
     ):
         open_source(path)
+
+
+def test_what_labels_the_axes_of_another_dataset_is_no_field_of_its_own(tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        heat = file.create_dataset("soil/heat", data=np.ones((5, 2)))
+        heat.attrs["coordinates"] = "lat lon"
+        time = file.create_dataset("soil/time", data=np.arange(5.0))
+        time.make_scale("time")
+        time.attrs["bounds"] = np.bytes_("time_bnds")
+        heat.dims[0].attach_scale(time)
+        for name, shape in {"lat": 2, "lon": 2, "time_bnds": (5, 2)}.items():
+            file.create_dataset(f"soil/{name}", data=np.zeros(shape))
+
+    with open_source(tmp_path / "a.nc") as source:
+        assert source.facts["field"] == "soil/heat"
+    with open_source(tmp_path / "a.nc", field="soil/time") as source:
+        assert source.n_rows == 5

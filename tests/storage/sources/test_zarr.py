@@ -131,3 +131,20 @@ def test_without_the_extra_an_error_names_it(tmp_path, monkeypatch):
 
     with pytest.raises(SourceError, match=r"Zarr needs the extra 'zarr'; run pip install"):
         open_source(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_labels_the_axes_of_another_array_is_no_field_of_its_own(tmp_path, version):
+    def add(name, rows, axes):
+        known = {"dimension_names": axes} if version == 3 else {}
+        attributes = {"_ARRAY_DIMENSIONS": axes} if version == 2 else {}
+        attributes |= {"coordinates": "lat"} if name == "heat" else {}
+        save(tmp_path / "a", rows, version, name, attributes, **known)
+
+    zarr.create_group(str(tmp_path / "a"), zarr_format=version)
+    add("heat", ROWS, ["time", "x"])
+    add("time", np.arange(1.0, 26), ["time"])
+    add("lat", np.arange(4.0), ["x"])
+
+    np.testing.assert_array_equal(read(tmp_path / "a"), ROWS)
+    np.testing.assert_array_equal(read(tmp_path / "a", field="time")[:, 0], np.arange(1.0, 26))
