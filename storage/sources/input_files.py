@@ -161,11 +161,12 @@ def _input_at(path: Path) -> InputFiles:
 
 
 def _images_if_alone(found: InputFiles) -> InputFiles:
-    """Read images where there are no tables, which may describe them."""
-    if found.files:
-        return found
+    """Read images where there are no tables, which may describe them; notes as .txt are none."""
     images = [file for file in found.left_out if is_image(file)]
-    return InputFiles(images, [path for path in found.left_out if not is_image(path)])
+    notes = [file for file in found.files if images and file.suffix.lower() == ".txt"]
+    if len(notes) < len(found.files):
+        return found
+    return InputFiles(images, sorted({*found.left_out, *notes} - {*images}))
 
 
 def _objects_at(path: ObjectPath) -> InputFiles:

@@ -196,6 +196,16 @@ def test_tables_beside_images_are_read_and_the_images_named(tmp_path):
         assert source.not_read == {"files not read": "a.png"}
 
 
+def test_notes_and_annotations_beside_images_are_no_tables(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.png", np.zeros((4, 5), np.uint8))
+        (tmp_path / f"{name}.txt").write_text("0 0.5 0.5 0.25 0.25\n")
+
+    with open_source(tmp_path) as source:
+        assert source.n_rows == 2
+        assert source.not_read == {"files not read": "a.txt, b.txt"}
+
+
 def test_a_size_for_what_is_no_image_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((3, 3)))
 
