@@ -56,19 +56,24 @@ def decoder_files(model: Autoencoder) -> dict[str, bytes]:
     }
 
 
-def compact_decoder_files(
+def rounded_decoder_files(
     files: Files, latents: NDArray[np.float32], roughness: float
 ) -> dict[str, bytes]:
-    """Return a decoder's files with rounded and compressed weights.
+    """Return a decoder's files with rounded weights.
 
     See `aemodel.weight_rounding`. `latents` (n, k) are a sample of those it will decode.
     """
     arrays = read_arrays(files, "decoder.safetensors")
     others = ("scaler.", PREFIX)
     weights = {name: values for name, values in arrays.items() if not name.startswith(others)}
-    compact = {**arrays, **round_weights(weights, latents, roughness)}
+    rounded = {**arrays, **round_weights(weights, latents, roughness)}
+    return {**files, "decoder.safetensors": tensor_bytes(rounded)}
+
+
+def packed_decoder_files(files: Files) -> dict[str, bytes]:
+    """Return a decoder's files with compressed weights, which takes a second for a few million."""
     return {
-        "decoder.safetensors.xz": pack_xz(tensor_bytes(compact)),
+        "decoder.safetensors.xz": pack_xz(files["decoder.safetensors"]),
         "decoder.json": files["decoder.json"],
     }
 

@@ -16,7 +16,8 @@ from aemodel.decoder import Decoder
 from aemodel.model import Autoencoder
 from aemodel.rows.splits import hasher_for, sides_of
 from aemodel.training.promotion_gate import block_split_of
-from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes, latent_bytes
+from flows.encoding.latent_bytes import latent_bytes
+from flows.encoding.precision import Encoded, Stored, fewest_bits, fewest_bytes
 from flows.encoding.rate_distortion import Point, error_curve
 from flows.encoding.waiting_rows import rows_with_gaps
 from flows.engine.shard_tasks import rows_per_chunk

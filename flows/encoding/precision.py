@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,16 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.decoder import Decoder
-from aemodel.decoder_files import compact_decoder_files, decoder_files, decoder_from_files
+from aemodel.decoder_files import (
+    decoder_files,
+    decoder_from_files,
+    packed_decoder_files,
+    rounded_decoder_files,
+)
 from aemodel.model import Autoencoder
 from aemodel.weight_rounding import ROUGHNESS, sensitivity
+from flows.encoding.latent_bytes import latent_bytes
 from storage.codecs.bounded import block_rows
 from storage.codecs.candidates import rmse
-from storage.codecs.columns import Order, pack_columns
 from storage.codecs.deviation import differences, unit_of
 from storage.codecs.grid import to_types
 from storage.latents import Scale
-from storage.latents.hdf5 import CHUNK_ROWS, LEVEL
 from storage.latents.shard import latents_as_read
 
 NOTHING_MEASURABLE = 1.0005  # largest RMSE ratio that rounded decoder weights may cause
@@ -162,10 +165,10 @@ def _coarse_decoder(
     whole = decoder_files(model)
     budget = NOTHING_MEASURABLE * held_out.loss(model.decoder, held_out.latents)
     for roughness in ROUGHNESS if not precise and len(held_out.rows) else ():
-        files = compact_decoder_files(whole, held_out.latents, roughness)
+        files = rounded_decoder_files(whole, held_out.latents, roughness)
         decoder = decoder_from_files(files, device=model.device)
         if held_out.loss(decoder, held_out.latents) <= budget:
-            return files, decoder
+            return packed_decoder_files(files), decoder
     return whole, decoder_from_files(whole, device=model.device)
 
 
@@ -250,12 +253,12 @@ def _roundings(model: Autoencoder, few: Encoded, budget: float) -> Iterator[Stor
     """Yield decoders that hold the budget, coarsest first, each with its coarsest scale."""
     whole = decoder_files(model)
     for roughness in ROUGHNESS:
-        files = compact_decoder_files(whole, few.latents, roughness)
+        files = rounded_decoder_files(whole, few.latents, roughness)
         decoder = decoder_from_files(files, device=model.device)
         holds = few.loss(decoder, few.latents) <= budget
         scale = coarsest_scale(decoder, few, budget) if holds else None
         if scale is not None:
-            yield Stored(files, decoder, scale)
+            yield Stored(packed_decoder_files(files), decoder, scale)
 
 
 def _smallest(candidates: Iterator[Stored], few: Encoded, n_rows: int) -> Stored | None:
@@ -267,33 +270,3 @@ def _smallest(candidates: Iterator[Stored], few: Encoded, n_rows: int) -> Stored
             break
         best, smallest = found, size
     return best
-
-
-def latent_bytes(scale: Scale, latents: NDArray[np.float32], n_rows: int) -> int:
-    """Estimated bytes of the latents of `n_rows` rows, from some of them (n, k).
-
-    Latents outside the scale are counted with their rows and values.
-    """
-    codes, outside = scale.encode(latents)
-    beside = _outside_bytes(latents, outside)
-    size = beside + (_packed_bytes(codes) if scale.coded else codes.nbytes)
-    return round(size * n_rows / max(1, len(latents)))
-
-
-def _packed_bytes(codes: NDArray[np.generic]) -> int:
-    return sum(map(len, pack_columns(codes.astype(np.int64), [Order()] * codes.shape[1], "zstd")))
-
-
-def _outside_bytes(latents: NDArray[np.float32], outside: NDArray[np.bool_]) -> int:
-    """Bytes of the latents (n, k) that no code can hold, packed like the chunks of the files."""
-    rows, values = np.nonzero(outside)[0], latents[outside]
-    return sum(
-        _shuffled_bytes(each[start : start + CHUNK_ROWS])
-        for each in (rows, values)
-        for start in range(0, len(each), CHUNK_ROWS)
-    )
-
-
-def _shuffled_bytes(values: NDArray[np.generic]) -> int:
-    planes = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1).T
-    return len(zlib.compress(planes.tobytes(), LEVEL))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.encoding.precision import Encoded, Stored, latent_bytes
+from flows.encoding.latent_bytes import latent_bytes
+from flows.encoding.precision import Encoded, Stored
 from storage.codecs.blocks import GridCodec, encode_block
 from storage.codecs.candidates import rmse
 from storage.codecs.columns import Order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aemodel.decoder_files import compact_decoder_files, decoder_files
+from aemodel.decoder_files import decoder_files, packed_decoder_files, rounded_decoder_files
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
@@ -24,7 +24,8 @@ def test_rounded_weights_are_deterministic():
     whole, latents = decoder_files(model), model.encode(rows) * np.arange(1, 9, dtype=np.float32)
 
     packed = {
-        compact_decoder_files(whole, latents, 0.1)["decoder.safetensors.xz"] for _ in range(20)
+        packed_decoder_files(rounded_decoder_files(whole, latents, 0.1))["decoder.safetensors.xz"]
+        for _ in range(20)
     }
 
     assert len(packed) == 1

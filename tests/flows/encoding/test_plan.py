@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from flows.encoding.latent_bytes import latent_bytes
 from flows.encoding.plan import exact_bytes
-from flows.encoding.precision import Encoded, latent_bytes
+from flows.encoding.precision import Encoded
 from flows.encoding.rate_distortion import _grid_points
 from storage.codecs.blocks import Bound
 from storage.codecs.candidates import Sample
