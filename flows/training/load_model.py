@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from aemodel.bundle import from_files
+from aemodel.errors import BundleError
 from aemodel.model import Autoencoder
-from flows.errors import UsageError
+from flows.errors import UsageError, WorkFailed
 from flows.jobs.workspace import Workspace
-from storage.models import champion_id, load_bundle, missing_champion
+from storage.errors import DamagedError
+from storage.models import CHAMPION, champion_id, load_bundle, missing_champion
 
 
 def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tuple[str, Autoencoder]:
@@ -21,8 +23,17 @@ def load_model(workspace: Workspace, *, device: str, model_id: str = "") -> tupl
 
 
 def load_champion(workspace: Workspace, *, device: str) -> tuple[str, Autoencoder | None]:
-    """Load the champion and return its id with it; '' and None if no model has been promoted."""
+    """Load the champion and return its id with it; '' and None if no model has been promoted.
+
+    Raises WorkFailed that says how to train without it if it is damaged or missing.
+    """
     current = champion_id(workspace.models)
     if not current:
         return "", None
-    return load_model(workspace, device=device, model_id=current)
+    try:
+        return load_model(workspace, device=device, model_id=current)
+    except (BundleError, DamagedError) as error:
+        raise WorkFailed(
+            f"{error}. A new model is compared with the champion; to train without one, delete "
+            f"{workspace.models / current} and {workspace.models / CHAMPION}"
+        ) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from bench import DAY, rows_of
 
 import storage.models
@@ -112,3 +115,20 @@ def test_rollback_restores_errors_and_p_values(bench):
 
     assert before != between
     assert scores_of(bench) == before
+
+
+@pytest.mark.parametrize("damage", ["weights", "folder"])
+def test_training_beside_a_damaged_champion_says_how_to_do_without_it(bench, damage):
+    models = bench.workspace / "models/small"
+    folder = models / read_champion(models).current
+    if damage == "folder":
+        shutil.rmtree(folder)
+    else:
+        (folder / "model.safetensors").write_bytes(b"x")
+    failed = bench.run("train", bench.job)
+    assert failed.code == 1
+    assert f"train without one, delete {folder} and {models / 'champion.json'}" in failed.err
+
+    shutil.rmtree(folder, ignore_errors=True)
+    (models / "champion.json").unlink()
+    assert bench.run("train", bench.job).facts["promoted"] is True
