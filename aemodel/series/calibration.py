@@ -14,6 +14,7 @@ from aemodel.series.windows.scorer import WindowScorer
 
 STRETCHES = 40  # wanted, as far as each then has LEAST to MOST windows
 LEAST, MOST = 2, 8
+SHORTEST = 1.5  # windows of a piece that counts: half of what `choose_window` asks for
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def calibrate_stretches(pieces: Iterable[Held], *, total: int) -> Calibration:
     rows, medians = 0, []
     for piece in pieces:
         window = piece.scorer.window
-        if len(piece.rows) < LEAST * window:
+        if len(piece.rows) < SHORTEST * window:
             continue
         points = piece.scorer.points(Piece(piece.rows))
         stretch = int(np.clip(total // STRETCHES, LEAST * window, MOST * window))

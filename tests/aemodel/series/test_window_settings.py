@@ -7,7 +7,7 @@ from moving import fitted, sensor_rows
 
 from aemodel.errors import DataError, SettingsError
 from aemodel.series.fitting.fit import choose_window
-from aemodel.series.settings import Baseline, WindowSettings
+from aemodel.series.settings import AUTO, Baseline, WindowSettings
 
 
 @pytest.mark.parametrize(("window", "near"), [(8, 16), (100, 96), (5000, 4096)])
@@ -45,3 +45,10 @@ def test_the_window_is_128_rows_or_at_most_a_third_of_the_longest_piece(longest,
 def test_clean_series_shorter_than_two_windows_are_refused():
     with pytest.raises(DataError, match=r"two windows of 64 rows.* has 127"):
         fitted(sensor_rows(127))
+
+
+@pytest.mark.parametrize("count", [96, 127, 192, 255, 384, 511])
+def test_the_window_that_is_chosen_leaves_clean_rows_to_calibrate_on(count):
+    model = fitted(sensor_rows(count), window=AUTO)
+
+    assert model.calibration.rows == count
