@@ -54,3 +54,21 @@ def bucket():
 def random() -> np.random.Generator:
     """A generator with a fixed seed."""
     return np.random.default_rng(7)
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """A fake CUDA device, which the test's own thread sees."""
+    from fake_device import fake_device  # late: imports torch
+
+    with fake_device(monkeypatch, "cuda") as device:
+        yield device
+
+
+@pytest.fixture
+def mps(monkeypatch):
+    """A fake MPS device, as well."""
+    from fake_device import fake_device
+
+    with fake_device(monkeypatch, "mps") as device:
+        yield device
