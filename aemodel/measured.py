@@ -122,7 +122,7 @@ class MeasuredNetworks:
     def novelty(self) -> Novelty:
         """The novelty score, with the reference rows on the model's device."""
         scaled = torch.from_numpy(self.scaled_reference).to(self.device)
-        points = self.to_points(self.fill(scaled)).to(exact_device(self.device))
+        points = self.to_points(self.fill(scaled))
         return Novelty(self.measured.reference, points, self.point_levels)
 
     @cached_property
@@ -146,6 +146,12 @@ class MeasuredNetworks:
         levels = self.scaler.levels
         return Expansion(self.layout.kinds, levels, self.device) if levels is not None else None
 
+    def usual_errors(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `Expansion.usual_errors` (d,) of scaled rows (n, d); the host computes them."""
+        assert self.scaler.levels is not None
+        expansion = Expansion(self.layout.kinds, self.scaler.levels, "cpu")
+        return expansion.usual_errors(torch.from_numpy(scaled)).numpy()
+
     @cached_property
     def numbers(self) -> NDArray[np.bool_] | None:
         """Which columns (d,) are numbers; None if all are."""
@@ -162,14 +168,17 @@ class MeasuredNetworks:
     def to_points(self, filled: Tensor) -> Tensor:
         """Return scaled rows (n, d) without NaN as points between which distances are taken.
 
-        With columns of several kinds, points with levels, see `aemodel.network.point_levels`.
+        They lie where distances are computed, wherever the rows do. With columns of several kinds,
+        points with levels, see `aemodel.network.point_levels`.
         """
+        exact = exact_device(self.device)
         if self.features is not None:
-            found: Tensor = self.features(filled)
-            return found
+            found: Tensor = self.features(filled.to(self.device))
+            return found.to(exact)
         if self.expansion is None or self.measured.mixed is None:
-            return filled
-        return self.expansion.points(filled, self._weights.to(filled))
+            return filled.to(exact)
+        rows = filled.to(self.device)
+        return self.expansion.points(rows, self._weights.to(rows)).to(exact)
 
     def one_hot(self, points: Tensor) -> Tensor:
         """Return points with an axis for each level, if they have any."""
@@ -178,9 +187,14 @@ class MeasuredNetworks:
     @cached_property
     def point_levels(self) -> PointLevels | None:
         """The levels in points with columns of several kinds; None without categories."""
+        return self.point_levels_on(exact_device(self.device))
+
+    def point_levels_on(self, device: torch.device | str) -> PointLevels | None:
+        """Return `point_levels` for points on another device."""
         if self.expansion is None or self.measured.mixed is None or not self.expansion.sizes:
             return None
-        return PointLevels(self.expansion.first_level, self.expansion.sizes, self._weights)
+        weights = self._weights.to(device)
+        return PointLevels(self.expansion.first_level, self.expansion.sizes, weights)
 
     def fill(self, scaled: Tensor) -> Tensor:
         """Return scaled rows (n, d) with the column's median for NaN; see `fill_gaps`."""

@@ -26,4 +26,4 @@ def shares_by_pixel(model: Autoencoder, filled: Tensor, places: Tensor) -> NDArr
     ]
     channels = filled.shape[1] // found[0].numel()
     shares = torch.stack(found).flatten(1).repeat_interleave(channels, dim=1) / channels
-    return shares.double().cpu().numpy()
+    return shares.cpu().double().numpy()

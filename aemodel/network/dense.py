@@ -137,9 +137,11 @@ def with_outputs(decoder: nn.Module, outputs: Sequence[int]) -> nn.Sequential:
     """
     *layers, last = decoder.children()
     assert isinstance(last, nn.Linear | Transposed)
-    some = _empty(last.weight.shape[1], len(outputs)).to(last.weight.device)
-    some.weight.copy_(last.weight[list(outputs)])
-    some.bias.copy_(last.bias[list(outputs)])
+    device = last.weight.device
+    some = _empty(last.weight.shape[1], len(outputs)).to(device)
+    places = torch.tensor(list(outputs), device=device)
+    some.weight.copy_(last.weight[places])
+    some.bias.copy_(last.bias[places])
     return nn.Sequential(*layers, some)
 
 

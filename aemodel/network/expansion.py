@@ -28,9 +28,11 @@ class Expansion:
     def __init__(self, kinds: Sequence[str], levels: Levels, device: torch.device | str) -> None:
         """Expand columns of these kinds (d,)."""
         self.device = device
-        self._categories = self._tensor(levels.columns.tolist())
-        self._numbers = self._tensor([i for i, kind in enumerate(kinds) if kind == NUMBER])
-        self._circles = self._tensor([i for i, kind in enumerate(kinds) if kind in PERIODS])
+        categories: list[int] = levels.columns.tolist()
+        numbers = [i for i, kind in enumerate(kinds) if kind == NUMBER]
+        circles = [i for i, kind in enumerate(kinds) if kind in PERIODS]
+        parts = map(self._tensor, (categories, numbers, circles))
+        self._categories, self._numbers, self._circles = parts
         self.sizes: list[int] = (levels.kept + EXTRA).tolist()
         self._levels, self._kept = self._tensor(levels.sizes), self._tensor(levels.kept)
         self._firsts = self._tensor([sum(self.sizes[:i]) for i in range(len(self.sizes))])
@@ -40,8 +42,7 @@ class Expansion:
         self.n_columns = len(kinds)
         entities = [i for i, kind in enumerate(kinds) if kind == ENTITY]
         self._n_entities = len(entities)
-        order = [*self._numbers, *self._circles, *self._categories, *entities]
-        self._order = self._tensor(order).argsort()
+        self._order = self._tensor([*numbers, *circles, *categories, *entities]).argsort()
 
     def _tensor(self, values: object) -> Tensor:
         return torch.as_tensor(values, dtype=torch.int64, device=self.device)
@@ -161,14 +162,19 @@ class Expansion:
         return self.errors(mean.expand(len(scaled), -1), scaled).nanmean(dim=0).nan_to_num()
 
     def by_column(self, values: Tensor) -> Tensor:
-        """Return the sums (n, d) over the values of each column, of `PointLevels.one_hot`."""
+        """Return the sums (n, d) over the values of each column, of `PointLevels.one_hot`.
+
+        They may lie on any device.
+        """
         sums = values.new_zeros(len(values), self.n_columns)
-        sums[:, self._numbers] = values[:, : self.n_numbers]
-        sums[:, self._circles] = sum(values[:, self.n_numbers : self.first_level].chunk(2, dim=1))
+        parts = (self._numbers, self._circles, self._categories)
+        numbers, circles, categories = (part.to(values.device) for part in parts)
+        sums[:, numbers] = values[:, : self.n_numbers]
+        sums[:, circles] = sum(values[:, self.n_numbers : self.first_level].chunk(2, dim=1))
         sizes = [size + 1 for size in self.sizes]  # a level that no fit row has is the last
         blocks = values[:, self.first_level :].split_with_sizes(sizes, dim=1)
         if blocks:
-            sums[:, self._categories] = torch.stack([each.sum(dim=1) for each in blocks], dim=1)
+            sums[:, categories] = torch.stack([each.sum(dim=1) for each in blocks], dim=1)
         return sums
 
     def rebuilt(self, finished: Tensor) -> Tensor:

@@ -26,10 +26,11 @@ class PointLevels:
         known, unseen = weights[n_values:].tensor_split([sum(sizes)])
         blocks = known.split_with_sizes(list(sizes))
         self._away = [torch.cat(pair) for pair in zip(blocks, unseen[:, None], strict=True)]
-        counts = torch.tensor([len(away) for away in self._away], device=weights.device)
-        self._firsts = counts.cumsum(0) - counts
-        self._owners = torch.arange(len(counts), device=weights.device).repeat_interleave(counts)
         self._squares = torch.cat(self._away).double().square()
+        counts = torch.tensor([len(away) for away in self._away])
+        owners = torch.arange(len(counts)).repeat_interleave(counts)
+        self._firsts = (counts.cumsum(0) - counts).to(weights.device)
+        self._owners = owners.to(weights.device)
         self.width = n_values + len(self._squares)
         self.most = sum(2 * float(away.double().square().max()) for away in self._away)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from aemodel.measured import Rows, Vector
@@ -271,7 +270,7 @@ def error_of_column_means(units: Vector, model: Autoencoder, rows: Rows) -> floa
     units: (d,) or (n, d). It is the error of a model that knows nothing else.
     """
     if model.expansion is not None and model.numbers is not None:
-        usual = model.expansion.usual_errors(torch.from_numpy(model.scale(rows))).numpy()
+        usual = model.usual_errors(model.scale(rows))
         scale = np.where(model.numbers, model.scaler.scales(rows), 1.0)
         found = usual * (scale / units) ** 2
         return float(found[..., list(model.layout.features)].mean())

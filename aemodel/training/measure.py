@@ -95,8 +95,7 @@ def _column_scales(model: Autoencoder, rows: FitRows, unseen: Rows) -> Measured:
     if model.expansion is None:
         return replace(model.measured, residual_scale=scale)
     sample = model.scale(sample_fit_rows(rows))
-    usual = model.expansion.usual_errors(torch.from_numpy(sample)).numpy()
-    raised = np.sqrt(scale**2 + LEAST_SHARE * usual)
+    raised = np.sqrt(scale**2 + LEAST_SHARE * model.usual_errors(sample))
     mixed = start_mixed(model, rows, sample)
     return replace(model.measured, residual_scale=raised, mixed=mixed)
 
@@ -176,7 +175,7 @@ def _typical_parts(
     assert model.mixed_novelty is not None
     scaled = torch.from_numpy(model.scale(unseen))
     points = model.to_points(rows.tensor(unseen))
-    found = torch.from_numpy(errors)
+    found = torch.from_numpy(errors).to(points.device)
     parts = model.mixed_novelty.parts(scaled, points, found)
     typical, usual = measure_parts(parts)
     return replace(model.measured.mixed, typical=typical, usual=usual)
@@ -247,8 +246,7 @@ def column_mean_error(model: Autoencoder, means: Vector, rows: Rows) -> float:
     With columns of several kinds, of one that knows how frequent each value is.
     """
     if model.expansion is not None:
-        usual = model.expansion.usual_errors(torch.from_numpy(model.scale(rows))).numpy()
-        errors = usual / model.measured.residual_scale**2
+        errors = model.usual_errors(model.scale(rows)) / model.measured.residual_scale**2
         return float(np.nanmean(errors[list(model.layout.features)]))
     expected = ((means - model.scaler.center) / model.scaler.scale).astype(np.float32)
     of_rows = [

@@ -42,7 +42,7 @@ def build_reference(model: Autoencoder, rows: FitRows, unseen: Rows, errors: Vec
     itself = _what_is_itself(rows.train) if held_out.any() else ""
     if not len(rows.validation):
         unseen, errors, itself = chosen, model.errors(chosen), "content"
-    scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors)
+    scaled, found = model.to_points(rows.tensor(unseen)), torch.from_numpy(errors).to(points.device)
     error_floor = FLOOR**2 * max(float(np.median(errors)), LEAST)
     floor = np.array([LEAST, error_floor])
     ranks = far_ranks(ceil(rows.train.trim * int(copies.sum())))
@@ -179,8 +179,8 @@ def _reference_rows(model: Autoencoder, rows: FitRows) -> tuple[Rows, Counts, Co
         step = -(-(len(sample) + len(joined)) // (count - 1))
         return _distinct(sample[::step], joined[::step])
     distinct, copies, held_out = _distinct(sample, joined)
-    points = model.to_points(rows.tensor(distinct)).numpy()
-    places = coreset(points, count, model.point_levels)
+    points = model.to_points(rows.tensor(distinct)).cpu().numpy()
+    places = coreset(points, count, model.point_levels_on("cpu"))
     return distinct[places], copies[places], held_out[places]
 
 
