@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aemodel.decoder import Decoder
-from aemodel.devices.batches import BatchPlan, Compute
-from aemodel.devices.places import exact_device
+from aemodel.devices.batches import BatchPlan, Compute, Finish
+from aemodel.devices.places import exact_device, is_host
 from aemodel.devices.scaling import DeviceScaler
 from aemodel.measured import MeasuredNetworks, Rows, Vector
 from aemodel.network.inference import (
@@ -25,13 +25,14 @@ from aemodel.network.inference import (
 )
 from aemodel.network.networks import Networks, Rebuilt
 from aemodel.pictures.features import BLOCK_ROWS
+from aemodel.scores.mixed_novelty import MixedNovelty
 from aemodel.scores.relative_error import relative_errors
 from aemodel.settings import SCORES
 
 Scores = tuple[Vector, Vector, Vector]  # by each of SCORES
 SomeScores = dict[str, Vector]  # (n,) by name, some of SCORES
 NOTHING: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
-MapRows = Callable[[Rows, Compute, Sequence[Rows]], None]
+MapRows = Callable[[Rows, Compute, Sequence[Rows], Finish | None], None]
 
 
 @dataclass(frozen=True)
@@ -152,22 +153,35 @@ class Autoencoder(MeasuredNetworks):
         """Return reconstructions (n, d) in data units."""
         return self.scaler.inverse(rows.rebuilt, like=rows.rows)
 
-    def _map(self, rows: Rows, forward: Compute, outputs: Sequence[Rows]) -> None:
+    def _map(
+        self,
+        rows: Rows,
+        forward: Compute,
+        outputs: Sequence[Rows],
+        finish: Finish | None = None,
+    ) -> None:
         """Write the results of `forward` on rows, scaled where they are computed if possible."""
         self._require_shape(rows)
         scale = self._scaler_on_device(rows.dtype)
         if scale is None:
-            map_rows(rows, self._plan(), self.scaler.transform_into, forward, outputs)
+            plan = self._plan(finish=finish)
+            map_rows(rows, plan, self.scaler.transform_into, forward, outputs)
         else:
             plan = self._plan(rows.dtype.name)
             map_rows(rows, plan, copy_inputs, lambda batch: forward(scale(batch)), outputs)
 
-    def _map_scaled(self, scaled: Rows, forward: Compute, outputs: Sequence[Rows]) -> None:
+    def _map_scaled(
+        self,
+        scaled: Rows,
+        forward: Compute,
+        outputs: Sequence[Rows],
+        finish: Finish | None = None,
+    ) -> None:
         """Write the results of `forward` on rows in scaled units (n, d)."""
-        map_rows(scaled, self._plan(), copy_inputs, forward, outputs)
+        map_rows(scaled, self._plan(finish=finish), copy_inputs, forward, outputs)
 
-    def _plan(self, dtype: str = "float32") -> BatchPlan:
-        return BatchPlan(self.size, self.layout.n_features, self.device, dtype)
+    def _plan(self, dtype: str = "float32", finish: Finish | None = None) -> BatchPlan:
+        return BatchPlan(self.size, self.layout.n_features, self.device, dtype, finish)
 
     def _scaler_on_device(self, dtype: np.dtype[np.generic]) -> DeviceScaler | None:
         if dtype.name not in self._scalers:
@@ -193,7 +207,7 @@ class Autoencoder(MeasuredNetworks):
         found = {name: np.empty(len(rows)) for name in SCORES if name in wanted}
         outputs: dict[str, Rows] = {**found, **also}
         forward = partial(self._scores, tuple(outputs))
-        map_with(rows, forward, list(outputs.values()))
+        map_with(rows, forward, list(outputs.values()), self._finish_of(tuple(outputs)))
         if "error" in found:
             found["error"] = _or_infinite(found["error"])
         return found
@@ -208,7 +222,7 @@ class Autoencoder(MeasuredNetworks):
         latents, errors, _ = self._networks(scaled, filled)
         found = [errors] if "error" in wanted else []
         if "novelty" in wanted:
-            found.append(self._novelties(scaled, filled, errors))
+            found.extend(self._novelties(scaled, filled, errors))
         if "relative" in wanted:
             exact = filled.to(exact_device(self.device))
             found.append(relative_errors(exact, errors, self.measured.usual))
@@ -218,11 +232,22 @@ class Autoencoder(MeasuredNetworks):
             found.append(scaled)
         return found
 
-    def _novelties(self, scaled: Tensor, filled: Tensor, errors: Tensor) -> Tensor:
-        points = self.to_points(filled.to(exact_device(self.device)))
+    def _novelties(
+        self, scaled: Tensor, filled: Tensor, errors: Tensor
+    ) -> tuple[Tensor] | tuple[Tensor, Tensor]:
+        """Return novelties (n,), or for `_finish_of` the two parts that the device computes."""
+        points = self.to_points(filled)
         if self.mixed_novelty is None:
-            return self.novelty(points, errors)
-        return self.mixed_novelty(scaled, points, errors)
+            return (self.novelty(points, errors),)
+        if is_host(self.device):
+            return (self.mixed_novelty(scaled, points, errors),)
+        return self.novelty.parts(points, errors)
+
+    def _finish_of(self, wanted: tuple[str, ...]) -> Finish | None:
+        """Return what another device leaves to the host: the surprise of levels, in novelty."""
+        if is_host(self.device) or "novelty" not in wanted or self.mixed_novelty is None:
+            return None
+        return partial(_with_surprise, self.mixed_novelty, wanted.index("novelty"))
 
     def _rebuild_and_keep(self, scaled: Tensor) -> tuple[Tensor, ...]:
         latents, errors, outputs = self._networks(scaled, self.fill(scaled))
@@ -245,6 +270,14 @@ class Autoencoder(MeasuredNetworks):
             self.measured.residual_scale,
             self.device,
         )
+
+
+def _with_surprise(
+    novelty: MixedNovelty, place: int, scaled: Tensor, found: Sequence[Tensor]
+) -> Sequence[Tensor]:
+    """Put novelties (n,) in place of their two parts in what a device found of scaled rows."""
+    of_rows = novelty.of_parts(scaled, *found[place : place + 2])
+    return [*found[:place], of_rows, *found[place + 2 :]]
 
 
 def _all_scores(found: SomeScores) -> Scores:

@@ -27,11 +27,11 @@ from datasets import images_and_labels, machine
 from markdown_table import print_head, print_row
 from numpy.typing import NDArray
 
+from aemodel.devices.places import require_float32
 from aemodel.model import Autoencoder
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
-from flows.engine.device import compute_in_float32
 
 CLEAN_ROWS = 20_000
 REPEATS = 3  # the fastest counts
@@ -184,7 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit(NO_GPU)
-    compute_in_float32()
+    require_float32("cuda")
     print(f"Machine: {machine()}; {torch.cuda.get_device_name()}\n")
     table = random_rows(options.rows, (64,), "float32")
     pictures = random_rows(options.rows // 4, (28, 28), "uint8")

@@ -74,7 +74,7 @@ def _record(work: Callable[[], None], generator: torch.Generator) -> Callable[[]
     current.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     graph.register_generator_state(generator)
-    # other threads may use the device meanwhile
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    # on the same stream, for which libraries are set up; other threads may use the device meanwhile
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         work()
     return graph.replay

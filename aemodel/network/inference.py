@@ -175,7 +175,7 @@ def map_rows(
     if not is_host(plan.device):
         map_on_device(rows, plan, write_inputs, functools.partial(_halved, forward), outputs)
         return
-    batch = plan.zeros() if len(rows) else torch.empty(0)
+    batch = plan.inputs() if len(rows) else torch.empty(0)
     for start in range(0, len(rows), plan.size):
         part = rows[start : start + plan.size]
         write_inputs(part, batch.numpy()[: len(part)])

@@ -74,7 +74,14 @@ class MixedNovelty:
 
     def __call__(self, scaled: Tensor, points: Tensor, errors: Tensor) -> Tensor:
         """Compute the novelty (n,) float64; infinite where a row or its error overflows."""
-        far, surprise, badly = self.parts(scaled, points, errors)
+        return self._combined(*self.parts(scaled, points, errors))
+
+    def of_parts(self, scaled: Tensor, far: Tensor, badly: Tensor) -> Tensor:
+        """Compute the novelty (n,) from S and E, (n,) each, all on the host."""
+        total = torch.from_numpy(self.surprise.total(scaled.numpy()))
+        return self._combined(far, total, badly)
+
+    def _combined(self, far: Tensor, surprise: Tensor, badly: Tensor) -> Tensor:
         powers = self._powers(far, surprise, badly) / (1 + self.weight)
         return to_novelty(powers.sum(dim=0) ** (1 / POWER))
 
@@ -92,7 +99,7 @@ class MixedNovelty:
     def excesses(self, scaled: Tensor, points: Tensor, errors: Tensor) -> Tensor:
         """Compute what S, U and E add to A^P + w * B^P beyond what is typical: (3, n) float64."""
         far, surprise, badly = self.parts(scaled, points, errors)
-        usual = far.new_tensor([[1.0], [self.weight]]) * math.log(2) ** POWER
+        usual = torch.tensor([[1.0], [self.weight]]).to(far) * math.log(2) ** POWER
         away, rare = (self._powers(far, surprise, badly) - usual).clamp_min(0)
         typical, typical_error = self.reference.typical.tolist()
         farther = (far - typical).clamp_min(0)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aemodel.devices.places import require_float32
 from aemodel.errors import DataError
 from aemodel.model import Autoencoder
 from aemodel.network.build import build_network
@@ -187,6 +188,7 @@ def fit_ensemble(
     Raises DataError if the loss becomes infinite or NaN.
     """
     train = rows.train
+    require_float32(ensemble.device)
     optimizer = Adam(ensemble.weights, train.learning_rate)
     fill = torch.from_numpy(rows.scaler.fill).to(ensemble.device)
     ranks = Ranks.current()

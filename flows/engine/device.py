@@ -10,6 +10,8 @@ def pick_device(wanted: str, *, require_gpu: bool) -> str:
 
     Raises UsageError if a required or named device is not available.
     """
+    from aemodel.devices.places import require_float32  # late: --help stays quick
+
     available = available_devices(require_gpu=require_gpu)
     if wanted == "auto" and not available:
         raise UsageError("--require-gpu: this machine has no GPU that torch can use")
@@ -17,17 +19,8 @@ def pick_device(wanted: str, *, require_gpu: bool) -> str:
         kind = " that is a GPU" if wanted == "cpu" else ""
         raise UsageError(f"train.device = '{wanted}': this machine has no such device{kind}")
     device = available[0] if wanted == "auto" else wanted
-    if device == "cuda":
-        compute_in_float32()
+    require_float32(device)
     return device
-
-
-def compute_in_float32() -> None:
-    """Switch TF32 off, which cuDNN uses for convolutions: scores agree across devices."""
-    import torch  # late: --help stays quick
-
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def available_devices(*, require_gpu: bool) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemodel.devices.batches import Sender
 from aemodel.rows.training_rows import FitRows
 
 VALIDATION_BATCH = 4_096
@@ -38,7 +39,7 @@ class Batches:
 
     def __init__(self, rows: FitRows, device: torch.device) -> None:
         """Scale what fits."""
-        self._rows, self._device = rows, device
+        self._rows, self._device, self._send = rows, device, Sender(device)
         self.train, self.n_fit = rows.train, rows.n_fit
         fit = rows.fit
         self._fit = None if fit is None else self._scale_once(fit, rows.memory_bytes // 4)
@@ -89,7 +90,7 @@ class Batches:
 
     def _scaled(self, rows: Rows) -> ScaledRows:
         scaled = self._rows.gappy_tensor(rows)
-        return ScaledRows(scaled.to(self._device), _has_nan(scaled))
+        return ScaledRows(self._send(scaled), _has_nan(scaled))
 
     def _cut(self, rows: Rows, size: int) -> Iterator[ScaledRows]:
         for start in range(0, len(rows), size):

@@ -74,6 +74,20 @@ def test_batches_say_whether_there_are_gaps(memory):
     assert all(batch.has_gaps for batch in fit_batches(prepared(memory, rows=rows, validation=0)))
 
 
+@pytest.mark.parametrize("memory", [RESIDENT, SCALED_BY_BATCH, STREAMED])
+def test_a_gpu_is_given_the_same_batches_and_waited_for_at_most_once(memory, cuda):
+    seen = prepared(memory, validation=0.2)
+    batches = Batches(seen, torch.device("cuda", 0))
+    cuda.waits.clear()
+    fit = list(batches.fit(torch.Generator().manual_seed(0)))
+    validation = list(batches.validation())
+
+    assert len(cuda.waits) == (memory == RESIDENT), "for the order of the rows"
+    for ours, others in [(fit, fit_batches(seen)), (validation, Batches(seen, CPU).validation())]:
+        for one, other in zip(ours, others, strict=True):
+            assert torch.equal(one.rows.cpu(), other.rows)
+
+
 @pytest.mark.gpu
 def test_a_gpu_is_not_waited_for_between_batches():
     batches = Batches(prepared(10**8), torch.device("cuda"))
