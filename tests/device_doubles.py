@@ -68,7 +68,7 @@ class Generator(HostGenerator):
 
 
 class Stream:
-    def __init__(self, device=None):
+    def __init__(self):
         self.queue, self.done = [], 0
 
     def run(self, stop=None):

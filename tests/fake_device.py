@@ -46,7 +46,8 @@ class FakeDevice(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.stream, self.graph, self.pinned = Stream(), None, weakref.WeakKeyDictionary()
+        self.stream, self.streams, self.graph = Stream(), [], None
+        self.pinned = weakref.WeakKeyDictionary()
         self.launches, self.replays, self.waits = 0, 0, []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -83,6 +84,15 @@ class FakeDevice(TorchDispatchMode):
         assert self.graph is None, f"{why}, while a graph is recorded"
         self.waits.append(why)
         self.stream.run()
+
+    def new_stream(self, device=None):
+        self.streams.append(Stream())
+        return self.streams[-1]
+
+    def finish(self):
+        """Do what all streams have left."""
+        for stream in (self.stream, *self.streams):
+            stream.run()
 
     def _on_host(self, func, args, kwargs):
         pinned = kwargs.pop("pin_memory", False) or func is PIN
@@ -210,18 +220,20 @@ class FakeDevice(TorchDispatchMode):
     @contextmanager
     def on_stream(self, stream):
         before, self.stream = self.stream, stream
-        yield
-        self.stream = before
+        try:
+            yield
+        finally:
+            self.stream = before
 
     @contextmanager
     def recording(self, graph, *, stream, capture_error_mode):
-        self.stream.run()
-        self.graph = graph
+        self.finish()
+        before, self.stream, self.graph = self.stream, stream, graph
         try:
-            with self.on_stream(stream):
-                yield
+            yield
         finally:
             self.graph = None
+        self.stream = before  # not after an error, as in torch
 
 
 def _shadow(tensor):
@@ -246,7 +258,7 @@ def fake_device(monkeypatch, kind):
         "empty_cache": lambda: None,
         "stream": found.on_stream,
         "graph": found.recording,
-        "Stream": Stream,
+        "Stream": found.new_stream,
         "Event": partial(Event, found),
         "CUDAGraph": partial(Graph, found),
     }

@@ -68,13 +68,22 @@ def _record(work: Callable[[], None], generator: torch.Generator) -> Callable[[]
     stream = torch.cuda.Stream(generator.device)  # type: ignore[no-untyped-call] # in torch
     current = torch.cuda.current_stream(generator.device)
     stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UPS):
-            work()
-    current.wait_stream(stream)
+    try:
+        # torch.cuda.graph leaves its stream in place if it fails; this context does not
+        with torch.cuda.stream(stream):
+            return _recorded_on(stream, work, generator)
+    finally:
+        current.wait_stream(stream)
+
+
+def _recorded_on(
+    stream: torch.cuda.Stream, work: Callable[[], None], generator: torch.Generator
+) -> Callable[[], None]:
+    for _ in range(WARM_UPS):
+        work()
     graph = torch.cuda.CUDAGraph()
     graph.register_generator_state(generator)
-    # on the same stream, for which libraries are set up; other threads may use the device meanwhile
+    # on the stream that libraries are set up for; other threads may use the device meanwhile
     with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         work()
     return graph.replay
