@@ -70,9 +70,9 @@ class FakeDevice(TorchDispatchMode):
         if func is COPY and host:
             assert host == [args[1]], "copies into memory of the host, for which it waits"
             return self._queued(COPY, (args[0], self._sent(*args[1:])), {})
-        if func in INDEXING:  # which copies indices of the host, and waits
-            args = tree_map_only(Tensor, self._there, args)
-            return self._queued(func, args, kwargs)
+        if func in INDEXING and isinstance(args[0], DeviceTensor):
+            # indices of the host are copied, for which it waits
+            return self._queued(func, tree_map_only(Tensor, self._there, args), kwargs)
         assert not host, f"{func}: host and device, {[tuple(each.shape) for each in host]}"
         return self._queued(func, args, kwargs)
 

@@ -12,16 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from aemodel import model as model_module
 from aemodel.bundle import from_files, to_files
-from aemodel.devices import scaling
 from aemodel.explain.attribution import explain
 from aemodel.explain.latent_map import map_of_rows
-from aemodel.network import gaps, inference, networks
+from aemodel.network import inference
 from aemodel.network.point_levels import PointLevels
 from aemodel.rows.layout import CATEGORY, HOUR, NUMBER, Layout
 from aemodel.rows.scaling import Scaler
-from aemodel.scores import neighbors
 from aemodel.scores.neighbors import NearestRows
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
@@ -97,26 +94,28 @@ def trained(case, device="cpu"):
 
 
 @pytest.fixture
-def as_on_a_gpu(monkeypatch):
-    """The CPU takes the steps of another device."""
-    for module in (scaling, gaps, inference, networks, neighbors, model_module):
-        monkeypatch.setattr(module, "is_host", lambda device: False)
-    monkeypatch.setattr(inference, "DEVICE_ROWS", 128)  # more batches than slots
+def gpu(cuda, monkeypatch):
+    """A fake device that takes more batches than there are slots."""
+    monkeypatch.setattr(inference, "DEVICE_ROWS", 128)
+    return cuda
+
+
+def moved(model, device="cuda:0"):
+    return from_files(to_files(model), device=device)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_scores_are_those_of_the_host_which_never_waits_within_a_batch(case, cuda, monkeypatch):
-    monkeypatch.setattr(inference, "DEVICE_ROWS", 128)  # more batches than slots
+def test_scores_are_those_of_the_host_which_never_waits_within_a_batch(case, gpu):
     model, clean = trained(case)
     rows = tonight(clean)
     expected = (*model.scores(rows), model.encode(rows))
-    on_device = from_files(to_files(model), device="cuda:0")
+    on_device = moved(model)
     on_device.scores(rows[:9])  # prepares the reference
-    cuda.waits.clear()
-    before, found = cuda.launches, on_device.scores(rows)
+    gpu.waits.clear()
+    before, found = gpu.launches, on_device.scores(rows)
 
-    assert cuda.waits == []
-    assert cuda.launches - before <= MOST_LAUNCHES[case] * -(-len(rows) // 128)
+    assert gpu.waits == []
+    assert gpu.launches - before <= MOST_LAUNCHES[case] * -(-len(rows) // 128)
     for each, other in zip(found, expected[:3], strict=True):
         np.testing.assert_allclose(each, other, rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(on_device.encode(rows), expected[3], rtol=1e-4, atol=1e-5)
@@ -133,12 +132,20 @@ def test_a_device_explains_rows_as_the_host_does(device, request, monkeypatch):
     for case in ("gaps", "mixed"):
         model, clean = trained(case)
         rows = tonight(clean)[10:20]
-        on_device = from_files(to_files(model), device=device)
+        on_device = moved(model, device)
         for by in ("error", "novelty"):
             expected = first_features(model, rows, by)
             assert first_features(on_device, rows, by) == expected
             maps = [map_of_rows(each, rows, by=by) for each in (on_device, model)]
             assert (maps[0] is None) == (maps[1] is None)
+
+
+def test_a_device_decodes_some_columns(gpu):
+    model, clean = trained("mixed")
+    latents = model.encode(clean[:300])
+    decoders = (each.decoder.of_columns([0]) for each in (moved(model), model))
+
+    np.testing.assert_allclose(*(each.decode(latents) for each in decoders), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("levels", [None, PointLevels(2, [3], torch.tensor([1.0, 1, 1, 2, 3, 4]))])
@@ -163,34 +170,33 @@ def test_scores_are_computed_without_tf32(cuda, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     model.errors(clean[:5])
     assert torch.backends.cudnn.allow_tf32, "the CPU leaves it as it is"
-    from_files(to_files(model), device="cuda:0").errors(clean[:5])
+    moved(model).errors(clean[:5])
 
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.conv.fp32_precision != "tf32"
 
 
-@pytest.mark.usefixtures("as_on_a_gpu")
 @pytest.mark.parametrize("case", ["uint8", "images", "gaps"])
-def test_a_night_is_scaled_on_the_device_to_the_bits_of_the_host(case, monkeypatch):
+def test_a_night_is_scaled_on_the_device_to_the_bits_of_the_host(case, gpu, monkeypatch):
     model, clean = trained(case)
-    rows = tonight(clean)
-    expected, error = model.scale(rows), model.errors(rows)
+    on_device, rows = moved(model), tonight(clean)
+    expected, error = model.scale(rows), on_device.errors(rows)
     monkeypatch.setattr(Scaler, "transform", None)  # the host has no part in it
     monkeypatch.setattr(Scaler, "transform_into", None)
-    scores, scaled = model.scale_and_score(rows, ("error",))
+    scores, scaled = on_device.scale_and_score(rows, ("error",))
 
     np.testing.assert_array_equal(scaled, expected)
     np.testing.assert_array_equal(scores["error"], error)
 
 
-@pytest.mark.usefixtures("as_on_a_gpu")
+@pytest.mark.usefixtures("gpu")
 def test_scores_have_the_same_bits_however_rows_are_grouped():
     model, clean = trained("gaps")
-    rows = tonight(clean)
-    pieces = [model.scores(rows[start : start + 77]) for start in range(0, len(rows), 77)]
+    on_device, rows = moved(model), tonight(clean)
+    pieces = [on_device.scores(rows[start : start + 77]) for start in range(0, len(rows), 77)]
 
-    for whole, parts in zip(model.scores(rows), zip(*pieces, strict=True), strict=True):
+    for whole, parts in zip(on_device.scores(rows), zip(*pieces, strict=True), strict=True):
         np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 

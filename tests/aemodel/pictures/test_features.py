@@ -140,6 +140,22 @@ def test_the_cause_of_a_novel_picture_is_its_odd_region(trained):
     assert sum(feature.share for feature in cause.features) <= 1.0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_a_device_compares_and_explains_pictures(kind, trained, request):
+    request.getfixturevalue(kind)
+    clean = CleanRows.in_memory(pictures(80, 0), Layout(row_shape=SHAPE, dtype="uint8"))
+    features, device = features_of(), f"{kind}:0"
+    found = train_autoencoder(clean, model=SETTINGS, train=TRAIN, features=features, device=device)
+    rows = pictures(5, 5)
+    rows[0, :4, 8:] = 255
+    model, cause = found.model, explain(found.model, found.model.rebuild(rows), by="novelty")[0]
+
+    assert "of the novelty" in cause.words
+    novelty = (each.scores_by("novelty", rows) for each in (model, trained))
+    np.testing.assert_allclose(*novelty, rtol=0.05)  # random weights magnify rounding
+
+
 def test_other_scalings_are_refused():
     with pytest.raises(SettingsError, match=r"model\.features needs model\.scaling = 'range'"):
         ModelSettings(features="efficientnet-lite0", scaling="standard")
