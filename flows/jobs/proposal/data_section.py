@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,14 +24,18 @@ MOST_SIDE = 64  # pixels of images of several sizes: the network has a weight fo
 
 @dataclass(frozen=True)
 class Input:
-    """The keys of [data] that say which rows to read; `file` holds the result of a query."""
+    """The keys of [data] that say which rows to read; `file` holds the result of a query.
+
+    ignore: columns, all for one reason.
+    """
 
     path: str
     file: Path
     field: str = ""
     connection: str = ""
     id: str = ""
-    ignore: str = ""
+    ignore: tuple[str, ...] = ()
+    why_ignored: str = ""
     resize: tuple[int, ...] = ()
 
     def open(self) -> Source:
@@ -41,7 +45,8 @@ class Input:
 
     def open_numbers(self, order: SeriesOrder) -> Source:
         """Open rows that form series with the columns that windows see, as `train` does."""
-        return open_numbers(self.file, order, self._reading)
+        ignored: Mapping[str, tuple[str, ...]] = dict.fromkeys(self.ignore, ())
+        return open_numbers(self.file, order, {**self._reading, "kinds": ignored})
 
     @property
     def _reading(self) -> Reading:
@@ -96,8 +101,8 @@ def data_keys(source: Source, rows: Input, sample: SampleSummary) -> Iterator[st
         why = "distinct in all rows sampled: it names rows, and is no feature"
         yield key_line("id", quoted(rows.id), why)
     if rows.ignore:
-        why = "nights bring new levels; if they bring the same, set entity to it, and no split"
-        yield key_line("ignore", f"[{quoted(rows.ignore)}]", why)
+        names = ", ".join(quoted(name) for name in rows.ignore)
+        yield key_line("ignore", f"[{names}]", rows.why_ignored)
     if sample.has_gaps or source.has_gaps:
         why = "NaN found: networks see what similar rows have there, the error skips it"
         yield key_line("missing", '"impute"', why)

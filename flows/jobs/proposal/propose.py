@@ -46,6 +46,7 @@ from storage.sources import (
 )
 from storage.text import printable
 
+NEW_LEVELS = "nights bring new levels; if they bring the same, set entity to it, and no split"
 MOST_NAME = 100  # letters of a job's name
 
 
@@ -63,13 +64,15 @@ def _propose(rows: Input) -> CommandResult:
     opened, rows = open_in_usual_size(rows)
     with opened:
         if series := propose_series(opened, rows):
-            return _propose_series(rows, series)
+            return _propose_series(series)
         found, columns = read_sample(opened), list(named_features(opened.schema))
         sample = summarize_sample(found, opened.n_rows, columns)
         name = _running_id(sample) or _text_id(opened)
         blocks = known_blocks(opened, sample)
-        rows = replace(rows, id=name, ignore=blocks.category if blocks else "")
-        if unread := {rows.id, rows.ignore} & {*opened.schema.columns}:
+        rows = replace(rows, id=name)
+        if blocks and blocks.category:
+            rows = replace(rows, ignore=(blocks.category,), why_ignored=NEW_LEVELS)
+        if unread := {rows.id, *rows.ignore} & {*opened.schema.columns}:
             kept = [place for place, column in enumerate(columns) if column.name not in unread]
             columns = [columns[place] for place in kept]
             days = sample.days  # an id of days could order a series instead
@@ -79,7 +82,8 @@ def _propose(rows: Input) -> CommandResult:
     return CommandResult(facts, text)
 
 
-def _propose_series(rows: Input, series: ProposedSeries) -> CommandResult:
+def _propose_series(series: ProposedSeries) -> CommandResult:
+    rows = series.rows
     with series.source as source:
         numbers = [Feature(name, NUMBER) for name in series.sensors]
         found = summarize_sample(read_sample(source), source.n_rows, numbers)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from aemodel.series.events.event_rate import EventRate
 from aemodel.series.settings import SMALLEST
+from flows.jobs.proposal.calendar_columns import calendar_columns
 from flows.jobs.proposal.data_section import Input
 from flows.jobs.proposal.proposed_settings import key_line, quoted
 from storage.errors import SourceError
-from storage.sources import Source, list_unread
+from storage.sources import NUMBER, Source, list_unread, named_features
 from storage.sources.series.opening import NO_NUMBER
 from storage.sources.series.order import FILE, show_step
 from storage.sources.series.recognize import (
@@ -34,10 +35,14 @@ IRREGULAR = 0.02  # share of steps far from the typical one that is worth a grid
 
 @dataclass(frozen=True)
 class ProposedSeries:
-    """How rows form series, and how much there is of them. source: the columns windows see."""
+    """How rows form series, and how much there is of them.
+
+    rows: which are read. source: the columns that windows see.
+    """
 
     proposal: SeriesProposal
     extent: SeriesExtent
+    rows: Input
     source: Source
 
     @property
@@ -59,16 +64,25 @@ def propose_series(source: Source, rows: Input) -> ProposedSeries | None:
     extent = measure_extent(source, found)
     if extent.longest < FEWEST_WINDOWS * SMALLEST:
         return None
+    parts = calendar_columns(source, found.order.time, _numbers(source)) if found.in_seconds else []
+    if parts:
+        rows = replace(rows, ignore=tuple(parts), why_ignored="parts of the time, no sensors")
     try:
         numbers = rows.open_numbers(found.order)
     except SourceError:  # no column that a window can see
         return None
-    return ProposedSeries(found, extent, numbers)
+    return ProposedSeries(found, extent, rows, numbers)
+
+
+def _numbers(source: Source) -> list[str]:
+    """Return the columns of numbers."""
+    return [each.name for each in named_features(source.schema) if each.kind == NUMBER]
 
 
 def unread_columns(series: ProposedSeries) -> Iterator[tuple[str, list[str]]]:
     """Yield what to say of columns that are not read, and which they are."""
-    others = {name: why for name, why in series.source.unread.items() if name not in series.columns}
+    told = {*series.columns, *series.rows.ignore}
+    others = {name: why for name, why in series.source.unread.items() if name not in told}
     unread = {name: why for name, why in others.items() if why != NO_NUMBER}
     yield "columns not read", [list_unread(unread)] if unread else []
     yield NO_NUMBER, [repr(name) for name in others if name not in unread]

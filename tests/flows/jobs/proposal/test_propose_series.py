@@ -6,6 +6,7 @@ import tomllib
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -97,6 +98,35 @@ def test_working_days_lead_to_no_grid(tmp_path):
 
     assert tomllib.loads(text)["series"]["time"] == "day"
     assert "resample" not in text
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_parts_of_the_time_are_no_sensors(tmp_path, zone):
+    hours = pa.array(range(0, 3_600 * 24 * 300, 3_600), pa.timestamp("s", "UTC"))
+    local = hours.cast(pa.timestamp("s", zone))
+    columns = {
+        "at": hours,
+        "year": pc.year(local),
+        "month": pc.month(local),
+        "hour": pc.hour(local).cast(pa.float64()),
+        "day_of_week": pc.day_of_week(local, count_from_zero=False),
+        "week": pc.iso_week(local),
+        "shift": pc.divide(pc.hour(local), 8),
+        "load": np.random.default_rng(1).normal(size=len(hours)),
+    }
+    job = tomllib.loads(proposed(tmp_path / "a.parquet", pa.table(columns)))
+
+    assert job["data"]["ignore"] == ["year", "month", "hour", "day_of_week", "week"]
+    assert job["series"]["time"] == "at"
+
+
+def test_numbers_that_equal_a_part_of_the_time_by_chance_are_sensors(tmp_path):
+    hours = pa.array(range(0, 3_600 * 24 * 20, 3_600), pa.timestamp("s"))
+    columns = {"at": hours, "running": np.ones(len(hours), int), "year": np.full(len(hours), 1970)}
+    sensors = {"load": np.random.default_rng(1).normal(size=len(hours))}
+    job = tomllib.loads(proposed(tmp_path / "a.parquet", pa.table(columns | sensors)))
+
+    assert job["data"]["ignore"] == ["year"]
 
 
 def test_files_of_a_folder_are_series_where_their_times_overlap(tmp_path):
