@@ -105,13 +105,16 @@ class NightRun:
         return name_queries(self.job, message).replace(f"{self.path.parent}/", "")
 
     def named_as_in_job(self, message: str) -> str:
-        """Name the input and its marker in `message` as the job file does, and strip folders."""
+        """Name the input and its marker in `message` as the job file does, and strip folders.
+
+        Absolute paths are stripped, since they differ from one machine to the next.
+        """
         data, night = self.job.data, parse_date(self.place.date)
         for text, path in (
             (data.ready, self.job.marker(night)),
             (data.incoming, None if is_query(data.incoming) else self.path),
         ):
-            if path is not None:
+            if path is not None and not Path(text).is_absolute():
                 message = message.replace(str(path), fill_date(text, night))
         return self.without_folder(message)
 

@@ -96,7 +96,7 @@ def publish_failed(run: NightRun, why: str) -> None:
     Publishes nothing if the newest revision has the same reason, or has scored rows.
     """
     _, summary = newest_revision(run)
-    why = run.named_as_in_job(why)
+    why = run.without_folder(why)
     if summary and (summary.shards_total or (summary.verdict, summary.promise) == ("FAILED", why)):
         return
     _publish_nothing_scored(run, nothing_scored("FAILED", why))

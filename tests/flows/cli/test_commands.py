@@ -395,7 +395,7 @@ def test_scoring_before_training_suggests_training(bench):
     bench.night()
     result = bench.score("--set", "name=other")
 
-    assert (result.code, "run 'nightglass train' first" in result.err) == (2, True)
+    assert (result.code, "run 'nightglass train JOB'" in result.err) == (2, True)
 
 
 def test_an_unwritable_workspace_is_rejected_before_any_work(bench):

@@ -68,6 +68,14 @@ def test_a_night_without_data_says_where_it_was_sought_as_the_job_file_does(benc
     assert where.startswith(f"nights/{DAY}.npy: no files found")
 
 
+def test_an_absolute_path_of_a_night_without_data_is_not_in_its_report(bench, tmp_path):
+    bench.score("--set", f"data.incoming={tmp_path}/elsewhere/{{date}}.npy")
+    report = bench.workspace / f"reports/small/{DAY}/rev=1"
+    where = json.loads((report / "summary.json").read_text())["promise"]
+
+    assert where.startswith(f"{DAY}.npy: no files found")
+
+
 def test_a_night_without_data_is_due_again_once_its_data_arrive(bench):
     promoted_on(bench, "2026-11-21")
     assert verdicts(run(bench, day=date(2026, 11, 21))) == [("2026-11-21", "NO DATA")]
