@@ -16,19 +16,34 @@ from aemodel.series.causes.words import Scene, sentence
 from aemodel.series.model import SeriesModel
 from aemodel.series.windows.pyramid import Values
 
+MOST_VALUES = 1 << 21  # in the rows that explain an event, so that memory is bounded
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventRows:
     """Rows (n, d) of one segment in data units, NaN is a gap; the event is `start` to `stop`.
 
     They need one window of rows in all, and should have one or two windows before and after the
-    event. entity: row of the entity in the model's levels.
+    event. entity: row of the entity in the model's levels. left_out: rows of the event beyond
+    those, see `explained_part`.
     """
 
     rows: NDArray[np.generic]
     start: int
     stop: int
     entity: int = 0
+    left_out: int = 0
+
+
+def explained_part(start: int, stop: int, peak: int, *, sensors: int) -> tuple[int, int]:
+    """Return where the part of an event begins and ends that explains it: all, or around the peak.
+
+    >>> explained_part(0, 10_000_000, 7_000_000, sensors=2)
+    (6475712, 7524288)
+    """
+    most = MOST_VALUES // max(1, sensors)
+    first = min(max(start, peak - most // 2), max(start, stop - most))
+    return first, min(stop, first + most)
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,11 @@ def explain_event(model: SeriesModel, event: EventRows) -> EventCause:
     sensors = tuple(
         SensorShare(index, model.sensors[index], float(shares[index])) for index in order.tolist()
     )
-    return EventCause(sensors, expected, sentence(_scene(model, moves, event, expected, order)))
+    words = sentence(_scene(model, moves, event, expected, order))
+    if event.left_out:
+        of = event.stop - event.start
+        words = f"{words} (seen in {of:,} of {of + event.left_out:,} rows, around the peak)"
+    return EventCause(sensors, expected, words)
 
 
 def _cut(scaled: Values, event: EventRows, window: int) -> Values:

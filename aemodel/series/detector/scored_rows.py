@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemodel.errors import DataError
-from aemodel.series.causes.event import EventRows, SensorShare, explain_event
+from aemodel.series.causes.event import EventRows, SensorShare, explain_event, explained_part
 from aemodel.series.detector.segments import Arranged, Segment
 from aemodel.series.events.runs import Run, events_above, runs_above
 from aemodel.series.fitting.fit_scorer import fit_on_warmup
@@ -78,13 +78,15 @@ class ScoredRows:
     def _event(self, run: Run) -> SeriesEvent:
         segment, model = self.arranged.segments[run.entity], self.judges[run.entity]
         around = AROUND * model.scorer.window
-        first = max(0, run.start - around)
-        near = segment.rows[first : run.stop + around]
+        begin, end = explained_part(run.start, run.stop, run.peak, sensors=self.rows.shape[1])
+        first = max(0, begin - around)
+        near = segment.rows[first : end + around]
         event = EventRows(
             rows=self.rows[near],
-            start=run.start - first,
-            stop=run.stop - first,
+            start=begin - first,
+            stop=end - first,
             entity=self.places[run.entity],
+            left_out=run.stop - run.start - (end - begin),
         )
         cause = explain_event(model, event)
         start, end, peak = (

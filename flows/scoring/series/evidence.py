@@ -7,18 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aemodel.series.causes.event import EventCause, EventRows, explain_event
+from aemodel.series.causes.event import EventCause, EventRows, explain_event, explained_part
 from aemodel.series.causes.units import duration_text
 from aemodel.series.events.runs import Run
 from aemodel.series.model import SeriesModel
 from flows.engine.series_rows import RowRange, read_range
 from flows.scoring.series.warmup import Judge, Judges
 from storage.pages.events.report import EventView, SensorTrace
+from storage.sources.series.source import SeriesSource
 
 MOST_PLOTTED = 25  # events with a plot
 MOST_SENSORS = 4  # plotted of each
 AROUND_WINDOWS = 4  # shown on either side of an event, at least
 MOST_AROUND = 1_500  # rows shown on either side
+AT_ONCE = 65_536  # rows read
 DAY = 86_400
 
 
@@ -40,6 +42,10 @@ def _around(model: SeriesModel) -> int:
 
 def _ticks(read: RowRange) -> NDArray[np.int64]:
     return read.series.times.astype(np.int64)
+
+
+def _time(source: SeriesSource, row: int) -> int:
+    return int(_ticks(read_range(source, row, row + 1, AT_ONCE))[0])
 
 
 def _traces(judge: Judge, cause: EventCause, rows: NDArray[np.generic]) -> tuple[SensorTrace, ...]:
@@ -80,14 +86,20 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
     model, source = judges.model, judges.source
     around = _around(model)
     first, stop = source.rows_of(source.entities[run.entity])
-    read = read_range(source, max(first, run.start - around), min(stop, run.stop + around), 65_536)
-    inside = slice(run.start - read.start, run.stop - read.start)
+    begin, end = explained_part(run.start, run.stop, run.peak, sensors=len(model.sensors))
+    read = read_range(source, max(first, begin - around), min(stop, end + around), AT_ONCE)
     judge = judges.of(run.entity)
-    event_rows = EventRows(rows=read.rows, start=inside.start, stop=inside.stop, entity=judge.row)
+    event_rows = EventRows(
+        rows=read.rows,
+        start=begin - read.start,
+        stop=end - read.start,
+        entity=judge.row,
+        left_out=run.stop - run.start - (end - begin),
+    )
     cause = explain_event(judge.model, event_rows)
     peak = run.peak - read.start
     times = _ticks(read)
-    event = {"start": int(times[inside][0]), "end": int(times[inside][-1])}
+    event = {"start": _time(source, run.start), "end": _time(source, run.stop - 1)}
     plotted = rank <= MOST_PLOTTED
     row = int(read.numbers[peak])
     row_id = str(row if read.ids is None else read.ids[peak])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,9 +54,11 @@ class EventPlot:
 
 
 def plot_event(event: EventView, clock: Clock) -> EventPlot | None:
-    """Draw an event; None if it has no sensors or no rows to draw."""
+    """Draw an event, or as much as there are rows of; None without rows or sensors to draw."""
     if not event.sensors or not len(event.times):
         return None
+    first, last = int(event.times[0]), int(event.times[-1])
+    event = replace(event, start=max(event.start, first), end=min(event.end, last))
     views = _views(event, clock)
     shown = event.sensors[:MOST_SENSORS]
     return EventPlot(
@@ -67,8 +69,7 @@ def plot_event(event: EventView, clock: Clock) -> EventPlot | None:
 
 
 def _views(event: EventView, clock: Clock) -> list[View]:
-    first = min(int(event.times[0]), event.start)
-    last = max(int(event.times[-1]), event.end)
+    first, last = int(event.times[0]), int(event.times[-1])
     if event.end - event.start >= WIDE_ENOUGH * (last - first):
         return [_view("whole", event, (first, last), clock)]
     around = max(event.end - event.start, ROWS_AROUND * _step(event))

@@ -25,6 +25,8 @@ from series_nights import (
     write_night,
 )
 
+from aemodel.series.causes import event
+
 IMPUTE = 'missing = "impute"\n\n[series]'
 
 
@@ -81,7 +83,25 @@ def test_a_sensor_that_stands_still_is_an_event(night):
     flat = dict.fromkeys(range(1, 2 * DAY_ROWS, 2), 10.0)
     night(with_values(night_table(), "speed", flat))
 
-    assert [event["entity"] for event in events_of(night.bench)] == ["p1"]
+    assert [found["entity"] for found in events_of(night.bench)] == ["p1"]
+
+
+def test_a_long_event_is_explained_around_its_peak(night, monkeypatch):
+    shifted = with_values(night_table(), "speed", dict.fromkeys(range(1, 2 * DAY_ROWS, 2), 90.0))
+    night(shifted)
+    [whole] = events_of(night.bench)
+    monkeypatch.setattr(event, "MOST_VALUES", 3 * 100)
+    night.bench.score("--force")
+    [part] = events_of(night.bench, rev=2)
+
+    assert (part["start"], part["end"], part["rows"]) == (
+        *(whole["start"], whole["end"]),
+        DAY_ROWS,
+    )
+    assert part["cause"].startswith("speed ")
+    assert part["cause"].endswith("(seen in 100 of 288 rows, around the peak)")
+    report = night.bench.workspace / f"reports/small/{DAY}/rev=2/report.html"
+    assert "(seen in 100 of 288 rows, around the peak)" in report.read_text()
 
 
 def test_no_window_crosses_a_gap_of_hours(night):
