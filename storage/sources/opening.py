@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -64,8 +64,8 @@ def open_source(path: Path | str, **how: Unpack[Reading]) -> Source:
 def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
     """Open the rows at `path` like `open_source`, but leave out broken files among several.
 
-    The source's `broken` names them. Raises like `open_source` if no file is sound, or if a file
-    does not fit the others.
+    The source's `broken` names them, and images unlike most others. Raises like `open_source` if no
+    file is sound, or if a table does not fit the others.
     """
     path = located(path)
     found = list_input(path)
@@ -80,6 +80,7 @@ def open_sound_files(path: Path | str, **how: Unpack[Reading]) -> Source:
         if is_zarr(path, found.files):  # its files are parts of one array
             raise
         broken = {file: why for file in found.files if (why := _broken(file, open_files))}
+        broken |= _unlike_most([file for file in found.files if file not in broken], how)
         if not broken or len(broken) == len(found.files):
             raise
     source = open_files([file for file in found.files if file not in broken])
@@ -120,6 +121,14 @@ def _broken(file: Path, open_files: Callable[[Sequence[Path]], Source]) -> str:
         return ""
     except SourceError as error:
         return str(error)
+
+
+def _unlike_most(files: Sequence[Path], how: Reading) -> Mapping[Path, str]:
+    if not files or not is_image(files[0]):
+        return {}
+    from storage.sources.arrays.images import unlike_most  # late: Pillow is slow to import
+
+    return unlike_most(files, tuple(how.get("resize", ())))
 
 
 def _open(path: Path, found: InputFiles, how: Reading) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,10 +76,7 @@ class ImageSource(Source):
         forms = [_resized(_read_form(file), resize) for file in files]
         for file, form in zip(files, forms, strict=True):
             if form != forms[0]:
-                raise SourceError(
-                    f"{file}: {form} pixels; expected {forms[0]}, as in {files[0].name}. "
-                    "Convert the images to one kind, or set data.resize if their sizes differ"
-                )
+                raise SourceError(_why_unlike(file, form, files[0], forms[0]))
         if forms[0].is_deep_color:
             _deep_color_library(files[0])
         self._resize, self._names = resize, relative_names(path, files)
@@ -123,6 +121,25 @@ class ImageSource(Source):
 
     def _locate(self, row: int) -> tuple[Path, int]:
         return self.files[row], 0
+
+
+def unlike_most(files: Sequence[Path], resize: Size = ()) -> dict[Path, str]:
+    """Return which images are not of the kind of most, or of the first of as many, and why."""
+    forms = {file: _resized(_read_form(file), resize) for file in files}
+    [(usual, _)] = Counter(forms.values()).most_common(1)
+    example = next(file for file, form in forms.items() if form == usual)
+    return {
+        file: _why_unlike(file, form, example, usual)
+        for file, form in forms.items()
+        if form != usual
+    }
+
+
+def _why_unlike(file: Path, form: ImageForm, example: Path, usual: ImageForm) -> str:
+    return (
+        f"{file}: {form} pixels; expected {usual}, as in {example.name}. "
+        "Convert the images to one kind, or set data.resize if their sizes differ"
+    )
 
 
 def typical_size(path: Path) -> Size:

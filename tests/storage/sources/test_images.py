@@ -170,6 +170,18 @@ def test_a_broken_image_is_refused_by_name_or_left_out_of_a_night(tmp_path, brok
         assert broken.message in named[0]
 
 
+def test_images_unlike_most_are_left_out_of_a_night(tmp_path):
+    for name, shape in {"a": (6, 5, 3), "b": (6, 5), "c": (6, 5), "d": (7, 5), "e": (6, 5)}.items():
+        save(tmp_path / f"{name}.png", pixels(shape))
+
+    with open_sound_files(tmp_path) as source:
+        assert [file.name for file in source.files] == ["b.png", "c.png", "e.png"]
+        assert [name for name, _ in source.broken] == ["a.png", "d.png"]
+        assert (
+            "6 × 5 RGB uint8 pixels; expected 6 × 5 gray uint8, as in b.png" in source.broken[0][1]
+        )
+
+
 def test_a_read_that_the_system_refuses_is_no_broken_row(tmp_path, monkeypatch):
     save(tmp_path / "a.png", pixels())
     with open_source(tmp_path) as source:
