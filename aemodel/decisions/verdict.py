@@ -12,6 +12,7 @@ from aemodel.decisions.rules import Decision
 class Coverage:
     """How much of a night was scored.
 
+    shards_total: a broken file counts as one. files, files_broken: of the input.
     rows_unusable: rows of finished shards that could not be judged. sensors, sensors_lost: those of
     series, each entity's for itself, and how many of them lack values that clean rows have.
     """
@@ -19,6 +20,8 @@ class Coverage:
     rows: int
     shards_done: int
     shards_total: int
+    files: int = 0
+    files_broken: int = 0
     rows_unusable: int = 0
     sensors: int = 0
     sensors_lost: int = 0
@@ -55,10 +58,17 @@ def _coverage_verdicts(coverage: Coverage) -> Iterator[str]:
     if not coverage.rows and done == total:
         yield "NO DATA"
     if 0 < done < total:
-        yield f"PARTIAL {done} of {total}"
+        yield f"PARTIAL {_parts_done(coverage)}"
     elif coverage.rows and coverage.rows_unusable:
         n_rows = coverage.rows + coverage.rows_unusable
         yield f"PARTIAL {coverage.rows:,} of {n_rows:,} rows"
     elif coverage.sensors_lost:
         seen = coverage.sensors - coverage.sensors_lost
         yield f"PARTIAL {seen:,} of {coverage.sensors:,} sensors"
+
+
+def _parts_done(coverage: Coverage) -> str:
+    """Count files where only broken ones are missing: a file may hold many shards, or one row."""
+    if coverage.shards_total - coverage.shards_done == coverage.files_broken:
+        return f"{coverage.files - coverage.files_broken:,} of {coverage.files:,} files"
+    return f"{coverage.shards_done} of {coverage.shards_total}"

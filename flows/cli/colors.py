@@ -22,7 +22,8 @@ COLORS = {
 }
 # after what it is the verdict on: '2026-11-22: REVIEW 3', 'Model 1a2b NOT promoted', 'Error: …'
 VERDICT = re.compile(
-    r"(?m)(?<=: )(OK|REVIEW \d[\d,]*(?<!,)|DRIFT|NO DATA|PARTIAL \d+ of \d+|FLOOD|FAILED|DAMAGED)"
+    r"(?m)(?<=: )(OK|REVIEW \d[\d,]*(?<!,)|DRIFT|NO DATA|PARTIAL [\d,]+ of [\d,]+(?<!,)"
+    r"|FLOOD|FAILED|DAMAGED)"
     r"(?![\w-])"
     r"|(?<=^Model [0-9a-f]{12} )(promoted|NOT promoted)|^Error(?=: )"
 )

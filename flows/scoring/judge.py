@@ -62,6 +62,8 @@ def judge_scored(run: NightRun, source: Source, scored: ScoredShards) -> Judged:
             rows_unusable=scored.unusable,
             shards_done=len(scored.notes),
             shards_total=scored.total,
+            files=scored.files,
+            files_broken=scored.broken_files,
         ),
         alert_budget=run.job.score.alert_budget,
         drifted=bool(drift and drift.alarm),

@@ -62,6 +62,8 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
             rows_unusable=scored.unusable + _missed(summary),
             shards_done=len(scored.notes),
             shards_total=scored.total,
+            files=scored.files,
+            files_broken=scored.broken_files,
             sensors=lost.total,
             sensors_lost=lost.count,
         ),

@@ -39,7 +39,8 @@ class ScoredShards:
     parts: folder with their files. notes: of the finished shards, in order.
     failed: (shard, reason) for each shard that could not be scored, or not all of its rows.
     total: number of all shards. A broken file counts as a shard.
-    unread: rows of shards that could not be scored. broken_files: whose rows are not counted.
+    unread: rows of shards that could not be scored. files: of the input. broken_files: those of
+    them whose rows are not counted.
     """
 
     parts: Path
@@ -47,6 +48,7 @@ class ScoredShards:
     failed: Sequence[tuple[str, str]]
     total: int
     unread: int
+    files: int
     broken_files: int
 
     @property
@@ -77,6 +79,7 @@ def score_shards(
         failed=failures,
         total=len(shards) + len(source.broken),
         unread=sum(n_rows_of(group.shards) for group in failed),
+        files=len(source.files) + len(source.broken),
         broken_files=len(source.broken),
     )
 

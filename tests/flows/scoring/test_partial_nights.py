@@ -46,7 +46,11 @@ def test_one_broken_file_of_two_leaves_the_night_partial(bench, tables, content)
     broken.write_bytes(content)
     first = bench.score()
 
-    assert (first.code, first.facts["verdict"], first.facts["rows"]) == (4, "PARTIAL 1 of 2", 300)
+    assert (first.code, first.facts["verdict"], first.facts["rows"]) == (
+        4,
+        "PARTIAL 1 of 2 files",
+        300,
+    )
     [failed] = summary(bench)["failed_shards"]
     assert (failed["shard"], "b.parquet: " in failed["why"]) == ("file b.parquet", True)
     assert (summary(bench)["unscored"], summary(bench)["broken_files"]) == (0, 1)
@@ -67,7 +71,11 @@ def test_one_broken_csv_file_of_two_leaves_the_night_partial(bench, tables):
     path.write_text(path.read_text() + "1,2,3\n")
     found = bench.score()
 
-    assert (found.code, found.facts["verdict"], found.facts["rows"]) == (4, "PARTIAL 1 of 2", 300)
+    assert (found.code, found.facts["verdict"], found.facts["rows"]) == (
+        4,
+        "PARTIAL 1 of 2 files",
+        300,
+    )
 
 
 def test_a_night_whose_files_are_all_broken_is_an_error(bench, tables):
