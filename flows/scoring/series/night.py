@@ -120,17 +120,19 @@ def _notes(job: Job, model: SeriesModel, source: SeriesSource, summary: SeriesSu
 
 def _entity_notes(job: Job, model: SeriesModel, source: SeriesSource) -> Iterator[str]:
     """Say which entities came, and which went, if only a few did."""
-    known, tonight = model.levels.names, source.entities
-    column = job.series.entity if job.series else "entity"
-    new = [name for name in tonight if name not in {*known}]
+    known = model.levels.names
+    tonight = [source.entities[each] for each in source.index.order_of]
+    column = job.series.order.entity_column if job.series else ""
+    what = f"values of {column}" if column else "files"
+    new = sorted({*tonight} - {*known})
     if known and new:
         yield (
-            f"{len(new):,} of {len(tonight):,} values of {column} are not in the clean "
-            f"data, and are judged by the level of all: {list_first(new, MOST_NAMED)}"
+            f"{len(new):,} of {len(tonight):,} {what} are not in the clean data, and are judged by "
+            f"the level of all: {list_first(new, MOST_NAMED)}"
         )
-    gone = [name for name in known if name not in {*tonight}]
+    gone = sorted({*known} - {*tonight})
     if 0 < len(gone) <= len(known) / 2:  # of more, tonight has those that it happens to have
         yield (
-            f"{len(gone):,} of {len(known):,} values of {column} in the clean data have no rows "
-            f"tonight: {list_first(gone, MOST_NAMED)}"
+            f"{len(gone):,} of {len(known):,} {what} in the clean data have no rows tonight: "
+            f"{list_first(gone, MOST_NAMED)}"
         )

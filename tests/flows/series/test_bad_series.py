@@ -7,10 +7,12 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
-from bench import DAY
+from bench import DAY, Bench
 from series_nights import (
     DAY_ROWS,
+    PUMPS,
     SERIES_JOB,
     clean_table,
     events_of,
@@ -207,6 +209,26 @@ def test_an_entity_without_rows_is_named(night):
     summary = night(table_of(pumps(first, stop)[:1], first, names=("p0",)))
 
     assert summary["notes"] == ["1 of 2 values of pump in the clean data have no rows tonight: p1"]
+
+
+def test_a_file_without_rows_counts_as_gone(tmp_path):
+    def write(folder, table, **rows):
+        (tmp_path / folder).mkdir(parents=True)
+        for pump in PUMPS:
+            found = table.filter(pc.equal(table["pump"], pump)).slice(0, rows.get(pump))
+            pq.write_table(found, tmp_path / folder / f"{pump}.parquet")
+
+    write("clean", clean_table())
+    write(f"nights/{DAY}", night_table(), p1=0)
+    text = SERIES_JOB.replace(".parquet", "").replace('entity = "pump"', 'entity = "file"')
+    bench = Bench(tmp_path)
+    bench.job.write_text(text)
+    assert bench.run("train", bench.job).code == 0
+    bench.score()
+
+    assert summary_of(bench)["notes"] == [
+        "1 of 2 files in the clean data have no rows tonight: p1.parquet"
+    ]
 
 
 def test_an_infinity_is_not_judged_even_if_gaps_are(night):
