@@ -52,7 +52,7 @@ class Source(ABC):
     kept: rows spread over the source that were kept while it was opened; None if it was not asked.
     tolerant: whether rows with an infinity or a gap are marked in `Chunk.usable`, not refused.
     text_ids: whether the rows have ids that are text.
-    has_gaps: whether opening showed that a number or time of a table is missing in some row.
+    has_gaps: whether a number or time is known to be missing in some row; see `spread_rows`.
     dated: columns of a table that hold dates, features or not.
     folder_columns: what the folders of each file, or the table's log, name: columns and values.
     block: the column that `Chunk.blocks` is read from, feature or not; set it once it is known.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.sources.columns.schema import KEYED
 from storage.sources.source import Source
 
 MOST_ADJACENT = 64  # rows that stay together, which shows whether they ascend or repeat
@@ -23,8 +24,8 @@ def spread_rows(source: Source, most: int) -> NDArray[np.generic]:
     """Return about `most` rows of a source (n, *row_shape), fewer if they are wide, in order.
 
     They form blocks of adjacent rows, spread evenly over the source. Of a large Parquet file or
-    other source with borders, the first rows of up to MOST_PIECES pieces are read. Raises as
-    `Source.chunks` does.
+    other source with borders, the first rows of up to MOST_PIECES pieces are read. A gap in any row
+    that is read sets `source.has_gaps`. Raises as `Source.chunks` does.
     """
     if source.kept is not None:
         return source.kept
@@ -75,5 +76,14 @@ def _picked(source: Source, span: Span, most: int, width: int) -> Iterator[NDArr
         blocks = [start + each for each in _starts(stop - start, most, size)]
         wanted = np.unique(np.add.outer(blocks, np.arange(size)))
     for chunk in source.chunks(start, stop, max_rows=max(1, CHUNK_VALUES // width)):
+        _note_gaps(source, chunk.rows)
         first, last = np.searchsorted(wanted, [chunk.start, chunk.start + len(chunk.rows)])
         yield chunk.rows[wanted[first:last] - chunk.start]
+
+
+def _note_gaps(source: Source, rows: NDArray[np.generic]) -> None:
+    """Look for gaps in numbers and times; in a category, one is a level."""
+    if source.has_gaps or rows.dtype.kind != "f":
+        return
+    keyed = [place for place, kind in enumerate(source.schema.kinds) if kind in KEYED]
+    source.has_gaps = bool(np.isnan(np.delete(rows, keyed, axis=1) if keyed else rows).any())

@@ -474,7 +474,7 @@ def test_an_encoding_that_a_night_may_not_show_is_set(tmp_path):
     assert tomllib.loads(proposed(path))["data"]["csv"] == {"encoding": "latin-1"}
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet"])
 def test_a_gap_that_no_sampled_row_has_is_imputed(tmp_path, monkeypatch, name):
     for module in ("data_section", "sample"):
         monkeypatch.setattr(f"flows.jobs.proposal.{module}.SAMPLE_ROWS", 64)
@@ -485,5 +485,7 @@ def test_a_gap_that_no_sampled_row_has_is_imputed(tmp_path, monkeypatch, name):
         cells = (f"{row['a']},{'' if row['b'] is None else row['b']}" for row in rows)
         lines = iter(["a,b", *cells])
     (tmp_path / name).write_text("\n".join(lines) + "\n")
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
 
     assert 'missing     = "impute"' in propose_job(str(tmp_path / name), field="").text
