@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -70,13 +71,18 @@ def _check(path: Path) -> Job | None:
         day = due_date(job, datetime.now(UTC))
         nights = score_due(job, day, lambda night: _score_locally(path, night))
         if _is_new(nights):
-            _print_line(nights.to_text())
+            _print_line(_with_job(job, nights.to_text()))
         send_alert(job, nights)
     except Exception as error:  # one broken job never stops the others
         line = f"{path}: {describe(error)}"
         log.exception(line, exc_info=unexpected(error))
         _print_line(line)
     return job
+
+
+def _with_job(job: Job, text: str) -> str:
+    """Begin the line of each night with the job's name: several jobs share the journal."""
+    return textwrap.indent(text, f"{job.name}: ", lambda line: not line.startswith(" "))
 
 
 def _is_new(nights: NightsResult) -> bool:

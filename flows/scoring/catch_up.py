@@ -105,9 +105,7 @@ def _days_to_check(job: Job, data_date: date) -> list[date]:
     back = range(job.schedule.max_catch_up_days, -1, -1)
     days = [data_date - timedelta(days=each) for each in back]
     first = _first_promotion(job)
-    if first is None:
-        return days
-    return [day for day in days if day >= first or day == data_date]
+    return [day for day in days if day == data_date or (first is not None and day >= first)]
 
 
 def _first_promotion(job: Job) -> date | None:

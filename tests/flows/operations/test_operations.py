@@ -333,7 +333,7 @@ def test_the_scheduler_scores_due_nights_and_prints_each_once(bench, capsys, mon
 
     printed = capsys.readouterr().out
     assert "small: next run" in printed
-    assert printed.count(f"{day}: ") == 1
+    assert printed.count(f"\nsmall: {day}: OK, ") == 1
     assert all(0 < seconds <= 1800 for seconds in waits)
     assert (bench.workspace / f"reports/small/{day}/rev=1/report.html").exists()
 

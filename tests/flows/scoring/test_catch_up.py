@@ -37,6 +37,12 @@ def test_nights_since_the_first_promotion_are_backfilled_oldest_first(bench):
     assert due(bench, "schedule.max_catch_up_days=1") == [("2026-11-21", "as-of"), (DAY, "")]
 
 
+def test_only_tonight_is_due_before_the_first_promotion(bench):
+    (bench.workspace / "models/small/champion.json").unlink()
+
+    assert due(bench) == [(DAY, "")]
+
+
 def test_a_machine_that_was_off_for_three_nights_backfills_all_of_them(bench):
     promoted_on(bench, "2026-11-19")
     for day in ("2026-11-19", "2026-11-20", "2026-11-21", DAY):
