@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from storage.sources import Source
 from storage.sources.series.source import SeriesSource
 from storage.text import list_first
 
+log = logging.getLogger(__name__)
 MOST_NAMED = 5  # entities in one note
 FEW_UNCOVERED = 0.01  # share of the rows: a short series each night would hide every REVIEW
 
@@ -55,6 +57,8 @@ def judge_series(run: NightRun, source: Source, scored: ScoredShards) -> SeriesN
     if decision.promises and scored_training_rows(run, source, scored):
         decision = withhold_promise(decision, TRAINING_ROWS)
     lost = lost_sensors(summary.gaps, model, source.entities)
+    for what in lost.notes:
+        log.warning("%s", what)
     verdict, others = judge_night(
         replace(decision, limit=0),  # every event is to be reviewed: clean data has hardly any
         Coverage(

@@ -186,12 +186,13 @@ def test_gaps_hold_the_last_value_if_the_job_says_so(night):
     assert (summary["verdict"], summary["rows"]) == ("OK", 2 * DAY_ROWS)
 
 
-def test_a_sensor_without_values_makes_the_night_partial_even_if_gaps_are_imputed(night):
+def test_a_sensor_without_values_makes_the_night_partial_even_if_imputed(night, caplog):
     gaps = dict.fromkeys(range(1, 2 * DAY_ROWS, 2))
     summary = night(with_values(night_table(), "speed", gaps), "data.missing=impute", code=4)
 
     assert summary["verdict"] == "PARTIAL 5 of 6 sensors"
     assert summary["notes"][-1].endswith("'speed' in 288 of 288 rows (p1)")
+    assert summary["notes"][-1] in caplog.text
 
 
 def test_a_sensor_that_often_lacks_values_in_clean_rows_may_lack_them(tmp_path):
