@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aemodel.devices.batches import BatchPlan, Compute, Write, map_on_device
+from aemodel.devices.out_of_memory import halving
 from aemodel.devices.places import is_host
 from aemodel.network.conv import Convolutions
 from aemodel.network.dense import Transposed
-from aemodel.network.out_of_memory import halving
 from aemodel.network.products import linear, uses_onednn
 
 BATCH_VALUES = 393_216  # of the widest layer in one batch: 1.5 MiB of float32 stay in the cache

@@ -7,7 +7,6 @@ take twice as long. The result does not depend on a row's place among as many ot
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from aemodel.devices.places import is_host
 
 LEAST_VALUES = 4_096  # of the left matrix; with fewer, oneDNN takes longer to start than it saves
+LEAST_MULTIPLICATIONS = 2_000_000  # of a member's product, likewise
 
 
 def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -25,8 +25,11 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not uses_onednn(rows):
         found = torch.mm(weight, rows.t()).t()  # see `aemodel.network.inference.run_layers`
         return found if bias is None else found.add_(bias)
-    onednn = torch.ops.mkldnn._linear_pointwise
-    products: Tensor = onednn(rows.contiguous(), weight, bias, "none", [], "")
+    return _of_onednn(rows.contiguous(), weight, bias)
+
+
+def _of_onednn(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    products: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
     return products
 
 
@@ -53,25 +56,15 @@ def _has_onednn() -> bool:
     return bool(wide and known and built)
 
 
-class MemberLinear(torch.autograd.Function):
-    """Linear layers of several members: `linear`, with gradients."""
+def products_of_members(rows: Tensor, weight: Tensor) -> Tensor:
+    """Return the products (members, n, o) of rows (members, n, k) and weights (members, o, k).
 
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """inputs: (members, n, k). weight: (members, o, k). bias: (members, o)."""
-        ctx.save_for_backward(inputs, weight)
-        return _of_each(inputs, weight).add_(bias[:, None])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        """gradient: (members, n, o)."""
-        inputs, weight = ctx.saved_tensors
-        of_inputs = _of_each(gradient, weight.mT) if ctx.needs_input_grad[0] else None
-        return of_inputs, _of_each(gradient.mT, inputs.mT), gradient.sum(dim=1)
-
-
-def _of_each(rows: Tensor, weight: Tensor) -> Tensor:
-    """Return the products (members, n, o) of rows (members, n, k) and weights (members, o, k)."""
-    if not is_host(rows.device):
+    MKL takes up to four times as long where there are fewer weights than rows.
+    """
+    if weight.shape[1] < rows.shape[1]:
+        return products_of_members(weight, rows).mT
+    multiplications = weight.shape[1] * rows.shape[1] * rows.shape[2]
+    if multiplications < LEAST_MULTIPLICATIONS or not uses_onednn(rows[0]):
         return torch.bmm(rows, weight.mT)
-    return torch.stack([linear(*pair) for pair in zip(rows, weight, strict=True)])
+    found = [_of_onednn(*pair) for pair in zip(rows, weight, strict=True)]
+    return torch.stack(found) if len(found) > 1 else found[0][None]

@@ -116,7 +116,7 @@ def fit_autoencoder(
         _start_prototypes(members, rows, layout, generator)
     if model.is_linear and mixed is None:
         _start_components(members, rows)
-    ensemble = Ensemble([member.to(device) for member in members], wide=mixed is not None)
+    ensemble = Ensemble([member.to(device) for member in members])
     history = fit_ensemble(
         ensemble, rows, model=model, generator=generator, mixed=mixed, between=between
     )

@@ -37,6 +37,40 @@ def row_losses(
     return observed_means(losses, gaps, weights)
 
 
+def losses_and_gradient(
+    logits: Tensor, clean: Tensor, model: ModelSettings, weight: float
+) -> tuple[Tensor, Tensor] | None:
+    """Return `row_losses` without gaps (n,), and `weight` times the gradient of their mean.
+
+    By formula, in a third of the time; None if there is none for these settings. The gradient is
+    (members, n, d).
+    """
+    factor = weight / logits.numel()
+    if model.loss == "bce":
+        targets, likely = clean.clamp(0, 1), torch.sigmoid(logits)
+        losses = functional.relu(logits).addcmul_(logits, targets, value=-1).sum(dim=2)
+        losses -= _sum_of_logs(likely)
+        return losses.mean(dim=0) / logits.shape[2], likely.sub_(targets).mul_(factor)
+    if model.output == "identity":
+        away = logits - clean
+        return away.square().mean(dim=(0, 2)), away.mul_(2 * factor)
+    return None
+
+
+def _sum_of_logs(likely: Tensor) -> Tensor:
+    """Sum log max(p, 1 - p) over the last axis of probabilities (..., d).
+
+    It is that of products of up to eight, which take a tenth of the time of a logarithm.
+    """
+    found = 1 - likely
+    torch.maximum(found, likely, out=found)
+    for _ in range(3):
+        if found.shape[-1] % 2 == 0:
+            one, other = found.chunk(2, dim=-1)
+            found = one.mul_(other)
+    return found.log().sum(dim=-1)
+
+
 def observed_means(losses: Tensor, gaps: Tensor, weights: Tensor) -> Tensor:
     """Return each row's mean (n,) of losses (members, n, d), 0 in place of gaps.
 

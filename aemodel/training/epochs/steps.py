@@ -13,16 +13,22 @@ import torch
 from torch import Tensor
 
 from aemodel.devices.graphs import Recorded, Work, can_record
+from aemodel.devices.out_of_memory import halving
 from aemodel.network.dense import finish_output
 from aemodel.network.ensemble import Ensemble
 from aemodel.network.gaps import GapFiller
-from aemodel.network.out_of_memory import halving
 from aemodel.settings import ModelSettings
 from aemodel.training.epochs.adam import Adam
 from aemodel.training.epochs.batches import ScaledRows
 from aemodel.training.epochs.ranks import Ranks
 from aemodel.training.epochs.schedule import Schedule
-from aemodel.training.losses import MixedLoss, penalty, row_losses, without_worst
+from aemodel.training.losses import (
+    MixedLoss,
+    losses_and_gradient,
+    penalty,
+    row_losses,
+    without_worst,
+)
 
 OnBatch = Callable[[int], None]  # is called with the number of rows of each batch
 LARGEST_SEED = 2**62
@@ -172,16 +178,49 @@ class Steps:
         """
         self.optimizer.zero_grad()
         kept = []
+        add = self._add_by_formula if self._has_formulas else self._add_by_torch
         chunks = zip(part.inputs.chunk(pieces, dim=1), part.clean.chunk(pieces, dim=1), strict=True)
         for inputs, targets in chunks:
-            latents, logits = self.ensemble(inputs)
-            losses = without_worst(self._row_losses(logits, targets, part.has_gaps), trim)
-            cost = self.model.members * losses.mean()
-            cost = cost + penalty(self.ensemble.weights, latents, self.model)
             share = part.weight * inputs.shape[1] / part.rows
-            (cost * share).backward()  # type: ignore[no-untyped-call] # torch leaves it open
-            kept.append(losses.detach())
+            piece = _Part(inputs, targets, part.has_gaps, share)
+            kept.append(add(piece, trim))
         return torch.cat(kept)
+
+    @cached_property
+    def _has_formulas(self) -> bool:
+        return self.ensemble.has_formulas and not (self.model.l1 or self.model.l2)
+
+    def _add_by_formula(self, part: _Part, trim: float) -> Tensor:
+        values = self.ensemble.run(part.inputs)
+        losses, gradient = self._losses_and_gradient(values[-1], part, trim)
+        self.ensemble.add_gradients(values, gradient)
+        return losses
+
+    def _losses_and_gradient(
+        self, logits: Tensor, part: _Part, trim: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the losses of the rows that are not trimmed, and the gradient of the cost."""
+        weight = self.model.members * part.weight
+        if not (self.mixed or part.has_gaps or trim):
+            found = losses_and_gradient(logits, part.clean, self.model, weight)
+            if found is not None:
+                return found
+        leaf = logits.detach().requires_grad_()
+        losses = self._kept_losses(leaf, part, trim)
+        (weight * losses.mean()).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+        assert leaf.grad is not None
+        return losses.detach(), leaf.grad
+
+    def _add_by_torch(self, part: _Part, trim: float) -> Tensor:
+        latents, logits = self.ensemble(part.inputs)
+        losses = self._kept_losses(logits, part, trim)
+        cost = self.model.members * losses.mean()
+        cost = cost + penalty(self.ensemble.weights, latents, self.model)
+        (cost * part.weight).backward()  # type: ignore[no-untyped-call] # torch leaves it open
+        return losses.detach()
+
+    def _kept_losses(self, logits: Tensor, part: _Part, trim: float) -> Tensor:
+        return without_worst(self._row_losses(logits, part.clean, part.has_gaps), trim)
 
     def _losses(self, batch: ScaledRows, pieces: int) -> Tensor:
         """Return the losses (n,) of the rows of a batch, piece by piece."""

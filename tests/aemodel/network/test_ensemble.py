@@ -91,10 +91,11 @@ def test_members_fitted_together_equal_members_fitted_alone(more):
     assert not torch.allclose(together[0], together[1], atol=0.05)
 
 
+@pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize(
     ("settings", "shape"), [(TABLE, (6,)), (IMAGES, (8, 8)), ({**TABLE, "tied": True}, (6,))]
 )
-def test_an_ensemble_agrees_with_its_members(settings, shape):
+def test_an_ensemble_agrees_with_its_members(settings, shape, gradients):
     model = ModelSettings(**settings)
     members = [
         build_network(shape, model, torch.Generator().manual_seed(seed)) for seed in range(3)
@@ -102,7 +103,8 @@ def test_an_ensemble_agrees_with_its_members(settings, shape):
     rows = torch.rand(3, 7, int(np.prod(shape)), generator=torch.Generator().manual_seed(0))
 
     for count in (1, 3):
-        latents, logits = Ensemble(members[:count])(rows[:count])
+        with torch.set_grad_enabled(gradients):
+            latents, logits = Ensemble(members[:count])(rows[:count])
         for place, member in enumerate(members[:count]):
             alone = member(rows[place])
             torch.testing.assert_close(latents[place], alone[0], rtol=1e-4, atol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from aemodel.network import products
-from aemodel.network.products import MemberLinear, linear, product
+from aemodel.network.products import linear, product, products_of_members
 
 
 def draw(*shape):
@@ -31,14 +31,18 @@ def test_a_product_is_that_of_float64_and_does_not_depend_on_the_place_of_a_row(
 
 
 @pytest.mark.usefixtures("_by")
-def test_gradients_are_those_of_linear_layers():
-    values = [draw(2, 50, 30), draw(2, 40, 30), draw(2, 40)]
-    inputs, weight, bias = (each.requires_grad_() for each in values)
-    found, expected = MemberLinear.apply(inputs, weight, bias), inputs @ weight.mT + bias[:, None]
-    torch.testing.assert_close(found, expected)
-    into = draw(2, 50, 40)
-    gradients = [torch.autograd.grad(each, values, into) for each in (found, expected)]
-    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+@pytest.mark.parametrize(("rows", "out"), [(50, 9), (9, 50), (200, 600), (600, 200)])
+def test_products_of_members_are_those_of_each(rows, out):
+    left, weight = draw(2, rows, 30), draw(2, out, 30)
+    for one, other in [(left, weight), (left[:1], weight[:1]), (_columns(left), _columns(weight))]:
+        exact = one.double() @ other.double().mT
+        found = products_of_members(one, other).double()
+        torch.testing.assert_close(found, exact, atol=2e-4, rtol=0)
+
+
+def _columns(values):
+    """The same values, in memory column after column."""
+    return values.mT.contiguous().mT
 
 
 @pytest.mark.usefixtures("_by")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from aemodel.devices.out_of_memory import halving
 from aemodel.network.ensemble import Ensemble
-from aemodel.network.out_of_memory import halving
 from aemodel.rows.layout import Layout
 from aemodel.settings import ModelSettings, TrainSettings
 from aemodel.training.loop import CleanRows, train_autoencoder
