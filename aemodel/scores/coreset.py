@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from aemodel.network.point_levels import PointLevels
+from aemodel.network.products import product
 
 COMPARED = 64  # points whose distances to all others are computed at once
 
@@ -27,15 +28,19 @@ def coreset(
         return np.arange(len(points))
     rows = torch.from_numpy(points)
     first = _nearest_the_mean(rows if levels is None else levels.one_hot(rows))
-    away, chosen = torch.full((len(rows),), torch.inf), [first]
-    compared = _Compared(rows, chosen, levels)
+    away, chosen, distances = (
+        np.full(len(rows), np.inf, np.float32),
+        [first],
+        _Distances(rows, levels),
+    )
+    compared: dict[int, NDArray[np.float32]] = {}
     for _ in range(count - 1):
         last = chosen[-1]
-        if last not in compared.places:
-            farthest = away.topk(min(COMPARED, len(rows))).indices.tolist()
-            compared = _Compared(rows, [last, *farthest], levels)
-        away = torch.minimum(away, compared.squares_to(last))
-        away[last] = -torch.inf
+        if last not in compared:
+            farthest = torch.from_numpy(away).topk(min(COMPARED, len(rows))).indices.tolist()
+            compared = distances.to([last, *farthest])
+        np.minimum(away, compared[last], out=away)
+        away[last] = -np.inf
         chosen.append(int(away.argmax()))
     return np.sort(np.array(chosen))
 
@@ -44,18 +49,21 @@ def _nearest_the_mean(rows: Tensor) -> int:
     return int((rows - rows.mean(dim=0)).square().sum(dim=1).argmin())
 
 
-class _Compared:
+class _Distances:
     """Squared distances of all rows (n, d) to some of them."""
 
-    def __init__(self, rows: Tensor, some: list[int], levels: PointLevels | None) -> None:
-        self.places = {index: place for place, index in enumerate(some)}
-        values = rows if levels is None else rows[:, : levels.n_values]
-        squares = values.square().sum(dim=1)
-        self._to_some = squares + squares[some, None] - 2 * (values[some] @ values.T)
-        if levels is not None:
-            codes = levels.codes(rows)
-            table = levels.table(codes[some], rows.dtype)
-            self._to_some += functional.embedding_bag(levels.table_rows(codes), table, mode="sum").T
+    def __init__(self, rows: Tensor, levels: PointLevels | None) -> None:
+        self._rows, self._levels = rows, levels
+        self._values = rows if levels is None else rows[:, : levels.n_values].contiguous()
+        self._squares = self._values.square().sum(dim=1)
 
-    def squares_to(self, index: int) -> Tensor:
-        return self._to_some[self.places[index]]
+    def to(self, some: list[int]) -> dict[int, NDArray[np.float32]]:
+        """Return the squared distances (n,) to each of some rows, by its index."""
+        away = product(self._values[some] * -2, self._values.T)
+        away.add_(self._squares).add_(self._squares[some, None])
+        if self._levels is not None:
+            codes = self._levels.codes(self._rows)
+            table = self._levels.table(codes[some], self._rows.dtype)
+            rows = self._levels.table_rows(codes)
+            away += functional.embedding_bag(rows, table, mode="sum").T
+        return dict(zip(some, away.numpy(), strict=True))
