@@ -9,14 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aemodel.model import Autoencoder
 from aemodel.network.networks import Rebuilt
+from aemodel.scores.neighbors import NearestRows
 from aemodel.scores.p_values import p_values
 
 SIDES = ("range", "latent", "residual")
-BLOCK_ROWS = 1_024  # rows compared with the reference at once
 
 
 def evidence(
@@ -71,19 +70,6 @@ def _latent_distance(model: Autoencoder, latents: NDArray[np.float32]) -> NDArra
     span = (model.measured.latent_high - model.measured.latent_low).astype(np.float64)
     unit = np.where(span > 0, span, 1.0)
     clean = model.reference_latents[model.measured.reference.fitted]
-    reference = torch.from_numpy(clean / unit)
-    nearest = _nearest_distance(torch.from_numpy(latents / unit), reference)
-    return np.nan_to_num(nearest.numpy().astype(np.float64), nan=np.inf, posinf=np.inf)
-
-
-def _nearest_distance(points: Tensor, reference: Tensor) -> Tensor:
-    """Distance (n,) from each of points (n, k) to the nearest of reference (m, k).
-
-    Not by a matrix product, which may round differently for other points in a block.
-    """
-    if not len(points):
-        return torch.empty(0)
-    exact = "donot_use_mm_for_euclid_dist"
-    blocks = torch.split(points, BLOCK_ROWS)
-    distances = (torch.cdist(block, reference, compute_mode=exact) for block in blocks)
-    return torch.cat([each.amin(dim=1) for each in distances])
+    reference = torch.from_numpy((clean / unit).astype(np.float32))
+    nearest, _ = NearestRows(reference)(torch.from_numpy((latents / unit).astype(np.float32)), 1)
+    return np.asarray(np.nan_to_num(nearest[0].numpy(), nan=np.inf, posinf=np.inf))
