@@ -55,7 +55,7 @@ class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: i
     As in scikit-learn, lower scores are more anomalous. The parameters are the keys of [model],
     [train] and [score] in a job file, and their defaults are those that detect most in tables.
     `latent=None` uses one latent per feature, at most 32. `epochs=None` uses as many epochs as make
-    about 400 batches. `scaling=None` is "minmax" and `noise=None` is 0.025 if all columns are
+    about 200 batches. `scaling=None` is "minmax" and `noise=None` is 0.025 if all columns are
     numbers, otherwise "standard" and 0.1. `random_state` is the seed.
 
     Rows may also be a DataFrame of pandas or polars, or a pyarrow table. Its columns are read as

@@ -81,7 +81,7 @@ def test_defaults_match_what_init_proposes_for_a_table():
         "minmax",
         6,
     )
-    assert model.train_settings.epochs == 400, "one batch a pass"
+    assert model.train_settings.epochs == 200, "one batch a pass"
 
 
 def test_signs_follow_scikit_learn(fitted):
