@@ -188,7 +188,7 @@ def test_a_large_table_gets_fewer_members_whatever_its_columns(tmp_path, random)
     assert keys(tmp_path / "a.parquet")["model"]["members"] == 2
 
 
-@pytest.mark.parametrize(("rows", "steps"), [(3_000, "400"), (80_000, "1,000")])
+@pytest.mark.parametrize(("rows", "steps"), [(3_000, "200"), (80_000, "1,000")])
 def test_the_steps_that_init_names_are_those_of_its_epochs(tmp_path, random, rows, steps):
     path = write(tmp_path / "a.parquet", {"x": random.normal(size=rows)})
     train = keys(path)["train"]
