@@ -53,7 +53,7 @@ FIGURES = {
     "**A gate": [
         ("gate", "bad", "refused", 0, 1),
         ("gate", "bad", "of", 0, 1),
-        ("gate", "good", "of", 0, 1),
+        ("gate", "good", "accepted", 0, 1),
         ("gate", "good", "of", 0, 1),
     ],
     "**Stores": [
