@@ -25,8 +25,10 @@ from aemodel.network.conv import Convolutions
 from aemodel.network.dense import Transposed
 from aemodel.network.products import linear, uses_onednn
 
-BATCH_VALUES = 393_216  # of the widest layer in one batch: 1.5 MiB of float32 stay in the cache
-MOST_ROWS = 960  # no power of 2: columns of such a length would share few sets of the cache
+BATCH_VALUES = 786_432  # of the widest layer in one batch: 3 MiB of float32 stay in the cache
+# No power of 2, as columns of such a length would share few sets of the cache. Three batches hold
+# the 8,192 rows that `decode` takes at once.
+MOST_ROWS = 2_752
 MOST_VALUES = 33_554_432  # of the widest layer, in batches that split evenly among threads
 DEVICE_VALUES = 16_777_216
 DEVICE_ROWS = 65_536  # the host takes as long to start a batch, however few its rows

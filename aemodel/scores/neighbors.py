@@ -28,7 +28,7 @@ from aemodel.devices.places import is_host
 from aemodel.network.point_levels import PointLevels
 from aemodel.network.products import product
 
-BLOCK_ROWS = 512  # rows compared with the reference at once: what is compared stays in the cache
+BLOCK_ROWS = 384  # rows compared with the reference at once: what is compared stays in the cache
 PAIR_VALUES = 32_768  # of pairs whose distances are computed at once: they stay in the cache
 GROUP = 8  # reference rows in a group
 SETS = 10  # groups in a set; only the least distance of each set counts for the bound
