@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from storage.sources.columns.kinds import numbers_in
 from storage.sources.series.key_values import read_times
+from storage.sources.series.recognize import joined_batches
 from storage.sources.tables import TableSource
 
-MOST_BATCHES, MOST_ROWS = 20, 2_000
+MOST_BATCHES, MOST_ROWS = 20, 2_000  # that are read, and that are compared
 HALF_HOURS = range(-24, 29)  # of time zones from UTC
 MOST_YEAR = 10_000
 ALIKE = 0.99  # share of rows in which a column is a part of the time
@@ -29,7 +30,7 @@ def calendar_columns(source: TableSource, time: str, names: list[str]) -> list[s
     In any time zone, with daylight saving or without.
     """
     batches = list(islice(source.column_batches([time, *names]), MOST_BATCHES))
-    rows = pa.Table.from_batches(batches)
+    rows = joined_batches(batches)
     rows = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64))
     ticks, known = read_times(rows.column(time).combine_chunks(), numbers=False)
     times: Times = ticks[known].astype("datetime64[ns]").astype("datetime64[s]")

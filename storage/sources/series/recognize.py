@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -144,8 +145,21 @@ def _read_sample(source: TableSource) -> pa.RecordBatch:
         rows += batch.num_rows
         if rows >= SAMPLED_ROWS:
             break
-    table = pa.Table.from_batches(batches).combine_chunks()
+    table = joined_batches(batches).combine_chunks()
     return table.to_batches()[0] if table.num_rows else batches[0]
+
+
+def joined_batches(batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Return rows of several files in one table; those of the first one if types do not agree.
+
+    A column of whole numbers in one file may hold decimals, or nothing, in another.
+    """
+    tables = [pa.Table.from_batches([each]) for each in batches]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        schema = tables[0].schema
+        return pa.concat_tables(takewhile(lambda each: each.schema == schema, tables))
 
 
 def _time_columns(sample: pa.RecordBatch) -> list[str]:

@@ -129,6 +129,20 @@ def test_numbers_that_equal_a_part_of_the_time_by_chance_are_sensors(tmp_path):
     assert job["data"]["ignore"] == ["year"]
 
 
+def test_parts_of_the_time_may_have_another_type_in_each_file(tmp_path):
+    for day, kind in enumerate([pa.int64(), pa.float64()]):
+        rows = np.arange(day * 240, day * 240 + 240)
+        columns = {
+            "at": pa.array(3_600 * rows, pa.timestamp("s")),
+            "hour": pa.array(rows % 24).cast(kind),
+            "load": np.random.default_rng(day).normal(size=len(rows)),
+        }
+        pq.write_table(pa.table(columns), tmp_path / f"{day}.parquet")
+
+    job = tomllib.loads(propose_job(str(tmp_path), field="").text)
+    assert job["data"]["ignore"] == ["hour"]
+
+
 def test_files_of_a_folder_are_series_where_their_times_overlap(tmp_path):
     (tmp_path / "rigs").mkdir()
     for number in range(3):

@@ -73,6 +73,24 @@ def test_times_of_text_are_recognized(tmp_path):
     assert recognized(tmp_path / "a.csv").order.time == "datetime"
 
 
+@pytest.mark.parametrize("second", [np.arange(N) + 0.5, [None] * N])
+def test_a_column_may_have_another_type_in_another_file(tmp_path, second):
+    for day, values in enumerate([range(N), second]):
+        columns = {"at": seconds(*range(day * N, day * N + N)), "value": values}
+        write(tmp_path / f"{day}.parquet", columns)
+
+    assert recognized(tmp_path).order.time == "at"
+
+
+def test_times_may_be_dates_in_another_file(tmp_path):
+    days = np.arange(2 * N)
+    times = [seconds(*(86_400 * days[:N])), pa.array(days[N:].astype(np.int32), pa.date32())]
+    for place, column in enumerate(times):
+        write(tmp_path / f"{place}.parquet", {"at": column, "value": np.arange(N) * 1.0})
+
+    assert recognized(tmp_path).order.time == "at"
+
+
 def test_rows_at_irregular_times_are_no_series(tmp_path, random):
     times = np.cumsum(random.exponential(60, N))
     columns = {"at": seconds(*times), "amount": random.normal(size=N)}
