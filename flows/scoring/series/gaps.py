@@ -68,7 +68,8 @@ class LostSensors:
 def lost_sensors(gaps: Gaps, model: SeriesModel, names: Sequence[str]) -> LostSensors:
     """Find sensors without values in a window more rows than their share of the clean rows.
 
-    A shorter gap holds the last value; of a longer one, windows see a level that stands still.
+    A shorter gap holds the last value; of a longer one, windows see a level that stands still. It
+    must be twice that share, or all rows: clean nights differ in how often values are missing.
     Nights shorter than a window lack a sensor if none of their rows has it, as clean rows seldom
     do. names: of the entities that `gaps` counts.
     """
@@ -76,7 +77,9 @@ def lost_sensors(gaps: Gaps, model: SeriesModel, names: Sequence[str]) -> LostSe
         return LostSensors(0, 0, ())
     levels, rows = model.levels, gaps.rows[:, None]
     usual = levels.missing[levels.rows_of([names[each] for each in gaps.entities])]
-    lost = gaps.missing - usual * rows >= model.scorer.window
+    expected = usual * rows
+    least = np.maximum(model.scorer.window, np.minimum(expected, rows - expected))
+    lost = gaps.missing - expected >= least
     lost |= (gaps.missing == rows) & (usual <= SELDOM)
     found = []
     for sensor in np.flatnonzero(lost.any(axis=0)):
