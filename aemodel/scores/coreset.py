@@ -28,11 +28,8 @@ def coreset(
         return np.arange(len(points))
     rows = torch.from_numpy(points)
     first = _nearest_the_mean(rows if levels is None else levels.one_hot(rows))
-    away, chosen, distances = (
-        np.full(len(rows), np.inf, np.float32),
-        [first],
-        _Distances(rows, levels),
-    )
+    away, chosen = np.full(len(rows), np.inf, np.float32), [first]
+    distances = _Distances(rows, levels)
     compared: dict[int, NDArray[np.float32]] = {}
     for _ in range(count - 1):
         last = chosen[-1]
