@@ -99,7 +99,7 @@ class MixedNovelty:
     def excesses(self, scaled: Tensor, points: Tensor, errors: Tensor) -> Tensor:
         """Compute what S, U and E add to A^P + w * B^P beyond what is typical: (3, n) float64."""
         far, surprise, badly = self.parts(scaled, points, errors)
-        usual = torch.tensor([[1.0], [self.weight]]).to(far) * math.log(2) ** POWER
+        usual = torch.tensor([[1.0], [self.weight]], dtype=far.dtype).to(far) * math.log(2) ** POWER
         away, rare = (self._powers(far, surprise, badly) - usual).clamp_min(0)
         typical, typical_error = self.reference.typical.tolist()
         farther = (far - typical).clamp_min(0)
