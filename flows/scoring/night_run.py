@@ -114,8 +114,9 @@ class NightRun:
             (data.ready, self.job.marker(night)),
             (data.incoming, None if is_query(data.incoming) else self.path),
         ):
-            if path is not None and not Path(text).is_absolute():
-                message = message.replace(str(path), fill_date(text, night))
+            if path is not None:
+                shown = path.name if Path(text).is_absolute() else fill_date(text, night)
+                message = message.replace(str(path), shown)
         return self.without_folder(message)
 
 

@@ -74,12 +74,22 @@ def test_a_night_without_data_says_where_it_was_sought_as_the_job_file_does(benc
     assert where.startswith(f"nights/{DAY}.npy: no files found")
 
 
-def test_an_absolute_path_of_a_night_without_data_is_not_in_its_report(bench, tmp_path):
-    bench.score("--set", f"data.incoming={tmp_path}/elsewhere/{{date}}.npy")
+@pytest.mark.parametrize(
+    ("key", "path", "said"),
+    [
+        ("incoming", "elsewhere/{date}.npy", f"{DAY}.npy: no files found"),
+        ("ready", "elsewhere/{date}.done", f"{DAY}.done"),
+    ],
+)
+def test_an_absolute_path_of_a_night_without_data_is_not_in_its_report(
+    bench, tmp_path, key, path, said
+):
+    bench.night()
+    bench.score("--set", f"data.{key}={tmp_path}/{path}")
     report = bench.workspace / f"reports/small/{DAY}/rev=1"
     where = json.loads((report / "summary.json").read_text())["promise"]
 
-    assert where.startswith(f"{DAY}.npy: no files found")
+    assert where.startswith(said)
 
 
 def test_a_night_without_data_is_due_again_once_its_data_arrive(bench):
