@@ -24,15 +24,23 @@ class EventRows:
     """Rows (n, d) of one segment in data units, NaN is a gap; the event is `start` to `stop`.
 
     They need one window of rows in all, and should have one or two windows before and after the
-    event. entity: row of the entity in the model's levels. left_out: rows of the event beyond
-    those, see `explained_part`.
+    event. entity: row of the entity in the model's levels. whole: where the event begins and
+    stops if these are a part of it, see `explained_part`; it may reach beyond the rows.
     """
 
     rows: NDArray[np.generic]
     start: int
     stop: int
     entity: int = 0
-    left_out: int = 0
+    whole: tuple[int, int] | None = None
+
+    @property
+    def around(self) -> NDArray[np.bool_]:
+        """Which rows (n,) are not of the event."""
+        start, stop = self.whole or (self.start, self.stop)
+        found = np.ones(len(self.rows), np.bool_)
+        found[max(0, start) : max(0, stop)] = False
+        return found
 
 
 def explained_part(start: int, stop: int, peak: int, *, sensors: int) -> tuple[int, int]:
@@ -85,9 +93,10 @@ def explain_event(model: SeriesModel, event: EventRows) -> EventCause:
         SensorShare(index, model.sensors[index], float(shares[index])) for index in order.tolist()
     )
     words = sentence(_scene(model, moves, event, expected, order))
-    if event.left_out:
-        of = event.stop - event.start
-        words = f"{words} (seen in {of:,} of {of + event.left_out:,} rows, around the peak)"
+    seen = event.stop - event.start
+    start, stop = event.whole or (event.start, event.stop)
+    if seen < stop - start:
+        words = f"{words} (seen in {seen:,} of {stop - start:,} rows, around the peak)"
     return EventCause(sensors, expected, words)
 
 
@@ -102,8 +111,7 @@ def _with_gaps(shares: Matrix, event: EventRows) -> Matrix:
     """Raise the shares (d,) of sensors that have more gaps in the event than around it."""
     missing = np.isnan(event.rows.astype(np.float64))
     within = missing[event.start : event.stop].mean(axis=0)
-    missing[event.start : event.stop] = False
-    around = missing.sum(axis=0) / max(len(missing) - (event.stop - event.start), 1)
+    around = missing[event.around].sum(axis=0) / max(event.around.sum(), 1)
     raised = shares + np.maximum(within - around, 0)
     return np.asarray(raised / max(raised.sum(), 1e-12))
 
@@ -112,8 +120,7 @@ def _expected(model: SeriesModel, moves: CleanMoves, event: EventRows, suspects:
     """Return the expected values (n, d) in data units, as far off as the rows around are."""
     scaled = model.scaled(event.rows, event.entity)
     found = expected_rows(moves, scaled, suspects=suspects)
-    around = np.ones(len(scaled), bool)
-    around[event.start : event.stop] = False
+    around = event.around
     if around.sum() >= model.scorer.hop:
         found = found + np.median(scaled[around] - found[around], axis=0)
     center, spread = model.levels.center[event.entity], model.levels.spread[event.entity]

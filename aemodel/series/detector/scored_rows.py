@@ -86,7 +86,7 @@ class ScoredRows:
             start=begin - first,
             stop=end - first,
             entity=self.places[run.entity],
-            left_out=run.stop - run.start - (end - begin),
+            whole=(run.start - first, run.stop - first),
         )
         cause = explain_event(model, event)
         start, end, peak = (

@@ -94,7 +94,7 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
         start=begin - read.start,
         stop=end - read.start,
         entity=judge.row,
-        left_out=run.stop - run.start - (end - begin),
+        whole=(run.start - read.start, run.stop - read.start),
     )
     cause = explain_event(judge.model, event_rows)
     peak = run.peak - read.start

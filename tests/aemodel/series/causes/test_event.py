@@ -46,6 +46,18 @@ def test_a_sensor_that_never_moves_is_nothing_unusual_until_it_does():
     assert explain_event(model, event(moved)).sensors[0].index == 5
 
 
+@pytest.mark.parametrize("start", [500, 2_000])
+def test_a_part_of_a_long_event_is_compared_with_what_was_expected_before_it(model, start):
+    rows = sensor_rows(4_000, seed=4)
+    rows[500:3_500, 1] += 8 * CLEAN[:, 1].std()
+    near = slice(start - 256, start + 1_256)
+    whole = (500 - near.start, 3_500 - near.start)
+    found = explain_event(model, event(rows[near], start=256, stop=1_256, whole=whole))
+
+    assert np.median(found.expected[256:1_256, 1]) == pytest.approx(50, abs=CLEAN[:, 1].std())
+    assert found.words.endswith("(seen in 1,000 of 3,000 rows, around the peak)")
+
+
 def test_shares_of_all_sensors_add_up_to_one_worst_first(model):
     shares = [each.share for each in explain_event(model, event(sensor_rows(700))).sensors]
 
