@@ -45,7 +45,8 @@ def _numbers(column: pa.ChunkedArray) -> Numbers:
 
 def _is_part(name: str, values: Numbers, zones: list[dict[str, Parts]]) -> bool:
     """Whether values (n,) are one part of the time in a zone, or in that and the next one."""
-    if not ((values >= 0) & (values < MOST_YEAR) & (values % 1 == 0)).all():
+    fits = (values >= 0) & (values < MOST_YEAR) & (values % 1 == 0)
+    if not (len(values) and fits.all()):
         return False
     same = np.ptp(values) == 0  # which any part of few days may equal by chance
     for part in zones[0]:
@@ -71,6 +72,7 @@ def _parts(times: Times) -> Iterator[tuple[str, Parts]]:
     yield "weekday, Monday 0", (days + 3) % 7  # 1970-01-01 was a Thursday
     yield "weekday, Monday 1", (days + 3) % 7 + 1
     yield "weekday, Sunday 0", (days + 4) % 7
+    yield "weekday, Sunday 1", (days + 4) % 7 + 1
     thursdays = days - (days + 3) % 7 + 3  # of the same ISO week, whose year is theirs
     first = thursdays.astype("datetime64[D]").astype("datetime64[Y]").astype("datetime64[D]")
     yield "week", (thursdays - first.astype(np.int64)) // 7 + 1

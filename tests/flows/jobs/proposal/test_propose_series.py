@@ -110,13 +110,14 @@ def test_parts_of_the_time_are_no_sensors(tmp_path, zone):
         "month": pc.month(local),
         "hour": pc.hour(local).cast(pa.float64()),
         "day_of_week": pc.day_of_week(local, count_from_zero=False),
+        "dow": pc.day_of_week(local, count_from_zero=False, week_start=7),  # as in SQL
         "week": pc.iso_week(local),
         "shift": pc.divide(pc.hour(local), 8),
         "load": np.random.default_rng(1).normal(size=len(hours)),
     }
     job = tomllib.loads(proposed(tmp_path / "a.parquet", pa.table(columns)))
 
-    assert job["data"]["ignore"] == ["year", "month", "hour", "day_of_week", "week"]
+    assert job["data"]["ignore"] == ["year", "month", "hour", "day_of_week", "dow", "week"]
     assert job["series"]["time"] == "at"
 
 
