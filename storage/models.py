@@ -157,7 +157,7 @@ def missing_champion(models: Path) -> str:
     if not trained:
         return "no champion yet: run 'nightglass train JOB'"
     return (
-        f"no champion: the newest model, {trained[-1]}, was not promoted; see training.html in its "
+        f"no champion: the newest model, {trained[-1]}, is not promoted; see training.html in its "
         f"folder, train again, or run 'nightglass models promote JOB {trained[-1]}'"
     )
 

@@ -187,7 +187,7 @@ def test_status_of_a_job_without_a_champion(bench):
     assert (result.code, result.facts["problems"]) == (
         1,
         [
-            f"no champion: the newest model, {found.facts['model_id']}, was not promoted; see "
+            f"no champion: the newest model, {found.facts['model_id']}, is not promoted; see "
             "training.html in its folder, train again, or run "
             f"'nightglass models promote JOB {found.facts['model_id']}'"
         ],
