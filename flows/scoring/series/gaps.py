@@ -22,7 +22,8 @@ class Gaps:
     """How often sensors have no value.
 
     entities, rows: (k,) those with judged rows, ascending, and how many each has. missing: (k, d)
-    the rows among these in which a sensor has no value.
+    the rows among these in which a sensor has no value for a window or longer: in a shorter gap,
+    windows see the last value.
     """
 
     entities: NDArray[np.int32]
@@ -35,13 +36,17 @@ class Gaps:
         return cls(np.empty(0, np.int32), np.empty(0, np.int64), np.empty((0, 0), np.int64))
 
     @classmethod
-    def of(cls, entities: NDArray[np.int32], rows: NDArray[np.generic]) -> Gaps:
+    def of(cls, entities: NDArray[np.int32], rows: NDArray[np.generic], window: int) -> Gaps:
         """Count in rows (n, d) in series order, of entities (n,)."""
         if not len(rows):
             return cls.none()
         starts = np.flatnonzero(np.diff(entities, prepend=entities[0] - 1))
-        missing = np.add.reduceat(np.isnan(rows), starts, axis=0, dtype=np.int64)
-        return cls(entities[starts], np.diff(starts, append=len(rows)), missing)
+        counts = np.diff(starts, append=len(rows))
+        missing = np.isnan(rows)
+        for sensor in np.flatnonzero(missing.any(axis=0)):
+            missing[:, sensor] &= _in_long_gaps(missing[:, sensor], starts, counts, window)
+        sums = np.add.reduceat(missing, starts, axis=0, dtype=np.int64)
+        return cls(entities[starts], counts, sums)
 
     def merge(self, later: Gaps) -> Gaps:
         """Return the counts of both."""
@@ -56,6 +61,19 @@ class Gaps:
         return Gaps(found, rows, missing)
 
 
+def _in_long_gaps(
+    missing: NDArray[np.bool_], starts: Counts, counts: Counts, window: int
+) -> NDArray[np.bool_]:
+    """Return which rows (n,) lie in a run of `window` missing ones, or of all of their entity."""
+    begins = missing.copy()
+    begins[1:] &= ~missing[:-1]
+    begins[starts] = missing[starts]
+    run = np.cumsum(begins) - 1
+    entity = np.repeat(np.arange(len(starts)), counts)
+    lengths = np.bincount(run[missing], minlength=1)
+    return np.asarray(missing & (lengths[run] >= np.minimum(window, counts[entity])))
+
+
 @dataclass(frozen=True)
 class LostSensors:
     """Sensors of entities that windows hardly see tonight. count: of these; total: of all."""
@@ -68,8 +86,8 @@ class LostSensors:
 def lost_sensors(gaps: Gaps, model: SeriesModel, names: Sequence[str]) -> LostSensors:
     """Find sensors without values in a window more rows than their share of the clean rows.
 
-    A shorter gap holds the last value; of a longer one, windows see a level that stands still. It
-    must be twice that share, or all rows: clean nights differ in how often values are missing.
+    Windows see a level that stands still there. It must be twice that share, or all rows: clean
+    nights differ in how often values are missing.
     Nights shorter than a window lack a sensor if none of their rows has it, as clean rows seldom
     do. names: of the entities that `gaps` counts.
     """

@@ -110,7 +110,8 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
         judged = ~np.isnan(scores)
         uncovered = int((found.rows.usable[own] & ~judged).sum())
         highest = Highest.of(series.entities, self.bins.of(series.times), scores)
-        gaps = Gaps.of(series.entities[judged], found.rows.rows[own][judged])
+        rows = found.rows.rows[own][judged]
+        gaps = Gaps.of(series.entities[judged], rows, self.model.scorer.window)
         return SeriesSummary(int(judged.sum()), uncovered, found.runs, highest, gaps)
 
     def _write(self, writer: PointWriter, digest: SeriesDigest, found: ScoredRange) -> None:

@@ -41,3 +41,16 @@ def test_a_sensor_that_lacks_far_more_values_than_in_clean_rows_is_lost(usual, m
 
 def test_in_a_night_shorter_than_a_window_all_values_must_be_missing():
     assert [lost(0.01, missing, rows=50) for missing in (49, 50)] == [0, 1]
+
+
+def test_only_gaps_of_a_window_or_more_are_counted(random):
+    rows = np.ones((4_000, 3))
+    rows[random.permutation(2_000)[:200], 0] = np.nan  # scattered
+    rows[500:700, 1] = rows[1_900:2_060, 1] = rows[3_000:3_100, 1] = np.nan
+    rows[3_990:, 2] = np.nan  # a third entity, of ten rows
+    entities = np.repeat(np.array([0, 1, 2], np.int32), [2_000, 1_990, 10])
+
+    gaps = Gaps.of(entities, rows, window=100)
+
+    assert gaps.rows.tolist() == [2_000, 1_990, 10]
+    assert gaps.missing.tolist() == [[0, 300, 0], [0, 100, 0], [0, 0, 10]]
