@@ -39,7 +39,7 @@ NIGHT_ROWS = 400_000
 STORE_ROWS = 1_600_000
 WALL_REPEATS = 2
 POLL = 0.02  # seconds between two looks at a running command
-DEEP = "hidden = [2048, 512]"  # so that scoring a shard takes a third of a second
+DEEP = "hidden = [4096, 1024]"  # so that scoring a shard takes a third of a second
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -158,7 +158,7 @@ def resumed_night(folder: Path) -> Iterator[Ratio]:
 
 def resumed_training(folder: Path) -> Iterator[Ratio]:
     """Kill a training at half of its time, and run it again."""
-    edits = ("hidden = [64]", "hidden = [1024]"), ("epochs = 2", "epochs = 100")
+    edits = ("hidden = [64]", "hidden = [1024]"), ("epochs = 2", "epochs = 250")
     jobs = [write_job(folder, *edits, name=name) for name in ("unbroken", "broken")]
     lines = [command("train", job) for job in jobs]
     whole = run(lines[0])
