@@ -235,8 +235,11 @@ class TableSource(Source):
             self._require_exact(column, name, start)
         return np.asarray(numbers_in(column).to_numpy(zero_copy_only=False))
 
-    def _may_round(self, column: pa.Array, name: str) -> bool:  # noqa: ARG002 (for files without types)
-        """Return whether a column has whole numbers that the rows' dtype cannot hold."""
+    def _may_round(self, column: pa.Array, name: str) -> bool:  # noqa: ARG002
+        """Return whether a column has whole numbers that the rows' dtype cannot hold.
+
+        Files without types tell it by the name.
+        """
         kind = np.dtype(self.schema.dtype).kind
         return kind == "f" and bool(pa.types.is_integer(column.type))
 

@@ -63,19 +63,21 @@ def _parts(times: Times) -> Iterator[tuple[str, Parts]]:
     years, months, days, hours, minutes = (
         times.astype(f"datetime64[{unit}]").astype(np.int64) for unit in "YMDhm"
     )
-    year_starts = times.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
-    month_starts = times.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     yield "year", years + 1970
     yield "month", months % 12 + 1
-    yield "day", days - month_starts + 1
-    yield "day of the year", days - year_starts + 1
+    yield "day", days - _first_days(times, "M") + 1
+    yield "day of the year", days - _first_days(times, "Y") + 1
     yield "weekday, Monday 0", (days + 3) % 7  # 1970-01-01 was a Thursday
     yield "weekday, Monday 1", (days + 3) % 7 + 1
     yield "weekday, Sunday 0", (days + 4) % 7
     yield "weekday, Sunday 1", (days + 4) % 7 + 1
     thursdays = days - (days + 3) % 7 + 3  # of the same ISO week, whose year is theirs
-    first = thursdays.astype("datetime64[D]").astype("datetime64[Y]").astype("datetime64[D]")
-    yield "week", (thursdays - first.astype(np.int64)) // 7 + 1
+    yield "week", (thursdays - _first_days(thursdays.astype("datetime64[D]"), "Y")) // 7 + 1
     yield "quarter", months % 12 // 3 + 1
     yield "hour", hours % 24
     yield "minute", minutes % 60
+
+
+def _first_days(times: Times, unit: str) -> Parts:
+    """Return the first days (n,) of the years, Y, or months, M, of times (n,), since 1970."""
+    return times.astype(f"datetime64[{unit}]").astype("datetime64[D]").astype(np.int64)

@@ -44,8 +44,11 @@ def _ticks(read: RowRange) -> NDArray[np.int64]:
     return read.series.times.astype(np.int64)
 
 
-def _time(source: SeriesSource, row: int) -> int:
-    return int(_ticks(read_range(source, row, row + 1, AT_ONCE))[0])
+def _time(source: SeriesSource, read: RowRange, row: int) -> int:
+    """Return the time of a row, which is read only if it is not among those that were."""
+    if not read.start <= row < read.start + len(read.rows):
+        read = read_range(source, row, row + 1, AT_ONCE)
+    return int(_ticks(read)[row - read.start])
 
 
 def _traces(judge: Judge, cause: EventCause, rows: NDArray[np.generic]) -> tuple[SensorTrace, ...]:
@@ -99,7 +102,7 @@ def find_evidence(judges: Judges, run: Run, rank: int) -> Found:
     cause = explain_event(judge.model, event_rows)
     peak = run.peak - read.start
     times = _ticks(read)
-    event = {"start": _time(source, run.start), "end": _time(source, run.stop - 1)}
+    event = {"start": _time(source, read, run.start), "end": _time(source, read, run.stop - 1)}
     plotted = rank <= MOST_PLOTTED
     row = int(read.numbers[peak])
     row_id = str(row if read.ids is None else read.ids[peak])

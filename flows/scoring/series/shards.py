@@ -69,8 +69,11 @@ class SeriesShardScorer(ShardJob[ScoredShard]):
         """Return the note of a shard finished by an earlier run."""
         return finished_shard(self.work, shard)
 
-    def run_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> ScoredShard:  # noqa: ARG002 # rows around them are read as well
-        """Score one shard: write its scores and its summary, then its note."""
+    def run_shard(self, shard: Shard, chunks: Iterable[Chunk]) -> ScoredShard:  # noqa: ARG002
+        """Score one shard: write its scores and its summary, then its note.
+
+        It reads its rows itself, with those around them, and not from `chunks`.
+        """
         part, saved = self.work / part_name(shard.index), summary_path(self.work, shard.index)
         digest, unusable, summary = (
             SeriesDigest(self.source),
