@@ -45,7 +45,8 @@ SCORE_KEYS = ("by", "rule")  # stored in a bundle beside the model's own setting
 DATA_KEYS = ("categories", "times", "ignore")  # as well
 
 
-class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+# scikit-learn has no types
+class AutoencoderDetector(NotebookView, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Detect outliers with autoencoders fitted to clean rows.
 
     With `by="novelty"`, rows far from all clean rows are outliers; with `by="error"`, rows with a

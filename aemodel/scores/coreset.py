@@ -50,17 +50,18 @@ class _Distances:
     """Squared distances of all rows (n, d) to some of them."""
 
     def __init__(self, rows: Tensor, levels: PointLevels | None) -> None:
-        self._rows, self._levels = rows, levels
+        self._levels = levels
         self._values = rows if levels is None else rows[:, : levels.n_values].contiguous()
         self._squares = self._values.square().sum(dim=1)
+        if levels is not None:
+            self._codes = levels.codes(rows)
+            self._table_rows = levels.table_rows(self._codes)
 
     def to(self, some: list[int]) -> dict[int, NDArray[np.float32]]:
         """Return the squared distances (n,) to each of some rows, by its index."""
         away = product(self._values[some] * -2, self._values.T)
         away.add_(self._squares).add_(self._squares[some, None])
         if self._levels is not None:
-            codes = self._levels.codes(self._rows)
-            table = self._levels.table(codes[some], self._rows.dtype)
-            rows = self._levels.table_rows(codes)
-            away += functional.embedding_bag(rows, table, mode="sum").T
+            table = self._levels.table(self._codes[some], away.dtype)
+            away += functional.embedding_bag(self._table_rows, table, mode="sum").T
         return dict(zip(some, away.numpy(), strict=True))
